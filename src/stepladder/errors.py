@@ -1,0 +1,48 @@
+"""Every way Stepladder says no: one base class, a documented exit code each, a message that says what to do next."""
+
+
+class StepladderError(Exception):
+    """Base of all errors meant for a person: printed as one message, never as a traceback."""
+
+    exit_code = 2
+
+
+class LadderError(StepladderError, ValueError):
+    """A ladder, recipe, layer or argument that makes no sense."""
+
+
+class GeometryError(LadderError):
+    """A network that does not fit its images.
+
+    ``layer_index`` is the position (from 0) of the layer at fault, or None when the network as a whole is.
+    """
+
+    def __init__(self, message: str, *, layer_index: int | None = None) -> None:
+        super().__init__(message)
+        self.layer_index = layer_index
+
+
+class EngineError(StepladderError):
+    """An engine that is not installed, or cannot train what it was asked to."""
+
+
+class StoreError(StepladderError):
+    """A store that cannot be read or written by this version, here."""
+
+
+class BudgetError(StepladderError):
+    """A rung over its budget of parameters or epochs."""
+
+    exit_code = 3
+
+
+class DataError(StepladderError):
+    """Images that are missing, truncated, or not the ones they claim to be."""
+
+    exit_code = 4
+
+
+class UnfinishedClimbError(StepladderError):
+    """Some runs of a climb could not be trained; the others are stored."""
+
+    exit_code = 5
