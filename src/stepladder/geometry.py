@@ -1,0 +1,223 @@
+"""What integers alone tell of a network: sizes, receptive fields, parameters, multiply-adds. No numpy, no torch.
+
+Receptive fields follow Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks"
+(Distill 2019): with jump j (input pixels between neighbouring outputs) and receptive field r, a layer of kernel k and
+stride s gives r + (k - 1) j and j s. Images and kernels are square.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from stepladder.errors import GeometryError
+from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """The images a network sees: channels x size x size pixels, each of one of n_classes."""
+
+    channels: int
+    size: int
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class LayerGeometry:
+    """One layer in its place. Sizes are pixels per side; rf and jump are counted in pixels of the image.
+
+    ``rf_start`` is where the receptive field of the first output pixel starts, negative when in the padding: output
+    pixel i sees the image pixels from ``rf_start + i * jump_out`` on, ``rf_out`` of them, as far as they exist.
+    ``parameters`` maps the names of trainable arrays to their shapes, batch norm's scale and shift included.
+    ``macs`` counts multiply-adds of convolutions and linear layers for one image.
+    """
+
+    index: int
+    layer: Layer
+    steps: tuple[str, ...]
+    in_channels: int
+    out_channels: int
+    in_size: int
+    kernel: int
+    padding: int
+    stride: int
+    out_size: int
+    jump_in: int
+    jump_out: int
+    rf_in: int
+    rf_out: int
+    rf_start: int
+    parameters: dict[str, Shape]
+    macs: int
+
+    @property
+    def params(self) -> int:
+        return sum(prod(shape) for shape in self.parameters.values())
+
+    @property
+    def operation(self) -> str:
+        return _OPERATIONS[type(self.layer)]
+
+
+_OPERATIONS: dict[type, str] = {
+    Conv: "Conv2d",
+    Depthwise: "DepthwiseConv2d",
+    MaxPool: "MaxPool",
+    AvgPool: "AvgPool",
+    GlobalAvgPool: "GAP",
+    Linear: "Linear",
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers, the block order of its convolutions, and the images it is for.
+
+    Raises GeometryError when made of layers that do not fit: a kernel larger than its padded input, or an end that
+    is not one number per class.
+    """
+
+    layers: tuple[Layer, ...]
+    block: Block
+    image: ImageShape
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise GeometryError("a network without layers")
+        end = self.rows[-1]
+        if (end.out_channels, end.out_size) != (self.image.n_classes, 1):
+            raise GeometryError(
+                f"the network ends in {end.out_channels} x {end.out_size} x {end.out_size} values; it must end in one"
+                f" number for each of {self.image.n_classes} classes, as 'gap' and 'linear {self.image.n_classes}' do"
+            )
+
+    @cached_property
+    def rows(self) -> tuple[LayerGeometry, ...]:
+        """The geometry of each layer."""
+        rows: list[LayerGeometry] = []
+        for index, layer in enumerate(self.layers):
+            rows.append(_place(index, layer, self.block, self.image, rows[-1] if rows else None))
+        return tuple(rows)
+
+    @property
+    def params(self) -> int:
+        """All trainable numbers."""
+        return sum(row.params for row in self.rows)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one image's forward pass."""
+        return sum(row.macs for row in self.rows)
+
+    @property
+    def receptive_field(self) -> int:
+        """Pixels of the image, per side, that one value before the linear layers can see."""
+        return max((row.rf_out for row in self.rows if not isinstance(row.layer, Linear)), default=1)
+
+    @property
+    def largest(self) -> LayerGeometry:
+        """The layer with the most parameters."""
+        return max(self.rows, key=lambda row: row.params)
+
+    @cached_property
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Names and shapes of all trainable arrays, in layer order."""
+        return {name: shape for row in self.rows for name, shape in row.parameters.items()}
+
+    @cached_property
+    def statistic_shapes(self) -> dict[str, Shape]:
+        """Names and shapes of batch norm's running means and variances."""
+        return {
+            f"{row.index}.norm.{which}": (row.out_channels,)
+            for row in self.rows
+            if "norm" in row.steps
+            for which in ("running_mean", "running_var")
+        }
+
+
+def _place(index: int, layer: Layer, block: Block, image: ImageShape, below: LayerGeometry | None) -> LayerGeometry:
+    in_channels, in_size = (below.out_channels, below.out_size) if below else (image.channels, image.size)
+    jump, rf, start = (below.jump_out, below.rf_out, below.rf_start) if below else (1, 1, 0)
+    kernel, padding, stride = _window(layer, in_size)
+    if kernel > in_size + 2 * padding:
+        pad = f" padded by {padding}" if padding else ""
+        raise GeometryError(
+            f"layer {index + 1} ('{layer}') has a {kernel}x{kernel} kernel but its input is {in_size}x{in_size}{pad}:"
+            " use a smaller kernel, padding, or fewer pools and strides before it",
+            layer_index=index,
+        )
+    out_size = (in_size + 2 * padding - kernel) // stride + 1
+    out_channels = _out_channels(layer, in_channels)
+    steps = _steps(layer, block)
+    parameters = _parameters(index, layer, in_channels, in_size, out_channels, steps)
+    return LayerGeometry(
+        index=index,
+        layer=layer,
+        steps=steps,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        in_size=in_size,
+        kernel=kernel,
+        padding=padding,
+        stride=stride,
+        out_size=out_size,
+        jump_in=jump,
+        jump_out=jump * stride,
+        rf_in=rf,
+        rf_out=rf + (kernel - 1) * jump,
+        rf_start=start - padding * jump,
+        parameters=parameters,
+        macs=prod(parameters.get(f"{index}.weight", (0,))) * out_size**2,
+    )
+
+
+def _window(layer: Layer, in_size: int) -> tuple[int, int, int]:
+    """Kernel, padding and stride; a layer that takes its whole input in is a kernel of that size."""
+    match layer:
+        case GlobalAvgPool() | Linear():
+            return in_size, 0, 1
+        case _:
+            return layer.kernel, layer.padding, layer.stride
+
+
+def _out_channels(layer: Layer, in_channels: int) -> int:
+    match layer:
+        case Conv():
+            return layer.out_channels
+        case Linear():
+            return layer.out_features
+        case _:
+            return in_channels
+
+
+def _steps(layer: Layer, block: Block) -> tuple[str, ...]:
+    match layer:
+        case Conv() | Depthwise():
+            return (block if layer.block is None else layer.block).steps
+        case Linear():
+            return layer.block.steps
+        case _:
+            return ()
+
+
+def _parameters(
+    index: int, layer: Layer, in_channels: int, in_size: int, out_channels: int, steps: tuple[str, ...]
+) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    match layer:
+        case Conv():
+            shapes[f"{index}.weight"] = (out_channels, in_channels, layer.kernel, layer.kernel)
+        case Depthwise():
+            shapes[f"{index}.weight"] = (out_channels, 1, layer.kernel, layer.kernel)
+        case Linear():
+            shapes[f"{index}.weight"] = (out_channels, in_channels * in_size**2)
+        case _:
+            return shapes
+    if layer.bias:
+        shapes[f"{index}.bias"] = (out_channels,)
+    if "norm" in steps:
+        shapes[f"{index}.norm.weight"] = (out_channels,)
+        shapes[f"{index}.norm.bias"] = (out_channels,)
+    return shapes

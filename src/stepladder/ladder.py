@@ -1,0 +1,121 @@
+"""The nouns of a ladder: Budget, Target, Rung, Ladder. How they are read from a file is in ladder_file."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from stepladder.errors import BudgetError, GeometryError, LadderError
+from stepladder.geometry import ImageShape, Network
+from stepladder.recipe import Frozen, Recipe
+
+Split = Literal["dev", "test"]
+
+
+def _exact(value: object) -> object:
+    """99.4 as written, not as the nearest binary fraction: repr() of a float gives its shortest decimal form."""
+    return Decimal(repr(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Percent = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(float)]
+
+
+class Budget(Frozen):
+    """What a rung may cost at the most."""
+
+    params: int = Field(ge=1, description="trainable numbers, at most")
+    epochs: int = Field(ge=1, description="epochs of training, at most")
+
+
+class Target(Frozen):
+    """What a rung is to reach: accuracy at or above this percentage at each of the last epochs."""
+
+    accuracy: Percent = Field(gt=0, le=100, description="accuracy in percent")
+    last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """An experiment: the recipe of the rung below plus exactly one change, and why.
+
+    ``changes`` names the changed concepts: none for the bottom rung, one for any other, more than one only where the
+    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung.
+    """
+
+    name: str
+    why: str
+    recipe: Recipe
+    changes: tuple[str, ...]
+    compound: str | None
+    budget: Budget
+    target: Target
+
+    def network(self, image: ImageShape) -> Network:
+        """The rung's network on these images; raises GeometryError that names the rung."""
+        try:
+            return self.recipe.network_for(image)
+        except GeometryError as error:
+            raise GeometryError(f"rung {self.name!r}: {error}", layer_index=error.layer_index) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """A series of rungs on one data set.
+
+    ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
+    the split that accuracies are measured on: ``dev_images`` held out of the training images, or the test images.
+    """
+
+    name: str
+    about: str
+    source: str
+    data: str
+    data_sha256: str | None
+    evaluate_on: Split
+    dev_images: int | None
+    rungs: tuple[Rung, ...]
+
+    def n_dev(self, n_train: int) -> int:
+        """How many of the training images are held out as dev: a sixth unless told; 0 when evaluated on test."""
+        if self.evaluate_on == "test":
+            return 0
+        size = n_train // 6 if self.dev_images is None else self.dev_images
+        if not 0 < size < n_train:
+            raise LadderError(
+                f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images: set dev_images"
+            )
+        return size
+
+    def rung(self, name: str) -> Rung:
+        for rung in self.rungs:
+            if rung.name == name:
+                return rung
+        raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {', '.join(r.name for r in self.rungs)}")
+
+
+def budget_excess(rung: Rung, network: Network) -> list[str]:
+    """How a rung is over its budget, one sentence each; empty when it is within."""
+    excess = []
+    over_params = network.params - rung.budget.params
+    if over_params > 0:
+        largest = network.largest
+        excess.append(
+            f"rung {rung.name!r} has {network.params:,} parameters, {over_params:,} over its budget of"
+            f" {rung.budget.params:,}; its largest layer is layer {largest.index + 1} ('{largest.layer}')"
+            f" with {largest.params:,}"
+        )
+    over_epochs = rung.recipe.epochs - rung.budget.epochs
+    if over_epochs > 0:
+        excess.append(
+            f"rung {rung.name!r} trains for {rung.recipe.epochs} epochs, {over_epochs} over its budget of"
+            f" {rung.budget.epochs}"
+        )
+    return excess
+
+
+def require_within_budget(ladder: Ladder, image: ImageShape) -> None:
+    """Raise BudgetError if any rung is over its budget."""
+    excess = [line for rung in ladder.rungs for line in budget_excess(rung, rung.network(image))]
+    if excess:
+        raise BudgetError("over budget: " + "; ".join(excess))

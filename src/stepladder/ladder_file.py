@@ -1,0 +1,290 @@
+"""Ladders from TOML files, with errors that name the file, the line and the remedy."""
+
+import tomllib
+import typing
+from importlib import resources
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, Field, ValidationError
+
+from stepladder.errors import LadderError
+from stepladder.ladder import Budget, Ladder, Rung, Split, Target
+from stepladder.layers import did_you_mean
+from stepladder.recipe import Frozen, Recipe, changed_fields, describe
+
+FORMAT_VERSION = 1
+
+M = typing.TypeVar("M", bound=BaseModel)
+Location = tuple[str | int, ...]
+
+
+class _RungEntry(Frozen):
+    """One ``[[rung]]`` as written."""
+
+    name: str = Field(min_length=1, description="short name, unique on the ladder")
+    why: str = Field(min_length=1, description="why this rung is taken")
+    recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
+    change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
+    compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
+    budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
+    target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
+
+
+class _LadderEntry(Frozen):
+    """A ladder file as written."""
+
+    format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
+    name: str = Field(min_length=1, description="the ladder's name")
+    about: str = Field("", description="what the ladder is about")
+    data: str = Field("mnist", min_length=1, description="'mnist', a folder of IDX files, or an .npz file")
+    data_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="what 'stepladder check' prints")
+    evaluate_on: Split = Field("dev", description="'dev' (held out of train) or 'test'")
+    dev_images: int | None = Field(None, ge=1, description="size of dev; a sixth of the training images unless given")
+    budget: Budget
+    target: Target
+    rung: list[_RungEntry] = Field(min_length=1)
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the ladders that come with Stepladder."""
+    folder = resources.files("stepladder") / "ladders"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load(name_or_path: str | Path) -> Ladder:
+    """Load a shipped ladder by name, or any ladder by the path of its TOML file.
+
+    Raises LadderError that names the file, the line and the remedy.
+    """
+    name = str(name_or_path)
+    if name in shipped():
+        return _Reader(
+            resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(), name, Path()
+        ).read()
+    path = Path(name_or_path)
+    if not name.endswith(".toml") and not path.exists():
+        raise LadderError(f"no ladder {name!r}{did_you_mean(name, shipped())}; a file of your own ends in .toml")
+    try:
+        return _Reader(path.read_text(encoding="utf-8"), name, path.parent).read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LadderError(
+            f"{name}: cannot read this ladder file: {getattr(error, 'strerror', None) or error}"
+        ) from None
+
+
+class _Reader:
+    """One file on its way to a Ladder."""
+
+    def __init__(self, text: str, file: str, folder: Path) -> None:
+        self.text = text
+        self.file = file
+        self.folder = folder
+
+    def read(self) -> Ladder:
+        try:
+            tree = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            raise LadderError(f"{self.file}: not a TOML file: {error}") from None
+        version = tree.get("format_version", FORMAT_VERSION)
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            self.refuse(
+                ("format_version",),
+                f"this ladder is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it",
+            )
+        entry = self.validate(_LadderEntry, tree, ())
+        return Ladder(
+            name=entry.name,
+            about=entry.about.strip(),
+            source=self.file,
+            data=entry.data if entry.data == "mnist" else str(self.folder / Path(entry.data).expanduser()),
+            data_sha256=entry.data_sha256,
+            evaluate_on=entry.evaluate_on,
+            dev_images=entry.dev_images,
+            rungs=tuple(self.rungs(entry)),
+        )
+
+    def rungs(self, entry: _LadderEntry) -> list[Rung]:
+        rungs: list[Rung] = []
+        for index, rung_entry in enumerate(entry.rung):
+            here = ("rung", index)
+            if rung_entry.name in [rung.name for rung in rungs]:
+                self.refuse((*here, "name"), f"two rungs are named {rung_entry.name!r}: names are unique")
+            below = rungs[-1] if rungs else None
+            recipe, changes = self.recipe(rung_entry, here, below)
+            rungs.append(
+                Rung(
+                    name=rung_entry.name,
+                    why=rung_entry.why.strip(),
+                    recipe=recipe,
+                    changes=changes,
+                    compound=rung_entry.compound,
+                    budget=self.budget(rung_entry, here, below.budget if below else entry.budget),
+                    target=self.target(rung_entry, here, below.target if below else entry.target, recipe),
+                )
+            )
+        return rungs
+
+    def recipe(self, entry: _RungEntry, here: Location, below: Rung | None) -> tuple[Recipe, tuple[str, ...]]:
+        if below is None:
+            if entry.recipe is None or entry.change is not None or entry.compound is not None:
+                self.refuse(here, f"rung {entry.name!r} is the bottom rung: give it a whole 'recipe', and no 'change'")
+            return self.validate(Recipe, entry.recipe, (*here, "recipe")), ()
+        if entry.recipe is not None:
+            self.refuse(
+                (*here, "recipe"),
+                f"rung {entry.name!r} gives a whole recipe; only the bottom rung does: give its one 'change'",
+            )
+        if not entry.change:
+            self.refuse(here, f"rung {entry.name!r} changes nothing: give it one 'change', or remove it")
+        stated = {name: getattr(below.recipe, name) for name in Recipe.model_fields} | entry.change
+        recipe = self.validate(Recipe, stated, (*here, "change"))
+        changes = changed_fields(below.recipe, recipe)
+        self.check_changes(entry, entry.change, here, changes, below)
+        return recipe, changes
+
+    def check_changes(
+        self, entry: _RungEntry, change: dict[str, Any], here: Location, changes: tuple[str, ...], below: Rung
+    ) -> None:
+        for name in change:
+            if name not in changes:
+                self.refuse(
+                    (*here, "change", name),
+                    f"rung {entry.name!r} changes nothing about {name}: it is"
+                    f" {describe(name, getattr(below.recipe, name))} on the rung below too; remove it",
+                )
+        if len(changes) > 1 and entry.compound is None:
+            names = " and ".join([", ".join(changes[:-1]), changes[-1]])
+            number = {2: "two", 3: "three", 4: "four"}.get(len(changes), str(len(changes)))
+            self.refuse(
+                (*here, "change"),
+                f"rung {entry.name!r} changes {names}; a rung changes one concept: split it into {number} rungs"
+                f' (first only {changes[0]}, then {changes[1]}), or declare it: compound = "why not one at a time"',
+            )
+        if len(changes) == 1 and entry.compound is not None:
+            self.refuse(
+                (*here, "compound"),
+                f"rung {entry.name!r} is declared compound but changes only {changes[0]}: remove 'compound'",
+            )
+
+    def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
+        if entry.budget is None:
+            return below
+        budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
+        for name in ("params", "epochs"):
+            if getattr(budget, name) > getattr(below, name):
+                self.refuse(
+                    (*here, "budget", name),
+                    f"rung {entry.name!r} loosens the budget from {getattr(below, name):,} to"
+                    f" {getattr(budget, name):,} {name}: a rung may only tighten it",
+                )
+        return budget
+
+    def target(self, entry: _RungEntry, here: Location, below: Target, recipe: Recipe) -> Target:
+        target = below
+        if entry.target is not None:
+            target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
+            if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
+                self.refuse((*here, "target"), f"rung {entry.name!r} lowers the target: a rung may only raise it")
+        if target.last_epochs > recipe.epochs:
+            self.refuse(
+                (*here, "target"),
+                f"rung {entry.name!r} trains for {recipe.epochs} epochs but its target speaks of the last"
+                f" {target.last_epochs}: train longer, or set target.last_epochs to at most {recipe.epochs}",
+            )
+        return target
+
+    def validate(self, model: type[M], value: Any, here: Location) -> M:
+        """The value as a model; raises LadderError about the first thing wrong with it."""
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = here + tuple(first["loc"])
+            self.refuse(where, f"{_dotted(where)}: {_in_words(first, model)}")
+
+    def refuse(self, where: Location, message: str) -> NoReturn:
+        raise LadderError(f"{self.file}:{line_of(self.text, where)}: {message}")
+
+
+def line_of(text: str, where: Location) -> int:
+    """The line, from 1, on which the value at ``where`` starts in a TOML text, or the nearest thing around it.
+
+    It is the shortest run of lines from the top that, parsed by the TOML parser itself with open brackets and
+    strings closed, holds the value.
+    """
+    lines = text.splitlines()
+    for depth in range(len(where), 0, -1):
+        for count in range(1, len(lines) + 1):
+            head = "\n".join(lines[:count])
+            if any(_holds(head + closing, where[:depth]) for closing in ("", "\n]", "}", "]}", '"""', "'''")):
+                return count
+    return 1
+
+
+def _holds(text: str, where: Location) -> bool:
+    try:
+        value: Any = tomllib.loads(text)
+        for part in where:
+            value = value[part]
+    except (tomllib.TOMLDecodeError, KeyError, IndexError, TypeError):
+        return False
+    return True
+
+
+def _dotted(where: Location) -> str:
+    """``('rung', 1, 'change', 'lr')`` as ``rung 2, change.lr``; positions are counted from 1 for people."""
+    if len(where) > 1 and where[0] == "rung" and isinstance(where[1], int):
+        rest = _dotted(where[2:])
+        return f"rung {where[1] + 1}" + (f", {rest}" if rest else "")
+    return ".".join(f"item {part + 1}" if isinstance(part, int) else part for part in where)
+
+
+def _in_words(error: Any, model: type[BaseModel]) -> str:
+    """What pydantic found, as an instruction."""
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    match error["type"]:
+        case "extra_forbidden":
+            known = list(_model_at(model, error["loc"][:-1]).model_fields)
+            return f"unknown field {name!r}{did_you_mean(name, known)}"
+        case "missing":
+            return "this field is missing"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "union_tag_not_found":
+            return f"give it a kind, one of {error['ctx'].get('expected_tags') or _tags(model, error['loc'])}"
+        case "union_tag_invalid":
+            return f"unknown kind {error['ctx']['tag']!r}; known are {error['ctx']['expected_tags']}"
+        case _:
+            message = error["msg"]
+            return f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
+
+
+def _model_at(model: type[BaseModel], where: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model that the value at ``where`` inside a value of ``model`` belongs to."""
+    for part in where:
+        if isinstance(part, int):
+            continue
+        if part in model.model_fields:
+            found = _models_in(model.model_fields[part].annotation)
+            model = found[0] if found else model
+            options = found
+        else:  # the tag of a union
+            model = next((m for m in options if part == _tag(m)), model)
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    tags = typing.get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+    return tags[0] if tags else None
+
+
+def _tags(model: type[BaseModel], where: tuple[str | int, ...]) -> str:
+    field = model.model_fields[str(where[-1])]
+    return ", ".join(repr(_tag(m)) for m in _models_in(field.annotation))

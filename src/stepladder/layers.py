@@ -1,0 +1,276 @@
+"""Frozen layer values and their text form, such as ``conv 16 3x3 pad 1``. No numpy, no torch.
+
+The vocabulary (brackets mark what may be left out)::
+
+    conv OUT [KxK] [stride S] [pad P] [bias] [bare | block conv STEP ...]     kernel 3x3 unless given
+    depthwise [KxK] [stride S] [pad P] [bias] [bare | block depthwise STEP ...]
+    maxpool K [stride S] [pad P]                                              stride K unless given
+    avgpool K [stride S] [pad P]
+    gap                                                                       global average pool
+    linear OUT [nobias] [block linear STEP ...]                               bare and biased unless given
+
+A STEP is ``relu``, ``norm`` or ``dropout``. A convolution takes its steps from the recipe's block order, such as
+``conv relu norm dropout``; ``bare`` is short for no steps at all, and ``block`` gives a layer an order of its own.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from stepladder.errors import LadderError
+
+STEPS = ("relu", "norm", "dropout")
+
+
+@dataclass(frozen=True)
+class Block:
+    """What follows an operation, in order: each of ``relu``, ``norm``, ``dropout`` at most once."""
+
+    steps: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, *, operation: str = "conv") -> "Block":
+        """Read ``"conv relu norm dropout"``; raises LadderError."""
+        first, *steps = text.split() or [""]
+        if first != operation:
+            raise LadderError(f"a block order starts with {operation!r}, as in '{operation} relu norm', not {text!r}")
+        for step in steps:
+            if step not in STEPS:
+                raise LadderError(f"unknown step {step!r} in a block order{did_you_mean(step, STEPS)}")
+        if len(set(steps)) < len(steps):
+            raise LadderError(f"block order {text!r} names a step twice")
+        return cls(tuple(steps))
+
+    def text(self, operation: str = "conv") -> str:
+        return " ".join((operation, *self.steps))
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A 2-d convolution. ``block`` None means the recipe's block order; an empty Block means bare."""
+
+    out_channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 0
+    bias: bool = False
+    block: Block | None = None
+
+    def __str__(self) -> str:
+        return _join(f"conv {self.out_channels}", _convolution_text(self, "conv"))
+
+
+@dataclass(frozen=True)
+class Depthwise:
+    """A convolution of each channel by its own kernel."""
+
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 0
+    bias: bool = False
+    block: Block | None = None
+
+    def __str__(self) -> str:
+        return _join("depthwise", _convolution_text(self, "depthwise"))
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """A maximum over kernel x kernel pixels; padding counts as minus infinity."""
+
+    kernel: int
+    stride: int
+    padding: int = 0
+
+    def __str__(self) -> str:
+        return _join("maxpool", _pool_text(self))
+
+
+@dataclass(frozen=True)
+class AvgPool:
+    """A mean over kernel x kernel pixels; padding counts as zeros."""
+
+    kernel: int
+    stride: int
+    padding: int = 0
+
+    def __str__(self) -> str:
+        return _join("avgpool", _pool_text(self))
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool:
+    """The mean of each channel."""
+
+    def __str__(self) -> str:
+        return "gap"
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Every output from every input value (channels, height, width flattened in this order)."""
+
+    out_features: int
+    bias: bool = True
+    block: Block = Block()
+
+    def __str__(self) -> str:
+        block = f"block {self.block.text('linear')}" if self.block.steps else ""
+        return _join(f"linear {self.out_features}", "" if self.bias else "nobias", block)
+
+
+Layer = Conv | Depthwise | MaxPool | AvgPool | GlobalAvgPool | Linear
+
+
+def _join(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _convolution_text(layer: Conv | Depthwise, operation: str) -> str:
+    block = ""
+    if layer.block is not None:
+        block = f"block {layer.block.text(operation)}" if layer.block.steps else "bare"
+    return _join(
+        f"{layer.kernel}x{layer.kernel}",
+        f"stride {layer.stride}" if layer.stride != 1 else "",
+        f"pad {layer.padding}" if layer.padding else "",
+        "bias" if layer.bias else "",
+        block,
+    )
+
+
+def _pool_text(layer: MaxPool | AvgPool) -> str:
+    return _join(
+        str(layer.kernel),
+        f"stride {layer.stride}" if layer.stride != layer.kernel else "",
+        f"pad {layer.padding}" if layer.padding else "",
+    )
+
+
+def did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
+    """The end of a message about an unknown word: a suggestion where one is close, else all that is known."""
+    close = get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+
+
+class _Words:
+    """The words of one layer's text, taken from the left."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.left = text.split()
+
+    def refuse(self, problem: str) -> LadderError:
+        return LadderError(f"layer {self.text!r}: {problem}")
+
+    def number(self, what: str, *, at_least: int = 1) -> int:
+        """Take a whole number."""
+        word = self.left.pop(0) if self.left else "nothing"
+        if not re.fullmatch(r"[0-9]{1,9}", word) or int(word) < at_least:
+            raise self.refuse(f"{what} must be a whole number of at least {at_least}, not {word}")
+        return int(word)
+
+    def kernel(self, default: int) -> int:
+        """Take ``3x3`` if it is next; only square kernels exist."""
+        if not self.left or not (match := re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", self.left[0])):
+            return default
+        self.left.pop(0)
+        height, width = int(match[1]), int(match[2])
+        if height != width or height < 1:
+            raise self.refuse(f"a kernel is square and at least 1x1, not {match[0]}")
+        return height
+
+    def options(self, operation: str, known: tuple[str, ...]) -> dict[str, Any]:
+        """Take all the rest: ``stride 2 pad 1 bias bare`` ... as constructor arguments."""
+        found: dict[str, Any] = {}
+        while self.left:
+            word = self.left.pop(0)
+            if word not in known:
+                hint = did_you_mean(word, known) if known else "; nothing may follow here"
+                raise self.refuse(f"unknown word {word!r}{hint}")
+            key, value = self._option(word, operation)
+            if key in found:
+                raise self.refuse(f"{word!r} comes on top of an earlier word about the same thing")
+            found[key] = value
+        return found
+
+    def _option(self, word: str, operation: str) -> tuple[str, Any]:
+        if word == "stride":
+            return "stride", self.number("stride")
+        if word == "pad":
+            return "padding", self.number("pad", at_least=0)
+        if word in ("bias", "nobias"):
+            return "bias", word == "bias"
+        if word == "bare":
+            return "block", Block()
+        rest, self.left = self.left, []
+        try:
+            return "block", Block.parse(" ".join(rest), operation=operation)
+        except LadderError as error:
+            raise self.refuse(str(error)) from None
+
+
+_CONV_OPTIONS = ("stride", "pad", "bias", "bare", "block")
+_POOL_OPTIONS = ("stride", "pad")
+
+
+def _conv(words: _Words) -> Layer:
+    out_channels = words.number("the number of output channels")
+    return Conv(out_channels, words.kernel(3), **words.options("conv", _CONV_OPTIONS))
+
+
+def _depthwise(words: _Words) -> Layer:
+    return Depthwise(words.kernel(3), **words.options("depthwise", _CONV_OPTIONS))
+
+
+def _pool(kind: type[MaxPool] | type[AvgPool]) -> Callable[[_Words], Layer]:
+    def read(words: _Words) -> Layer:
+        kernel = words.kernel(0) or words.number("the kernel")
+        layer = kind(kernel, **({"stride": kernel} | words.options("", _POOL_OPTIONS)))
+        if 2 * layer.padding > kernel:
+            raise words.refuse(f"the pad of a pool is at most half its kernel: {layer.padding} is over {kernel}/2")
+        return layer
+
+    return read
+
+
+def _gap(words: _Words) -> Layer:
+    words.options("", ())
+    return GlobalAvgPool()
+
+
+def _linear(words: _Words) -> Layer:
+    out_features = words.number("the number of output features")
+    return Linear(out_features, **words.options("linear", ("nobias", "block")))
+
+
+_READERS: dict[str, Callable[[_Words], Layer]] = {
+    "conv": _conv,
+    "depthwise": _depthwise,
+    "maxpool": _pool(MaxPool),
+    "avgpool": _pool(AvgPool),
+    "gap": _gap,
+    "linear": _linear,
+}
+
+
+def parse(text: str) -> Layer:
+    """Read one layer from its text form; ``parse(str(layer)) == layer``.
+
+    Raises LadderError that names the layer, the word and the remedy.
+    """
+    words = _Words(text)
+    if not words.left:
+        raise LadderError(f"an empty layer; known layers are {', '.join(_READERS)}")
+    kind = words.left.pop(0)
+    if kind not in _READERS:
+        raise LadderError(f"unknown layer {kind!r} in {text!r}{did_you_mean(kind, list(_READERS))}")
+    layer = _READERS[kind](words)
+    if isinstance(layer, Conv | Depthwise) and layer.padding >= layer.kernel:
+        raise words.refuse(f"pad {layer.padding} must be smaller than the kernel, or outputs at the rim see no image")
+    return layer
