@@ -1,0 +1,88 @@
+"""Engines train networks. This is what one must offer, and how one is chosen; importing it imports none of them."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepladder.data import Labelled, Splits
+from stepladder.errors import EngineError
+from stepladder.geometry import Network
+from stepladder.layers import did_you_mean
+from stepladder.recipe import Recipe
+from stepladder.run import EngineIdentity
+
+NORM_EPSILON = 1e-5
+NORM_MOMENTUM = 0.1  # of batch norm's running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
+
+ENGINES = ("torch",)
+
+
+class Model(Protocol):
+    """A network in training.
+
+    ``parameters`` and ``gradients`` are flat arrays (n_params,) float32 on the engine's device, all trainable numbers
+    in the order of ``Network.parameter_shapes``; in-place arithmetic on ``parameters`` changes the network.
+    """
+
+    parameters: Any
+    gradients: Any
+
+    def begin_epoch(self, *, dropout_seed: int) -> None:
+        """Zero the tally and seed the dropout of the epoch."""
+
+    def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+        """Forward and backward on training images ``indices`` (n,), warped by ``maps`` (n, 2, 3) if given.
+
+        Sets ``gradients`` to those of the mean loss, moves the running statistics and adds to the tally.
+        """
+
+    def tally(self) -> tuple[float, int]:
+        """Sum of the losses and number of correct answers since ``begin_epoch``."""
+
+    def logits(self, part: Labelled) -> NDArray[np.float32]:
+        """The evaluated network's answers to images: (n, n_classes)."""
+
+    def statistics(self) -> Mapping[str, NDArray[np.float32]]:
+        """A copy of batch norm's running statistics, by the names of ``Network.statistic_shapes``."""
+
+    def set_statistics(self, statistics: Mapping[str, NDArray[np.float32]]) -> None: ...
+
+    def to_array(self, numbers: NDArray[np.float32]) -> Any:
+        """A flat array on the engine's device, such as ``parameters`` is."""
+
+    def to_numpy(self, array: Any) -> NDArray[np.float32]:
+        """A copy of such an array."""
+
+
+class Engine(Protocol):
+    """Something that trains."""
+
+    @property
+    def identity(self) -> EngineIdentity: ...
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the libraries that do the computing."""
+
+    def model(self, network: Network, recipe: Recipe, splits: Splits) -> Model: ...
+
+
+def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine, str]:
+    """An engine, and the reason for it.
+
+    ``wanted`` is "auto" or an engine's name; ``device`` is "auto", "cpu" or "cuda". Raises EngineError with what to
+    install if there is none.
+    """
+    if wanted not in ("auto", *ENGINES):
+        raise EngineError(f"no engine {wanted!r}{did_you_mean(wanted, ('auto', *ENGINES))}")
+    try:
+        from stepladder.engines.torch import TorchEngine
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise EngineError("the torch engine needs PyTorch: pip install 'stepladder[torch]'") from None
+    engine = TorchEngine(device)
+    how = "it is the only engine so far" if wanted == "auto" else "asked for"
+    return engine, f"{engine.identity}: {how}"

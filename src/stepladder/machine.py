@@ -1,0 +1,29 @@
+"""What machine and which versions a run was made with."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+
+def cpu_name() -> str:
+    """The processor's name, such as ``AMD EPYC``; what the platform calls it where it says no more."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def n_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Of Stepladder, Python and numpy; an engine adds its own libraries'."""
+    return {"stepladder": version("stepladder"), "python": platform.python_version(), "numpy": version("numpy")}
