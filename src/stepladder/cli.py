@@ -1,0 +1,200 @@
+"""The command line: each command is one library call, and what it says is laid out elsewhere.
+
+Modules are imported inside the commands, so that --help and completion stay instant.
+"""
+
+import json
+import re
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from stepladder import __version__
+from stepladder.errors import StepladderError, UnfinishedClimbError
+
+EPILOG = """\b
+Exit codes: 0 ok; 1 target missed; 2 usage, ladder or store error; 3 over budget;
+4 data missing or corrupt; 5 some runs could not be trained; 130 interrupted."""
+
+INTERRUPTED = 130
+TARGET_MISSED = 1
+
+
+class _Group(click.Group):
+    """A click group in which every StepladderError ends as its message and exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StepladderError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+class _Seeds(click.ParamType[tuple[int, ...]]):
+    """``8`` for seeds 1 to 8, ``101-200`` for exactly those."""
+
+    name = "N or FIRST-LAST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(?:([0-9]{1,9})-)?([0-9]{1,9})", value)
+        if not match:
+            self.fail(f"{value!r} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
+        return tuple(range(int(match[1] or 1), int(match[2]) + 1))
+
+
+LADDER = click.argument("ladder", default="mnist-8k")
+SEEDS = click.option("--seeds", type=_Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
+STORE = click.option(
+    "--store",
+    default="runs",
+    show_default=True,
+    envvar="STEPLADDER_STORE",
+    show_envvar=True,
+    help="Folder that keeps all runs.",
+)
+JOBS = click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+@click.version_option(__version__, prog_name="stepladder")
+def main() -> None:
+    """Climb to the accuracy you need, one concept at a time, inside a budget, and prove that it holds.
+
+    LADDER is the name of a shipped ladder (see 'stepladder ladders') or a TOML file of your own.
+    """
+
+
+@main.command()
+@LADDER
+@SEEDS
+@JOBS
+@STORE
+@JSON
+def check(ladder: str, seeds: tuple[int, ...], jobs: int | None, store: str, as_json: bool) -> None:
+    """Show sizes, receptive fields, budgets and the time a climb takes; train nothing."""
+    from stepladder import ladder_file, speeds
+    from stepladder.checking import check as check_ladder
+    from stepladder.errors import BudgetError
+    from stepladder.machine import n_cores
+
+    found = check_ladder(
+        ladder_file.load(ladder), n_seeds=len(seeds), jobs=jobs or n_cores(), speeds=speeds.read(store)
+    )
+    if as_json:
+        from stepladder.report.check_json import check_dict
+
+        _print_json(check_dict(found))
+    else:
+        from stepladder.report.check_page import check_page
+
+        _print_page(check_page(found))
+    if found.excess:
+        raise BudgetError("over budget: " + "; ".join(found.excess))
+
+
+@main.command()
+@LADDER
+@SEEDS
+@JOBS
+@click.option("--engine", default="auto", show_default=True, help="Engine to train with.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@STORE
+@JSON
+def climb(
+    ladder: str, seeds: tuple[int, ...], jobs: int | None, engine: str, device: str, store: str, as_json: bool
+) -> None:
+    """Train every rung with every seed; stored runs are not trained again.
+
+    Exits with 1 unless the top rung holds its target with every seed.
+    """
+    from stepladder import ladder_file
+    from stepladder.climbing import climb as climb_ladder
+    from stepladder.engines import choose_engine
+    from stepladder.report.live import LiveClimb
+    from stepladder.report.terminal import plain_console
+    from stepladder.results import collect
+    from stepladder.store import Store
+
+    loaded = ladder_file.load(ladder)
+    chosen, reason = choose_engine(engine, device=device)
+    opened = Store.open(store, create=True)
+    try:
+        with LiveClimb(plain_console(stderr=True)) as watcher:
+            watcher.noted(f"engine {reason}")
+            failures = climb_ladder(loaded, seeds=seeds, store=opened, engine=chosen, jobs=jobs, watcher=watcher)
+    except KeyboardInterrupt:
+        resume = shlex.join(["stepladder", *sys.argv[1:]])
+        click.echo(f"\nInterrupted; every finished epoch is kept. Go on with:\n  {resume}", err=True)
+        sys.exit(INTERRUPTED)
+    results = collect(loaded, opened, engine=chosen.identity, seeds=seeds)
+    _print_results(results, as_json)
+    if failures:
+        raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
+    if not results.reached:
+        sys.exit(TARGET_MISSED)
+
+
+@main.command()
+@LADDER
+@click.option("--engine", help="Show the runs of this engine, such as 'torch' or 'cuda'.")
+@STORE
+@JSON
+def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
+    """Show the results of a ladder's stored runs."""
+    from stepladder import ladder_file
+    from stepladder.results import collect
+    from stepladder.store import Store
+
+    opened = Store.open(store)
+    results = collect(ladder_file.load(ladder), opened, engine=engine)
+    for note in opened.notes:
+        click.echo(f"note: {note}", err=True)
+    _print_results(results, as_json)
+
+
+@main.command()
+@JSON
+def ladders(as_json: bool) -> None:
+    """List the ladders that come with Stepladder."""
+    from stepladder import ladder_file
+
+    found = [ladder_file.load(name) for name in ladder_file.shipped()]
+    if as_json:
+        from stepladder.report.check_json import ladders_dict
+
+        _print_json(ladders_dict(found))
+    else:
+        for ladder in found:
+            click.echo(f"{ladder.name}: {' '.join(ladder.about.split())}")
+
+
+def _print_results(results: Any, as_json: bool) -> None:
+    if as_json:
+        from stepladder.report.result_json import results_dict
+
+        _print_json(results_dict(results))
+    else:
+        from stepladder.report.result_page import result_page
+
+        _print_page(result_page(results))
+
+
+def _print_page(page: Any) -> None:
+    from stepladder.report.terminal import plain_console, show
+
+    show(page, plain_console())
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))

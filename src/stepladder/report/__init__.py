@@ -1,0 +1,1 @@
+"""Checks, results and climbs, shown: tables of strings, then terminal; JSON for machines."""

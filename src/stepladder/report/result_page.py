@@ -1,0 +1,77 @@
+"""The results of a ladder as a page of text and tables."""
+
+from stepladder.report.tables import NOTHING, Page, Table, changes, compound_notes, percent, target_text
+from stepladder.results import Results, RungResult
+from stepladder.stats import Summary
+
+
+def result_page(results: Results) -> Page:
+    """All that ``stepladder show`` shows."""
+    return [result_table(results), *result_notes(results)]
+
+
+def result_table(results: Results) -> Table:
+    """A ladder's results, as the objective's authors wrote them down, over seeds."""
+    words = changes([result.rung for result in results.rungs])
+    split = results.ladder.evaluate_on
+    return Table(
+        title="",
+        header=("rung", "change", "parameters", "train %", f"{split} %", "± sd", "worst", "consistent from", "held"),
+        rows=tuple(
+            _result_row(result, word, params)
+            for result, word, params in zip(results.rungs, words, results.params, strict=True)
+        ),
+        numeric=frozenset({2, 3, 4, 5, 6}),
+    )
+
+
+def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:
+    summary, target = result.summary, result.rung.target.accuracy
+    n = len(summary.seeds)
+    return (
+        result.rung.name,
+        word,
+        f"{params:,}",
+        percent(summary.train_final_mean, target=target),
+        percent(summary.final_mean, target=target),
+        NOTHING if summary.final_sd is None else f"{summary.final_sd:.2f}",
+        percent(summary.final_min, target=target),
+        consistency_text(summary),
+        f"{summary.n_held} of {n}" if n else "not trained",
+    )
+
+
+def consistency_text(summary: Summary) -> str:
+    """``epoch 7``, ``epoch 7 to 9``, ``epoch 7 to 9; never in 2 of 8``, ``never``, ``diverged in 1 of 8``."""
+    n = len(summary.seeds)
+    if n == 0:
+        return NOTHING
+    parts = []
+    epochs = sorted(epoch for epoch in summary.consistent_from if epoch is not None)
+    n_never = n - len(epochs) - len(summary.diverged)
+    if epochs:
+        parts.append(f"epoch {epochs[0]}" + (f" to {epochs[-1]}" if epochs[-1] != epochs[0] else ""))
+    if n_never:
+        parts.append("never" + (f" in {n_never} of {n}" if n > 1 else ""))
+    if summary.diverged:
+        parts.append("diverged" + (f" in {len(summary.diverged)} of {n}" if n > 1 else ""))
+    return "; ".join(parts)
+
+
+def result_notes(results: Results) -> list[str]:
+    """What a reader of the table must know: whose runs, the target, test looks, what was left out, compound steps."""
+    notes = [f"Target: {target_text(results.rungs[-1].rung.target)}. Train accuracy is measured while training."]
+    if results.engine:
+        notes.append(f"Engine: {results.engine}.")
+    if results.ladder.evaluate_on == "test":
+        notes.append(f"The test split was looked at {results.n_test_looks:,} times by these rungs' runs.")
+    notes += [f"Kept apart: {n} run(s) by {engine}." for engine, n in results.others.items()]
+    notes += compound_notes([result.rung for result in results.rungs])
+    notes += [
+        f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: lower its"
+        " learning rate."
+        for r in results.rungs
+        for run in r.runs
+        if run.diverged_at_epoch is not None
+    ]
+    return notes

@@ -1,0 +1,73 @@
+"""Everything that is shown, as rows of strings; the renderers only lay them out. Numbers become text here alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+
+from stepladder.ladder import Rung, Target
+from stepladder.recipe import describe
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, column headers and rows of equal length. ``numeric`` columns align right."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int]
+
+
+Page = list[str | Table]
+
+
+def percent(value: Fraction | None, *, target: Decimal | None = None) -> str:
+    """A percentage to two decimals, rounded half to even, but never up to the target or to 100."""
+    if value is None:
+        return NOTHING
+    exact = Decimal(value.numerator) / Decimal(value.denominator)
+    shown = exact.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    for limit in (Decimal(100), target):
+        if limit is not None and value < Fraction(limit) <= Fraction(shown):
+            shown = exact.quantize(Decimal("0.01"), ROUND_DOWN)
+    return f"{shown:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A time as a person would say it: ``40 s``, ``13 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def change(rung: Rung, below: Rung | None) -> str:
+    """What a rung changes, in words; compound steps say so."""
+    if below is None:
+        return "start"
+    steps = [
+        f"{name.replace('_', ' ')}: {describe(name, getattr(below.recipe, name))} → "
+        f"{describe(name, getattr(rung.recipe, name))}"
+        for name in rung.changes
+    ]
+    return (f"COMPOUND ({len(steps)} concepts) " if rung.compound else "") + "; ".join(steps)
+
+
+def changes(rungs: Sequence[Rung]) -> list[str]:
+    return [change(rung, below) for rung, below in zip(rungs, (None, *rungs[:-1]), strict=True)]
+
+
+def target_text(target: Target) -> str:
+    return f"{target.accuracy}% at each of the last {target.last_epochs} epochs"
+
+
+def compound_notes(rungs: Sequence[Rung]) -> list[str]:
+    """One sentence for each rung that changes several concepts at once."""
+    return [
+        f"Compound: rung '{rung.name}' changes {', '.join(rung.changes)} at once: {rung.compound}."
+        for rung in rungs
+        if rung.compound
+    ]

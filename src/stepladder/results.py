@@ -1,0 +1,88 @@
+"""The stored runs of a ladder, by rung, with runs of different engines kept apart."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from stepladder import sources
+from stepladder.errors import StoreError
+from stepladder.ladder import Ladder, Rung
+from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
+from stepladder.stats import Summary, summarise
+from stepladder.store import Store, test_looks
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """A rung and its stored runs, one per seed."""
+
+    rung: Rung
+    runs: tuple[Run, ...]
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Results:
+    """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
+
+    ``params`` are those of each rung's network.
+    """
+
+    ladder: Ladder
+    engine: EngineIdentity | None
+    rungs: tuple[RungResult, ...]
+    params: tuple[int, ...]
+    others: dict[str, int]
+    n_test_looks: int
+
+    @property
+    def reached(self) -> bool:
+        """Whether the top rung holds its target with every seed."""
+        summary = self.rungs[-1].summary
+        return 0 < len(summary.seeds) == summary.n_held
+
+
+def collect(
+    ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None = None, seeds: Collection[int] | None = None
+) -> Results:
+    """A ladder's runs from a store, all seeds or the given ones.
+
+    ``engine`` is an identity or a part of one in words, such as "torch" or "cuda"; without it, the engine that
+    trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
+    """
+    data, image = data_identity(ladder), sources.describe(ladder.data).image
+    found = {
+        rung.name: [
+            run
+            for run in store.runs_of(experiment_key(rung.recipe, data))
+            if seeds is None or run.identity.seed in seeds
+        ]
+        for rung in ladder.rungs
+    }
+    runs = [run for of_rung in found.values() for run in of_rung]
+    chosen = _choose(runs, engine)
+    rungs = []
+    for rung in ladder.rungs:
+        own = tuple(run for run in found[rung.name] if run.identity.engine == chosen)
+        rungs.append(RungResult(rung, own, summarise(own, rung.target)))
+    distinct = {run.identity.key: run for run in runs}.values()
+    others = Counter(str(run.identity.engine) for run in distinct if run.identity.engine != chosen)
+    return Results(
+        ladder=ladder,
+        engine=chosen,
+        rungs=tuple(rungs),
+        params=tuple(rung.network(image).params for rung in ladder.rungs),
+        others=dict(others),
+        n_test_looks=test_looks(distinct),
+    )
+
+
+def _choose(runs: list[Run], engine: str | EngineIdentity | None) -> EngineIdentity | None:
+    if isinstance(engine, EngineIdentity):
+        return engine
+    matching = [run for run in runs if engine is None or engine in str(run.identity.engine)]
+    if runs and not matching:
+        known = ", ".join(sorted({str(run.identity.engine) for run in runs}))
+        raise StoreError(f"no stored run of an engine {engine!r}; there are runs of {known}")
+    last = max(matching, key=lambda run: run.provenance.finished_at, default=None)
+    return last.identity.engine if last else None
