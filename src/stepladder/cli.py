@@ -32,7 +32,8 @@ class _Group(click.Group):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            again = shlex.join(["stepladder", *sys.argv[1:]])
+            click.echo(f"\nInterrupted; every finished epoch is kept. Go on with:\n  {again}", err=True)
             ctx.exit(INTERRUPTED)
 
 
@@ -129,14 +130,9 @@ def climb(
     loaded = ladder_file.load(ladder)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
-    try:
-        with LiveClimb(plain_console(stderr=True)) as watcher:
-            watcher.noted(f"engine {reason}")
-            failures = climb_ladder(loaded, seeds=seeds, store=opened, engine=chosen, jobs=jobs, watcher=watcher)
-    except KeyboardInterrupt:
-        resume = shlex.join(["stepladder", *sys.argv[1:]])
-        click.echo(f"\nInterrupted; every finished epoch is kept. Go on with:\n  {resume}", err=True)
-        sys.exit(INTERRUPTED)
+    with LiveClimb(plain_console(stderr=True)) as watcher:
+        watcher.noted(f"engine {reason}")
+        failures = climb_ladder(loaded, seeds=seeds, store=opened, engine=chosen, jobs=jobs, watcher=watcher)
     results = collect(loaded, opened, engine=chosen.identity, seeds=seeds)
     _print_results(results, as_json)
     if failures:

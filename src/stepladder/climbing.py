@@ -6,14 +6,14 @@ Workers report through the store alone, so an executor needs no channel of its o
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from platform import platform
 from typing import Any, Protocol
@@ -254,7 +254,8 @@ class WorkerProcesses(Executor):
         self._pool = ProcessPool(n_workers, initializer=_begin_worker, context=get_context("spawn"))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
+        with _ctrl_c_blocked():
+            future: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -266,6 +267,20 @@ class WorkerProcesses(Executor):
 
     def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
         self.shutdown(cancel_futures=exc_type is not None)
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Threads begun inside, and the processes they spawn, never see Ctrl-C: not even while Python starts in them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # now: starting it later would unblock the signal again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker() -> None:

@@ -45,12 +45,13 @@ def duration(seconds: float) -> str:
 
 
 def change(rung: Rung, below: Rung | None) -> str:
-    """What a rung changes, in words; compound steps say so."""
+    """What a rung changes, in words, from what to what (a network only to what); compound steps say so."""
     if below is None:
         return "start"
     steps = [
-        f"{name.replace('_', ' ')}: {describe(name, getattr(below.recipe, name))} → "
-        f"{describe(name, getattr(rung.recipe, name))}"
+        f"{name.replace('_', ' ')}: "
+        + ("" if name == "network" else f"{describe(name, getattr(below.recipe, name))} → ")
+        + describe(name, getattr(rung.recipe, name))
         for name in rung.changes
     ]
     return (f"COMPOUND ({len(steps)} concepts) " if rung.compound else "") + "; ".join(steps)

@@ -1,0 +1,49 @@
+"""Write docs/recipes.md from the fields themselves: ``python docs/generate.py``. A test holds the page to it."""
+
+import typing
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from stepladder import layers
+from stepladder.ladder import Budget, Target
+from stepladder.recipe import Augment, Constant, CrossEntropy, Recipe, Sgd, Step
+
+PAGE = Path(__file__).parent / "recipes.md"
+
+HEAD = """\
+# Recipes, field by field
+
+Made by `docs/generate.py` from the code; do not edit. How a ladder file is built is in [ladders.md](ladders.md).
+"""
+
+
+def default_text(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields[name]
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    return f"{value}" if isinstance(value, BaseModel) else f"`{value}`"
+
+
+def table(model: type[BaseModel]) -> str:
+    lines = ["| field | meaning | default |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        meaning = field.description or f"always {typing.get_args(field.annotation)[0]!r}"
+        lines.append(f"| `{name}` | {meaning} | {default_text(model, name)} |")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    vocabulary = (layers.__doc__ or "").partition("\n\n")[2]
+    parts = [HEAD, "## Recipe", (Recipe.__doc__ or "").strip(), table(Recipe)]
+    for model in (Augment, Sgd, Constant, Step, CrossEntropy, Budget, Target):
+        parts += [f"### {model.__name__}", " ".join((model.__doc__ or "").split()), table(model)]
+    parts += ["## Layers", vocabulary.strip()]
+    return "\n\n".join(part.replace("\n    ", "\n") if part is parts[2] else part for part in parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

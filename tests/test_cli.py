@@ -1,0 +1,209 @@
+"""The command line as a person meets it: exit codes, one message, no traceback."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY_LADDER, CommandLine
+
+HELP = ("check", "climb", "show", "ladders")
+
+
+def refused(done: "subprocess.CompletedProcess[str]", exit_code: int, *words: str) -> None:
+    """The command ended with this code and one message that holds these words."""
+    assert done.returncode == exit_code, done.stderr
+    assert "Traceback" not in done.stderr
+    messages = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(messages) == 1, done.stderr
+    for word in words:
+        assert word in messages[0]
+
+
+def test_check_prints_tables_and_the_time_a_climb_takes(stepladder: CommandLine) -> None:
+    done = stepladder("check", "mnist-8k", "--seeds", 1)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for word in (
+        "9,714",
+        "7,826",
+        "7,946",
+        "receptive field 28",
+        "receptive field 32",
+        "A climb of 6 runs takes about",
+    ):
+        assert word in done.stdout
+
+
+def test_check_json_of_the_default_ladder(stepladder: CommandLine) -> None:
+    done = stepladder("check", "--json")
+    body = json.loads(done.stdout)
+    assert (body["schema_version"], body["ladder"]) == (1, "mnist-8k")
+    assert [rung["params"] for rung in body["rungs"]] == [9714, 7826, 7826, 7826, 7826, 7946]
+    assert [rung["receptive_field"] for rung in body["rungs"]] == [28, 28, 28, 28, 28, 32]
+    assert not any(rung["over_budget"] for rung in body["rungs"])
+
+
+def test_a_rung_over_budget_is_shown_and_refused(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    tiny_ladder.write_text(tiny_ladder.read_text().replace("params = 1000, epochs = 100", "params = 300, epochs = 3"))
+    done = stepladder("check", tiny_ladder, "--json")
+    refused(done, 3, "342 parameters, 42 over its budget of 300", "layer 3 ('conv 6 3x3')", "4 epochs, 1 over")
+    assert all(rung["over_budget"] for rung in json.loads(done.stdout)["rungs"])
+    refused(stepladder("climb", tiny_ladder), 3, "42 over its budget")
+    assert not list((tiny_ladder.parent / "runs").glob("*/*"))
+
+
+def test_climb_then_show(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    climbed = stepladder("climb", tiny_ladder, "--seeds", 2, "--jobs", 2, "--json")
+    body = json.loads(climbed.stdout)
+    assert climbed.returncode == (0 if body["reached"] else 1)
+    assert "rung 'rotation', seed 2: test" in climbed.stderr
+    shown = stepladder("show", tiny_ladder, "--json")
+    assert shown.returncode == 0
+    assert json.loads(shown.stdout) == body
+    rung = body["rungs"][0]
+    assert rung["seeds"] == [1, 2]
+    assert rung["held"][1] == 2
+    assert rung["test_final_min"] <= rung["test_final_mean"] <= 100
+    assert body["n_test_looks"] == 3 * 2 * 4
+    table = stepladder("show", tiny_ladder)
+    assert "The test split was looked at 24 times" in table.stdout
+    one_seed = stepladder("climb", tiny_ladder, "--seeds", "2-2", "--json")
+    assert [rung["seeds"] for rung in json.loads(one_seed.stdout)["rungs"]] == [[2]] * 3
+
+
+def test_a_ladder_that_reaches_its_target_exits_with_0(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    easy = tiny_ladder.read_text().replace("accuracy = 50, last_epochs = 2", "accuracy = 0.1, last_epochs = 1")
+    tiny_ladder.write_text(easy)
+    assert stepladder("climb", tiny_ladder, "--seeds", 1).returncode == 0
+    tiny_ladder.write_text(easy.replace("accuracy = 0.1", "accuracy = 100"))
+    assert stepladder("climb", tiny_ladder, "--seeds", 1).returncode == 1
+
+
+def test_a_diverged_run_is_no_accuracy(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    tiny_ladder.write_text(tiny_ladder.read_text().replace("lr = 0.05", "lr = 1e30"))
+    done = stepladder("climb", tiny_ladder, "--seeds", 1, "--json")
+    assert done.returncode == 1
+    rung = json.loads(done.stdout)["rungs"][0]
+    assert rung["diverged"] == [1]
+    assert rung["test_final_mean"] is None
+    assert rung["held"] == [0, 1]
+    assert "lower its learning rate" in " ".join(stepladder("show", tiny_ladder).stdout.split())
+
+
+def test_show_of_an_empty_store(stepladder: CommandLine) -> None:
+    done = stepladder("show", "mnist-8k")
+    assert done.returncode == 0
+    assert done.stdout.count("not trained") == 6
+
+
+def test_dev_is_held_out_and_test_is_not_looked_at(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    tiny_ladder.write_text(tiny_ladder.read_text().replace('evaluate_on = "test"', "dev_images = 400"))
+    body = json.loads(stepladder("climb", tiny_ladder, "--seeds", 1, "--json").stdout)
+    assert body["evaluated_on"] == "dev"
+    assert body["n_test_looks"] == 0
+    assert "dev_final_mean" in body["rungs"][0]
+    assert "test_final_mean" not in body["rungs"][0]
+    (record, *_) = (tiny_ladder.parent / "runs").glob("*/*.json")
+    epoch = json.loads(record.read_text())["run"]["epochs"][0]
+    assert (epoch["n_train"], epoch["n_evaluated"]) == (1600, 400)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["climb", "mnist-8k", "--seeds", "0"], 2, ["0 seeds train nothing"]),
+        (["climb", "mnist8k"], 2, ["no ladder 'mnist8k'", "did you mean 'mnist-8k'"]),
+        (["check", "absent.toml"], 2, ["absent.toml", "No such file"]),
+        (["climb", "--engine", "torhc"], 2, ["no engine 'torhc'", "did you mean 'torch'"]),
+        (["climb", "--store", "/dev/null/runs"], 2, ["cannot write runs to /dev/null/runs", "--store"]),
+    ],
+)
+def test_bad_arguments(stepladder: CommandLine, arguments: list[str], exit_code: int, words: list[str]) -> None:
+    refused(stepladder(*arguments), exit_code, *words)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["climb", "--seeds", "many"], ["climb", "--jobs", "0"], ["clmb"], ["climb", "--device", "tpu"]]
+)
+def test_usage_errors_exit_with_2(stepladder: CommandLine, arguments: list[str]) -> None:
+    done = stepladder(*arguments)
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_and_damaged_data_exit_with_4(stepladder: CommandLine, tmp_path: Path, digits: Path) -> None:
+    ladder = tmp_path / "tiny.toml"
+    ladder.write_text(TINY_LADDER.format(data="absent", epochs=4))
+    for command in ("check", "climb", "show"):
+        refused(stepladder(command, ladder), 4, "no data at", str(tmp_path / "absent"))
+    ladder.write_text(
+        TINY_LADDER.format(data=str(digits), epochs=4).replace(
+            "evaluate_on", f'data_sha256 = "{"0" * 64}"\nevaluate_on'
+        )
+    )
+    refused(stepladder("climb", ladder), 4, "wrong checksum", "data_sha256")
+    (tmp_path / "cut").mkdir()
+    for path in digits.iterdir():
+        (tmp_path / "cut" / path.name).write_bytes(path.read_bytes())
+    images = tmp_path / "cut" / "train-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:50_000])
+    ladder.write_text(TINY_LADDER.format(data="cut", epochs=4))
+    refused(stepladder("climb", ladder), 4, "train-images-idx3-ubyte.gz", "truncated", "get it again")
+    assert not list((tmp_path / "runs").glob("*/*"))
+
+
+def test_ladder_errors_name_file_and_line(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    text = tiny_ladder.read_text()
+    tiny_ladder.write_text(text.replace("change.dropout = 0.1", "change = { dropout = 0.1, lr = 0.02 }"))
+    line = text.splitlines().index("change.dropout = 0.1") + 1
+    refused(stepladder("check", tiny_ladder), 2, f"tiny.toml:{line}:", "changes dropout and lr", "split it into two")
+    tiny_ladder.write_text(text.replace('"conv 6 3x3"', '"conv 6 9x9"'))
+    refused(stepladder("check", tiny_ladder), 2, "rung 'start'", "layer 3", "9x9 kernel", "6x6")
+
+
+def test_a_newer_store_is_refused(stepladder: CommandLine, tmp_path: Path, tiny_ladder: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "store.json").write_text('{"format_version": 99}')
+    for command in ("climb", "show"):
+        refused(stepladder(command, tiny_ladder), 2, "newer Stepladder", "upgrade")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_refused(stepladder: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refused(stepladder("climb", "--store", tmp_path / "locked"), 2, "cannot write runs to")
+
+
+def test_without_torch_the_message_says_what_to_install(tmp_path: Path) -> None:
+    """A Python that cannot find torch: its import is blocked as a missing package's fails."""
+    script = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch': raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "from stepladder.cli import main\n"
+        "main(['climb'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    refused(done, 2, "pip install 'stepladder[torch]'")
+
+
+def test_help_speaks_of_every_command_and_exit_code(stepladder: CommandLine) -> None:
+    text = stepladder("--help").stdout
+    for command in HELP:
+        assert re.search(rf"^  {command} ", text, re.MULTILINE)
+        assert stepladder(command, "--help").returncode == 0
+    for code in ("0 ok", "1 target missed", "3 over budget", "4 data", "5 some runs", "130 interrupted"):
+        assert code in text
+
+
+def test_shipped_ladders_are_listed(stepladder: CommandLine) -> None:
+    body = json.loads(stepladder("ladders", "--json").stdout)
+    assert [ladder["name"] for ladder in body["ladders"]] == ["mnist-8k", "mnist-8k-as-run"]
+    assert stepladder("ladders").stdout.startswith("mnist-8k: 99.4% on MNIST")

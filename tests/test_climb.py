@@ -1,0 +1,249 @@
+"""Climbing with real processes: killed, interrupted, with one job and with two."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import TINY_LADDER, CommandLine, stepladder_command
+
+from stepladder.climbing import climb, plan
+from stepladder.engines import choose_engine
+from stepladder.errors import BudgetError, LadderError
+from stepladder.ladder_file import load
+from stepladder.run import Run
+from stepladder.store import Store
+
+PATIENCE_S = 120
+
+
+class Climb:
+    """``stepladder climb`` as a process group of its own."""
+
+    def __init__(self, ladder: Path, store: Path, *more: object) -> None:
+        self.store = store
+        self.process = subprocess.Popen(
+            stepladder_command("climb", ladder, "--store", store, *more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> "Climb":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_all()
+
+    def kill_all(self) -> None:
+        """``kill -9`` of the parent and every worker at once."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    def wait_for(self, pattern: str, count: int = 1) -> list[Path]:
+        """Wait until the store holds so many files of this pattern."""
+        deadline = time.monotonic() + PATIENCE_S
+        while len(found := sorted(self.store.glob(pattern))) < count:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, f"no {pattern} in {PATIENCE_S} s"
+            time.sleep(0.01)
+        return found
+
+    def finish(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, out, err
+
+
+def runs_in(ladder: Path, store: Path) -> Iterator[Run]:
+    engine, _ = choose_engine("torch", device="cpu")
+    opened = Store.open(store)
+    for task in plan(load(ladder), seeds=[1, 2], engine=engine):
+        run = opened.find(task.identity, set_aside=False)
+        if run is not None:
+            yield run
+
+
+def numbers(ladder: Path, store: Path) -> list[tuple[dict[str, object], bytes]]:
+    """All numbers of all runs, and their weights to the last bit."""
+    return [(run.numbers(), (store / f"{run.identity.key}.safetensors").read_bytes()) for run in runs_in(ladder, store)]
+
+
+@pytest.fixture(scope="module")
+def module_ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+    path = tmp_path_factory.mktemp("ladder") / "tiny.toml"
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=4))
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, module_ladder: Path) -> Path:
+    """The store of a climb of three rungs and two seeds with one job."""
+    store = tmp_path_factory.mktemp("undisturbed") / "runs"
+    with Climb(module_ladder, store, "--seeds", 2, "--jobs", 1) as climbing:
+        returncode, out, err = climbing.finish()
+    assert returncode in (0, 1), err
+    assert "dropout: none → 10%" in out
+    assert len(numbers(module_ladder, store)) == 6
+    return store
+
+
+def test_two_jobs_train_the_same_runs_as_one(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
+    with Climb(module_ladder, tmp_path / "runs", "--seeds", 2, "--jobs", 2) as climbing:
+        assert climbing.finish()[0] in (0, 1)
+    assert numbers(module_ladder, tmp_path / "runs") == numbers(module_ladder, undisturbed)
+
+
+def test_another_seed_and_another_rung_are_other_runs(module_ladder: Path, undisturbed: Path) -> None:
+    weights = [content for _, content in numbers(module_ladder, undisturbed)]
+    assert len(set(weights)) == 6
+
+
+def test_killed_again_and_again_a_climb_ends_as_an_undisturbed_one(
+    tmp_path: Path, module_ladder: Path, undisturbed: Path
+) -> None:
+    store = tmp_path / "runs"
+    finished: dict[Path, bytes] = {}
+    moments = [
+        ("*/*.partial.safetensors", 1, 0.0),
+        ("*/*.partial.safetensors", 2, 0.35),
+        ("*/*.json", 1, 0.0),
+        ("*/*.json", 3, 0.2),
+    ]
+    for pattern, count, delay_s in moments:
+        with Climb(module_ladder, store, "--seeds", 2, "--jobs", 2) as climbing:
+            climbing.wait_for(pattern, count)
+            time.sleep(delay_s)
+            climbing.kill_all()
+        for path, content in finished.items():
+            assert path.read_bytes() == content, "a finished run was trained again"
+        finished = {path: path.read_bytes() for path in store.glob("*/*.json")}
+    assert 3 <= len(finished) < 6, "the kills came too late to mean anything"
+    with Climb(module_ladder, store, "--seeds", 2, "--jobs", 2) as climbing:
+        returncode, _, err = climbing.finish()
+    assert returncode in (0, 1)
+    assert f"{len(finished)} of 6 runs are stored" in err
+    assert all(path.read_bytes() == content for path, content in finished.items())
+    assert numbers(module_ladder, store) == numbers(module_ladder, undisturbed)
+    assert any(run.provenance.n_resumed for run in runs_in(module_ladder, store))
+    assert not list(store.glob("*/*.partial.safetensors"))
+
+
+def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path, module_ladder: Path) -> None:
+    with Climb(module_ladder, tmp_path / "runs", "--seeds", 2, "--jobs", 2) as climbing:
+        climbing.wait_for("*/*.partial.safetensors")
+        workers = climbing.workers()
+        assert len(workers) == 2
+        climbing.process.kill()
+        _, alive = psutil.wait_procs(workers, timeout=30)
+        assert not alive
+
+
+def test_a_stored_climb_trains_nothing(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
+    done = stepladder("climb", module_ladder, "--seeds", 2, "--store", undisturbed)
+    assert "6 of 6 runs are stored; 0 to train" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
+
+
+def test_a_worker_that_dies_is_tried_once_more(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
+    store = tmp_path / "runs"
+    with Climb(module_ladder, store, "--seeds", 2, "--jobs", 1) as climbing:
+        climbing.wait_for("*/*.partial.safetensors")
+        climbing.workers()[0].kill()
+        returncode, _, err = climbing.finish()
+    assert returncode in (0, 1)
+    assert "rung 'start', seed 1 lost its worker" in err
+    assert "it is tried once more" in err
+    assert numbers(module_ladder, store) == numbers(module_ladder, undisturbed)
+
+
+def test_a_worker_that_dies_twice_is_reported_while_the_others_go_on(tmp_path: Path, digits: Path) -> None:
+    ladder, store = tmp_path / "long.toml", tmp_path / "runs"
+    ladder.write_text(TINY_LADDER.format(data=str(digits), epochs=30))
+    opened = Store.open(store, create=True)
+    engine, _ = choose_engine("torch", device="cpu")
+    victim = next(t for t in plan(load(ladder), seeds=[1], engine=engine) if t.rung.name == "dropout").identity
+    with Climb(ladder, store, "--seeds", 1, "--jobs", 2) as climbing:
+        killed: set[int] = set()
+        deadline = time.monotonic() + PATIENCE_S
+        while len(killed) < 2 and time.monotonic() < deadline:
+            _, pid = opened.epochs_done(victim)
+            if pid and pid not in killed and psutil.pid_exists(pid):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            time.sleep(0.01)
+        returncode, out, err = climbing.finish()
+    assert returncode == 5, err
+    assert "Error: not trained: rung 'dropout', seed 1: lost its worker twice" in err
+    assert [line.split()[-2:] for line in out.splitlines() if line.strip().startswith("dropout")] == [
+        ["not", "trained"]
+    ]
+    assert len(list(store.glob("*/*.json"))) == 2
+
+
+def test_ctrl_c_prints_the_command_that_resumes(tmp_path: Path, module_ladder: Path) -> None:
+    store = tmp_path / "runs"
+    with Climb(module_ladder, store, "--seeds", 2, "--jobs", 2) as climbing:
+        climbing.wait_for("*/*.partial.safetensors")
+        workers = climbing.workers()
+        os.killpg(climbing.process.pid, signal.SIGINT)
+        returncode, _, err = climbing.finish()
+        assert not psutil.wait_procs(workers, timeout=30)[1]
+    assert returncode == 130
+    assert f"stepladder climb {module_ladder} --store {store} --seeds 2 --jobs 2" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_while_workers_are_starting_is_as_quiet(tmp_path: Path, module_ladder: Path) -> None:
+    with Climb(module_ladder, tmp_path / "runs", "--seeds", 2, "--jobs", 2) as climbing:
+        deadline = time.monotonic() + PATIENCE_S
+        while not climbing.workers() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(climbing.process.pid, signal.SIGINT)
+        returncode, _, err = climbing.finish()
+    assert returncode == 130
+    assert "Traceback" not in err
+    assert "Go on with:" in err
+
+
+def test_any_executor_will_do(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
+    engine, _ = choose_engine("torch", device="cpu")
+    store = Store.open(tmp_path / "runs", create=True)
+    with ThreadPoolExecutor(1) as executor:
+        assert climb(load(module_ladder), seeds=[1, 2], store=store, engine=engine, executor=executor) == []
+    assert numbers(module_ladder, store.folder) == numbers(module_ladder, undisturbed)
+
+
+def test_a_damaged_run_is_trained_again(stepladder: CommandLine, tmp_path: Path, module_ladder: Path) -> None:
+    assert stepladder("climb", module_ladder, "--seeds", 1, "--store", tmp_path / "runs").returncode in (0, 1)
+    (record, *_) = sorted((tmp_path / "runs").glob("*/*.json"))
+    whole = record.read_bytes()
+    record.write_bytes(whole[:1000])
+    done = stepladder("climb", module_ladder, "--seeds", 1, "--store", tmp_path / "runs")
+    assert "is damaged" in done.stderr
+    assert "trained again, set aside as" in done.stderr
+    assert "2 of 3 runs are stored; 1 to train" in done.stderr
+    assert record.exists()
+
+
+def test_refusals_come_before_training(tmp_path: Path, module_ladder: Path) -> None:
+    engine, _ = choose_engine("torch", device="cpu")
+    store = Store.open(tmp_path / "runs", create=True)
+    with pytest.raises(LadderError, match="0 seeds train nothing"):
+        climb(load(module_ladder), seeds=[], store=store, engine=engine)
+    over = tmp_path / "over.toml"
+    over.write_text(module_ladder.read_text().replace("params = 1000", "params = 300"))
+    with pytest.raises(BudgetError, match=r"has 342 parameters, 42 over its budget of 300.*conv 6 3x3.*228"):
+        climb(load(over), seeds=[1], store=store, engine=engine)
+    assert not list(store.folder.glob("*/*"))

@@ -1,0 +1,45 @@
+"""The documents say what the code does."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from stepladder import cli, ladder_file
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+
+
+def test_the_recipe_page_is_up_to_date() -> None:
+    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert (ROOT / "docs" / "recipes.md").read_text() == generate["page"](), "run: python docs/generate.py"
+
+
+def test_the_example_ladder_loads(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "ladders.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(example)
+    ladder = ladder_file.load(tmp_path / "mine.toml")
+    assert [rung.changes for rung in ladder.rungs] == [(), ("augment",)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_local_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)|<img src=\"([^\"]+)\"", page.read_text()):
+        assert (page.parent / (link[0] or link[1])).exists(), link
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for command in cli.main.commands:
+        assert f"stepladder {command}" in text
+
+
+def test_every_exit_code_is_documented() -> None:
+    codes = re.findall(r"(\d+) ([a-z]+)", cli.EPILOG)
+    text = (ROOT / "docs" / "store.md").read_text()
+    for code, word in codes:
+        assert f"{code} {word}" in text.replace("\n", " "), (code, word)

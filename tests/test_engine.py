@@ -1,0 +1,332 @@
+"""Engines: gradients, steps and evaluation against torch written out independently, in float64."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stepladder import augment, data
+from stepladder.draws import generator
+from stepladder.engines import Engine, Model, choose_engine
+from stepladder.engines.optimizer import sgd
+from stepladder.engines.torch import TorchModel, dropout, warp
+from stepladder.engines.training import STATISTIC, initial_arrays, judge, train, weight_decay, weights
+from stepladder.errors import EngineError
+from stepladder.ladder_file import load
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.recipe import Augment, Recipe, Sgd
+from stepladder.run import Progress
+
+NETWORKS = {
+    "skeleton": list(map(str, load("mnist-8k").rungs[0].recipe.network)),
+    "lighter": list(map(str, load("mnist-8k").rungs[1].recipe.network)),
+    "receptive-field": list(map(str, load("mnist-8k").rungs[-1].recipe.network)),
+    "all layers": [
+        "conv 6 5x5 stride 2 pad 2 bias",
+        "depthwise 3x3 pad 1",
+        "maxpool 3 stride 2 pad 1",
+        "conv 8 1x1 block conv norm relu",
+        "avgpool 2 stride 1",
+        "conv 5 4x4 bare",
+        "linear 12 block linear relu norm",
+        "linear 10 nobias",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def splits() -> data.Splits:
+    return data.splits(data.load("mnist"), n_dev=0)
+
+
+@pytest.fixture(params=["torch"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return choose_engine(request.param, device="cpu")[0]
+
+
+class Oracle(nn.Module):
+    """The network of a recipe in torch's own modules, without dropout; shares nothing with Stepladder's engines."""
+
+    def __init__(self, recipe: Recipe, images: Tensor) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential()
+        x = images[:1].float()
+        for layer in recipe.network:
+            operation = operation_of(layer, x)
+            x = operation(x).detach()
+            self.blocks.append(operation)
+            if isinstance(layer, Conv | Depthwise | Linear):
+                for step in (recipe.block if layer.block is None else layer.block).steps:
+                    if step != "dropout":
+                        self.blocks.append(nn.ReLU() if step == "relu" else nn.BatchNorm2d(x.shape[1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x.flatten(1)
+
+
+def operation_of(layer: Layer, x: Tensor) -> nn.Module:
+    channels = x.shape[1]
+    match layer:
+        case Conv(out_channels=out_channels):
+            return nn.Conv2d(channels, out_channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
+        case Depthwise():
+            return nn.Conv2d(
+                channels, channels, layer.kernel, layer.stride, layer.padding, groups=channels, bias=layer.bias
+            )
+        case MaxPool():
+            return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
+        case AvgPool():
+            return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding)
+        case GlobalAvgPool():
+            return nn.AdaptiveAvgPool2d(1)
+        case Linear():
+            linear = nn.Linear(x[0].numel(), layer.out_features, bias=layer.bias)
+            return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (layer.out_features, 1, 1)))
+
+
+class Pair:
+    """An engine's model and its float64 oracle, with the same random parameters."""
+
+    def __init__(self, engine: Engine, recipe: Recipe, splits: data.Splits) -> None:
+        self.recipe = recipe
+        self.splits = splits
+        self.network = recipe.network_for(splits.image)
+        self.model: Model = engine.model(self.network, recipe, splits)
+        pixels = splits.train.images.astype(np.float64) / 255
+        self.images = torch.from_numpy((pixels - pixels.mean()) / pixels.std())
+        self.labels = torch.from_numpy(splits.train.labels)
+        rng = np.random.default_rng(7)
+        parameters = initial_arrays(self.network, 1)["parameters"]
+        parameters += rng.normal(0, 0.05, parameters.shape).astype(np.float32)
+        self.model.parameters[:] = self.model.to_array(parameters)
+        self.model.set_statistics(
+            {
+                name: np.full(s, float(name.endswith("var")), np.float32)
+                for name, s in self.network.statistic_shapes.items()
+            }
+        )
+        self.oracle = Oracle(recipe, self.images).double()
+        nn.utils.vector_to_parameters(torch.from_numpy(parameters).double(), self.oracle.parameters())
+
+    def oracle_loss(self, indices: NDArray[np.int64]) -> Tensor:
+        chosen = torch.from_numpy(indices)
+        smoothing = self.recipe.loss.label_smoothing
+        return F.cross_entropy(self.oracle(self.images[chosen]), self.labels[chosen], label_smoothing=smoothing)
+
+    def compare(self, ours: NDArray[np.float32], theirs: list[Tensor], *, tolerance: float) -> None:
+        """Relative to the norm of each tensor: float32 against float64.
+
+        A bias that a later batch norm cancels has a gradient of exactly 0: hence the floor.
+        """
+        start, floor = 0, 1e-3 * float(np.linalg.norm(ours))
+        for name, expected in zip(self.network.parameter_shapes, theirs, strict=True):
+            flat = expected.detach().numpy().ravel()
+            got = ours[start : start + flat.size]
+            start += flat.size
+            assert np.linalg.norm(got - flat) <= tolerance * max(float(np.linalg.norm(flat)), floor), name
+        assert start == len(ours)
+
+
+@pytest.fixture(scope="module")
+def few(splits: data.Splits) -> data.Splits:
+    return data.Splits(splits.train[:1000], splits.evaluated[:300], splits.image)
+
+
+def recipe_of(name: str, **fields: object) -> Recipe:
+    return Recipe.model_validate({"network": NETWORKS[name], "epochs": 1} | fields)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_equal_the_oracles(engine: Engine, network: str, few: data.Splits) -> None:
+    pair = Pair(engine, recipe_of(network, loss={"label_smoothing": 0.1}), few)
+    indices = np.random.default_rng(0).permutation(1000)[:64]
+    loss = pair.oracle_loss(indices)
+    expected = torch.autograd.grad(loss, list(pair.oracle.parameters()))
+    pair.model.begin_epoch(dropout_seed=0)
+    pair.model.learn(indices, None)
+    pair.compare(pair.model.to_numpy(pair.model.gradients), list(expected), tolerance=1e-4)
+    loss_sum, _ = pair.model.tally()
+    assert loss_sum / 64 == pytest.approx(loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("network", ["lighter", "all layers"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
+    engine: Engine, network: str, nesterov: bool, few: data.Splits
+) -> None:
+    pair = Pair(engine, recipe_of(network), few)
+    optimizer = Sgd(momentum=0.9, nesterov=nesterov)
+    weights_only = [p for p in pair.oracle.parameters() if p.ndim > 1]
+    others = [p for p in pair.oracle.parameters() if p.ndim == 1]
+    groups = [{"params": weights_only, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+    oracle_optimizer = torch.optim.SGD(groups, lr=0.005, momentum=0.9, nesterov=nesterov)
+    velocity = pair.model.to_array(np.zeros(pair.network.params, np.float32))
+    decay = pair.model.to_array(weight_decay(pair.network, recipe_of(network, weight_decay=0.01)))
+    pair.model.begin_epoch(dropout_seed=0)
+    for step in range(10):
+        indices = np.arange(step * 50, step * 50 + 50)
+        oracle_optimizer.zero_grad()
+        pair.oracle_loss(indices).backward()  # type: ignore[no-untyped-call]
+        oracle_optimizer.step()
+        pair.model.learn(indices, None)
+        sgd(optimizer, pair.model.parameters, pair.model.gradients, velocity, decay, lr=0.005)
+    pair.compare(pair.model.to_numpy(pair.model.parameters), list(pair.oracle.parameters()), tolerance=1e-3)
+    running = [b for name, b in pair.oracle.named_buffers() if "running" in name]
+    for ours, theirs in zip(pair.model.statistics().values(), running, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-3, atol=1e-4)
+    pair.oracle.eval()
+    with torch.no_grad():
+        expected = pair.oracle(pair.images[:200]).numpy()
+    np.testing.assert_allclose(pair.model.logits(few.train[:200]), expected, rtol=1e-3, atol=2e-3)
+
+
+def last(progress: Iterator[Progress]) -> Progress:
+    *_, end = progress
+    return end
+
+
+def same(a: Progress, b: Progress) -> bool:
+    """Bit for bit the same state, and the same epochs but for their times."""
+    assert a.arrays is not None
+    assert b.arrays is not None
+    times = {"train_s": 0.0, "evaluate_s": 0.0}
+    epochs = [[epoch.model_copy(update=times) for epoch in progress.epochs] for progress in (a, b)]
+    arrays = all(np.array_equal(a.arrays[name], b.arrays[name]) for name in a.arrays | b.arrays)
+    return arrays and epochs[0] == epochs[1] and a.wrong_images == b.wrong_images
+
+
+BUSY = {"dropout": 0.1, "augment": {"rotation_deg": 10.0}, "weight_decay": 1e-4, "epochs": 3, "batch_size": 64}
+
+
+def test_the_same_seed_repeats_and_another_differs(engine: Engine, few: data.Splits) -> None:
+    recipe = recipe_of("lighter", **BUSY)
+    first, again, other = (last(train(engine, recipe, few, seed=s, resume=Progress())) for s in (1, 1, 2))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
+    recipe = recipe_of("lighter", **BUSY)
+    steps = list(train(engine, recipe, few, seed=3, resume=Progress()))
+    for step in steps[:-1]:
+        resumed = last(train(engine, recipe, few, seed=3, resume=step))
+        assert same(resumed, steps[-1])
+        assert resumed.n_resumed == 1
+
+
+def test_the_last_partial_batch_is_kept(engine: Engine, few: data.Splits) -> None:
+    end = last(train(engine, recipe_of("lighter", batch_size=300), few, seed=1, resume=Progress()))
+    assert end.epochs[-1].n_train == 1000
+    model = engine.model(recipe_of("lighter").network_for(few.image), recipe_of("lighter"), few)
+    model.begin_epoch(dropout_seed=0)
+    model.learn(np.arange(900, 1000), None)
+    assert model.tally()[1] <= 100
+
+
+def test_a_diverged_training_says_so_and_has_no_accuracy(engine: Engine, few: data.Splits) -> None:
+    end = last(train(engine, recipe_of("lighter", lr=1e30, epochs=4), few, seed=1, resume=Progress()))
+    assert end.diverged_at_epoch is not None
+    assert len(end.epochs) == end.diverged_at_epoch - 1 < 4
+    assert end.is_finished(recipe_of("lighter", epochs=4))
+    assert end.wrong_images == ()
+
+
+def test_one_epoch_of_the_real_mnist(engine: Engine, splits: data.Splits) -> None:
+    """The objective's own first epoch of this network: 92.66 in training, 98.65 on test."""
+    end = last(train(engine, recipe_of("lighter"), splits, seed=1, resume=Progress()))
+    epoch = end.epochs[0]
+    assert epoch.n_correct > 9750
+    assert 0.90 < epoch.n_train_correct / epoch.n_train < 0.95
+    assert sum(map(sum, epoch.confusion)) == 10_000
+    assert sum(epoch.confusion[k][k] for k in range(10)) == epoch.n_correct == 10_000 - len(end.wrong_images)
+    for wrong in end.wrong_images:
+        assert splits.evaluated.labels[wrong.index] == wrong.label != wrong.predicted
+
+
+def test_judge_counts_as_torch_does() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 3, (200, 7)).astype(np.float32), rng.integers(0, 7, 200)
+    n_correct, loss, confusion, wrong = judge(logits, labels)
+    theirs = torch.from_numpy(logits)
+    assert n_correct == int((theirs.argmax(1).numpy() == labels).sum())
+    assert loss == pytest.approx(F.cross_entropy(theirs.double(), torch.from_numpy(labels)).item())
+    assert sum(map(sum, confusion)) == 200
+    assert all(confusion[w.label][w.predicted] > 0 for w in wrong)
+    shares = theirs.double().softmax(1).max(1).values.numpy()
+    assert [w.probability for w in wrong] == pytest.approx([shares[w.index] for w in wrong])
+
+
+def test_initial_weights_are_pytorchs_default(few: data.Splits) -> None:
+    network = recipe_of("all layers").network_for(few.image)
+    named = weights(network, initial_arrays(network, 1))
+    assert {name: array.shape for name, array in named.items()} == network.parameter_shapes | network.statistic_shapes
+    torch.manual_seed(0)
+    theirs = nn.Conv2d(8, 500, 4).weight.detach().abs()
+    bound = float(theirs.max())
+    ours = np.abs(named["5.weight"])  # conv 5 4x4 on 8 channels
+    assert 0.95 * bound < ours.max() <= 1.001 * bound
+    assert ours.std() == pytest.approx(float(theirs.std()), rel=0.1)
+    assert (named["3.norm.weight"] == 1).all()
+    assert (named["3.norm.running_mean"] == 0).all()
+
+
+def test_dropout_keeps_the_mean_and_the_share() -> None:
+    x = torch.ones(100, 10, 10, 11)
+    y = dropout(x, 0.3, torch.Generator().manual_seed(1))
+    assert (y == 0).double().mean().item() == pytest.approx(0.3, abs=0.005)
+    assert y.double().mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(y, dropout(x, 0.3, torch.Generator().manual_seed(1)))
+    assert not torch.equal(y, dropout(x, 0.3, torch.Generator().manual_seed(2)))
+
+
+def test_warp_equals_the_reference(few: data.Splits) -> None:
+    images = few.train.images[:40]
+    settings = Augment(rotation_deg=25, shift_px=3, scale=0.2, shear_deg=15)
+    maps = augment.draw(settings, 40, size=28, rng=generator(1, 0, "augment"))
+    ours = warp(torch.from_numpy(images.copy()).float(), torch.from_numpy(maps)).numpy()
+    np.testing.assert_allclose(ours, augment.warp(images, maps), atol=0.02)  # of 255
+
+
+def test_the_set_lives_on_the_device_as_bytes(few: data.Splits) -> None:
+    engine, reason = choose_engine("torch", device="cpu")
+    assert "asked for" in reason
+    model = engine.model(recipe_of("lighter").network_for(few.image), recipe_of("lighter"), few)
+    assert isinstance(model, TorchModel)
+    assert model.images.dtype == torch.uint8
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_learns_what_a_cpu_learns(few: data.Splits) -> None:
+    recipe = recipe_of("lighter", epochs=2)
+    cpu, gpu = (
+        last(train(choose_engine("torch", device=d)[0], recipe, few, seed=1, resume=Progress()))
+        for d in ("cpu", "cuda")
+    )
+    assert abs(cpu.epochs[-1].n_correct - gpu.epochs[-1].n_correct) < 15
+
+
+@pytest.mark.parametrize(
+    ("engine_name", "device", "message"),
+    [
+        ("tensorflow", "cpu", "no engine 'tensorflow'"),
+        ("torhc", "cpu", "did you mean 'torch'"),
+        ("torch", "tpu", "tpu"),
+    ],
+)
+def test_unknown_engines_and_devices_are_refused(engine_name: str, device: str, message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        choose_engine(engine_name, device=device)
+
+
+def test_the_state_names_its_statistics(few: data.Splits) -> None:
+    network = recipe_of("lighter").network_for(few.image)
+    state = initial_arrays(network, 1)
+    assert {name.removeprefix(STATISTIC) for name in state if name.startswith(STATISTIC)} == set(
+        network.statistic_shapes
+    )

@@ -1,0 +1,120 @@
+"""The house: imports point one way, and what must stay light imports nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stepladder
+
+ROOT = Path(stepladder.__file__).parent
+
+# Each module may import those above it only (design.md, "The house").
+ORDER = [
+    "errors",
+    "layers",
+    "geometry",
+    "recipe",
+    "schedule",
+    "draws",
+    "augment",
+    "npz",
+    "sources",
+    "data",
+    "ladder",
+    "ladder_file",
+    "run",
+    "files",
+    "machine",
+    "speeds",
+    "engines",
+    "engines.optimizer",
+    "engines.training",
+    "engines.torch",
+    "store",
+    "stats",
+    "results",
+    "checking",
+    "climbing",
+    "report",
+    "report.tables",
+    "report.check_page",
+    "report.check_json",
+    "report.result_page",
+    "report.result_json",
+    "report.terminal",
+    "report.live",
+    "cli",
+    "__main__",
+]
+LATE = {("engines", "engines.torch")}  # an engine is imported when it is chosen, by the function that chooses
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Names of stepladder's own modules that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "stepladder":
+            module = (node.module or "").partition(".")[2]
+            names = [f"{module}.{alias.name}".strip(".") for alias in node.names]
+            found |= {name if name in ORDER else module for name in names} - {""}
+        if isinstance(node, ast.Import):
+            found |= {a.name.partition(".")[2] for a in node.names if a.name.startswith("stepladder.")}
+    return found
+
+
+MODULES = {module_name(path): path for path in ROOT.rglob("*.py") if module_name(path)}
+
+
+def test_every_module_has_its_place() -> None:
+    assert set(MODULES) == set(ORDER)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module: str) -> None:
+    above = set(ORDER[: ORDER.index(module)])
+    upward = {name for name in imported_modules(MODULES[module]) - above if (module, name) not in LATE}
+    assert not upward, f"{module} imports {upward}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], {"torch", "llvmlite", "numpy", "pydantic", "rich"}),
+        (["check", "mnist-8k"], {"torch", "llvmlite", "numpy"}),
+        (["show", "mnist-8k"], {"torch", "llvmlite"}),
+    ],
+)
+def test_light_commands_import_nothing_heavy(arguments: list[str], heavy: set[str], tmp_path: Path) -> None:
+    script = (
+        "import sys, atexit\n"
+        "from stepladder.cli import main\n"
+        f"atexit.register(lambda: print('IMPORTED', *sorted(set(sys.modules) & {heavy})))\n"
+        f"main({arguments})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.splitlines()[-1] == "IMPORTED"
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = [
+        f"{path.name}:{node.lineno} {node.name}"
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 60
+    ]
+    assert not long
+
+
+def test_every_noun_and_verb_is_there() -> None:
+    for name in stepladder.__all__:
+        assert callable(getattr(stepladder, name)), name
+    with pytest.raises(AttributeError, match="no attribute 'clmb'"):
+        stepladder.clmb  # noqa: B018

@@ -1,0 +1,188 @@
+"""The store: what is written is found again, what is damaged is set aside, what is newer is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepladder import data
+from stepladder.climbing import finish, plan
+from stepladder.engines import Engine, choose_engine
+from stepladder.engines.training import train
+from stepladder.errors import StoreError
+from stepladder.ladder_file import load
+from stepladder.run import Progress, Run, RunIdentity
+from stepladder.store import Store
+
+Damage = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return choose_engine("torch", device="cpu")[0]
+
+
+@pytest.fixture
+def identity(tiny_ladder: Path, engine: Engine) -> RunIdentity:
+    return plan(load(tiny_ladder), seeds=[1], engine=engine)[0].identity
+
+
+@pytest.fixture
+def steps(tiny_ladder: Path, identity: RunIdentity, engine: Engine) -> list[Progress]:
+    splits = data.splits(data.load(load(tiny_ladder).data), n_dev=0)
+    return list(train(engine, identity.recipe, splits, seed=identity.seed, resume=Progress()))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "runs", create=True)
+
+
+@pytest.fixture
+def stored(store: Store, identity: RunIdentity, steps: list[Progress], tiny_ladder: Path, engine: Engine) -> Run:
+    splits = data.splits(data.load(load(tiny_ladder).data), n_dev=0)
+    store.checkpoint(identity, steps[-1])
+    finish(store, identity, steps[-1], engine, splits)
+    run = store.find(identity, set_aside=True)
+    assert run is not None
+    return run
+
+
+def record(store: Store, identity: RunIdentity) -> Path:
+    return store.folder / f"{identity.key}.json"
+
+
+def test_a_finished_run_is_found_again(store: Store, stored: Run, steps: list[Progress], identity: RunIdentity) -> None:
+    assert stored.identity == identity
+    assert stored.epochs == steps[-1].epochs
+    assert stored.final == steps[-1].epochs[-1]
+    assert list(store.runs_of(identity.experiment)) == [stored]
+    weights = store.weights(stored)
+    assert sum(array.size for name, array in weights.items() if "running" not in name) == 342
+    assert not store.partial_path(identity).exists()
+    assert store.notes == []
+
+
+def test_other_recipes_seeds_data_and_engines_are_other_runs(store: Store, stored: Run, identity: RunIdentity) -> None:
+    others = [
+        identity.model_copy(update={"seed": 2}),
+        identity.model_copy(update={"recipe": identity.recipe.model_copy(update={"dropout": 0.5})}),
+        identity.model_copy(update={"data": identity.data.model_copy(update={"sha256": "0" * 64})}),
+        identity.model_copy(update={"data": identity.data.model_copy(update={"evaluate_on": "dev", "dev_images": 9})}),
+        identity.model_copy(update={"engine": identity.engine.model_copy(update={"version": "0"})}),
+        identity.model_copy(update={"engine": identity.engine.model_copy(update={"revision": 99})}),
+    ]
+    assert [store.find(other, set_aside=True) for other in others] == [None] * 6
+    renamed = identity.model_copy(update={"data": identity.data.model_copy(update={"name": "another label"})})
+    assert store.find(renamed, set_aside=True) == stored
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def change_a_number(path: Path) -> None:
+    """A wrong number in an otherwise perfect file: only a checksum can tell."""
+    content = json.loads(path.read_text())
+    content["run"]["epochs"][-1]["n_correct"] += 1
+    path.write_text(json.dumps(content))
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 4
+    path.write_bytes(content)
+
+
+def not_json_at_all(path: Path) -> None:
+    path.write_text("[1, 2]")
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, empty, change_a_number, not_json_at_all])
+def test_a_damaged_record_is_set_aside_and_said(store: Store, stored: Run, damage: Damage) -> None:
+    path = record(store, stored.identity)
+    damage(path)
+    assert store.find(stored.identity, set_aside=True) is None
+    assert not path.exists()
+    (aside,) = (store.folder / "damaged").iterdir()
+    (note,) = store.notes
+    assert str(path) in note
+    assert str(aside) in note
+    assert "trained again" in note
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, flip_a_bit, Path.unlink])
+def test_damaged_weights_count_as_a_damaged_run(store: Store, stored: Run, damage: Damage) -> None:
+    damage(store.folder / f"{stored.identity.key}.safetensors")
+    assert store.find(stored.identity, set_aside=True) is None
+    assert "weights are missing or damaged" in store.notes[0]
+
+
+def test_reading_moves_nothing(store: Store, stored: Run) -> None:
+    path = record(store, stored.identity)
+    cut_in_half(path)
+    assert list(store.runs_of(stored.identity.experiment)) == []
+    assert path.exists()
+    assert "left out" in store.notes[0]
+
+
+def test_a_checkpoint_gives_back_the_whole_state(store: Store, steps: list[Progress], identity: RunIdentity) -> None:
+    assert store.resume(identity).epochs == ()
+    store.checkpoint(identity, steps[1])
+    found = store.resume(identity)
+    assert found.epochs == steps[1].epochs
+    assert found.wrong_images == steps[1].wrong_images
+    assert found.arrays is not None
+    assert steps[1].arrays is not None
+    assert all(np.array_equal(found.arrays[name], steps[1].arrays[name]) for name in found.arrays | steps[1].arrays)
+    assert store.epochs_done(identity)[0] == 2
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, empty, flip_a_bit])
+def test_a_damaged_checkpoint_is_set_aside(
+    store: Store, steps: list[Progress], identity: RunIdentity, damage: Damage
+) -> None:
+    store.checkpoint(identity, steps[1])
+    damage(store.partial_path(identity))
+    assert store.resume(identity).epochs == ()
+    assert "trained from the start" in store.notes[0]
+    assert not store.partial_path(identity).exists()
+
+
+def make_newer(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["format_version"] = 99
+    path.write_text(json.dumps(content))
+
+
+def test_a_newer_store_is_refused(store: Store) -> None:
+    make_newer(store.folder / "store.json")
+    for create in (False, True):
+        with pytest.raises(StoreError, match=r"newer Stepladder \(format 99.*upgrade"):
+            Store.open(store.folder, create=create)
+
+
+def test_a_newer_run_is_refused_not_set_aside(store: Store, stored: Run) -> None:
+    path = record(store, stored.identity)
+    make_newer(path)
+    with pytest.raises(StoreError, match="newer"):
+        store.find(stored.identity, set_aside=True)
+    assert path.exists()
+
+
+def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="choose another folder with --store"):
+        Store.open(tmp_path / "file" / "runs", create=True)
+
+
+def test_a_store_that_is_not_there_is_empty(tmp_path: Path, identity: RunIdentity) -> None:
+    store = Store.open(tmp_path / "nowhere")
+    assert list(store.runs_of(identity.experiment)) == []
+    assert not (tmp_path / "nowhere").exists()
