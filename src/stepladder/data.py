@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,8 @@ def load(data: str) -> ImageSet:
     path = sources.existing(data)
     if path.is_dir():
         files = sources.idx_files(path)
-        return _assemble(path.stem, str(path), {part: _read_idx(files[part]) for part in sources.PARTS})
-    return _assemble(path.stem, str(path), npz.read(path))
+        return _assemble(sources.set_name(path), str(path), {part: _read_idx(files[part]) for part in sources.PARTS})
+    return _assemble(sources.set_name(path), str(path), npz.read(path))
 
 
 def require_sha256(data: str, expected: str | None) -> None:
@@ -137,7 +138,10 @@ def splits(images: ImageSet, *, n_dev: int) -> Splits:
 def _embedded(part: str) -> NDArray[np.uint8]:
     name, expected = sources.MNIST_FILES[part]
     file = resources.files("stepladder") / "datasets" / "mnist" / name
-    content = sources.uncompressed(file)
+    try:
+        content = sources.uncompressed(file)
+    except DataError as error:
+        raise DataError(f"{error}; it is part of the embedded MNIST: install Stepladder again") from None
     if hashlib.sha256(content).hexdigest() != expected:
         raise DataError(f"{file}: wrong checksum: the embedded MNIST is damaged; install Stepladder again")
     return _parse_idx(content, str(file))
@@ -151,7 +155,9 @@ def _parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
     """An IDX file's array (format: the end of yann.lecun.com/exdb/mnist)."""
     shape = sources.idx_shape(content, name)
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape))
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = prod(shape)
+    if expected == 0:
+        raise DataError(f"{name}: holds nothing (its header says {shape}): get it again")
     if len(body) != expected:
         what = "truncated" if len(body) < expected else "too long"
         raise DataError(f"{name}: {what}: its header promises {expected:,} bytes, it has {len(body):,}: get it again")
@@ -163,30 +169,34 @@ def _assemble(name: str, source: str, arrays: dict[str, NDArray[Any]]) -> ImageS
     if train.images.shape[1:] != test.images.shape[1:]:
         raise DataError(
             f"{source}: training images are {train.images.shape[1:]} (channels, height, width) but test images"
-            f" {test.images.shape[1:]}"
+            f" {test.images.shape[1:]}: both must be alike"
         )
-    n_classes = int(train.labels.max()) + 1
-    if int(test.labels.max()) >= n_classes:
-        raise DataError(
-            f"{source}: test label {int(test.labels.max())} never occurs in training (0 to {n_classes - 1})"
-        )
-    if n_classes < 2:
-        raise DataError(f"{source}: all training images are of one class")
+    _require_classes(source, train, test)
     return ImageSet(name, train, test)
 
 
-def _labelled(source: str, arrays: dict[str, NDArray[Any]], part: str) -> Labelled:
-    images, labels = arrays[f"{part}-images"], arrays[f"{part}-labels"]
-    n, channels, size = sources.image_shape(f"{source}, {part}", images.shape)
-    if labels.size != n or labels.ndim not in (1, 2):
-        raise DataError(f"{source}: {n:,} {part} images but {labels.size:,} {part} labels: they must agree")
-    if images.dtype != np.uint8 or not np.issubdtype(labels.dtype, np.integer):
+def _require_classes(source: str, train: Labelled, test: Labelled) -> None:
+    """Every class from 0 to the largest label has training images, and test has no other."""
+    present = set(np.unique(train.labels).tolist())
+    if len(present) < 2:
+        raise DataError(f"{source}: all training images are of one class: nothing to tell apart")
+    if unknown := sorted(set(np.unique(test.labels).tolist()) - present):
+        raise DataError(f"{source}: test label {unknown[0]} never occurs in training: both must have the same classes")
+    if missing := sorted(set(range(max(present))) - present):
         raise DataError(
-            f"{source}: {part} images are {images.dtype} and labels {labels.dtype}: expected bytes (uint8) and integers"
+            f"{source}: no training image of class {missing[0]}, though labels go up to {max(present)}: count classes"
+            " from 0, without gaps"
         )
-    if labels.min() < 0 or labels.max() > 65535:
-        raise DataError(f"{source}: {part} labels run from {labels.min()} to {labels.max()}: expected 0 to 65535")
+
+
+def _labelled(source: str, arrays: dict[str, NDArray[Any]], part: str) -> Labelled:
+    images = arrays[f"{part}-images"]
+    labels = npz.checked_labels(f"{source}, {part}-labels", arrays[f"{part}-labels"])
+    n, channels, size = sources.image_shape(f"{source}, {part}", images.shape)
+    if len(labels) != n:
+        raise DataError(f"{source}: {n:,} {part} images but {len(labels):,} {part} labels: they must agree")
+    if images.dtype != np.uint8:
+        raise DataError(f"{source}: {part} images are {images.dtype}: save them as bytes (uint8), 0 to 255")
     if images.ndim == 4 and images.shape[1:3] != (channels, size):
         images = images.transpose(0, 3, 1, 2)
-    pixels = np.ascontiguousarray(images).reshape(n, channels, size, size)
-    return Labelled(pixels, labels.reshape(-1).astype(np.int64))
+    return Labelled(np.ascontiguousarray(images).reshape(n, channels, size, size), labels)

@@ -29,7 +29,7 @@ class LayerGeometry:
     """One layer in its place. Sizes are pixels per side; rf and jump are counted in pixels of the image.
 
     ``rf_start`` is where the receptive field of the first output pixel starts, negative when in the padding: output
-    pixel i sees the image pixels from ``rf_start + i * jump_out`` on, ``rf_out`` of them, as far as they exist.
+    pixel i sees no other image pixels than the ``rf_out`` from ``rf_start + i * jump_out`` on (fewer at the rim).
     ``parameters`` maps the names of trainable arrays to their shapes, batch norm's scale and shift included.
     ``macs`` counts multiply-adds of convolutions and linear layers for one image.
     """

@@ -15,7 +15,11 @@ Split = Literal["dev", "test"]
 
 def _exact(value: object) -> object:
     """99.4 as written, not as the nearest binary fraction: repr() of a float gives its shortest decimal form."""
-    return Decimal(repr(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(repr(value))
+    raise LadderError(f"a percentage is a number such as 99.4, not {value!r}")
 
 
 Percent = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(float)]

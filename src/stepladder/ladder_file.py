@@ -1,5 +1,7 @@
 """Ladders from TOML files, with errors that name the file, the line and the remedy."""
 
+import itertools
+import re
 import tomllib
 import typing
 from importlib import resources
@@ -59,14 +61,13 @@ def load(name_or_path: str | Path) -> Ladder:
     """
     name = str(name_or_path)
     if name in shipped():
-        return _Reader(
-            resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(), name, Path()
-        ).read()
+        text = resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
+        return _Reader(text, name, Path()).read()
     path = Path(name_or_path)
     if not name.endswith(".toml") and not path.exists():
         raise LadderError(f"no ladder {name!r}{did_you_mean(name, shipped())}; a file of your own ends in .toml")
     try:
-        return _Reader(path.read_text(encoding="utf-8"), name, path.parent).read()
+        return _Reader(path.read_text(encoding="utf-8-sig"), name, path.parent).read()
     except (OSError, UnicodeDecodeError) as error:
         raise LadderError(
             f"{name}: cannot read this ladder file: {getattr(error, 'strerror', None) or error}"
@@ -84,8 +85,10 @@ class _Reader:
     def read(self) -> Ladder:
         try:
             tree = tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
-            raise LadderError(f"{self.file}: not a TOML file: {error}") from None
+        except (ValueError, RecursionError) as error:
+            line = re.search(r"at line (\d+)", str(error))
+            where = f":{line[1]}" if line else ""
+            raise LadderError(f"{self.file}{where}: not a TOML file: {error}") from None
         version = tree.get("format_version", FORMAT_VERSION)
         if isinstance(version, int) and version > FORMAT_VERSION:
             self.refuse(
@@ -93,16 +96,25 @@ class _Reader:
                 f"this ladder is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it",
             )
         entry = self.validate(_LadderEntry, tree, ())
+        if entry.dev_images is not None and entry.evaluate_on == "test":
+            self.refuse(("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one")
         return Ladder(
             name=entry.name,
             about=entry.about.strip(),
             source=self.file,
-            data=entry.data if entry.data == "mnist" else str(self.folder / Path(entry.data).expanduser()),
+            data=self.data(entry.data),
             data_sha256=entry.data_sha256,
             evaluate_on=entry.evaluate_on,
             dev_images=entry.dev_images,
             rungs=tuple(self.rungs(entry)),
         )
+
+    def data(self, data: str) -> str:
+        """The path of a data set, relative to the ladder's file; "mnist" stays."""
+        try:
+            return data if data == "mnist" else str(self.folder / Path(data).expanduser())
+        except RuntimeError as error:
+            self.refuse(("data",), f"data = {data!r}: {error} Write the folder's whole path")
 
     def rungs(self, entry: _LadderEntry) -> list[Rung]:
         rungs: list[Rung] = []
@@ -128,7 +140,10 @@ class _Reader:
     def recipe(self, entry: _RungEntry, here: Location, below: Rung | None) -> tuple[Recipe, tuple[str, ...]]:
         if below is None:
             if entry.recipe is None or entry.change is not None or entry.compound is not None:
-                self.refuse(here, f"rung {entry.name!r} is the bottom rung: give it a whole 'recipe', and no 'change'")
+                self.refuse(
+                    here,
+                    f"rung {entry.name!r} is the bottom rung: give it a whole 'recipe', no 'change' and no 'compound'",
+                )
             return self.validate(Recipe, entry.recipe, (*here, "recipe")), ()
         if entry.recipe is not None:
             self.refuse(
@@ -199,9 +214,12 @@ class _Reader:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = here + tuple(first["loc"])
-            self.refuse(where, f"{_dotted(where)}: {_in_words(first, model)}")
+            found = error.errors(include_url=False)
+            # a mistyped field is both unknown and missing: say the first, which has a suggestion
+            first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+            inside, owner = _without_tags(model, first["loc"])
+            where = (*here, *inside)
+            self.refuse(where, f"{_dotted(where)}: {_in_words(first, owner)}")
 
     def refuse(self, where: Location, message: str) -> NoReturn:
         raise LadderError(f"{self.file}:{line_of(self.text, where)}: {message}")
@@ -213,21 +231,34 @@ def line_of(text: str, where: Location) -> int:
     It is the shortest run of lines from the top that, parsed by the TOML parser itself with open brackets and
     strings closed, holds the value.
     """
-    lines = text.splitlines()
+    lines = text.split("\n")
+    heads = [_parsed_head("\n".join(lines[: count + 1])) for count in range(len(lines))]
     for depth in range(len(where), 0, -1):
-        for count in range(1, len(lines) + 1):
-            head = "\n".join(lines[:count])
-            if any(_holds(head + closing, where[:depth]) for closing in ("", "\n]", "}", "]}", '"""', "'''")):
-                return count
+        for number, head in enumerate(heads, 1):
+            if head is not None and _holds(head, where[:depth]):
+                return number
     return 1
 
 
-def _holds(text: str, where: Location) -> bool:
+# At the end of a line nothing, a string or an array can be open, and around it arrays and inline tables.
+_BRACKETS = ["\n]" + "".join(more) for n in range(5) for more in itertools.product("]}", repeat=n)]
+_CLOSINGS = ["", *_BRACKETS[:3], '"""', "'''", *_BRACKETS[3:]]
+
+
+def _parsed_head(head: str) -> dict[str, Any] | None:
+    for closing in _CLOSINGS:
+        try:
+            return tomllib.loads(head + closing)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _holds(value: Any, where: Location) -> bool:
     try:
-        value: Any = tomllib.loads(text)
         for part in where:
             value = value[part]
-    except (tomllib.TOMLDecodeError, KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError):
         return False
     return True
 
@@ -240,38 +271,43 @@ def _dotted(where: Location) -> str:
     return ".".join(f"item {part + 1}" if isinstance(part, int) else part for part in where)
 
 
-def _in_words(error: Any, model: type[BaseModel]) -> str:
-    """What pydantic found, as an instruction."""
+def _in_words(error: Any, owner: type[BaseModel]) -> str:
+    """What pydantic found, as an instruction; ``owner`` is the model whose field it is about."""
     name = str(error["loc"][-1]) if error["loc"] else ""
     match error["type"]:
         case "extra_forbidden":
-            known = list(_model_at(model, error["loc"][:-1]).model_fields)
-            return f"unknown field {name!r}{did_you_mean(name, known)}"
+            return f"unknown field {name!r}{did_you_mean(name, list(owner.model_fields))}"
         case "missing":
             return "this field is missing"
         case "value_error":
             return str(error["ctx"]["error"])
         case "union_tag_not_found":
-            return f"give it a kind, one of {error['ctx'].get('expected_tags') or _tags(model, error['loc'])}"
+            return f"give it a kind, one of {', '.join(map(repr, _tags(owner, name)))}"
         case "union_tag_invalid":
             return f"unknown kind {error['ctx']['tag']!r}; known are {error['ctx']['expected_tags']}"
         case _:
-            message = error["msg"]
-            return f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
+            message, found = error["msg"], repr(error["input"])
+            return f"{message[0].lower()}{message[1:]}, not {found if len(found) < 60 else found[:60] + '...'}"
 
 
-def _model_at(model: type[BaseModel], where: tuple[str | int, ...]) -> type[BaseModel]:
-    """The model that the value at ``where`` inside a value of ``model`` belongs to."""
+def _without_tags(model: type[BaseModel], where: Location) -> tuple[Location, type[BaseModel]]:
+    """Where a value stands in the file, and the model whose field it is.
+
+    Pydantic puts the kind that it chose from a union (``schedule`` -> ``step``) into the location; the file has none.
+    """
+    inside: list[str | int] = []
+    options: list[type[BaseModel]] = []
     for part in where:
-        if isinstance(part, int):
+        chosen = next((option for option in options if part == _tag(option)), None)
+        if chosen is not None:
+            model, options = chosen, []
             continue
-        if part in model.model_fields:
-            found = _models_in(model.model_fields[part].annotation)
-            model = found[0] if found else model
-            options = found
-        else:  # the tag of a union
-            model = next((m for m in options if part == _tag(m)), model)
-    return model
+        if len(options) == 1:
+            model = options[0]
+        inside.append(part)
+        field = model.model_fields.get(str(part))
+        options = _models_in(field.annotation) if field and isinstance(part, str) else options
+    return tuple(inside), model
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -285,6 +321,5 @@ def _tag(model: type[BaseModel]) -> str | None:
     return tags[0] if tags else None
 
 
-def _tags(model: type[BaseModel], where: tuple[str | int, ...]) -> str:
-    field = model.model_fields[str(where[-1])]
-    return ", ".join(repr(_tag(m)) for m in _models_in(field.annotation))
+def _tags(owner: type[BaseModel], field: str) -> list[str | None]:
+    return [_tag(model) for model in _models_in(owner.model_fields[field].annotation)]

@@ -4,7 +4,7 @@ The vocabulary (brackets mark what may be left out)::
 
     conv OUT [KxK] [stride S] [pad P] [bias] [bare | block conv STEP ...]     kernel 3x3 unless given
     depthwise [KxK] [stride S] [pad P] [bias] [bare | block depthwise STEP ...]
-    maxpool K [stride S] [pad P]                                              stride K unless given
+    maxpool K [stride S] [pad P]                                              K or KxK; stride K unless given
     avgpool K [stride S] [pad P]
     gap                                                                       global average pool
     linear OUT [nobias] [block linear STEP ...]                               bare and biased unless given
@@ -61,6 +61,9 @@ class Conv:
     bias: bool = False
     block: Block | None = None
 
+    def __post_init__(self) -> None:
+        _require_sound(self)
+
     def __str__(self) -> str:
         return _join(f"conv {self.out_channels}", _convolution_text(self, "conv"))
 
@@ -75,6 +78,9 @@ class Depthwise:
     bias: bool = False
     block: Block | None = None
 
+    def __post_init__(self) -> None:
+        _require_sound(self)
+
     def __str__(self) -> str:
         return _join("depthwise", _convolution_text(self, "depthwise"))
 
@@ -87,6 +93,9 @@ class MaxPool:
     stride: int
     padding: int = 0
 
+    def __post_init__(self) -> None:
+        _require_sound(self)
+
     def __str__(self) -> str:
         return _join("maxpool", _pool_text(self))
 
@@ -98,6 +107,9 @@ class AvgPool:
     kernel: int
     stride: int
     padding: int = 0
+
+    def __post_init__(self) -> None:
+        _require_sound(self)
 
     def __str__(self) -> str:
         return _join("avgpool", _pool_text(self))
@@ -119,12 +131,31 @@ class Linear:
     bias: bool = True
     block: Block = Block()
 
+    def __post_init__(self) -> None:
+        _require_sound(self)
+
     def __str__(self) -> str:
         block = f"block {self.block.text('linear')}" if self.block.steps else ""
         return _join(f"linear {self.out_features}", "" if self.bias else "nobias", block)
 
 
 Layer = Conv | Depthwise | MaxPool | AvgPool | GlobalAvgPool | Linear
+
+
+def _require_sound(layer: Layer) -> None:
+    """Raise LadderError for numbers that make no layer."""
+    for name, least in (("out_channels", 1), ("out_features", 1), ("kernel", 1), ("stride", 1), ("padding", 0)):
+        value = getattr(layer, name, least)
+        if value < least:
+            raise LadderError(f"layer '{layer}': {name} must be at least {least}, not {value}")
+    match layer:
+        case Conv() | Depthwise() if layer.padding >= layer.kernel:
+            problem = f"pad {layer.padding} must be smaller than the kernel, or outputs at the rim see no image"
+        case MaxPool() | AvgPool() if 2 * layer.padding > layer.kernel:
+            problem = f"the pad of a pool is at most half its kernel: {layer.padding} is over {layer.kernel}/2"
+        case _:
+            return
+    raise LadderError(f"layer '{layer}': {problem}")
 
 
 def _join(*parts: str) -> str:
@@ -171,7 +202,9 @@ class _Words:
     def number(self, what: str, *, at_least: int = 1) -> int:
         """Take a whole number."""
         word = self.left.pop(0) if self.left else "nothing"
-        if not re.fullmatch(r"[0-9]{1,9}", word) or int(word) < at_least:
+        if len(word) > 9:
+            raise self.refuse(f"{what} has at most 9 digits, not {word[:40]}")
+        if not re.fullmatch("[0-9]+", word) or int(word) < at_least:
             raise self.refuse(f"{what} must be a whole number of at least {at_least}, not {word}")
         return int(word)
 
@@ -231,10 +264,7 @@ def _depthwise(words: _Words) -> Layer:
 def _pool(kind: type[MaxPool] | type[AvgPool]) -> Callable[[_Words], Layer]:
     def read(words: _Words) -> Layer:
         kernel = words.kernel(0) or words.number("the kernel")
-        layer = kind(kernel, **({"stride": kernel} | words.options("", _POOL_OPTIONS)))
-        if 2 * layer.padding > kernel:
-            raise words.refuse(f"the pad of a pool is at most half its kernel: {layer.padding} is over {kernel}/2")
-        return layer
+        return kind(kernel, **({"stride": kernel} | words.options("", _POOL_OPTIONS)))
 
     return read
 
@@ -270,7 +300,4 @@ def parse(text: str) -> Layer:
     kind = words.left.pop(0)
     if kind not in _READERS:
         raise LadderError(f"unknown layer {kind!r} in {text!r}{did_you_mean(kind, list(_READERS))}")
-    layer = _READERS[kind](words)
-    if isinstance(layer, Conv | Depthwise) and layer.padding >= layer.kernel:
-        raise words.refuse(f"pad {layer.padding} must be smaller than the kernel, or outputs at the rim see no image")
-    return layer
+    return _READERS[kind](words)

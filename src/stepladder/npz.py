@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from stepladder.errors import DataError
 
+LARGEST_LABEL = 65_535
+
 _NAMES = {
     "train-images": ("x_train", "train_images"),
     "train-labels": ("y_train", "train_labels"),
@@ -22,15 +24,25 @@ _NAMES = {
 
 def read(path: Path) -> dict[str, NDArray[Any]]:
     """All four arrays by part. Raises DataError."""
-    with _problems_named(path), np.load(path, allow_pickle=False) as archive:
-        return {part: archive[_name(path, archive.files, part)] for part in _NAMES}
+    with _problems_named(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return {part: _member(path, archive, part) for part in _NAMES}
 
 
-def read_labels(path: Path) -> NDArray[Any]:
+def read_labels(path: Path) -> NDArray[np.int64]:
     """The training labels alone."""
-    with _problems_named(path), np.load(path, allow_pickle=False) as archive:
-        labels: NDArray[Any] = archive[_name(path, archive.files, "train-labels")]
-        return labels
+    with _problems_named(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return checked_labels(f"{path}, train-labels", _member(path, archive, "train-labels"))
+
+
+def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels (N,) or (N, 1) of any integer type as (N,) int64. Raises DataError."""
+    if labels.ndim not in (1, 2) or labels.shape[1:] not in ((), (1,)):
+        raise DataError(f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{name}: labels are {labels.dtype}: save them as integers, counted from 0")
+    if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
+        raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
+    return labels.reshape(-1).astype(np.int64)
 
 
 def shape(path: Path, part: str) -> tuple[int, ...]:
@@ -41,6 +53,14 @@ def shape(path: Path, part: str) -> tuple[int, ...]:
             read_header = npy.read_array_header_1_0 if npy.read_magic(member) == (1, 0) else npy.read_array_header_2_0
             found: tuple[int, ...] = read_header(member)[0]
             return found
+
+
+def _member(path: Path, archive: Any, part: str) -> NDArray[Any]:
+    name = _name(path, archive.files, part)
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: its member {name} is no array: save it again with numpy.savez")
+    return array
 
 
 def _name(path: Path, names: list[str], part: str) -> str:
@@ -54,5 +74,7 @@ def _name(path: Path, names: list[str], part: str) -> str:
 def _problems_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read as .npz without pickle ({error})") from None
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy name damage in a dozen ways, SyntaxError among them
+        raise DataError(f"{path}: damaged, or no .npz file without pickles ({error}): save it again") from None

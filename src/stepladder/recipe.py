@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
+from stepladder.errors import LadderError
 from stepladder.geometry import ImageShape, Network
-from stepladder.layers import Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, parse
+from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, parse
 
 
 class Frozen(BaseModel):
@@ -17,20 +18,30 @@ class Frozen(BaseModel):
     )
 
 
-def _read_layer(value: object) -> object:
-    return parse(value) if isinstance(value, str) else value
+def _read_layer(value: object) -> Layer:
+    if isinstance(value, str):
+        return parse(value)
+    if isinstance(value, Layer):
+        return value
+    raise LadderError(f"a layer is a text such as 'conv 16 3x3', not {value!r}")
 
 
-def _read_block(value: object) -> object:
-    return Block.parse(value) if isinstance(value, str) else value
+def _read_network(value: object) -> object:
+    if not isinstance(value, list | tuple) or not value:
+        raise LadderError("a network is a list of at least one layer, such as ['conv 8', 'gap', 'linear 10']")
+    return tuple(value)
 
 
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _read_block(value: object) -> Block:
+    if isinstance(value, str):
+        return Block.parse(value)
+    if isinstance(value, Block):
+        return value
+    raise LadderError(f"a block order is a text such as 'conv relu norm', not {value!r}")
 
 
-TextLayer = Annotated[Layer, BeforeValidator(_read_layer), PlainSerializer(str)]
-TextBlock = Annotated[Block, BeforeValidator(_read_block), PlainSerializer(str)]
+TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str)]
+TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str)]
 
 
 class Augment(Frozen):
@@ -102,8 +113,8 @@ class Recipe(Frozen):
     so a default never changes its meaning, and a new field's default is what was done before the field existed.
     """
 
-    network: Annotated[tuple[TextLayer, ...], BeforeValidator(_tuple)] = Field(
-        description="the layers, in their text form", min_length=1
+    network: Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)] = Field(
+        description="the layers, in their text form"
     )
     block: TextBlock = Field(Block(("relu", "norm", "dropout")), description="what follows each convolution, in order")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability of zeroing a value at each 'dropout' of a block")
@@ -144,21 +155,38 @@ def describe(name: str, value: Any) -> str:
 
 
 def describe_network(layers: Sequence[Layer]) -> str:
-    """A network on one line, as in ``8-8-P-12p-gap-10``: channels, p padded, P pool, b bare, dw depthwise."""
+    """A network on one line, as in ``8-8-P-12p-16b-gap-10``; two different networks never read the same.
+
+    Channels, then k5 for a 5x5 kernel, s2 for stride 2, p for pad 1, + for a bias, b for bare, [steps] for a block
+    order of its own; dw depthwise; P and A a 2x2 max or average pool; n a linear layer without bias.
+    """
     return "-".join(_short(layer) for layer in layers)
 
 
 def _short(layer: Layer) -> str:
     match layer:
         case Conv() | Depthwise():
+            name = str(layer.out_channels) if isinstance(layer, Conv) else "dw"
             size = "" if layer.kernel == 3 else f"k{layer.kernel}"
-            name = f"{layer.out_channels}" if isinstance(layer, Conv) else "dw"
-            marks = ("p" if layer.padding else "") + (f"s{layer.stride}" if layer.stride > 1 else "")
-            bare = "b" if layer.block == Block() else ""
-            return name + size + marks + bare
+            stride = f"s{layer.stride}" if layer.stride > 1 else ""
+            return name + size + stride + _short_padding(layer.padding) + "+" * layer.bias + _short_block(layer.block)
+        case MaxPool() | AvgPool():
+            name = "P" if isinstance(layer, MaxPool) else "A"
+            size = "" if layer.kernel == 2 else str(layer.kernel)
+            stride = f"s{layer.stride}" if layer.stride != layer.kernel else ""
+            return name + size + stride + _short_padding(layer.padding)
+        case Linear():
+            block = _short_block(layer.block) if layer.block.steps else ""
+            return str(layer.out_features) + ("" if layer.bias else "n") + block
         case GlobalAvgPool():
             return "gap"
-        case Linear():
-            return str(layer.out_features)
-        case _:
-            return "P" if layer.kernel == 2 else f"P{layer.kernel}"
+
+
+def _short_padding(padding: int) -> str:
+    return "" if padding == 0 else "p" if padding == 1 else f"p{padding}"
+
+
+def _short_block(block: Block | None) -> str:
+    if block is None:
+        return ""
+    return f"[{' '.join(block.steps)}]" if block.steps else "b"

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -63,12 +64,19 @@ def describe(data: str) -> DataInfo:
         from stepladder import npz  # only now: it needs numpy
 
         shapes = {part: npz.shape(path, part) for part in PARTS}
-        labels = npz.read_labels(path).ravel().tolist()
+        labels = npz.read_labels(path).tolist()
     if not labels:
         raise DataError(f"{path}: holds no training labels")
-    n_train, channels, size = image_shape(f"{path}, train-images", shapes["train-images"])
+    (n_train, channels, size), (n_test, *_) = (
+        image_shape(f"{path}, {part}", shapes[part]) for part in ("train-images", "test-images")
+    )
     shape = ImageShape(channels=channels, size=size, n_classes=max(labels) + 1)
-    return DataInfo(path.stem, shape, n_train, shapes["test-images"][0])
+    return DataInfo(set_name(path), shape, n_train, n_test)
+
+
+def set_name(path: Path) -> str:
+    """What a set is called: its folder's name, or its file's without the ending."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def existing(data: str) -> Path:
@@ -84,15 +92,13 @@ def existing(data: str) -> Path:
 
 
 def idx_files(folder: Path) -> dict[str, Path]:
-    """The file of each part: ``t10k`` counts as test; uncompressed goes before compressed."""
+    """The file of each part: ``t10k`` counts as test; uncompressed goes before compressed, then by name."""
+    names = sorted((path for path in folder.iterdir() if "idx" in path.name), key=lambda p: (p.suffix in _OPENERS, p))
     files: dict[str, Path] = {}
     for part in PARTS:
-        prefixes = (part, part.replace("test", "t10k"), part.replace("-", "_"))
-        found = [
-            path
-            for path in sorted(folder.iterdir(), key=lambda path: len(path.name))
-            if path.name.startswith(prefixes) and "idx" in path.name and path.is_file()
-        ]
+        spellings = {part, part.replace("test", "t10k")}
+        prefixes = tuple(spellings | {spelling.replace("-", "_") for spelling in spellings})
+        found = [path for path in names if path.name.startswith(prefixes) and path.is_file()]
         if not found:
             raise DataError(
                 f"{folder}: no {part} among its files; it needs IDX files of {', '.join(PARTS)} (gzip or not)"
@@ -110,7 +116,7 @@ def uncompressed(file: Path | Traversable, size: int = -1) -> bytes:
             opener = _OPENERS.get(Path(file.name).suffix)
             content: bytes = (opener(raw) if opener else raw).read(size)
             return content
-    except (OSError, EOFError, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise DataError(f"{file}: damaged or truncated ({error}): get it again") from None
 
 
@@ -132,9 +138,12 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     elif len(shape) == 4:
         n, height, width, channels = shape
     else:
-        raise DataError(f"{name}: images of shape {shape}: expected (N, H, W), (N, C, H, W) or (N, H, W, C)")
+        raise DataError(f"{name}: images of shape {shape}: save them as (N, H, W), (N, C, H, W) or (N, H, W, C)")
     if n == 0 or channels == 0:
         raise DataError(f"{name}: holds no images (its shape is {shape})")
     if height != width or height < 2:
-        raise DataError(f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled")
+        raise DataError(
+            f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
+            " pad or crop them"
+        )
     return n, channels, height

@@ -96,4 +96,5 @@ def estimate_text(estimate: Estimate) -> str:
         "at the speed measured in this store" if estimate.measured else "at a typical speed; nothing measured here yet"
     )
     processes = f"{estimate.jobs} process{'es' if estimate.jobs > 1 else ''}"
-    return f"A climb of {estimate.n_runs} runs takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."
+    runs = f"{estimate.n_runs} run{'s' if estimate.n_runs > 1 else ''}"
+    return f"A climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from fractions import Fraction
+from math import floor
 
 from stepladder.ladder import Rung, Target
 from stepladder.recipe import describe
@@ -28,12 +29,11 @@ def percent(value: Fraction | None, *, target: Decimal | None = None) -> str:
     """A percentage to two decimals, rounded half to even, but never up to the target or to 100."""
     if value is None:
         return NOTHING
-    exact = Decimal(value.numerator) / Decimal(value.denominator)
-    shown = exact.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-    for limit in (Decimal(100), target):
-        if limit is not None and value < Fraction(limit) <= Fraction(shown):
-            shown = exact.quantize(Decimal("0.01"), ROUND_DOWN)
-    return f"{shown:.2f}"
+    hundredths = round(100 * value)
+    for limit in (Fraction(100), Fraction(target if target is not None else 100)):
+        if value < limit <= Fraction(hundredths, 100):
+            hundredths = floor(100 * value)
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
 def duration(seconds: float) -> str:
@@ -68,7 +68,7 @@ def target_text(target: Target) -> str:
 def compound_notes(rungs: Sequence[Rung]) -> list[str]:
     """One sentence for each rung that changes several concepts at once."""
     return [
-        f"Compound: rung '{rung.name}' changes {', '.join(rung.changes)} at once: {rung.compound}."
+        f"Compound: rung '{rung.name}' changes {', '.join(rung.changes)} at once: {rung.compound.rstrip('.')}."
         for rung in rungs
         if rung.compound
     ]

@@ -1,0 +1,536 @@
+"""Ladder files: the shipped ones, what is read from a file, and every refusal with its file, line and remedy.
+
+In the texts below, ``<--`` marks the line that a refusal must name; it is taken out before the text is read.
+"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepladder import ladder_file
+from stepladder.errors import LadderError
+from stepladder.ladder import Budget
+from stepladder.ladder_file import Location, line_of
+from stepladder.layers import parse
+from stepladder.recipe import Augment, Sgd, Step
+
+TOP = """\
+name = "small"
+data = "images"
+budget = { params = 1_000, epochs = 10 }
+target = { accuracy = 99.4, last_epochs = 3 }
+
+[[rung]]
+name = "bottom"
+why = "a start"
+[rung.recipe]
+network = [
+    "conv 4 3x3",
+    "gap",
+    "linear 10",
+]
+dropout = 0.1
+epochs = 8
+"""
+
+SECOND = """
+[[rung]]
+name = "second"
+why = "a step"
+"""
+
+
+def save(folder: Path, text: str) -> Path:
+    path = folder / "ladder.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    """The message with which a text is refused, less the file and the marked line that it starts with."""
+    line = next(number for number, content in enumerate(text.split("\n"), 1) if "<--" in content)
+    path = save(folder, text.replace("<--", ""))
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(path)
+    start, message = f"{path}:{line}: ", str(refused.value)
+    assert message.startswith(start)
+    return message.removeprefix(start)
+
+
+# Shipped ladders
+
+
+def test_shipped_ladders() -> None:
+    assert ladder_file.shipped() == ("mnist-8k", "mnist-8k-as-run")
+
+
+@pytest.mark.parametrize("name", ["mnist-8k", "mnist-8k-as-run"])
+def test_shipped_ladders_are_what_the_objective_says(name: str) -> None:
+    ladder = ladder_file.load(name)
+    assert (ladder.name, ladder.data, ladder.evaluate_on) == (name, "mnist", "test")
+    names = ["skeleton", "lighter", "dropout", "rotation", "steplr", "receptive-field"]
+    assert [rung.name for rung in ladder.rungs] == names
+    assert [rung.budget.params for rung in ladder.rungs] == [10_000] + 5 * [8_000]
+    assert {rung.budget.epochs for rung in ladder.rungs} == {15}
+    assert {(float(rung.target.accuracy), rung.target.last_epochs) for rung in ladder.rungs} == {(99.4, 5)}
+    for rung in ladder.rungs:
+        recipe = rung.recipe
+        assert (recipe.lr, recipe.optimizer, recipe.weight_decay) == (0.01, Sgd(momentum=0.9), 0.0)
+        assert (recipe.batch_size, recipe.epochs) == (64, 14)
+    top = ladder.rungs[-1].recipe
+    assert (top.augment, top.schedule) == (Augment(rotation_deg=15.0), Step(kind="step", every_epochs=6, factor=0.1))
+
+
+def test_every_rung_of_mnist_8k_changes_one_concept() -> None:
+    rungs = ladder_file.load("mnist-8k").rungs
+    changes = [(), ("network",), ("dropout",), ("augment",), ("schedule",), ("network",)]
+    assert [rung.changes for rung in rungs] == changes
+    assert {rung.compound for rung in rungs} == {None}
+    assert [rung.recipe.dropout for rung in rungs] == [0, 0, 0.05, 0.05, 0.05, 0.05]
+
+
+def test_mnist_8k_as_run_declares_its_one_compound_rung() -> None:
+    ladder = ladder_file.load("mnist-8k-as-run")
+    compound = [rung for rung in ladder.rungs if rung.compound is not None]
+    assert [(rung.name, rung.changes) for rung in compound] == [("steplr", ("network", "dropout", "schedule"))]
+    assert compound[0].compound == "the notebook did all three in one step, which the objective's text does not say"
+    assert all(len(rung.changes) == 1 for rung in ladder.rungs[1:] if rung.compound is None)
+    assert ladder.rungs[:4] == ladder_file.load("mnist-8k").rungs[:4]
+
+
+# What is read
+
+
+def test_a_rung_is_the_rung_below_plus_its_change(tmp_path: Path) -> None:
+    third = '[[rung]]\nname = "third"\nwhy = "another"\nchange.batch_size = 32\n'
+    ladder = ladder_file.load(save(tmp_path, TOP + SECOND + "change.dropout = 0.2\n" + third))
+    bottom, second, top = (rung.recipe for rung in ladder.rungs)
+    assert bottom.network == (parse("conv 4 3x3"), parse("gap"), parse("linear 10"))
+    assert second == bottom.model_copy(update={"dropout": 0.2})
+    assert top == bottom.model_copy(update={"dropout": 0.2, "batch_size": 32})
+    assert [rung.changes for rung in ladder.rungs] == [(), ("dropout",), ("batch_size",)]
+
+
+def test_budget_and_target_hold_from_their_rung_up(tmp_path: Path) -> None:
+    change = "change.dropout = 0.2\nbudget = { params = 900 }\ntarget.last_epochs = 5\n"
+    third = '[[rung]]\nname = "third"\nwhy = "another"\nchange.batch_size = 32\n'
+    ladder = ladder_file.load(save(tmp_path, TOP + SECOND + change + third))
+    assert [rung.budget for rung in ladder.rungs] == [Budget(params=params, epochs=10) for params in (1_000, 900, 900)]
+    targets = [(str(rung.target.accuracy), rung.target.last_epochs) for rung in ladder.rungs]
+    assert targets == [("99.4", 3), ("99.4", 5), ("99.4", 5)]
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("mnist", "mnist"),
+        ("images", "{folder}/images"),
+        ("../images.npz", "{folder}/../images.npz"),
+        ("/data/images", "/data/images"),
+        ("~/images", "{home}/images"),
+    ],
+)
+def test_data_paths_start_from_the_ladder_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, found: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    ladder = ladder_file.load(save(tmp_path, TOP.replace('"images"', f'"{data}"')))
+    expected = found.format(folder=tmp_path, home=tmp_path / "home")
+    assert ladder.data == (expected if data == "mnist" else str(Path(expected)))
+
+
+def test_data_of_a_user_who_does_not_exist_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, TOP.replace('"images"', '"~nobody-of-this-name/images"'))
+    with pytest.raises(LadderError, match="~nobody-of-this-name"):
+        ladder_file.load(path)
+
+
+# Refused: what a rung says
+
+RUNGS = {
+    "two changes": (
+        "change.dropout = 0.2  <--\nchange.lr = 0.1",
+        "rung 'second' changes dropout and lr; a rung changes one concept: split it into two rungs"
+        ' (first only dropout, then lr), or declare it: compound = "why not one at a time"',
+    ),
+    "three changes": (
+        "[rung.change]  <--\nbatch_size = 32\nlr = 0.1\ndropout = 0.2",
+        "rung 'second' changes dropout, lr and batch_size; a rung changes one concept: split it into three rungs"
+        ' (first only dropout, then lr), or declare it: compound = "why not one at a time"',
+    ),
+    "a change equal to the value below": (
+        "change.dropout = 0.1  <--",
+        "rung 'second' changes nothing about dropout: it is 10% on the rung below too; remove it",
+    ),
+    "one of two changes equal to the value below": (
+        "[rung.change]\nlr = 0.1\nepochs = 8  <--",
+        "rung 'second' changes nothing about epochs: it is 8 on the rung below too; remove it",
+    ),
+    "compound for a single change": (
+        'change.dropout = 0.2\ncompound = "no reason"  <--',
+        "rung 'second' is declared compound but changes only dropout: remove 'compound'",
+    ),
+    "a whole recipe": (
+        '[rung.recipe]  <--\nnetwork = ["gap"]\nepochs = 1',
+        "rung 'second' gives a whole recipe; only the bottom rung does: give its one 'change'",
+    ),
+    "a loosened budget": (
+        "change.dropout = 0.2\n[rung.budget]\nepochs = 9\nparams = 1_001  <--",
+        "rung 'second' loosens the budget from 1,000 to 1,001 params: a rung may only tighten it",
+    ),
+    "a lower accuracy": (
+        "change.dropout = 0.2\ntarget = { accuracy = 99.3 }  <--",
+        "rung 'second' lowers the target: a rung may only raise it",
+    ),
+    "fewer last epochs": (
+        "change.dropout = 0.2\ntarget.last_epochs = 2  <--",
+        "rung 'second' lowers the target: a rung may only raise it",
+    ),
+    "a target over more epochs than are trained": (
+        "change.dropout = 0.2\ntarget.last_epochs = 9  <--",
+        "rung 'second' trains for 8 epochs but its target speaks of the last 9:"
+        " train longer, or set target.last_epochs to at most 8",
+    ),
+    "an unknown field of a rung": (
+        'change.dropout = 0.2\nreason = "typo"  <--',
+        "rung 2, reason: unknown field 'reason'; known are budget, change, compound, name, recipe, target, why",
+    ),
+    "an unknown concept": (
+        "change.droput = 0.2  <--",
+        "rung 2, change.droput: unknown field 'droput'; did you mean 'dropout'?",
+    ),
+    "an unknown field of augment": (
+        "change.augment = { rotation = 15.0 }  <--",
+        "rung 2, change.augment.rotation: unknown field 'rotation'; did you mean 'rotation_deg'?",
+    ),
+    "an unknown field of a table augment": (
+        "[rung.change.augment]\nshift_px = 1.0\nrotation = 15.0  <--",
+        "rung 2, change.augment.rotation: unknown field 'rotation'; did you mean 'rotation_deg'?",
+    ),
+    "an unknown field of budget": (
+        "change.dropout = 0.2\nbudget = { parameters = 900 }  <--",
+        "rung 2, budget.parameters: unknown field 'parameters'; did you mean 'params'?",
+    ),
+    "an unknown schedule": (
+        'change.schedule = { kind = "stp", every_epochs = 6 }  <--',
+        "rung 2, change.schedule: unknown kind 'stp'; known are 'constant', 'step'",
+    ),
+    "a schedule without a kind": (
+        "change.schedule = { every_epochs = 6 }  <--",
+        "rung 2, change.schedule: give it a kind, one of 'constant', 'step'",
+    ),
+    "an unknown layer": (
+        'change.network = [\n    "conv 4 3x3",\n    "convv 4 3x3",  <--\n    "gap",\n    "linear 10",\n]',
+        "rung 2, change.network.item 2: unknown layer 'convv' in 'convv 4 3x3'; did you mean 'conv'?",
+    ),
+    "a layer without its number": (
+        '[rung.change]\nnetwork = [ # one layer a line\n    "conv 4", # ok\n\n    "gap",\n    "linear",  <-- # 10\n]',
+        "rung 2, change.network.item 3: layer 'linear': the number of output features must be a whole number of at"
+        " least 1, not nothing",
+    ),
+    "an unknown layer in an inline table": (
+        'change = { network = [\n    "conv 4 3x3",\n    "convv 4 3x3",  <--\n    "gap",\n    "linear 10",\n] }',
+        "rung 2, change.network.item 2: unknown layer 'convv' in 'convv 4 3x3'; did you mean 'conv'?",
+    ),
+    "an unknown layer between comments": (
+        'change = { network = [ # wider\n    "conv 4 3x3", # 1\n    "convv 4 3x3",  <-- # 2\n    "gap", # 3\n] }',
+        "rung 2, change.network.item 2: unknown layer 'convv' in 'convv 4 3x3'; did you mean 'conv'?",
+    ),
+    "a wrong block order": (
+        'change.block = "conv relu relu"  <--',
+        "rung 2, change.block: block order 'conv relu relu' names a step twice",
+    ),
+    "a number in quotes": (
+        'change.epochs = "14"  <--',
+        "rung 2, change.epochs: input should be a valid integer, not '14'",
+    ),
+    "a truth value for a number": (
+        "change.epochs = true  <--",
+        "rung 2, change.epochs: input should be a valid integer, not True",
+    ),
+    "a number out of range": (
+        "change.dropout = 1.0  <--",
+        "rung 2, change.dropout: input should be less than 1, not 1.0",
+    ),
+    "no number": (
+        "change.lr = nan  <--",
+        "rung 2, change.lr: input should be a finite number, not nan",
+    ),
+    "a change that is no table": (
+        'change = "dropout"  <--',
+        "rung 2, change: input should be a valid dictionary, not 'dropout'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rung", "message"), RUNGS.values(), ids=RUNGS)
+def test_a_rung_is_refused(tmp_path: Path, rung: str, message: str) -> None:
+    assert refusal(tmp_path, TOP + SECOND + rung + "\n") == message
+
+
+@pytest.mark.parametrize("rest", ["", "change = {}\n"])
+def test_a_rung_without_a_change_is_refused(tmp_path: Path, rest: str) -> None:
+    second = SECOND.replace("[[rung]]", "[[rung]]  <--")
+    assert refusal(tmp_path, TOP + second + rest) == (
+        "rung 'second' changes nothing: give it one 'change', or remove it"
+    )
+
+
+# A schedule is one of several kinds: its errors carry the kind, which is no place in the file.
+SCHEDULES = {
+    "unknown field": (
+        'kind = "step"\nevery_epochs = 6\nfacto = 0.1  <--',
+        "unknown field 'facto'; did you mean 'factor'?",
+    ),
+    "number out of range": (
+        'kind = "step"\nevery_epochs = 0  <--',
+        "input should be greater than or equal to 1, not 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("schedule", "end"), SCHEDULES.values(), ids=SCHEDULES)
+def test_a_schedule_is_refused(tmp_path: Path, schedule: str, end: str) -> None:
+    message = refusal(tmp_path, TOP + SECOND + f"[rung.change.schedule]\n{schedule}\n")
+    assert message.startswith("rung 2, change.schedule.")
+    assert message.endswith(f": {end}")
+
+
+def test_an_unknown_field_of_an_inline_schedule_is_refused(tmp_path: Path) -> None:
+    change = 'change.schedule = { kind = "step", every_epochs = 6, facto = 0.1 }  <--\n'
+    assert refusal(tmp_path, TOP + SECOND + change).endswith(": unknown field 'facto'; did you mean 'factor'?")
+
+
+# Refused: what the file says at its top and on its bottom rung
+
+FILES = {
+    "newer format": (
+        'name = "small"',
+        'format_version = 2  <--\nname = "small"',
+        "this ladder is of format 2; this Stepladder reads up to 1: upgrade it",
+    ),
+    "unknown field at the top": (
+        'data = "images"',
+        'data = "images"\ndev_image = 5  <--',
+        "dev_image: unknown field 'dev_image'; did you mean 'dev_images'?",
+    ),
+    "name missing": ('name = "small"', "<--", "name: this field is missing"),
+    "unknown split": (
+        'data = "images"',
+        'data = "images"\nevaluate_on = "train"  <--',
+        "evaluate_on: input should be 'dev' or 'test', not 'train'",
+    ),
+    "not a hash": (
+        'data = "images"',
+        'data = "images"\ndata_sha256 = "0123"  <--',
+        "data_sha256: string should match pattern '^[0-9a-f]{64}$', not '0123'",
+    ),
+    "budget in quotes": (
+        "params = 1_000, epochs = 10 }",
+        'params = "1000", epochs = 10 }  <--',
+        "budget.params: input should be a valid integer, not '1000'",
+    ),
+    "target missing": (
+        "accuracy = 99.4, last_epochs = 3 }",
+        "last_epochs = 3 }  <--",
+        "target.accuracy: this field is missing",
+    ),
+    "recipe in the wrong words": (
+        "dropout = 0.1",
+        "drop_out = 0.1  <--",
+        "rung 1, recipe.drop_out: unknown field 'drop_out'; did you mean 'dropout'?",
+    ),
+    "unknown layer on the bottom rung": (
+        '"gap",',
+        '"gapp",  <--',
+        "rung 1, recipe.network.item 2: unknown layer 'gapp' in 'gapp'; did you mean 'gap'?",
+    ),
+    "epochs in quotes": (
+        "epochs = 8",
+        'epochs = "8"  <--',
+        "rung 1, recipe.epochs: input should be a valid integer, not '8'",
+    ),
+    "target over more epochs than are trained": (
+        'name = "bottom"',
+        'target.last_epochs = 9  <--\nname = "bottom"',
+        "rung 'bottom' trains for 8 epochs but its target speaks of the last 9:"
+        " train longer, or set target.last_epochs to at most 8",
+    ),
+    "bottom rung with a change": (
+        "[[rung]]",
+        "[[rung]]  <--\nchange.lr = 0.1",
+        "rung 'bottom' is the bottom rung: give it a whole 'recipe', no 'change' and no 'compound'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), FILES.values(), ids=FILES)
+def test_a_file_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert refusal(tmp_path, TOP.replace(old, new, 1)) == message
+
+
+def test_a_recipe_without_epochs_is_refused(tmp_path: Path) -> None:
+    text = TOP.replace("epochs = 8\n", "").replace("[rung.recipe]", "[rung.recipe]  <--")
+    assert refusal(tmp_path, text) == "rung 1, recipe.epochs: this field is missing"
+
+
+def test_a_target_from_below_over_more_epochs_than_are_trained_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, TOP + SECOND + "change.epochs = 2\n")
+    with pytest.raises(LadderError, match="rung 'second' trains for 2 epochs but its target speaks of the last 3:"):
+        ladder_file.load(path)
+
+
+def test_the_line_is_right_in_a_file_written_on_windows(tmp_path: Path) -> None:
+    path = tmp_path / "ladder.toml"
+    path.write_bytes(TOP.replace("epochs = 8", 'epochs = "8"').replace("\n", "\r\n").encode())
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(path)
+    assert str(refused.value).startswith(f"{path}:16: rung 1, recipe.epochs: ")
+
+
+def test_a_bottom_rung_without_a_recipe_is_refused(tmp_path: Path) -> None:
+    text = TOP.partition("[rung.recipe]")[0].replace("[[rung]]", "[[rung]]  <--")
+    assert (
+        refusal(tmp_path, text)
+        == "rung 'bottom' is the bottom rung: give it a whole 'recipe', no 'change' and no 'compound'"
+    )
+
+
+def test_two_rungs_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = TOP + SECOND.replace('"second"', '"bottom"  <--') + "change.dropout = 0.2\n"
+    assert refusal(tmp_path, text) == "two rungs are named 'bottom': names are unique"
+
+
+def test_a_ladder_without_rungs_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "<--" + TOP.partition("[[rung]]")[0]) == "rung: this field is missing"
+
+
+def test_a_text_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, TOP.replace("dropout = 0.1", "dropout 0.1"))
+    with pytest.raises(LadderError, match=r"ladder\.toml:15: not a TOML file: .*at line 15, column 9"):
+        ladder_file.load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LadderError, match=r"none\.toml: cannot read this ladder file: No such file or directory"):
+        ladder_file.load(tmp_path / "none.toml")
+
+
+def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LadderError, match=r"bytes\.toml: cannot read this ladder file: "):
+        ladder_file.load(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("mnist8k", "did you mean 'mnist-8k'?"), ("zebra", "known are mnist-8k, mnist-8k-as-run")]
+)
+def test_an_unknown_shipped_ladder_is_refused(name: str, hint: str) -> None:
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(name)
+    assert str(refused.value) == f"no ladder '{name}'; {hint}; a file of your own ends in .toml"
+
+
+# Lines
+
+Piece = tuple[list[str], dict[Location, int]]
+"""Lines of TOML, and for each value in them its place and the number, from 0, of the line on which it starts."""
+
+# What could be taken for something else: keys, tables, brackets and comments in strings, line ends that TOML knows not.
+STRINGS = ("", "conv 8", "k1 = 1", "[[r]]", "[t0]", "a # b", "]}", "'''", "€ ü", "one\u2028line", "one\u0085line")
+strings = st.sampled_from(STRINGS)
+ends = st.sampled_from(("", " ", "  # a comment", '  # ] } """'))
+gaps = st.sampled_from(([], [""], ["# k1 = 1"], ["", "# [t0]", ""]))
+
+
+@st.composite
+def items(draw: st.DrawFn, where: Location) -> Piece:
+    """The items of an array, one a line, some lines apart."""
+    lines: list[str] = []
+    places: dict[Location, int] = {}
+    for index, text in enumerate(draw(st.lists(strings, max_size=4))):
+        lines += draw(gaps)
+        places[*where, index] = len(lines)
+        lines.append(f'    "{text}",{draw(ends)}')
+    return lines, places
+
+
+@st.composite
+def key_values(draw: st.DrawFn, key: str) -> Piece:
+    """A key with a value of any kind that spans one line or several."""
+    kind = draw(st.sampled_from(("number", "string", "long string", "array", "inline table", "array in a table")))
+    end = draw(ends)
+    match kind:
+        case "number":
+            return [f"{key} = 1_000{end}"], {(key,): 0}
+        case "string":
+            return [f'{key} = "{draw(strings)}"{end}'], {(key,): 0}
+        case "long string":
+            quotes = draw(st.sampled_from(('"""', "'''")))
+            texts = [text for text in draw(st.lists(strings, max_size=4)) if text != quotes]
+            return [f"{key} = {quotes}", *texts, quotes + end], {(key,): 0}
+        case "inline table":
+            return [f"{key} = {{ a = 1, b.c = 2 }}{end}"], dict.fromkeys([(key,), (key, "a"), (key, "b", "c")], 0)
+        case "array":
+            lines, places = draw(items((key,)))
+            return [f"{key} = [{end}", *lines, "]"], {(key,): 0, **shifted(places, 1)}
+        case _:
+            lines, places = draw(items((key, "b")))
+            return [f"{key} = {{ a = 1, b = [{end}", *lines, "] }"], {(key, "b"): 0, **shifted(places, 1)}
+
+
+@st.composite
+def tables(draw: st.DrawFn, header: str, where: Location) -> Piece:
+    """A table's header, if any, and its keys."""
+    lines = [*draw(gaps), header] if header else []
+    places: dict[Location, int] = {where: len(lines) - 1} if header else {}
+    for index in range(draw(st.integers(1, 3))):
+        lines += draw(gaps)
+        more, inside = draw(key_values(f"k{index}"))
+        places |= {(*where, *place): len(lines) + line for place, line in inside.items()}
+        lines += more
+    return lines, places
+
+
+@st.composite
+def files(draw: st.DrawFn) -> Piece:
+    """Keys, tables, arrays of tables, and tables in these."""
+    pieces = [draw(tables("", ()))]
+    pieces += [draw(tables(f"[t{index}]", (f"t{index}",))) for index in range(draw(st.integers(0, 2)))]
+    for index in range(draw(st.integers(0, 3))):
+        pieces.append(draw(tables("[[r]]", ("r", index))))
+        if draw(st.booleans()):
+            pieces.append(draw(tables("[r.sub]", ("r", index, "sub"))))
+    lines: list[str] = []
+    places: dict[Location, int] = {}
+    for more, inside in pieces:
+        places |= shifted(inside, len(lines))
+        lines += more
+    return lines, places
+
+
+def shifted(places: dict[Location, int], n_lines: int) -> dict[Location, int]:
+    return {place: line + n_lines for place, line in places.items()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(files(), st.data())
+def test_the_line_of_a_value_is_found(file: Piece, data: st.DataObject) -> None:
+    lines, places = file
+    text = "\n".join(lines)
+    where = data.draw(st.sampled_from(sorted(places, key=str)))
+    assert line_of(text, where) == places[where] + 1
+    assert line_of(text, (*where, "missing")) == places[where] + 1
+
+
+def test_the_line_of_a_value_deep_in_arrays_of_tables_is_found() -> None:
+    text = 'rung = [\n  { name = "a", recipe = { network = [\n    "conv 8",\n    "gap",\n  ], epochs = 3 } },\n]\n'
+    assert line_of(text, ("rung", 0, "recipe", "network", 1)) == 4
+
+
+def test_the_line_of_nothing_is_the_first() -> None:
+    assert line_of("a = 1\nb = 2\n", ()) == 1
+    assert line_of("a = 1\nb = 2\n", ("missing",)) == 1
