@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import TINY_LADDER, CommandLine
 
+from stepladder.errors import EXIT_CODES
+from stepladder.store import Store
+
 HELP = ("check", "climb", "show", "ladders")
 
 
@@ -33,7 +36,7 @@ def test_check_prints_tables_and_the_time_a_climb_takes(stepladder: CommandLine)
         "7,946",
         "receptive field 28",
         "receptive field 32",
-        "A climb of 6 runs takes about",
+        "a climb of 6 runs takes about",
     ):
         assert word in done.stdout
 
@@ -71,8 +74,9 @@ def test_climb_then_show(stepladder: CommandLine, tiny_ladder: Path) -> None:
     assert body["n_test_looks"] == 3 * 2 * 4
     table = stepladder("show", tiny_ladder)
     assert "The test split was looked at 24 times" in table.stdout
-    one_seed = stepladder("climb", tiny_ladder, "--seeds", "2-2", "--json")
-    assert [rung["seeds"] for rung in json.loads(one_seed.stdout)["rungs"]] == [[2]] * 3
+    one_seed = json.loads(stepladder("climb", tiny_ladder, "--seeds", "2-2", "--json").stdout)
+    assert [rung["seeds"] for rung in one_seed["rungs"]] == [[2]] * 3
+    assert one_seed["n_test_looks"] == 24, "all seeds' looks count, whichever are shown"
 
 
 def test_a_ladder_that_reaches_its_target_exits_with_0(stepladder: CommandLine, tiny_ladder: Path) -> None:
@@ -91,13 +95,13 @@ def test_a_diverged_run_is_no_accuracy(stepladder: CommandLine, tiny_ladder: Pat
     assert rung["diverged"] == [1]
     assert rung["test_final_mean"] is None
     assert rung["held"] == [0, 1]
-    assert "lower its learning rate" in " ".join(stepladder("show", tiny_ladder).stdout.split())
+    assert "lower learning rate" in " ".join(stepladder("show", tiny_ladder).stdout.split())
 
 
-def test_show_of_an_empty_store(stepladder: CommandLine) -> None:
-    done = stepladder("show", "mnist-8k")
-    assert done.returncode == 0
-    assert done.stdout.count("not trained") == 6
+def test_show_before_any_climb(stepladder: CommandLine, tmp_path: Path) -> None:
+    refused(stepladder("show", "mnist-8k"), 2, "no runs at", "climb first")
+    Store.open(tmp_path / "runs", create=True)
+    assert stepladder("show", "mnist-8k").stdout.count("not trained") == 6
 
 
 def test_dev_is_held_out_and_test_is_not_looked_at(stepladder: CommandLine, tiny_ladder: Path) -> None:
@@ -116,6 +120,10 @@ def test_dev_is_held_out_and_test_is_not_looked_at(stepladder: CommandLine, tiny
     ("arguments", "exit_code", "words"),
     [
         (["climb", "mnist-8k", "--seeds", "0"], 2, ["0 seeds train nothing"]),
+        (["check", "mnist-8k", "--seeds", "0"], 2, ["0 seeds train nothing"]),
+        (["climb", "--seeds", "5-2"], 2, ["runs backwards", "--seeds 2-5"]),
+        (["check", "--seeds", "1-999999999"], 2, ["more than 10,000 seeds"]),
+        (["show", "--store", ""], 2, ["an empty path is no store"]),
         (["climb", "mnist8k"], 2, ["no ladder 'mnist8k'", "did you mean 'mnist-8k'"]),
         (["check", "absent.toml"], 2, ["absent.toml", "No such file"]),
         (["climb", "--engine", "torhc"], 2, ["no engine 'torhc'", "did you mean 'torch'"]),
@@ -139,6 +147,7 @@ def test_usage_errors_exit_with_2(stepladder: CommandLine, arguments: list[str])
 def test_missing_and_damaged_data_exit_with_4(stepladder: CommandLine, tmp_path: Path, digits: Path) -> None:
     ladder = tmp_path / "tiny.toml"
     ladder.write_text(TINY_LADDER.format(data="absent", epochs=4))
+    Store.open(tmp_path / "runs", create=True)
     for command in ("check", "climb", "show"):
         refused(stepladder(command, ladder), 4, "no data at", str(tmp_path / "absent"))
     ladder.write_text(
@@ -146,14 +155,16 @@ def test_missing_and_damaged_data_exit_with_4(stepladder: CommandLine, tmp_path:
             "evaluate_on", f'data_sha256 = "{"0" * 64}"\nevaluate_on'
         )
     )
-    refused(stepladder("climb", ladder), 4, "wrong checksum", "data_sha256")
+    for command in ("check", "climb", "show"):
+        refused(stepladder(command, ladder), 4, "wrong checksum", "data_sha256")
     (tmp_path / "cut").mkdir()
     for path in digits.iterdir():
         (tmp_path / "cut" / path.name).write_bytes(path.read_bytes())
     images = tmp_path / "cut" / "train-images-idx3-ubyte.gz"
     images.write_bytes(images.read_bytes()[:50_000])
     ladder.write_text(TINY_LADDER.format(data="cut", epochs=4))
-    refused(stepladder("climb", ladder), 4, "train-images-idx3-ubyte.gz", "truncated", "get it again")
+    for command in ("check", "climb"):
+        refused(stepladder(command, ladder), 4, "train-images-idx3-ubyte.gz", "truncated", "get it again")
     assert not list((tmp_path / "runs").glob("*/*"))
 
 
@@ -194,13 +205,46 @@ def test_without_torch_the_message_says_what_to_install(tmp_path: Path) -> None:
     refused(done, 2, "pip install 'stepladder[torch]'")
 
 
+def test_over_budget_and_bad_batches_are_refused_before_anything_is_made(
+    stepladder: CommandLine, tiny_ladder: Path, tmp_path: Path
+) -> None:
+    text = tiny_ladder.read_text()
+    tiny_ladder.write_text(
+        text.replace('"linear 10"]', '"linear 10 block linear norm"]').replace(
+            "epochs = 4", "epochs = 4\nbatch_size = 1999"
+        )
+    )
+    for command in ("check", "climb"):
+        refused(stepladder(command, tiny_ladder), 2, "tiny.toml", "rung 'start'", "choose another batch_size")
+    tiny_ladder.write_text(text.replace("params = 1000", "params = 300"))
+    refused(stepladder("climb", tiny_ladder), 3, "over its budget")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_output_that_cannot_be_written_is_one_message() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stepladder", "check"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_encoding_without_arrows_is_no_reason_to_stop(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    command = [sys.executable, "-m", "stepladder", "check"]
+    done = subprocess.run(command, env=environment, capture_output=True, cwd=tmp_path, check=True)
+    assert b"none ? 5%" in done.stdout
+
+
 def test_help_speaks_of_every_command_and_exit_code(stepladder: CommandLine) -> None:
     text = stepladder("--help").stdout
     for command in HELP:
         assert re.search(rf"^  {command} ", text, re.MULTILINE)
         assert stepladder(command, "--help").returncode == 0
-    for code in ("0 ok", "1 target missed", "3 over budget", "4 data", "5 some runs", "130 interrupted"):
-        assert code in text
+    for code, meaning in EXIT_CODES.items():
+        assert re.search(rf"^ *{code} +{meaning}$", text, re.MULTILINE)
 
 
 def test_shipped_ladders_are_listed(stepladder: CommandLine) -> None:

@@ -1,6 +1,7 @@
 """Climbing with real processes: killed, interrupted, with one job and with two."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -217,6 +218,34 @@ def test_ctrl_c_while_workers_are_starting_is_as_quiet(tmp_path: Path, module_la
     assert "Go on with:" in err
 
 
+def test_images_that_change_during_a_climb_are_refused(tmp_path: Path, digits: Path) -> None:
+    folder, ladder = tmp_path / "digits", tmp_path / "long.toml"
+    shutil.copytree(digits, folder)
+    ladder.write_text(TINY_LADDER.format(data=str(folder), epochs=40))
+    with Climb(ladder, tmp_path / "runs", "--seeds", 1, "--jobs", 1) as climbing:
+        climbing.wait_for("*/*.partial.safetensors")
+        labels = folder / "train-labels-idx1-ubyte"
+        labels.write_bytes(labels.read_bytes()[:-1] + b"\x05")
+        climbing.workers()[0].kill()  # the next worker reads the images anew
+        returncode, _, err = climbing.finish()
+    assert returncode == 4
+    assert "these images changed since the climb began" in err
+    assert not list((tmp_path / "runs").glob("*/*.json"))
+
+
+def test_two_climbs_at_once_end_as_one(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
+    store = tmp_path / "runs"
+    with (
+        Climb(module_ladder, store, "--seeds", 2, "--jobs", 1) as one,
+        Climb(module_ladder, store, "--seeds", 2, "--jobs", 1) as other,
+    ):
+        for climbing in (one, other):
+            returncode, _, err = climbing.finish()
+            assert returncode in (0, 1), err
+            assert "damaged" not in err
+    assert numbers(module_ladder, store) == numbers(module_ladder, undisturbed)
+
+
 def test_any_executor_will_do(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
     engine, _ = choose_engine("torch", device="cpu")
     store = Store.open(tmp_path / "runs", create=True)
@@ -232,7 +261,7 @@ def test_a_damaged_run_is_trained_again(stepladder: CommandLine, tmp_path: Path,
     record.write_bytes(whole[:1000])
     done = stepladder("climb", module_ladder, "--seeds", 1, "--store", tmp_path / "runs")
     assert "is damaged" in done.stderr
-    assert "trained again, set aside as" in done.stderr
+    assert "trained again, set aside in" in done.stderr
     assert "2 of 3 runs are stored; 1 to train" in done.stderr
     assert record.exists()
 

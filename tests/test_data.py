@@ -95,7 +95,7 @@ def write_npz(path: Path, parts: Parts, *, names: dict[str, str] = KERAS, compre
 def refusal(path: Path) -> str:
     """The message with which a data set is refused; its description may be refused too, but only with a DataError."""
     with suppress(DataError):
-        sources.describe(str(path))
+        data.describe(str(path))
     with pytest.raises(DataError) as refused:
         data.load(str(path))
     return str(refused.value)
@@ -127,7 +127,7 @@ def assert_read_back(path: Path, expected: ImageSet) -> None:
         assert np.array_equal(part.images, of.images)
         assert np.array_equal(part.labels, of.labels)
     assert found.sha256 == expected.sha256 == data.fingerprint(str(path))
-    assert sources.describe(str(path)) == found.info
+    assert data.describe(str(path)) == found.info
 
 
 # The embedded MNIST.
@@ -150,7 +150,7 @@ def test_mnist_is_whole(mnist: ImageSet) -> None:
 def test_what_is_known_of_mnist_without_reading_it_is_true(mnist: ImageSet) -> None:
     assert mnist.sha256 == sources.MNIST_SHA256
     assert data.fingerprint("mnist") == sources.MNIST_SHA256
-    assert sources.describe("mnist") == mnist.info
+    assert data.describe("mnist") == mnist.info
     data.require_sha256("mnist", sources.MNIST_SHA256)
 
 
@@ -278,7 +278,7 @@ def test_a_folder_is_the_same_set_however_it_is_stored(
     parts = small_set()
     folder = write_folder(tmp_path / "digits", parts, suffix=suffix, rename=rename)
     assert_read_back(folder, image_set(parts))
-    assert sources.describe(str(folder)).name == "digits"
+    assert data.describe(str(folder)).name == "digits"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -304,7 +304,7 @@ def test_fashion_mnist_as_debian_packages_it() -> None:
     assert found.train.images.shape == (60_000, 1, 28, 28)
     assert np.bincount(found.train.labels).tolist() == [6000] * 10
     assert np.bincount(found.test.labels).tolist() == [1000] * 10
-    assert sources.describe(str(FASHION)) == found.info
+    assert data.describe(str(FASHION)) == found.info
     splits = data.splits(found, n_dev=0)
     assert splits.pixel_mean.round(4).tolist() == [0.286]
     assert splits.pixel_std.round(4).tolist() == [0.353]
@@ -351,7 +351,7 @@ def test_any_bytes_as_an_idx_file_are_read_or_refused(part: str, content: bytes,
         path = write_folder(Path(folder), small_set(n_train=3, n_test=3, size=2))
         (path / idx_name(part)).unlink()
         (path / idx_name(part, suffix)).write_bytes(content)
-        for read in (sources.describe, data.load):
+        for read in (data.describe, data.load):
             with suppress(DataError):
                 read(str(path))
 
@@ -586,7 +586,7 @@ def test_wrong_labels_are_refused_before_classes_are_counted(tmp_path: Path, lab
     """Else a check would speak of 3.0 or of -2 classes."""
     path = write_npz(tmp_path / "set.npz", small_set() | {"train-labels": labels})
     with pytest.raises(DataError, match="labels"):
-        sources.describe(str(path))
+        data.describe(str(path))
 
 
 class Trap:
@@ -649,7 +649,7 @@ def test_what_is_no_npz_file_of_arrays_is_refused(tmp_path: Path, write: Callabl
     write(path)
     assert str(path) in refusal(path)
     with pytest.raises(DataError):
-        sources.describe(str(path))
+        data.describe(str(path))
 
 
 def test_a_refused_npz_file_is_not_left_open(tmp_path: Path) -> None:
@@ -672,7 +672,7 @@ def test_a_flipped_bit_in_an_npz_file_is_noticed_or_does_no_harm(tmp_path: Path,
         path = tmp_path / f"{k}.npz"
         path.write_bytes(content)
         loaded.append(outcome(lambda path: data.load(str(path)).sha256, path))
-        described.append(outcome(lambda path: sources.describe(str(path)).n_train, path))
+        described.append(outcome(lambda path: data.describe(str(path)).n_train, path))
     assert set(loaded) <= {image_set(parts).sha256, "refused"}
     assert set(described) <= {3, "refused"}
     assert loaded.count("refused") > 0.5 * len(loaded)

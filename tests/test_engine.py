@@ -97,7 +97,7 @@ class Pair:
         self.recipe = recipe
         self.splits = splits
         self.network = recipe.network_for(splits.image)
-        self.model: Model = engine.model(self.network, recipe, splits)
+        self.model: Model = engine.model(self.network, recipe, splits=splits)
         pixels = splits.train.images.astype(np.float64) / 255
         self.images = torch.from_numpy((pixels - pixels.mean()) / pixels.std())
         self.labels = torch.from_numpy(splits.train.labels)
@@ -175,7 +175,7 @@ def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
         pair.oracle_loss(indices).backward()  # type: ignore[no-untyped-call]
         oracle_optimizer.step()
         pair.model.learn(indices, None)
-        sgd(optimizer, pair.model.parameters, pair.model.gradients, velocity, decay, lr=0.005)
+        sgd(optimizer, pair.model.parameters, gradients=pair.model.gradients, velocity=velocity, decay=decay, lr=0.005)
     pair.compare(pair.model.to_numpy(pair.model.parameters), list(pair.oracle.parameters()), tolerance=1e-3)
     running = [b for name, b in pair.oracle.named_buffers() if "running" in name]
     for ours, theirs in zip(pair.model.statistics().values(), running, strict=True):
@@ -206,31 +206,31 @@ BUSY = {"dropout": 0.1, "augment": {"rotation_deg": 10.0}, "weight_decay": 1e-4,
 
 def test_the_same_seed_repeats_and_another_differs(engine: Engine, few: data.Splits) -> None:
     recipe = recipe_of("lighter", **BUSY)
-    first, again, other = (last(train(engine, recipe, few, seed=s, resume=Progress())) for s in (1, 1, 2))
+    first, again, other = (last(train(engine, recipe, splits=few, seed=s, resume=Progress())) for s in (1, 1, 2))
     assert same(first, again)
     assert not same(first, other)
 
 
 def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
     recipe = recipe_of("lighter", **BUSY)
-    steps = list(train(engine, recipe, few, seed=3, resume=Progress()))
+    steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress()))
     for step in steps[:-1]:
-        resumed = last(train(engine, recipe, few, seed=3, resume=step))
+        resumed = last(train(engine, recipe, splits=few, seed=3, resume=step))
         assert same(resumed, steps[-1])
         assert resumed.n_resumed == 1
 
 
 def test_the_last_partial_batch_is_kept(engine: Engine, few: data.Splits) -> None:
-    end = last(train(engine, recipe_of("lighter", batch_size=300), few, seed=1, resume=Progress()))
+    end = last(train(engine, recipe_of("lighter", batch_size=300), splits=few, seed=1, resume=Progress()))
     assert end.epochs[-1].n_train == 1000
-    model = engine.model(recipe_of("lighter").network_for(few.image), recipe_of("lighter"), few)
+    model = engine.model(recipe_of("lighter").network_for(few.image), recipe_of("lighter"), splits=few)
     model.begin_epoch(dropout_seed=0)
     model.learn(np.arange(900, 1000), None)
     assert model.tally()[1] <= 100
 
 
 def test_a_diverged_training_says_so_and_has_no_accuracy(engine: Engine, few: data.Splits) -> None:
-    end = last(train(engine, recipe_of("lighter", lr=1e30, epochs=4), few, seed=1, resume=Progress()))
+    end = last(train(engine, recipe_of("lighter", lr=1e30, epochs=4), splits=few, seed=1, resume=Progress()))
     assert end.diverged_at_epoch is not None
     assert len(end.epochs) == end.diverged_at_epoch - 1 < 4
     assert end.is_finished(recipe_of("lighter", epochs=4))
@@ -239,7 +239,7 @@ def test_a_diverged_training_says_so_and_has_no_accuracy(engine: Engine, few: da
 
 def test_one_epoch_of_the_real_mnist(engine: Engine, splits: data.Splits) -> None:
     """The objective's own first epoch of this network: 92.66 in training, 98.65 on test."""
-    end = last(train(engine, recipe_of("lighter"), splits, seed=1, resume=Progress()))
+    end = last(train(engine, recipe_of("lighter"), splits=splits, seed=1, resume=Progress()))
     epoch = end.epochs[0]
     assert epoch.n_correct > 9750
     assert 0.90 < epoch.n_train_correct / epoch.n_train < 0.95
@@ -278,17 +278,17 @@ def test_initial_weights_are_pytorchs_default(few: data.Splits) -> None:
 
 def test_dropout_keeps_the_mean_and_the_share() -> None:
     x = torch.ones(100, 10, 10, 11)
-    y = dropout(x, 0.3, torch.Generator().manual_seed(1))
+    y = dropout(x, 0.3, random=torch.Generator().manual_seed(1))
     assert (y == 0).double().mean().item() == pytest.approx(0.3, abs=0.005)
     assert y.double().mean().item() == pytest.approx(1, abs=0.01)
-    assert torch.equal(y, dropout(x, 0.3, torch.Generator().manual_seed(1)))
-    assert not torch.equal(y, dropout(x, 0.3, torch.Generator().manual_seed(2)))
+    assert torch.equal(y, dropout(x, 0.3, random=torch.Generator().manual_seed(1)))
+    assert not torch.equal(y, dropout(x, 0.3, random=torch.Generator().manual_seed(2)))
 
 
 def test_warp_equals_the_reference(few: data.Splits) -> None:
     images = few.train.images[:40]
     settings = Augment(rotation_deg=25, shift_px=3, scale=0.2, shear_deg=15)
-    maps = augment.draw(settings, 40, size=28, rng=generator(1, 0, "augment"))
+    maps = augment.draw(settings, 40, size=28, rng=generator(1, 0, purpose="augment"))
     ours = warp(torch.from_numpy(images.copy()).float(), torch.from_numpy(maps)).numpy()
     np.testing.assert_allclose(ours, augment.warp(images, maps), atol=0.02)  # of 255
 
@@ -296,7 +296,7 @@ def test_warp_equals_the_reference(few: data.Splits) -> None:
 def test_the_set_lives_on_the_device_as_bytes(few: data.Splits) -> None:
     engine, reason = choose_engine("torch", device="cpu")
     assert "asked for" in reason
-    model = engine.model(recipe_of("lighter").network_for(few.image), recipe_of("lighter"), few)
+    model = engine.model(recipe_of("lighter").network_for(few.image), recipe_of("lighter"), splits=few)
     assert isinstance(model, TorchModel)
     assert model.images.dtype == torch.uint8
 
@@ -305,7 +305,7 @@ def test_the_set_lives_on_the_device_as_bytes(few: data.Splits) -> None:
 def test_a_gpu_learns_what_a_cpu_learns(few: data.Splits) -> None:
     recipe = recipe_of("lighter", epochs=2)
     cpu, gpu = (
-        last(train(choose_engine("torch", device=d)[0], recipe, few, seed=1, resume=Progress()))
+        last(train(choose_engine("torch", device=d)[0], recipe, splits=few, seed=1, resume=Progress()))
         for d in ("cpu", "cuda")
     )
     assert abs(cpu.epochs[-1].n_correct - gpu.epochs[-1].n_correct) < 15

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import stepladder
+from stepladder.store import Store
 
 ROOT = Path(stepladder.__file__).parent
 
@@ -37,6 +38,8 @@ ORDER = [
     "stats",
     "results",
     "checking",
+    "one_run",
+    "workers",
     "climbing",
     "report",
     "report.tables",
@@ -99,6 +102,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str], heavy: set[st
         f"atexit.register(lambda: print('IMPORTED', *sorted(set(sys.modules) & {heavy})))\n"
         f"main({arguments})"
     )
+    Store.open(tmp_path / "runs", create=True)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.splitlines()[-1] == "IMPORTED"
 

@@ -534,3 +534,35 @@ def test_the_line_of_a_value_deep_in_arrays_of_tables_is_found() -> None:
 def test_the_line_of_nothing_is_the_first() -> None:
     assert line_of("a = 1\nb = 2\n", ()) == 1
     assert line_of("a = 1\nb = 2\n", ("missing",)) == 1
+
+
+@pytest.mark.parametrize(
+    ("bottom", "change"),
+    [
+        ('block = "conv relu norm"', "change.dropout = 0.5"),
+        ("", 'change.schedule = { kind = "step", every_epochs = 3 }'),
+        ("optimizer = { momentum = 0.0 }", "change.optimizer = { momentum = 0.0, nesterov = true }"),
+        ("", 'change.network = ["conv 4 block conv relu norm dropout", "gap", "linear 10"]'),
+    ],
+)
+def test_a_change_without_effect_is_no_change(tmp_path: Path, bottom: str, change: str) -> None:
+    path = tmp_path / "ladder.toml"
+    path.write_text(
+        'name = "x"\nbudget = { params = 9999, epochs = 9 }\ntarget = { accuracy = 9, last_epochs = 1 }\n'
+        '[[rung]]\nname = "a"\nwhy = "b"\n'
+        f'[rung.recipe]\nnetwork = ["conv 4", "gap", "linear 10"]\nepochs = 3\n{bottom}\n'
+        f'[[rung]]\nname = "c"\nwhy = "d"\n{change}\n'
+    )
+    with pytest.raises(LadderError, match=r"ladder\.toml:14: rung 'c' changes \w+ but nothing that happens"):
+        ladder_file.load(path)
+
+
+def test_the_line_of_an_error_in_a_long_ladder_is_found_at_once(tmp_path: Path) -> None:
+    """600 rungs: parsing every head of this file would take minutes."""
+    path = tmp_path / "long.toml"
+    rungs = "".join(f'[[rung]]\nname = "r{n}"\nwhy = "w"\nchange.lr = {0.1 + n / 1000}\n' for n in range(600))
+    head = 'name = "x"\nbudget = { params = 9999, epochs = 9 }\ntarget = { accuracy = 9, last_epochs = 1 }\n'
+    bottom = '[[rung]]\nname = "a"\nwhy = "b"\nrecipe = { network = ["conv 4", "gap", "linear 10"], epochs = 3 }\n'
+    path.write_text(head + bottom + rungs + '[[rung]]\nname = "last"\nwhy = "w"\nchange.lrr = 1.0\n')
+    with pytest.raises(LadderError, match=r"long\.toml:2411: rung 602, change\.lrr: unknown field 'lrr'"):
+        ladder_file.load(path)

@@ -41,7 +41,7 @@ texts = st.sampled_from(
     ("conv 8", "conv 8 5x5 pad 2 bare", "depthwise bias", "maxpool 3 stride 2", "avgpool 2", "gap", "linear 10 nobias")
 )
 orders = st.permutations(STEPS).flatmap(lambda steps: st.integers(0, 3).map(lambda n: Block(tuple(steps[:n]))))
-augments = st.builds(Augment, rotation_deg=floats(0, 180), shift_px=floats(0, 1e300), scale=floats(0, 0.99))
+augments = st.builds(Augment, rotation_deg=floats(0, 180), shift_px=floats(0, 1000), scale=floats(0, 0.99))
 steps = st.builds(Step, kind=st.just("step"), every_epochs=st.integers(1, 99), factor=floats(1e-300, 0.99))
 
 # Any field may be left out.

@@ -1,18 +1,20 @@
 """The store: what is written is found again, what is damaged is set aside, what is newer is refused."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stepladder import data
-from stepladder.climbing import finish, plan
+from stepladder import data, speeds
+from stepladder.climbing import plan
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import train
 from stepladder.errors import StoreError
 from stepladder.ladder_file import load
+from stepladder.one_run import finish
 from stepladder.run import Progress, Run, RunIdentity
 from stepladder.store import Store
 
@@ -32,7 +34,7 @@ def identity(tiny_ladder: Path, engine: Engine) -> RunIdentity:
 @pytest.fixture
 def steps(tiny_ladder: Path, identity: RunIdentity, engine: Engine) -> list[Progress]:
     splits = data.splits(data.load(load(tiny_ladder).data), n_dev=0)
-    return list(train(engine, identity.recipe, splits, seed=identity.seed, resume=Progress()))
+    return list(train(engine, identity.recipe, splits=splits, seed=identity.seed, resume=Progress()))
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 def stored(store: Store, identity: RunIdentity, steps: list[Progress], tiny_ladder: Path, engine: Engine) -> Run:
     splits = data.splits(data.load(load(tiny_ladder).data), n_dev=0)
     store.checkpoint(identity, steps[-1])
-    finish(store, identity, steps[-1], engine, splits)
+    finish(store, identity, progress=steps[-1], engine=engine, splits=splits)
     run = store.find(identity, set_aside=True)
     assert run is not None
     return run
@@ -111,6 +113,7 @@ def test_a_damaged_record_is_set_aside_and_said(store: Store, stored: Run, damag
     assert store.find(stored.identity, set_aside=True) is None
     assert not path.exists()
     (aside,) = (store.folder / "damaged").iterdir()
+    assert {path.suffix for path in aside.iterdir()} == {".json", ".safetensors"}
     (note,) = store.notes
     assert str(path) in note
     assert str(aside) in note
@@ -182,7 +185,70 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path / "file" / "runs", create=True)
 
 
-def test_a_store_that_is_not_there_is_empty(tmp_path: Path, identity: RunIdentity) -> None:
-    store = Store.open(tmp_path / "nowhere")
-    assert list(store.runs_of(identity.experiment)) == []
+def test_a_store_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no runs at .*nowhere: climb first"):
+        Store.open(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{}", b"9" * 5000, b"[" * 100_000])
+def test_a_damaged_marker_is_refused(store: Store, content: bytes) -> None:
+    (store.folder / "store.json").write_bytes(content)
+    with pytest.raises(StoreError, match=r"store\.json is damaged"):
+        Store.open(store.folder, create=True)
+
+
+def test_weights_that_are_a_folder_and_records_without_end_count_as_damaged(store: Store, stored: Run) -> None:
+    weights = store.folder / f"{stored.identity.key}.safetensors"
+    weights.unlink()
+    weights.mkdir()
+    assert store.find(stored.identity, set_aside=False) is None
+    record(store, stored.identity).write_text("[" * 100_000)
+    assert store.find(stored.identity, set_aside=False) is None
+
+
+def test_what_killed_writers_left_is_removed_after_an_hour(store: Store, stored: Run) -> None:
+    fresh, stale = (record(store, stored.identity).with_name(f".seed-{n}.json.ab12") for n in (1, 2))
+    for path in (fresh, stale):
+        path.write_text("half a rec")
+    os.utime(stale, (0, 0))
+    Store.open(store.folder, create=True)
+    assert fresh.exists()
+    assert not stale.exists()
+
+
+def test_a_folder_that_cannot_take_damaged_files_is_said(store: Store, stored: Run) -> None:
+    (store.folder / "damaged").write_text("in the way")
+    cut_in_half(record(store, stored.identity))
+    with pytest.raises(StoreError, match="cannot be set aside"):
+        store.find(stored.identity, set_aside=True)
+
+
+def test_two_climbs_may_set_the_same_file_aside(store: Store, stored: Run) -> None:
+    cut_in_half(record(store, stored.identity))
+    other = Store.open(store.folder)
+    assert store.find(stored.identity, set_aside=True) is None
+    assert other.find(stored.identity, set_aside=True) is None
+
+
+def test_files_may_be_read_by_others_as_the_umask_allows(store: Store, stored: Run) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    assert record(store, stored.identity).stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize(
+    "content", ['{"torch-x": 0}', '{"torch-x": NaN}', '{"torch-x": 1e-300}', '{"torch-x": -5}', "[]"]
+)
+def test_damaged_speeds_are_no_speeds(tmp_path: Path, content: str) -> None:
+    (tmp_path / "speed.json").write_text(content)
+    assert speeds.read(tmp_path) == {}
+
+
+def test_speeds_that_cannot_be_kept_do_no_harm(tmp_path: Path) -> None:
+    speeds.note(tmp_path, tag="torch-x", macs_per_s=1e9)
+    assert speeds.read(tmp_path) == {"torch-x": 1e9}
+    (tmp_path / "speed.json").unlink()
+    (tmp_path / "speed.json").mkdir()
+    speeds.note(tmp_path, tag="torch-x", macs_per_s=1e9)
+    assert speeds.read(tmp_path) == {}

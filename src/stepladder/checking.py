@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stepladder import sources
-from stepladder.errors import LadderError
+from stepladder.errors import BudgetError, GeometryError, LadderError
 from stepladder.geometry import Network
 from stepladder.ladder import Ladder, Rung, budget_excess
 from stepladder.sources import DataInfo
 
-# Multiply-adds per second and process, two processes at once on 2 cores of an AMD EPYC (Zen 4), 2026-11-22.
-TYPICAL_SPEED = {"torch": 6.5e9}
+# Of one process, two at once on 2 cores of an AMD EPYC (Zen 3), 2026-11-22.
+TYPICAL_MACS_PER_S = {"torch": 6.5e9}
 
 
 @dataclass(frozen=True)
@@ -38,53 +38,84 @@ class Check:
 
     ladder: Ladder
     info: DataInfo
+    sha256: str
     rungs: tuple[CheckedRung, ...]
     estimate: Estimate
 
     @property
     def excess(self) -> list[str]:
-        return [line for checked in self.rungs for line in checked.excess]
+        return excess_of(self.rungs)
 
 
 def check(ladder: Ladder, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
-    """Check a ladder; ``speeds`` are the multiply-adds per second measured so far, by engine tag (Store.speeds).
+    """Check a ladder; ``speeds`` are the multiply-adds per second measured so far, by engine tag (speeds.read).
 
     Raises DataError, and LadderError for networks that do not fit their images; being over budget is a finding.
     """
-    info = sources.describe(ladder.data)
+    info, sha256 = _data(ladder)
+    rungs = check_rungs(ladder, info)
+    return Check(ladder, info, sha256, rungs, estimate(ladder, info, n_seeds=n_seeds, jobs=jobs, speeds=speeds))
+
+
+def _data(ladder: Ladder) -> tuple[DataInfo, str]:
+    """The ladder's images and their SHA-256."""
+    if ladder.data == "mnist" and ladder.data_sha256 in (None, sources.MNIST_SHA256):
+        return sources.MNIST, sources.MNIST_SHA256
+    from stepladder import data  # only now: it needs numpy
+
+    data.require_sha256(ladder.data, ladder.data_sha256)
+    return data.describe(ladder.data), data.fingerprint(ladder.data)
+
+
+def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
+    """Every rung on these images; raises LadderError for one that cannot be trained on them."""
     rungs = []
     for rung in ladder.rungs:
-        network = rung.network(info.image)
-        require_full_batches(ladder, rung, network, info)
+        try:
+            network = rung.network(info.image)
+        except GeometryError as error:
+            raise GeometryError(f"{ladder.source}: {error}", layer_index=error.layer_index) from None
+        _require_full_batches(ladder, rung, network, info)
         rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
-    return Check(ladder, info, tuple(rungs), estimate(ladder, info, n_seeds=n_seeds, jobs=jobs, speeds=speeds))
+    return tuple(rungs)
+
+
+def excess_of(rungs: tuple[CheckedRung, ...]) -> list[str]:
+    """How rungs are over their budgets, one sentence each."""
+    return [line for checked in rungs for line in checked.excess]
+
+
+def require_within_budget(rungs: tuple[CheckedRung, ...]) -> None:
+    """Raise BudgetError if any rung is over its budget."""
+    if excess := excess_of(rungs):
+        raise BudgetError("over budget: " + "; ".join(excess))
 
 
 def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Estimate:
     """How long a climb takes: the work in multiply-adds, over the speed at which it was last done here."""
-    engine, typical = next(iter(TYPICAL_SPEED.items()))
+    engine, typical = next(iter(TYPICAL_MACS_PER_S.items()))
     measured = [speed for tag, speed in speeds.items() if tag.startswith(f"{engine}-")]
-    speed = measured[-1] if measured else typical
+    macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    cost = n_seeds * sum(epoch_cost(ladder, rung, info) * rung.recipe.epochs for rung in ladder.rungs)
-    return Estimate(cost / speed / jobs, n_runs, jobs, bool(measured))
+    macs = n_seeds * sum(macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung in ladder.rungs)
+    return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
 
 
-def epoch_cost(ladder: Ladder, rung: Rung, info: DataInfo) -> int:
+def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
     """Multiply-adds of one epoch: forward, and twice that backward, in training; forward in evaluation."""
     n_dev = ladder.n_dev(info.n_train)
     return rung.network(info.image).macs * (3 * (info.n_train - n_dev) + (n_dev or info.n_test))
 
 
-def require_full_batches(ladder: Ladder, rung: Rung, network: Network, info: DataInfo) -> None:
+def _require_full_batches(ladder: Ladder, rung: Rung, network: Network, info: DataInfo) -> None:
     """Batch norm needs two values per channel: refuse a last batch of one image where it sees one pixel."""
-    n_dev = ladder.n_dev(info.n_train)
-    n_last = (info.n_train - n_dev) % rung.recipe.batch_size or rung.recipe.batch_size
+    n_train = info.n_train - ladder.n_dev(info.n_train)
+    n_last = n_train % rung.recipe.batch_size or rung.recipe.batch_size
     for row in network.rows:
         if n_last == 1 and "norm" in row.steps and row.out_size == 1:
             raise LadderError(
-                f"rung {rung.name!r}: layer {row.index + 1} ('{row.layer}') normalises one pixel per channel over a"
-                f" last batch of one image ({info.n_train - n_dev:,} images in batches of {rung.recipe.batch_size}):"
-                " choose another batch_size"
+                f"{ladder.source}: rung {rung.name!r}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
+                f" channel over a last batch of one image ({n_train:,} images in batches of"
+                f" {rung.recipe.batch_size}): choose another batch_size"
             )

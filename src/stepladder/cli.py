@@ -3,20 +3,21 @@
 Modules are imported inside the commands, so that --help and completion stay instant.
 """
 
+import errno
+import io
 import json
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from stepladder import __version__
-from stepladder.errors import StepladderError, UnfinishedClimbError
+from stepladder.errors import EXIT_CODES, LadderError, StepladderError, UnfinishedClimbError
 
-EPILOG = """\b
-Exit codes: 0 ok; 1 target missed; 2 usage, ladder or store error; 3 over budget;
-4 data missing or corrupt; 5 some runs could not be trained; 130 interrupted."""
+EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:3} {meaning}" for code, meaning in EXIT_CODES.items())
 
 INTERRUPTED = 130
 TARGET_MISSED = 1
@@ -26,29 +27,51 @@ class _Group(click.Group):
     """A click group in which every StepladderError ends as its message and exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # better a '?' than no table where '→' cannot be encoded
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except StepladderError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click ends quietly
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(StepladderError.exit_code)
         except KeyboardInterrupt:
             again = shlex.join(["stepladder", *sys.argv[1:]])
             click.echo(f"\nInterrupted; every finished epoch is kept. Go on with:\n  {again}", err=True)
             ctx.exit(INTERRUPTED)
 
 
-class _Seeds(click.ParamType[tuple[int, ...]]):
+MOST_SEEDS = 10_000
+
+
+class _Seeds(click.ParamType[Sequence[int]]):
     """``8`` for seeds 1 to 8, ``101-200`` for exactly those."""
 
     name = "N or FIRST-LAST"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
+        if isinstance(value, range):
             return value
         match = re.fullmatch(r"(?:([0-9]{1,9})-)?([0-9]{1,9})", value)
         if not match:
             self.fail(f"{value!r} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
-        return tuple(range(int(match[1] or 1), int(match[2]) + 1))
+        first, last = int(match[1] or 1), int(match[2])
+        if first > last and match[1]:
+            raise LadderError(
+                f"--seeds {value} runs backwards: give the smaller seed first, as in --seeds {last}-{first}"
+            )
+        if first > last:
+            raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
+        if last - first >= MOST_SEEDS:
+            raise LadderError(f"--seeds {value} is more than {MOST_SEEDS:,} seeds: give fewer at a time")
+        return range(first, last + 1)
 
 
 LADDER = click.argument("ladder", default="mnist-8k")
@@ -82,7 +105,7 @@ def main() -> None:
 @JOBS
 @STORE
 @JSON
-def check(ladder: str, seeds: tuple[int, ...], jobs: int | None, store: str, as_json: bool) -> None:
+def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_json: bool) -> None:
     """Show sizes, receptive fields, budgets and the time a climb takes; train nothing."""
     from stepladder import ladder_file, speeds
     from stepladder.checking import check as check_ladder
@@ -113,24 +136,26 @@ def check(ladder: str, seeds: tuple[int, ...], jobs: int | None, store: str, as_
 @STORE
 @JSON
 def climb(
-    ladder: str, seeds: tuple[int, ...], jobs: int | None, engine: str, device: str, store: str, as_json: bool
+    ladder: str, seeds: Sequence[int], jobs: int | None, engine: str, device: str, store: str, as_json: bool
 ) -> None:
     """Train every rung with every seed; stored runs are not trained again.
 
     Exits with 1 unless the top rung holds its target with every seed.
     """
     from stepladder import ladder_file
+    from stepladder.checking import check_rungs, require_within_budget
     from stepladder.climbing import climb as climb_ladder
+    from stepladder.data import describe
     from stepladder.engines import choose_engine
     from stepladder.report.live import LiveClimb
-    from stepladder.report.terminal import plain_console
     from stepladder.results import collect
     from stepladder.store import Store
 
     loaded = ladder_file.load(ladder)
+    require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before torch is imported or a folder made
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
-    with LiveClimb(plain_console(stderr=True)) as watcher:
+    with LiveClimb() as watcher:
         watcher.noted(f"engine {reason}")
         failures = climb_ladder(loaded, seeds=seeds, store=opened, engine=chosen, jobs=jobs, watcher=watcher)
     results = collect(loaded, opened, engine=chosen.identity, seeds=seeds)
@@ -187,9 +212,9 @@ def _print_results(results: Any, as_json: bool) -> None:
 
 
 def _print_page(page: Any) -> None:
-    from stepladder.report.terminal import plain_console, show
+    from stepladder.report.terminal import show
 
-    show(page, plain_console())
+    show(page)
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -3,33 +3,25 @@
 Workers report through the store alone, so an executor needs no channel of its own, and a killed climb resumes.
 """
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from hashlib import sha256
-from multiprocessing import get_context, parent_process, resource_tracker
-from pathlib import Path
-from platform import platform
-from typing import Any, Protocol
+from typing import Protocol
 
-from pebble import ProcessPool
+from pebble import ProcessExpired
 
 from stepladder import data as data_sets
-from stepladder import sources, speeds
-from stepladder.checking import epoch_cost
-from stepladder.engines import Engine, choose_engine
-from stepladder.engines.training import train, weights
+from stepladder import speeds
+from stepladder.checking import check_rungs, macs_per_epoch, require_within_budget
+from stepladder.engines import Engine
 from stepladder.errors import LadderError, StepladderError
-from stepladder.ladder import Ladder, Rung, require_within_budget
-from stepladder.machine import cpu_name, n_cores, versions
-from stepladder.run import EngineIdentity, Progress, Provenance, Run, RunIdentity, data_identity
-from stepladder.store import Store, weights_file
+from stepladder.ladder import Ladder, Rung
+from stepladder.machine import n_cores
+from stepladder.one_run import Work, train_one
+from stepladder.run import Run, RunIdentity, data_identity
+from stepladder.store import Store
+from stepladder.workers import WorkerProcesses
 
 POLL_S = 0.3
 N_TRIES = 2
@@ -37,11 +29,11 @@ N_TRIES = 2
 
 @dataclass(frozen=True)
 class Task:
-    """One run that is wanted: where it belongs on the ladder, and all that decides its numbers."""
+    """One run that is wanted: where it belongs on the ladder, all that decides its numbers, and its work."""
 
     rung: Rung
     identity: RunIdentity
-    cost: int
+    macs_per_epoch: int
 
     def __str__(self) -> str:
         return f"rung {self.rung.name!r}, seed {self.identity.seed}"
@@ -61,11 +53,14 @@ class Failure:
 class Watcher(Protocol):
     """Who is told how a climb goes on."""
 
-    def planned(self, to_train: Sequence[Task], stored: Sequence[Task]) -> None: ...
+    def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
+        """The runs to train by key, each with the epochs it has behind it, and how many runs are stored."""
 
-    def advanced(self, task: Task, epochs_done: int) -> None: ...
+    def advanced(self, task: Task, *, epochs_done: int) -> None: ...
 
     def finished(self, task: Task, run: Run) -> None: ...
+
+    def failed(self, failure: Failure) -> None: ...
 
     def noted(self, text: str) -> None: ...
 
@@ -73,28 +68,29 @@ class Watcher(Protocol):
 class _Silent:
     """A Watcher that does not look."""
 
-    def planned(self, to_train: Sequence[Task], stored: Sequence[Task]) -> None: ...
+    def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None: ...
 
-    def advanced(self, task: Task, epochs_done: int) -> None: ...
+    def advanced(self, task: Task, *, epochs_done: int) -> None: ...
 
     def finished(self, task: Task, run: Run) -> None: ...
+
+    def failed(self, failure: Failure) -> None: ...
 
     def noted(self, text: str) -> None: ...
 
 
 def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
-    """The runs of a climb, rung by rung; raises BudgetError before anything trains."""
+    """The runs of a climb, rung by rung; raises BudgetError, DataError or LadderError before anything trains."""
     if not seeds:
         raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
-    info = sources.describe(ladder.data)
-    require_within_budget(ladder, info.image)
-    data_sets.require_sha256(ladder.data, ladder.data_sha256)
+    info = data_sets.describe(ladder.data)
+    require_within_budget(check_rungs(ladder, info))
     data = data_identity(ladder)
     return [
         Task(
             rung,
             RunIdentity(recipe=rung.recipe, data=data, seed=seed, engine=engine.identity),
-            cost=epoch_cost(ladder, rung, info),
+            macs_per_epoch=macs_per_epoch(ladder, rung, info=info),
         )
         for rung in ladder.rungs
         for seed in seeds
@@ -116,28 +112,38 @@ def climb(
     Without an ``executor``, ``jobs`` processes (one per core unless given) train one run each, on one thread.
     Returns the runs that failed twice; raises BudgetError, DataError, LadderError or StoreError.
     """
+    if jobs is not None and jobs < 1:
+        raise LadderError(f"{jobs} jobs train nothing: give at least 1")
     watcher = watcher or _Silent()
     tasks = plan(ladder, seeds=seeds, engine=engine)
     found = {task.identity.key: store.find(task.identity, set_aside=True) for task in tasks}
     _pass_on_notes(store, watcher)
-    to_train = list({task.identity.key: task for task in tasks if found[task.identity.key] is None}.values())
-    watcher.planned(to_train, [task for task in tasks if found[task.identity.key] is not None])
+    to_train = {task.identity.key: task for task in tasks if found[task.identity.key] is None}
+    epochs_done = {key: (task, store.epochs_done(task.identity)[0]) for key, task in to_train.items()}
+    watcher.planned(epochs_done, sum(run is not None for run in found.values()))
     if not to_train:
         return []
-    data_sets.splits(data_sets.load(ladder.data), n_dev=tasks[0].identity.data.dev_images)  # bad data ends here
-    if jobs is not None and jobs < 1:
-        raise LadderError(f"{jobs} jobs train nothing: give at least 1")
+    data = tasks[0].identity.data
+    data_sets.splits(data_sets.load(ladder.data), n_dev=data.dev_images)  # bad images end the climb here
     n_workers = min(jobs or n_cores(), len(to_train))
-    work = _Work(ladder.data, tasks[0].identity.data.dev_images, store.folder, engine.identity)
+    work = Work(ladder.data, data, store.folder, engine.identity)
     context: AbstractContextManager[Executor] = nullcontext(executor) if executor else WorkerProcesses(n_workers)
     with context as pool:
-        return _Climb(pool, work, store, watcher).run(to_train)
+        failures = _Climb(pool, work, store=store, watcher=watcher).run(list(to_train.values()))
+    _pass_on_notes(store, watcher)
+    return failures
+
+
+def _pass_on_notes(store: Store, watcher: Watcher) -> None:
+    for note in store.notes:
+        watcher.noted(note)
+    store.notes.clear()
 
 
 class _Climb:
     """The runs under way of one climb."""
 
-    def __init__(self, pool: Executor, work: "_Work", store: Store, watcher: Watcher) -> None:
+    def __init__(self, pool: Executor, work: Work, *, store: Store, watcher: Watcher) -> None:
         self.pool = pool
         self.work = work
         self.store = store
@@ -153,9 +159,9 @@ class _Climb:
             done, _ = wait(self.under_way, timeout=POLL_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self.collect(future, self.under_way.pop(future))
-            for task in self.under_way.values():
-                if epochs_done := self.store.epochs_done(task.identity)[0]:
-                    self.watcher.advanced(task, epochs_done)
+            for future, task in self.under_way.items():
+                if future.running() and (epochs_done := self.store.epochs_done(task.identity)[0]):
+                    self.watcher.advanced(task, epochs_done=epochs_done)
         return self.failures
 
     def submit(self, task: Task) -> None:
@@ -163,7 +169,7 @@ class _Climb:
         try:
             self.under_way[self.pool.submit(train_one, self.work, task.identity)] = task
         except RuntimeError as error:  # a broken executor takes nothing any more
-            self.failures.append(Failure(task, f"not tried: {error}"))
+            self.fail(task, f"not tried: {error}")
 
     def collect(self, future: Future[list[str]], task: Task) -> None:
         try:
@@ -171,126 +177,27 @@ class _Climb:
                 self.watcher.noted(note)
         except StepladderError:
             raise
-        except Exception as error:  # whatever killed the worker: the others go on
-            reason = f"{type(error).__name__}: {error}"
-            if self.n_tries[task.identity.key] < N_TRIES:
-                self.watcher.noted(f"{task} lost its worker ({reason}); it is tried once more")
-                self.submit(task)
-            else:
-                self.failures.append(Failure(task, f"lost its worker twice ({reason})"))
-                self.watcher.noted(f"{task} failed twice ({reason}); the others go on")
+        except Exception as error:  # whatever went wrong in this run: the others go on
+            self.try_again(task, error)
             return
         run = self.store.find(task.identity, set_aside=False)
         if run is None:
-            self.failures.append(Failure(task, "its record cannot be read back: is the store's disk full?"))
+            self.fail(task, "its record cannot be read back: is the store's disk full?")
             return
         if run.elapsed_s > 0:
-            speeds.note(self.store.folder, run.identity.engine.tag, task.cost * len(run.epochs) / run.elapsed_s)
+            macs_per_s = task.macs_per_epoch * len(run.epochs) / run.elapsed_s
+            speeds.note(self.store.folder, tag=run.identity.engine.tag, macs_per_s=macs_per_s)
         self.watcher.finished(task, run)
 
+    def try_again(self, task: Task, error: Exception) -> None:
+        what = "lost its worker" if isinstance(error, ProcessExpired | BrokenExecutor) else "failed"
+        reason = f"{type(error).__name__}: {error}"
+        if self.n_tries[task.identity.key] < N_TRIES:
+            self.watcher.noted(f"{task} {what} ({reason}); it is tried once more")
+            self.submit(task)
+        else:
+            self.fail(task, f"{what} twice ({reason})")
 
-def _pass_on_notes(store: Store, watcher: Watcher) -> None:
-    for note in store.notes:
-        watcher.noted(note)
-    store.notes.clear()
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What a worker needs besides a run's identity; small enough to send anywhere."""
-
-    data: str
-    n_dev: int
-    store: Path
-    engine: EngineIdentity
-
-
-@lru_cache(maxsize=2)
-def _prepared(work: _Work) -> tuple[Engine, data_sets.Splits]:
-    engine, _ = choose_engine(work.engine.name, device=work.engine.device)
-    images = data_sets.load(work.data)
-    return engine, data_sets.splits(images, n_dev=work.n_dev)
-
-
-def train_one(work: _Work, identity: RunIdentity) -> list[str]:
-    """Train one run from its last checkpoint, in a worker; returns what is to be said of the store."""
-    engine, splits = _prepared(work)
-    store = Store.open(work.store, create=True)
-    progress = store.resume(identity)
-    for after_epoch in train(engine, identity.recipe, splits, seed=identity.seed, resume=progress):
-        store.checkpoint(identity, after_epoch)
-        progress = after_epoch
-    finish(store, identity, progress, engine, splits)
-    return store.notes
-
-
-def finish(store: Store, identity: RunIdentity, progress: Progress, engine: Engine, splits: data_sets.Splits) -> None:
-    """Make a finished training a Run in the store."""
-    assert progress.arrays is not None
-    content = weights_file(weights(identity.recipe.network_for(splits.image), progress.arrays))
-    run = Run(
-        identity=identity,
-        epochs=progress.epochs,
-        diverged_at_epoch=progress.diverged_at_epoch,
-        wrong_images=progress.wrong_images,
-        weights_sha256=sha256(content).hexdigest(),
-        provenance=Provenance(
-            versions=versions() | engine.versions,
-            cpu=cpu_name(),
-            platform=platform(),
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            n_resumed=progress.n_resumed,
-        ),
-    )
-    store.save(run, content)
-
-
-class WorkerProcesses(Executor):
-    """Processes of one thread each. One that dies costs its own run only: the pool replaces it (Pebble)."""
-
-    def __init__(self, n_workers: int) -> None:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = "1"  # read by the workers' libraries when they start
-        self._pool = ProcessPool(n_workers, initializer=_begin_worker, context=get_context("spawn"))
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        with _ctrl_c_blocked():
-            future: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._pool.close()
-        if cancel_futures:
-            self._pool.stop()
-        if wait:
-            self._pool.join()
-
-    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
-        self.shutdown(cancel_futures=exc_type is not None)
-
-
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Threads begun inside, and the processes they spawn, never see Ctrl-C: not even while Python starts in them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # now: starting it later would unblock the signal again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin_worker() -> None:
-    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    def fail(self, task: Task, reason: str) -> None:
+        self.failures.append(Failure(task, reason))
+        self.watcher.failed(self.failures[-1])

@@ -87,6 +87,11 @@ class Splits:
         return self._moments[1]
 
 
+def describe(data: str) -> sources.DataInfo:
+    """Name, shape and sizes of an image set; known for the embedded MNIST, read for any other. Raises DataError."""
+    return sources.MNIST if data == "mnist" else load(data).info
+
+
 def fingerprint(data: str) -> str:
     """SHA-256 of an image set (see ImageSet.sha256); known for the embedded MNIST, computed for any other."""
     return sources.MNIST_SHA256 if data == "mnist" else load(data).sha256

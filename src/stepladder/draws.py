@@ -12,12 +12,12 @@ import numpy as np
 Purpose = Literal["init", "order", "augment", "dropout"]
 
 
-def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:
+def generator(seed: int, epoch: int, *, purpose: Purpose) -> np.random.Generator:
     """A generator of its own for this seed, epoch and purpose (Philox, the same on every machine)."""
     return np.random.Generator(np.random.Philox(key=np.frombuffer(_digest(seed, epoch, purpose)[:16], "<u8")))
 
 
-def integer_seed(seed: int, epoch: int, purpose: Purpose) -> int:
+def integer_seed(seed: int, epoch: int, *, purpose: Purpose) -> int:
     """The same key as a whole number below 2**63, for generators that are not numpy's."""
     return int.from_bytes(_digest(seed, epoch, purpose)[:8], "little") >> 1
 

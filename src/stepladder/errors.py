@@ -1,5 +1,15 @@
 """Every way Stepladder says no: one base class, a documented exit code each, a message that says what to do next."""
 
+EXIT_CODES = {
+    0: "ok",
+    1: "target missed",
+    2: "usage, ladder or store error",
+    3: "over budget",
+    4: "data missing or corrupt",
+    5: "some runs could not be trained",
+    130: "interrupted",
+}
+
 
 class StepladderError(Exception):
     """Base of all errors meant for a person: printed as one message, never as a traceback."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from stepladder.errors import BudgetError, GeometryError, LadderError
+from stepladder.errors import GeometryError, LadderError
 from stepladder.geometry import ImageShape, Network
 from stepladder.recipe import Frozen, Recipe
 
@@ -116,10 +116,3 @@ def budget_excess(rung: Rung, network: Network) -> list[str]:
             f" {rung.budget.epochs}"
         )
     return excess
-
-
-def require_within_budget(ladder: Ladder, image: ImageShape) -> None:
-    """Raise BudgetError if any rung is over its budget."""
-    excess = [line for rung in ladder.rungs for line in budget_excess(rung, rung.network(image))]
-    if excess:
-        raise BudgetError("over budget: " + "; ".join(excess))

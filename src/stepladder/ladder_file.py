@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from stepladder.errors import LadderError
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
 from stepladder.layers import did_you_mean
-from stepladder.recipe import Frozen, Recipe, changed_fields, describe
+from stepladder.recipe import Frozen, Recipe, changed_fields, describe, what_happens
 
 FORMAT_VERSION = 1
 
@@ -40,7 +40,9 @@ class _LadderEntry(Frozen):
     name: str = Field(min_length=1, description="the ladder's name")
     about: str = Field("", description="what the ladder is about")
     data: str = Field("mnist", min_length=1, description="'mnist', a folder of IDX files, or an .npz file")
-    data_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="what 'stepladder check' prints")
+    data_sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
+    )
     evaluate_on: Split = Field("dev", description="'dev' (held out of train) or 'test'")
     dev_images: int | None = Field(None, ge=1, description="size of dev; a sixth of the training images unless given")
     budget: Budget
@@ -155,19 +157,25 @@ class _Reader:
         stated = {name: getattr(below.recipe, name) for name in Recipe.model_fields} | entry.change
         recipe = self.validate(Recipe, stated, (*here, "change"))
         changes = changed_fields(below.recipe, recipe)
-        self.check_changes(entry, entry.change, here, changes, below)
+        self.check_changes(entry, here, below, recipe=recipe, changes=changes)
         return recipe, changes
 
     def check_changes(
-        self, entry: _RungEntry, change: dict[str, Any], here: Location, changes: tuple[str, ...], below: Rung
+        self, entry: _RungEntry, here: Location, below: Rung, *, recipe: Recipe, changes: tuple[str, ...]
     ) -> None:
-        for name in change:
+        for name in entry.change or {}:
             if name not in changes:
                 self.refuse(
                     (*here, "change", name),
                     f"rung {entry.name!r} changes nothing about {name}: it is"
                     f" {describe(name, getattr(below.recipe, name))} on the rung below too; remove it",
                 )
+        if what_happens(recipe) == what_happens(below.recipe):
+            self.refuse(
+                (*here, "change"),
+                f"rung {entry.name!r} changes {', '.join(changes)} but nothing that happens: it would train exactly as"
+                " the rung below (no layer drops out? the first drop comes after the last epoch?)",
+            )
         if len(changes) > 1 and entry.compound is None:
             names = " and ".join([", ".join(changes[:-1]), changes[-1]])
             number = {2: "two", 3: "three", 4: "four"}.get(len(changes), str(len(changes)))
@@ -232,6 +240,23 @@ def line_of(text: str, where: Location) -> int:
     strings closed, holds the value.
     """
     lines = text.split("\n")
+    headers = [number for number, line in enumerate(lines) if _RUNG_HEADER.match(line)]
+    if len(where) > 1 and where[0] == "rung" and len(headers) == _n_rungs(text):
+        index = int(where[1])
+        own = lines[headers[index] : headers[index + 1] if index + 1 < len(headers) else None]
+        return headers[index] + _line_in(own, ("rung", 0, *where[2:]))
+    return _line_in(lines[: headers[0]] if headers and where[:1] != ("rung",) else lines, where)
+
+
+_RUNG_HEADER = re.compile(r"\s*\[\[\s*rung\s*\]\]")
+
+
+def _n_rungs(text: str) -> int:
+    rungs = tomllib.loads(text).get("rung")
+    return len(rungs) if isinstance(rungs, list) else 0
+
+
+def _line_in(lines: list[str], where: Location) -> int:
     heads = [_parsed_head("\n".join(lines[: count + 1])) for count in range(len(lines))]
     for depth in range(len(where), 0, -1):
         for number, head in enumerate(heads, 1):

@@ -1,13 +1,11 @@
 """Image sets in numpy's ``.npz`` files, named as Keras or MedMNIST name them. Never a pickle."""
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stepladder.errors import DataError
@@ -28,12 +26,6 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         return {part: _member(path, archive, part) for part in _NAMES}
 
 
-def read_labels(path: Path) -> NDArray[np.int64]:
-    """The training labels alone."""
-    with _problems_named(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return checked_labels(f"{path}, train-labels", _member(path, archive, "train-labels"))
-
-
 def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
     """Labels (N,) or (N, 1) of any integer type as (N,) int64. Raises DataError."""
     if labels.ndim not in (1, 2) or labels.shape[1:] not in ((), (1,)):
@@ -43,16 +35,6 @@ def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
     if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
         raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
     return labels.reshape(-1).astype(np.int64)
-
-
-def shape(path: Path, part: str) -> tuple[int, ...]:
-    """The shape of one array, from its header alone."""
-    with _problems_named(path), zipfile.ZipFile(path) as archive:
-        name = _name(path, [name.removesuffix(".npy") for name in archive.namelist()], part)
-        with archive.open(f"{name}.npy") as member:
-            read_header = npy.read_array_header_1_0 if npy.read_magic(member) == (1, 0) else npy.read_array_header_2_0
-            found: tuple[int, ...] = read_header(member)[0]
-            return found
 
 
 def _member(path: Path, archive: Any, part: str) -> NDArray[Any]:

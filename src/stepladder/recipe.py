@@ -1,6 +1,7 @@
 """Recipe: all that decides a training besides the images, the seed and the engine. One field per concept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
@@ -51,7 +52,9 @@ class Augment(Frozen):
     """
 
     rotation_deg: float = Field(0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
-    shift_px: float = Field(0.0, ge=0, description="moved by up to this many pixels, across and down separately")
+    shift_px: float = Field(
+        0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
+    )
     scale: float = Field(0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
     shear_deg: float = Field(0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
 
@@ -141,6 +144,39 @@ class Recipe(Frozen):
 def changed_fields(below: Recipe, above: Recipe) -> tuple[str, ...]:
     """Names of the concepts in which two recipes differ, in the order of Recipe."""
     return tuple(name for name in Recipe.model_fields if getattr(below, name) != getattr(above, name))
+
+
+def what_happens(recipe: Recipe) -> tuple[object, ...]:
+    """A recipe as far as it has an effect: two recipes that train the same way give the same.
+
+    Block orders are written into the layers; dropout that no block applies, a schedule whose first drop comes after
+    the last epoch and nesterov without momentum do nothing.
+    """
+    layers = tuple(
+        replace(layer, block=recipe.block) if isinstance(layer, Conv | Depthwise) and layer.block is None else layer
+        for layer in recipe.network
+    )
+    blocks = [layer.block for layer in layers if isinstance(layer, Conv | Depthwise | Linear)]
+    drops = any(block is not None and "dropout" in block.steps for block in blocks)
+    schedule: Constant | Step = recipe.schedule
+    if isinstance(schedule, Step) and schedule.every_epochs >= recipe.epochs:
+        schedule = Constant()
+    optimizer = recipe.optimizer if recipe.optimizer.momentum else Sgd(momentum=0.0)
+    effective = {
+        "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),
+        "block": None,
+        "dropout": recipe.dropout if drops else 0.0,
+        "schedule": schedule,
+        "optimizer": optimizer,
+    }
+    return tuple(effective.get(name, getattr(recipe, name)) for name in Recipe.model_fields)
+
+
+def _without_dropout(layer: Layer) -> str:
+    if isinstance(layer, Conv | Depthwise | Linear) and layer.block is not None:
+        steps = tuple(step for step in layer.block.steps if step != "dropout")
+        return str(replace(layer, block=Block(steps)))
+    return str(layer)
 
 
 def describe(name: str, value: Any) -> str:

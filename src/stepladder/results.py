@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from stepladder import sources
+from stepladder.data import describe
 from stepladder.errors import StoreError
 from stepladder.ladder import Ladder, Rung
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.stats import Summary, summarise
-from stepladder.store import Store, test_looks
+from stepladder.store import Store
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class RungResult:
 class Results:
     """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
 
-    ``params`` are those of each rung's network.
+    ``params`` are those of each rung's network. ``n_test_looks`` counts every evaluation of these rungs on the test
+    split that the store knows of: all seeds and engines, unfinished and diverged runs too.
     """
 
     ladder: Ladder
@@ -47,17 +48,15 @@ def collect(
 ) -> Results:
     """A ladder's runs from a store, all seeds or the given ones.
 
-    ``engine`` is an identity or a part of one in words, such as "torch" or "cuda"; without it, the engine that
-    trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
+    ``engine`` is an identity, or its name, version and device as far as they matter, such as "torch cuda"; without
+    it, the engine that trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
     """
-    data, image = data_identity(ladder), sources.describe(ladder.data).image
+    data, image = data_identity(ladder), describe(ladder.data).image
+    experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.rungs}
+    stored = {experiment: list(store.runs_of(experiment)) for experiment in set(experiments.values())}
     found = {
-        rung.name: [
-            run
-            for run in store.runs_of(experiment_key(rung.recipe, data))
-            if seeds is None or run.identity.seed in seeds
-        ]
-        for rung in ladder.rungs
+        name: [run for run in stored[experiment] if seeds is None or run.identity.seed in seeds]
+        for name, experiment in experiments.items()
     }
     runs = [run for of_rung in found.values() for run in of_rung]
     chosen = _choose(runs, engine)
@@ -73,16 +72,20 @@ def collect(
         rungs=tuple(rungs),
         params=tuple(rung.network(image).params for rung in ladder.rungs),
         others=dict(others),
-        n_test_looks=test_looks(distinct),
+        n_test_looks=sum(map(store.n_evaluations, stored)) if ladder.evaluate_on == "test" else 0,
     )
 
 
 def _choose(runs: list[Run], engine: str | EngineIdentity | None) -> EngineIdentity | None:
     if isinstance(engine, EngineIdentity):
         return engine
-    matching = [run for run in runs if engine is None or engine in str(run.identity.engine)]
+    matching = [run for run in runs if engine is None or _is_named(run.identity.engine, engine)]
     if runs and not matching:
         known = ", ".join(sorted({str(run.identity.engine) for run in runs}))
         raise StoreError(f"no stored run of an engine {engine!r}; there are runs of {known}")
     last = max(matching, key=lambda run: run.provenance.finished_at, default=None)
     return last.identity.engine if last else None
+
+
+def _is_named(engine: EngineIdentity, words: str) -> bool:
+    return bool(words.split()) and set(words.split()) <= {engine.name, engine.version, engine.device}

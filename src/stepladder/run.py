@@ -11,8 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stepladder import sources
-from stepladder.data import fingerprint
+from stepladder.data import describe, fingerprint, require_sha256
 from stepladder.ladder import Ladder, Split
 from stepladder.recipe import Frozen, Recipe
 
@@ -31,8 +30,9 @@ class DataIdentity(Frozen):
 
 
 def data_identity(ladder: Ladder) -> DataIdentity:
-    """Which images a ladder's runs are about. Raises DataError."""
-    info = sources.describe(ladder.data)
+    """Which images a ladder's runs are about. Raises DataError, also when they are not those the ladder pins."""
+    info = describe(ladder.data)
+    require_sha256(ladder.data, ladder.data_sha256)
     return DataIdentity(
         name=info.name,
         sha256=fingerprint(ladder.data),
@@ -76,7 +76,7 @@ class RunIdentity(Frozen):
 
     @property
     def key(self) -> str:
-        """Equal for two identities exactly when their runs must be equal; the path of its files in a store."""
+        """Equal for two identities whose runs must be equal on one machine; the path of its files in a store."""
         return f"{self.experiment}/seed-{self.seed}.{self.engine.tag}"
 
 

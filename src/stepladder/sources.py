@@ -48,30 +48,7 @@ class DataInfo:
     n_test: int
 
 
-def describe(data: str) -> DataInfo:
-    """Name, shape and sizes of ``"mnist"``, a folder or an ``.npz`` file; of folders only headers and labels are read.
-
-    Raises DataError.
-    """
-    if data == "mnist":
-        return DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)
-    path = existing(data)
-    if path.is_dir():
-        files = idx_files(path)
-        shapes = {part: idx_shape(uncompressed(files[part], 20), str(files[part])) for part in PARTS}
-        labels: Any = uncompressed(files["train-labels"])[8:]
-    else:
-        from stepladder import npz  # only now: it needs numpy
-
-        shapes = {part: npz.shape(path, part) for part in PARTS}
-        labels = npz.read_labels(path).tolist()
-    if not labels:
-        raise DataError(f"{path}: holds no training labels")
-    (n_train, channels, size), (n_test, *_) = (
-        image_shape(f"{path}, {part}", shapes[part]) for part in ("train-images", "test-images")
-    )
-    shape = ImageShape(channels=channels, size=size, n_classes=max(labels) + 1)
-    return DataInfo(set_name(path), shape, n_train, n_test)
+MNIST = DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)
 
 
 def set_name(path: Path) -> str:
@@ -81,7 +58,11 @@ def set_name(path: Path) -> str:
 
 def existing(data: str) -> Path:
     path = Path(data)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise DataError(f"no data at {data[:200]!r}: {error.strerror}") from None
+    if not exists:
         raise DataError(
             f"no data at {path.absolute()}: give a folder of IDX files ({', '.join(PARTS)}, as"
             " train-images-idx3-ubyte.gz), an .npz file, or 'mnist'"
@@ -103,6 +84,9 @@ def idx_files(folder: Path) -> dict[str, Path]:
             raise DataError(
                 f"{folder}: no {part} among its files; it needs IDX files of {', '.join(PARTS)} (gzip or not)"
             )
+        rivals = [path.name for path in found if path.suffix == found[0].suffix or path.suffix not in _OPENERS]
+        if len(rivals) > 1:
+            raise DataError(f"{folder}: {' and '.join(rivals)} could both be {part}: keep one of them")
         files[part] = found[0]
     return files
 

@@ -14,9 +14,10 @@
 
 import json
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -33,6 +34,8 @@ from stepladder.errors import StoreError
 from stepladder.files import write_atomically
 from stepladder.recipe import Frozen
 from stepladder.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
+
+STALE_S = 3600
 
 
 class _Checkpoint(Frozen):
@@ -65,8 +68,12 @@ class Store:
 
         Raises StoreError if it cannot be written, or was written by a newer version.
         """
+        if not str(folder):
+            raise StoreError("an empty path is no store: give a folder with --store")
         store = cls(Path(folder))
         marker = store.folder / "store.json"
+        if not create and not marker.exists():
+            raise StoreError(f"no runs at {store.folder.absolute()}: climb first, or give another folder with --store")
         try:
             if create:
                 store.folder.mkdir(parents=True, exist_ok=True)
@@ -74,20 +81,33 @@ class Store:
                     write_atomically(marker, json.dumps({"format_version": FORMAT_VERSION}).encode())
                 with tempfile.TemporaryFile(dir=store.folder):
                     pass
-            text = marker.read_text() if marker.exists() else ""
+                store.remove_leftovers()
+            version = json.loads(marker.read_bytes())["format_version"]
         except OSError as error:
             raise StoreError(
-                f"cannot write runs to {store.folder.absolute()} ({error.strerror}): choose another folder with --store"
+                f"cannot {'write' if create else 'read'} runs {'to' if create else 'in'} {store.folder.absolute()}"
+                f" ({error.strerror}): choose another folder with --store"
             ) from None
-        _require_readable(_version_in(text) if text else 0, marker)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise StoreError(
+                f'{marker} is damaged: if this folder is a store, write {{"format_version": {FORMAT_VERSION}}} into it'
+            ) from None
+        _require_readable(version, marker)
         return store
+
+    def remove_leftovers(self) -> None:
+        """Remove what writers left that were killed in the middle of a write, an hour ago or more."""
+        for path in (*self.folder.glob(".*"), *self.folder.glob("*/.seed-*")):
+            if path.is_file() and time.time() - path.stat().st_mtime > STALE_S:
+                path.unlink(missing_ok=True)
 
     def find(self, identity: RunIdentity, *, set_aside: bool) -> Run | None:
         """The finished run of this identity, or None. A damaged one counts as none, is noted and ``set_aside``."""
         try:
             return self._read_run(self._path(identity, "json"), identity)
         except DamagedError as damage:
-            self._note(self._path(identity, "json"), str(damage), set_aside=set_aside, what="trained again")
+            files = [self._path(identity, ending) for ending in ("json", "safetensors")]
+            self._note(files, str(damage), set_aside=set_aside, what="trained again")
             return None
 
     def runs_of(self, experiment: str) -> Iterator[Run]:
@@ -96,7 +116,7 @@ class Store:
             try:
                 run = self._read_run(path, None)
             except DamagedError as damage:
-                self._note(path, str(damage), set_aside=False, what="left out")
+                self._note([path], str(damage), set_aside=False, what="left out")
                 continue
             if run is not None and run.identity.experiment == experiment:
                 yield run
@@ -135,17 +155,19 @@ class Store:
         try:
             return self._read_checkpoint(path, identity)
         except DamagedError as damage:
-            self._note(path, str(damage), set_aside=True, what="trained from the start")
+            self._note([path], str(damage), set_aside=True, what="trained from the start")
             return Progress()
 
     def epochs_done(self, identity: RunIdentity) -> tuple[int, int]:
         """Finished epochs of a training under way and the process that trained them; (0, 0) if there is none."""
-        try:
-            with safe_open(self.partial_path(identity), "numpy") as file:
-                about = json.loads((file.metadata() or {})["checkpoint"])
-                return len(about["epochs"]), about["pid"]
-        except (OSError, SafetensorError, KeyError, ValueError):
-            return 0, 0
+        return _epochs_in(self.partial_path(identity))
+
+    def n_evaluations(self, experiment: str) -> int:
+        """How often an experiment was evaluated, as far as the store knows: finished runs and those under way."""
+        finished = sum(len(run.epochs) + (run.diverged_at_epoch is not None) for run in self.runs_of(experiment))
+        return finished + sum(
+            _epochs_in(path)[0] for path in (self.folder / experiment).glob("seed-*.partial.safetensors")
+        )
 
     def partial_path(self, identity: RunIdentity) -> Path:
         return self._path(identity, "partial.safetensors")
@@ -168,12 +190,15 @@ class Store:
             if body["sha256"] != _checksum(record):
                 raise DamagedError("its checksum differs")
             run = Run.model_validate_json(json.dumps(record))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DamagedError(_first_line(error)) from None
         if identity is not None and run.identity.key != identity.key:
             raise DamagedError("it is the record of another run")
-        weights = path.with_suffix(".safetensors")
-        if not weights.exists() or sha256(weights.read_bytes()).hexdigest() != run.weights_sha256:
+        try:
+            weights = path.with_suffix(".safetensors").read_bytes()
+        except OSError:
+            weights = b""
+        if sha256(weights).hexdigest() != run.weights_sha256:
             raise DamagedError("its weights are missing or damaged")
         return run
 
@@ -184,11 +209,10 @@ class Store:
             return Progress()
         try:
             arrays = load_tensors(content)
-            with safe_open(path, "numpy") as file:
-                text = (file.metadata() or {})["checkpoint"]
-            _require_readable(_version_in(text), path)
+            text = _metadata(content)["checkpoint"]
+            _require_readable(json.loads(text)["format_version"], path)
             about = _Checkpoint.model_validate_json(text)
-        except (SafetensorError, ValidationError, KeyError, ValueError, OSError) as error:
+        except (SafetensorError, ValidationError, KeyError, ValueError, TypeError) as error:
             raise DamagedError(_first_line(error)) from None
         if about.identity.key != identity.key:
             raise DamagedError("it is the checkpoint of another run")
@@ -196,14 +220,20 @@ class Store:
             raise DamagedError("its checksum differs")
         return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
 
-    def _note(self, path: Path, problem: str, *, set_aside: bool, what: str) -> None:
-        note = f"{path} is damaged ({problem}): {what}"
+    def _note(self, paths: list[Path], problem: str, *, set_aside: bool, what: str) -> None:
+        """Say that files are damaged and, if they are to be set aside, move what is still there of them."""
+        note = f"{paths[0]} is damaged ({problem}): {what}"
         if set_aside:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-            target = self.folder / "damaged" / f"{path.parent.name}.{path.name}.{stamp}"
-            target.parent.mkdir(exist_ok=True)
-            path.rename(target)
-            note += f", set aside as {target}"
+            aside = self.folder / "damaged" / stamp
+            try:
+                aside.mkdir(parents=True, exist_ok=True)
+                for path in paths:
+                    with suppress(FileNotFoundError):  # another climb was quicker
+                        path.rename(aside / path.name)
+            except OSError as error:
+                raise StoreError(f"{note}, but it cannot be set aside in {aside}: {error.strerror}") from None
+            note += f", set aside in {aside}"
         self.notes.append(note)
 
 
@@ -212,18 +242,24 @@ def weights_file(weights: Arrays) -> bytes:
     return save_tensors({name: np.ascontiguousarray(array) for name, array in weights.items()})
 
 
-def test_looks(runs: Iterable[Run]) -> int:
-    """How often runs were evaluated on the test split: once per epoch."""
-    return sum(len(run.epochs) for run in runs if run.identity.data.evaluate_on == "test")
+def _metadata(content: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: 8 bytes of header length, then the header as JSON."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata
 
 
-def _version_in(text: str) -> int:
-    match = re.search(r'"format_version":\s*(\d+)', text)
-    return int(match[1]) if match else 0
+def _epochs_in(partial: Path) -> tuple[int, int]:
+    try:
+        with safe_open(partial, "numpy") as file:
+            about = json.loads((file.metadata() or {})["checkpoint"])
+            return len(about["epochs"]), about["pid"]
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return 0, 0
 
 
 def _require_readable(version: int, path: Path) -> None:
-    if version > FORMAT_VERSION:
+    if int(version) > FORMAT_VERSION:
         raise StoreError(
             f"{path} was written by a newer Stepladder (format {version}; this one reads up to {FORMAT_VERSION}):"
             " upgrade Stepladder, or use another folder with --store"

@@ -66,7 +66,7 @@ class Engine(Protocol):
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that do the computing."""
 
-    def model(self, network: Network, recipe: Recipe, splits: Splits) -> Model: ...
+    def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> Model: ...
 
 
 def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine, str]:

@@ -5,7 +5,7 @@ from typing import Any
 from stepladder.recipe import Sgd
 
 
-def sgd(sgd: Sgd, parameters: Any, gradients: Any, velocity: Any, decay: Any, *, lr: float) -> None:
+def sgd(sgd: Sgd, parameters: Any, *, gradients: Any, velocity: Any, decay: Any, lr: float) -> None:
     """One step of SGD with momentum, in place (PyTorch's form of Sutskever et al. 2013).
 
     All arrays are flat, (n_params,); ``decay`` holds the weight decay of each parameter.

@@ -45,8 +45,8 @@ class TorchEngine:
     def versions(self) -> dict[str, str]:
         return {"torch": str(torch.__version__)}
 
-    def model(self, network: Network, recipe: Recipe, splits: Splits) -> "TorchModel":
-        return TorchModel(network, recipe, splits, torch.device(self._device))
+    def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "TorchModel":
+        return TorchModel(network, recipe, splits=splits, device=torch.device(self._device))
 
 
 class TorchModel:
@@ -56,9 +56,9 @@ class TorchModel:
         self,
         network: Network,
         recipe: Recipe,
+        *,
         splits: Splits,
         device: torch.device,
-        *,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network = network
@@ -112,7 +112,7 @@ class TorchModel:
     def forward(self, x: Tensor, *, training: bool) -> Tensor:
         """Logits (N, n_classes) of normalised images (N, C, H, W)."""
         for row in self.network.rows:
-            x = operate(row, self.leaves, x)
+            x = operate(row, self.leaves, x=x)
             for step in row.steps:
                 x = self._step(step, row.index, x, training=training)
         return x.flatten(1)
@@ -126,7 +126,7 @@ class TorchModel:
                 scale, shift = self.leaves[f"{index}.norm.weight"], self.leaves[f"{index}.norm.bias"]
                 return F.batch_norm(x, mean, var, scale, shift, training, NORM_MOMENTUM, NORM_EPSILON)
             case _:
-                return dropout(x, self.recipe.dropout, self.random) if training and self.recipe.dropout else x
+                return dropout(x, self.recipe.dropout, random=self.random) if training and self.recipe.dropout else x
 
     def statistics(self) -> dict[str, NDArray[np.float32]]:
         return {name: self.to_numpy(array) for name, array in self.running.items()}
@@ -142,7 +142,7 @@ class TorchModel:
         return np.array(array.detach().cpu().numpy(), dtype=np.float32)
 
 
-def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) -> Tensor:
     """The operation of one layer, without its steps: (N, C, H, W) -> (N, C', H', W')."""
     weight, bias = parameters.get(f"{row.index}.weight"), parameters.get(f"{row.index}.bias")
     match row.layer:
@@ -163,7 +163,7 @@ def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], x: Tensor) -> 
             return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
 
 
-def dropout(x: Tensor, probability: float, random: torch.Generator) -> Tensor:
+def dropout(x: Tensor, probability: float, *, random: torch.Generator) -> Tensor:
     """Zero each value with this probability (to the nearest 1/65536) and scale the others up to keep the mean.
 
     Srivastava et al. 2014. Four 16-bit draws from each 64-bit one: a third of the time of F.dropout on a CPU.

@@ -22,20 +22,22 @@ from stepladder.schedule import learning_rate
 STATISTIC, PARAMETERS, VELOCITY = "statistic.", "parameters", "velocity"
 
 
-def train(engine: Engine, recipe: Recipe, splits: Splits, *, seed: int, resume: Progress) -> Iterator[Progress]:
+def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: Progress) -> Iterator[Progress]:
     """Train from where ``resume`` stands (``Progress()`` is the start) and yield after every epoch.
 
     The last Progress yielded has all epochs, or the epoch at which the training diverged.
     """
     network = recipe.network_for(splits.image)
-    model = engine.model(network, recipe, splits)
+    model = engine.model(network, recipe, splits=splits)
     progress = replace(resume, n_resumed=resume.n_resumed + bool(resume.epochs))
     velocity = _set_state(model, progress.arrays or initial_arrays(network, seed))
     decay = model.to_array(weight_decay(network, recipe))
     while not progress.is_finished(recipe):
         number = len(progress.epochs)
         start = perf_counter()
-        train_loss, n_train_correct = _train_epoch(model, recipe, splits, velocity, decay, seed=seed, number=number)
+        train_loss, n_train_correct = _train_epoch(
+            model, recipe, splits=splits, velocity=velocity, decay=decay, seed=seed, number=number
+        )
         middle = perf_counter()
         logits = model.logits(splits.evaluated)
         if not (isfinite(train_loss) and np.isfinite(logits).all()):
@@ -60,21 +62,21 @@ def train(engine: Engine, recipe: Recipe, splits: Splits, *, seed: int, resume: 
 
 
 def _train_epoch(
-    model: Model, recipe: Recipe, splits: Splits, velocity: Any, decay: Any, *, seed: int, number: int
+    model: Model, recipe: Recipe, *, splits: Splits, velocity: Any, decay: Any, seed: int, number: int
 ) -> tuple[float, int]:
     """One pass over the training images; the mean loss and the number of correct answers on the way."""
     n = len(splits.train)
     steps_per_epoch = -(-n // recipe.batch_size)
-    order = generator(seed, number, "order").permutation(n)
+    order = generator(seed, number, purpose="order").permutation(n)
     maps = None
     if recipe.augment != Augment():
-        maps = augment.draw(recipe.augment, n, size=splits.image.size, rng=generator(seed, number, "augment"))
-    model.begin_epoch(dropout_seed=integer_seed(seed, number, "dropout"))
+        maps = augment.draw(recipe.augment, n, size=splits.image.size, rng=generator(seed, number, purpose="augment"))
+    model.begin_epoch(dropout_seed=integer_seed(seed, number, purpose="dropout"))
     for step in range(steps_per_epoch):
         batch = slice(step * recipe.batch_size, (step + 1) * recipe.batch_size)
         model.learn(order[batch], None if maps is None else maps[batch])
         lr = learning_rate(recipe, step=number * steps_per_epoch + step, steps_per_epoch=steps_per_epoch)
-        sgd(recipe.optimizer, model.parameters, model.gradients, velocity, decay, lr=lr)
+        sgd(recipe.optimizer, model.parameters, gradients=model.gradients, velocity=velocity, decay=decay, lr=lr)
     loss_sum, n_correct = model.tally()
     return loss_sum / n, n_correct
 
@@ -85,7 +87,7 @@ def initial_arrays(network: Network, seed: int) -> Arrays:
     Weights and biases uniform within 1/sqrt(fan_in), PyTorch's default for convolutions and linear layers; batch norm
     starts as the identity.
     """
-    rng = generator(seed, 0, "init")
+    rng = generator(seed, 0, purpose="init")
     parts = []
     for row in network.rows:
         for name, shape in row.parameters.items():

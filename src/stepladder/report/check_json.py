@@ -22,6 +22,7 @@ def check_dict(check: Check) -> dict[str, Any]:
             "n_classes": check.info.image.n_classes,
             "n_train": check.info.n_train,
             "n_test": check.info.n_test,
+            "sha256": check.sha256,
             "evaluate_on": check.ladder.evaluate_on,
         },
         "rungs": [_checked_rung(checked) for checked in check.rungs],

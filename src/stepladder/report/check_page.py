@@ -13,8 +13,11 @@ def check_page(check: Check) -> Page:
         f"{ladder.name}: {' '.join(ladder.about.split())}",
         f"Data: {info.name}, {info.n_train:,} + {info.n_test:,} images of {shape.channels} x {shape.size} x"
         f" {shape.size}, {shape.n_classes} classes; evaluated on {ladder.evaluate_on}.",
+        f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
         check_table(check),
+        *(f"{rung.name}: {' '.join(rung.why.split())}" for rung in ladder.rungs),
+        "",
         *compound_notes(ladder.rungs),
         *layer_tables(check),
         estimate_text(check.estimate),
@@ -38,6 +41,8 @@ def check_table(check: Check) -> Table:
         ),
         rows=tuple(_check_row(checked, word) for checked, word in zip(check.rungs, words, strict=True)),
         numeric=frozenset({2, 3, 4, 5, 6}),
+        words=1,
+        dropped_first=(4, 3, 5),
     )
 
 
@@ -74,6 +79,7 @@ def layer_table(network: Network, title: str) -> Table:
         header=header,
         rows=tuple(_layer_row(row) for row in network.rows),
         numeric=frozenset(range(len(header))) - {1},
+        dropped_first=(13, 2, 8, 10, 5),
     )
 
 
@@ -97,4 +103,4 @@ def estimate_text(estimate: Estimate) -> str:
     )
     processes = f"{estimate.jobs} process{'es' if estimate.jobs > 1 else ''}"
     runs = f"{estimate.n_runs} run{'s' if estimate.n_runs > 1 else ''}"
-    return f"A climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."
+    return f"From nothing, a climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."

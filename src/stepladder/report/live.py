@@ -1,6 +1,7 @@
-"""A climb on a terminal while it goes on (rich)."""
+"""A climb while it goes on: finished runs as lines, bars with the time left (rich), or a line a minute."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -15,17 +16,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from stepladder.climbing import Task
+from stepladder.climbing import Failure, Task
 from stepladder.report import tables
 from stepladder.run import Run
 from stepladder.stats import accuracy, holds
 
+LINE_EVERY_S = 60
+
 
 class LiveClimb:
-    """A Watcher: finished runs as lines, and bars with the time left below them, all on stderr."""
+    """A Watcher that writes to stderr."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -33,14 +36,18 @@ class LiveClimb:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             TimeRemainingColumn(),
-            console=console,
+            console=self._console,
             transient=True,
             speed_estimate_period=3600,
-            disable=not console.is_terminal,
+            disable=not self._console.is_terminal,
         )
-        self._bars: dict[str, TaskID] = {}
         self._overall = self._progress.add_task("climb", total=None, left="left", start=False)
+        self._bars: dict[str, TaskID] = {}
+        self._epochs_done: dict[str, int] = {}
         self._n_left = 0
+        self._macs_left = 0
+        self._macs_done_here = 0
+        self._started_at = self._last_line_at = time.monotonic()
 
     def __enter__(self) -> "LiveClimb":
         self._progress.start()
@@ -51,32 +58,53 @@ class LiveClimb:
     ) -> None:
         self._progress.stop()
 
-    def planned(self, to_train: Sequence[Task], stored: Sequence[Task]) -> None:
+    def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         self._n_left = len(to_train)
-        self._say(f"{len(stored)} of {len(stored) + len(to_train)} runs are stored; {len(to_train)} to train.")
-        self._progress.update(self._overall, total=sum(_total(task) for task in to_train))
+        self._say(f"{n_stored} of {n_stored + len(to_train)} runs are stored; {len(to_train)} to train.")
+        self._epochs_done = {key: done for key, (_, done) in to_train.items()}
+        self._macs_left = sum(
+            task.macs_per_epoch * (task.identity.recipe.epochs - done) for task, done in to_train.values()
+        )
+        self._started_at = self._last_line_at = time.monotonic()
+        self._progress.update(self._overall, total=self._macs_left)
         self._progress.start_task(self._overall)
 
-    def advanced(self, task: Task, epochs_done: int) -> None:
-        key = task.identity.key
-        epochs = task.identity.recipe.epochs
+    def advanced(self, task: Task, *, epochs_done: int) -> None:
+        key, epochs = task.identity.key, task.identity.recipe.epochs
         if key not in self._bars:
-            self._bars[key] = self._progress.add_task("", total=epochs, left="")
-        bar = self._bars[key]
-        step = epochs_done - self._progress.tasks[self._progress.task_ids.index(bar)].completed
-        if step > 0:
-            words = f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}"
-            self._progress.update(bar, completed=epochs_done, description=escape(words))
-            self._progress.advance(self._overall, step * task.cost)
+            self._bars[key] = self._progress.add_task("", total=epochs, completed=self._epochs_done[key], left="")
+        words = f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}"
+        self._progress.update(self._bars[key], completed=epochs_done, description=escape(words))
+        macs = max(0, epochs_done - self._epochs_done[key]) * task.macs_per_epoch
+        self._epochs_done[key] = max(epochs_done, self._epochs_done[key])
+        self._macs_done_here += macs
+        self._progress.advance(self._overall, macs)
+        self._line()
 
     def finished(self, task: Task, run: Run) -> None:
-        self.advanced(task, task.identity.recipe.epochs)
-        self._progress.remove_task(self._bars.pop(task.identity.key))
-        self._n_left -= 1
+        self._leave(task)
         self._say(f"{task}: {outcome_text(task, run)} ({tables.duration(run.elapsed_s)}; {self._n_left} to go)")
+
+    def failed(self, failure: Failure) -> None:
+        self._leave(failure.task)
+        self._say(f"note: {failure}; the others go on ({self._n_left} to go)")
 
     def noted(self, text: str) -> None:
         self._say(f"note: {text}")
+
+    def _leave(self, task: Task) -> None:
+        self.advanced(task, epochs_done=task.identity.recipe.epochs)
+        self._progress.remove_task(self._bars.pop(task.identity.key))
+        self._n_left -= 1
+
+    def _line(self) -> None:
+        """Where there are no bars, how far it is and how long it will take, once a minute."""
+        now = time.monotonic()
+        if self._console.is_terminal or now - self._last_line_at < LINE_EVERY_S or not self._macs_done_here:
+            return
+        self._last_line_at = now
+        left_s = (now - self._started_at) * (self._macs_left / self._macs_done_here - 1)
+        self._say(f"{self._macs_done_here / self._macs_left:.0%} done, about {tables.duration(left_s)} left")
 
     def _say(self, text: str) -> None:
         self._progress.console.print(escape(text), soft_wrap=True)
@@ -90,7 +118,3 @@ def outcome_text(task: Task, run: Run) -> str:
     held = "holds" if holds(run, target) else "misses"
     split = run.identity.data.evaluate_on
     return f"{split} {tables.percent(accuracy(run.final), target=target.accuracy)}%, {held} {target.accuracy}%"
-
-
-def _total(task: Task) -> int:
-    return task.cost * task.identity.recipe.epochs

@@ -22,6 +22,8 @@ def result_table(results: Results) -> Table:
             for result, word, params in zip(results.rungs, words, results.params, strict=True)
         ),
         numeric=frozenset({2, 3, 4, 5, 6}),
+        words=1,
+        dropped_first=(6, 5, 3, 2),
     )
 
 
@@ -68,8 +70,8 @@ def result_notes(results: Results) -> list[str]:
     notes += [f"Kept apart: {n} run(s) by {engine}." for engine, n in results.others.items()]
     notes += compound_notes([result.rung for result in results.rungs])
     notes += [
-        f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: lower its"
-        " learning rate."
+        f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: try a"
+        " lower learning rate."
         for r in results.rungs
         for run in r.runs
         if run.diverged_at_epoch is not None

@@ -1,4 +1,4 @@
-"""Everything that is shown, as rows of strings; the renderers only lay them out. Numbers become text here alone."""
+"""Everything that is shown, as rows of strings; the renderers only lay them out. How a number becomes text is here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,18 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """A title, column headers and rows of equal length. ``numeric`` columns align right."""
+    """A title, column headers and rows of equal length.
+
+    ``numeric`` columns align right; the column ``words`` may be folded; ``dropped_first`` are the columns that a
+    narrow page can do without, in this order.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int]
+    words: int | None = None
+    dropped_first: tuple[int, ...] = ()
 
 
 Page = list[str | Table]

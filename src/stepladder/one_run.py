@@ -1,0 +1,75 @@
+"""One run from its last checkpoint to its record in the store: what a worker does."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from platform import platform
+
+from stepladder import data as data_sets
+from stepladder.engines import Engine, choose_engine
+from stepladder.engines.training import train, weights
+from stepladder.errors import DataError
+from stepladder.machine import cpu_name, versions
+from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity
+from stepladder.store import Store, weights_file
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker needs besides a run's identity; small enough to send anywhere. ``source`` is Ladder.data."""
+
+    source: str
+    data: DataIdentity
+    store: Path
+    engine: EngineIdentity
+
+
+def train_one(work: Work, identity: RunIdentity) -> list[str]:
+    """Train one run from its last checkpoint; returns what is to be said of the store.
+
+    Raises DataError if the images are no longer those that the run's identity names.
+    """
+    engine, splits = _prepared(work)
+    store = Store.open(work.store, create=True)
+    if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
+        return store.notes
+    progress = store.resume(identity)
+    for after_epoch in train(engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress):
+        store.checkpoint(identity, after_epoch)
+        progress = after_epoch
+    finish(store, identity, progress=progress, engine=engine, splits=splits)
+    return store.notes
+
+
+@lru_cache(maxsize=2)
+def _prepared(work: Work) -> tuple[Engine, data_sets.Splits]:
+    engine, _ = choose_engine(work.engine.name, device=work.engine.device)
+    images = data_sets.load(work.source)
+    if work.source != "mnist" and images.sha256 != work.data.sha256:
+        raise DataError(f"{work.source}: these images changed since the climb began: start it again")
+    return engine, data_sets.splits(images, n_dev=work.data.dev_images)
+
+
+def finish(
+    store: Store, identity: RunIdentity, *, progress: Progress, engine: Engine, splits: data_sets.Splits
+) -> None:
+    """Make a finished training a Run in the store."""
+    assert progress.arrays is not None
+    content = weights_file(weights(identity.recipe.network_for(splits.image), progress.arrays))
+    run = Run(
+        identity=identity,
+        epochs=progress.epochs,
+        diverged_at_epoch=progress.diverged_at_epoch,
+        wrong_images=progress.wrong_images,
+        weights_sha256=sha256(content).hexdigest(),
+        provenance=Provenance(
+            versions=versions() | engine.versions,
+            cpu=cpu_name(),
+            platform=platform(),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            n_resumed=progress.n_resumed,
+        ),
+    )
+    store.save(run, content)
