@@ -41,7 +41,7 @@ def check_table(check: Check) -> Table:
         ),
         rows=tuple(_check_row(checked, word) for checked, word in zip(check.rungs, words, strict=True)),
         numeric=frozenset({2, 3, 4, 5, 6}),
-        words=1,
+        words=frozenset({1}),
         dropped_first=(4, 3, 5),
     )
 

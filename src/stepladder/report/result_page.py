@@ -22,7 +22,7 @@ def result_table(results: Results) -> Table:
             for result, word, params in zip(results.rungs, words, results.params, strict=True)
         ),
         numeric=frozenset({2, 3, 4, 5, 6}),
-        words=1,
+        words=frozenset({1, 7}),
         dropped_first=(6, 5, 3, 2),
     )
 

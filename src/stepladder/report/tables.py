@@ -16,7 +16,7 @@ NOTHING = "–"
 class Table:
     """A title, column headers and rows of equal length.
 
-    ``numeric`` columns align right; the column ``words`` may be folded; ``dropped_first`` are the columns that a
+    ``numeric`` columns align right; columns of ``words`` may be folded; ``dropped_first`` are the columns that a
     narrow page can do without, in this order.
     """
 
@@ -24,7 +24,7 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int]
-    words: int | None = None
+    words: frozenset[int] = frozenset()
     dropped_first: tuple[int, ...] = ()
 
 

@@ -1,5 +1,6 @@
 """Pages on a terminal, in a file or in a pipe, as plain text."""
 
+import re
 import shutil
 import sys
 import textwrap
@@ -11,7 +12,7 @@ from stepladder.report.tables import Page, Table
 PLAIN_WIDTH = 160  # columns when the output is no terminal
 NARROWEST_WORDS = 16  # columns that a column of words may be folded to
 GAP = 2  # columns between two columns
-HEADER_PADDING = tabulate.MIN_PADDING
+tabulate.MIN_PADDING = 0  # a header needs no room of its own
 
 
 def show(page: Page) -> None:
@@ -30,15 +31,14 @@ def _table(table: Table, width: int) -> str:
     """A table; where it is too wide its words are folded, then columns left out, and that is said."""
     shown = list(range(len(table.header)))
     for index in table.dropped_first:
-        if _width(table, shown) > width:
+        if sum(_narrowest(table, index) + GAP for index in shown) - GAP > width:
             shown.remove(index)
-    room = max(NARROWEST_WORDS, width - _width(table, shown) + NARROWEST_WORDS)
+    rooms = _rooms(table, shown, width)
     text = tabulate.tabulate(
-        [[row[index] for index in shown] for row in table.rows],
+        [[_fold(row[index], rooms[index]) for index in shown] for row in table.rows],
         [table.header[index] for index in shown],
         tablefmt="simple",
         colalign=["right" if index in table.numeric else "left" for index in shown],
-        maxcolwidths=[room if index == table.words else None for index in shown],
         disable_numparse=True,
     )
     lines = ["", *textwrap.wrap(table.title, width), text]
@@ -48,11 +48,32 @@ def _table(table: Table, width: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _width(table: Table, shown: list[int]) -> int:
-    """The width of these columns with the column of words folded as far as it may be."""
-    return sum(
-        NARROWEST_WORDS
-        if index == table.words
-        else max(len(table.header[index]) + HEADER_PADDING, *(len(row[index]) for row in table.rows))
-        for index in shown
-    ) + GAP * (len(shown) - 1)
+def _rooms(table: Table, shown: list[int], width: int) -> dict[int, int]:
+    """The width of each column: its narrowest, and for words what is left, from the left."""
+    rooms = {index: _narrowest(table, index) for index in shown}
+    spare = width - sum(rooms.values()) - GAP * (len(shown) - 1)
+    for index in shown:
+        if index in table.words:
+            wider = max(0, min(spare, _widest(table, index) - rooms[index]))
+            rooms[index] += wider
+            spare -= wider
+    return rooms
+
+
+def _narrowest(table: Table, index: int) -> int:
+    widest = _widest(table, index)
+    return min(widest, NARROWEST_WORDS) if index in table.words else widest
+
+
+def _widest(table: Table, index: int) -> int:
+    return max(len(cell) for cell in (table.header[index], *(row[index] for row in table.rows)))
+
+
+def _fold(text: str, width: int) -> str:
+    """Text on lines of at most so many columns, broken after spaces and hyphens (tabulate would break numbers)."""
+    lines = [""]
+    for piece in re.findall("[^ -]*[ -]?", text):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
