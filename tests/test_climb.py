@@ -34,6 +34,8 @@ class Climb:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # a CI that runs in the background ignores Ctrl-C, and hands that down
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def __enter__(self) -> "Climb":
