@@ -1,0 +1,235 @@
+"""JIT kernels against torch in float64, on random shapes and for every vector width."""
+
+import platform
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from stepladder.engines.jit.convolution import LANES, ConvolutionShape, convolution, split_evenly
+from stepladder.engines.jit.emit import Kernel
+from stepladder.engines.jit.loss import exponential, softmax_loss
+from stepladder.engines.jit.machine_code import MachineCode
+from stepladder.engines.jit.pooling import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
+from stepladder.engines.jit.target import Target, host
+from stepladder.engines.jit.weight_gradient import weight_gradient
+
+Array = NDArray[np.float32]
+
+FORCED = [
+    (16, 24),
+    (8, 10),
+    (8, 12),
+    (4, 10),
+]  # AVX-512, AVX2, SSE: on any CPU LLVM makes do with the vectors that it has
+
+widths = st.sampled_from(FORCED)
+shapes = st.builds(
+    ConvolutionShape,
+    in_channels=st.integers(1, 5),
+    out_channels=st.integers(1, 9),
+    in_size=st.integers(1, 12),
+    kernel=st.integers(1, 7),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 3),
+)
+
+
+def fits(shape: ConvolutionShape) -> bool:
+    return shape.padding < shape.kernel <= shape.in_size + 2 * shape.padding
+
+
+def aligned(*shape: int) -> Array:
+    """Zeros that start at a multiple of 64 bytes, as vectors want them."""
+    n = int(np.prod(shape))
+    raw = np.zeros(4 * n + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    array: Array = raw[start : start + 4 * n].view(np.float32).reshape(shape)
+    return array
+
+
+def random(rng: np.random.Generator, *shape: int) -> Array:
+    array = aligned(*shape)
+    array[:] = rng.normal(size=shape)
+    return array
+
+
+def as_images(blocks: Array) -> Tensor:
+    """(B, C, H, W, L) as torch has it: (B * L, C, H, W), float64."""
+    b, c, h, w, lanes = blocks.shape
+    return torch.from_numpy(blocks.transpose(0, 4, 1, 2, 3).reshape(b * lanes, c, h, w).astype(np.float64))
+
+
+def run(kernel: Kernel, *arrays: Array, n_blocks: int, cpu: Target | None = None) -> None:
+    MachineCode([kernel], cpu or host()).call(kernel.name, *arrays, n_blocks=n_blocks)
+
+
+def close(ours: Array, theirs: NDArray[np.float64], *, tolerance: float = 2e-6) -> None:
+    assert np.linalg.norm(ours - theirs) <= tolerance * max(float(np.linalg.norm(theirs)), 1e-3)
+
+
+@given(shapes.filter(fits), widths, st.booleans(), st.booleans(), st.integers(1, 3))
+@settings(deadline=None, max_examples=60)
+def test_convolution(shape: ConvolutionShape, forced: tuple[int, int], bias: bool, relu: bool, n_blocks: int) -> None:
+    width, registers = forced
+    rng = np.random.default_rng(0)
+    x = random(rng, n_blocks, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    w = random(rng, shape.in_channels, shape.kernel, shape.kernel, shape.out_channels)
+    b = random(rng, shape.out_channels)
+    y = aligned(n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    sums = [aligned(shape.out_size, shape.out_channels, width) for _ in range(2)]
+    kernel = convolution("k", shape, width=width, registers=registers, bias=bias, relu=relu, sums=True)
+    run(kernel, x, w, *([b] if bias else []), y, *sums, n_blocks=n_blocks)
+    weight = torch.from_numpy(w.transpose(3, 0, 1, 2).astype(np.float64).copy())
+    offset = torch.from_numpy(b.astype(np.float64)) if bias else None
+    expected = F.conv2d(as_images(x), weight, offset, shape.stride, shape.padding)
+    expected = F.relu(expected) if relu else expected
+    close(as_images(y).float().numpy(), expected.numpy())
+    scale = float(expected.abs().sum()) + 1e-3
+    assert np.abs(sums[0].sum((0, 2)) - expected.sum((0, 2, 3)).numpy()).max() < 1e-5 * scale
+    assert np.abs(sums[1].sum((0, 2)) - (expected**2).sum((0, 2, 3)).numpy()).max() < 1e-5 * scale**2
+
+
+@given(shapes.filter(fits), widths, st.integers(1, 3))
+@settings(deadline=None, max_examples=60)
+def test_weight_gradient_adds_to_what_is_there(shape: ConvolutionShape, forced: tuple[int, int], n_blocks: int) -> None:
+    width, registers = forced
+    rng = np.random.default_rng(1)
+    x = random(rng, n_blocks, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    dy = random(rng, n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    g = aligned(shape.in_channels, shape.kernel, shape.kernel, shape.out_channels, width)
+    g[:] = 1.0
+    run(weight_gradient("k", shape, width=width, registers=registers), x, dy, g, n_blocks=n_blocks)
+    size = (shape.out_channels, shape.in_channels, shape.kernel, shape.kernel)
+    expected = conv2d_weight(as_images(x), size, as_images(dy), shape.stride, shape.padding)  # type: ignore[no-untyped-call]
+    close(g.sum(-1) - width, expected.numpy().transpose(1, 2, 3, 0), tolerance=5e-6)
+
+
+@given(shapes.filter(fits), widths)
+@settings(deadline=None, max_examples=30)
+def test_the_input_gradient_is_the_transposed_convolution(shape: ConvolutionShape, forced: tuple[int, int]) -> None:
+    shape = replace(shape, stride=1)
+    width, registers = forced
+    rng = np.random.default_rng(2)
+    dy = random(rng, 1, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    w = random(rng, shape.out_channels, shape.in_channels, shape.kernel, shape.kernel)
+    flipped = aligned(shape.out_channels, shape.kernel, shape.kernel, shape.in_channels)
+    flipped[:] = w[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)
+    dx = aligned(1, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    run(convolution("k", shape.transposed, width=width, registers=registers), dy, flipped, dx, n_blocks=1)
+    size = (LANES, shape.in_channels, shape.in_size, shape.in_size)
+    weight = torch.from_numpy(w.astype(np.float64))
+    expected = conv2d_input(size, weight, as_images(dy), 1, shape.padding)  # type: ignore[no-untyped-call]
+    close(as_images(dx).float().numpy(), expected.numpy())
+
+
+@given(shapes.filter(fits), widths, st.booleans(), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_pools_and_their_gradients(shape: ConvolutionShape, forced: tuple[int, int], mean: bool, ties: bool) -> None:
+    assume(2 * shape.padding <= shape.kernel)
+    width, _ = forced
+    rng = np.random.default_rng(3)
+    x = random(rng, 2, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    x[:] = np.round(x) if ties else x
+    y = aligned(2, shape.in_channels, shape.out_size, shape.out_size, LANES)
+    dy, dx = random(rng, *y.shape), aligned(*x.shape)
+    theirs = as_images(x).requires_grad_()
+    if mean:
+        run(mean_pool("k", shape, width=width), x, y, n_blocks=2)
+        run(mean_pool_gradient("k", shape, width=width), dy, dx, n_blocks=2)
+        expected = F.avg_pool2d(theirs, shape.kernel, shape.stride, shape.padding)
+    else:
+        run(max_pool("k", shape, width=width), x, y, n_blocks=2)
+        run(max_pool_gradient("k", shape, width=width), x, y, dy, dx, n_blocks=2)
+        expected = F.max_pool2d(theirs, shape.kernel, shape.stride, shape.padding)
+    expected.backward(as_images(dy))  # type: ignore[no-untyped-call]
+    assert theirs.grad is not None
+    close(as_images(y).float().numpy(), expected.detach().numpy())
+    close(as_images(dx).float().numpy(), theirs.grad.numpy())
+
+
+@given(widths, st.integers(2, 62), st.sampled_from([0.0, 0.1]), st.sampled_from([0.1, 3.0, 60.0]), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_softmax_loss(forced: tuple[int, int], n_classes: int, smoothing: float, spread: float, ties: bool) -> None:
+    width, _ = forced
+    rng = np.random.default_rng(5)
+    logits = random(rng, 2, n_classes, LANES)
+    logits[:] = np.round(spread * logits) if ties else spread * logits
+    labels, weight, *written = (aligned(2, LANES) for _ in range(5))
+    labels[:] = rng.integers(0, n_classes, labels.shape)
+    weight.ravel()[:27] = 1 / 27  # five lanes are beyond the last image
+    gradient, (sum_exp, rest, hit) = aligned(*logits.shape), written
+    kernel = softmax_loss("k", n_classes, label_smoothing=smoothing, width=width)
+    run(kernel, logits, labels, weight, gradient, sum_exp, rest, hit, n_blocks=2)
+    theirs = torch.from_numpy(logits.transpose(0, 2, 1).reshape(-1, n_classes)[:27].astype(np.float64)).requires_grad_()
+    wanted = torch.from_numpy(labels.ravel()[:27].astype(np.int64))
+    losses = F.cross_entropy(theirs, wanted, label_smoothing=smoothing, reduction="none")
+    losses.mean().backward()  # type: ignore[no-untyped-call]
+    assert theirs.grad is not None
+    ours = gradient.transpose(0, 2, 1).reshape(-1, n_classes)
+    close(ours[:27], theirs.grad.numpy())
+    assert not ours[27:].any()
+    np.testing.assert_allclose(
+        (np.log(sum_exp) + rest).ravel()[:27], losses.detach().numpy(), rtol=1e-5, atol=1e-5 * spread
+    )
+    predicted = logits.transpose(0, 2, 1).reshape(-1, n_classes).argmax(1)
+    np.testing.assert_array_equal(hit.ravel(), predicted == labels.ravel())
+
+
+def test_exponential_is_exact_to_two_units_in_the_last_place() -> None:
+    kernel = Kernel("k", ["x", "y"], ["n"], width=8)
+    with kernel.loop(0, kernel.argument("n"), 8) as at:
+        kernel.store("y", at, exponential(kernel, kernel.load("x", at)))
+    x, y = aligned(1 << 16), aligned(1 << 16)
+    x[:] = -np.linspace(0, 87, x.size, dtype=np.float32)
+    MachineCode([kernel], host()).call("k", x, y, n=x.size)
+    exact = np.exp(x.astype(np.float64))
+    assert (np.abs(y - exact) / np.spacing(exact.astype(np.float32))).max() <= 2
+    x[:] = np.nan
+    MachineCode([kernel], host()).call("k", x, y, n=x.size)
+    assert np.isnan(y).all()
+
+
+def test_nan_is_not_hidden_by_relu_or_maximum() -> None:
+    shape = ConvolutionShape(1, 1, 2, 2)
+    x, w, y = aligned(1, 1, 2, 2, LANES), aligned(1, 2, 2, 1), aligned(1, 1, 1, 1, LANES)
+    x[:], w[:] = np.nan, 1.0
+    width, registers = host().width, host().registers
+    run(convolution("k", shape, width=width, registers=registers, relu=True), x, w, y, n_blocks=1)
+    assert np.isnan(y).all()
+    y[:] = 0
+    run(max_pool("k", shape, width=width), x, y, n_blocks=1)
+    assert np.isnan(y).all()
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v2", "x86-64-v3"])
+def test_code_for_older_cpus_gives_the_same_to_rounding(cpu: str) -> None:
+    """SSE without fused multiply-add, and AVX2, on a CPU that has more."""
+    target = host()
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("no x86-64")
+    shape = ConvolutionShape(4, 6, 9, 3, padding=1)
+    rng = np.random.default_rng(4)
+    x, w = random(rng, 1, 4, 9, 9, LANES), random(rng, 4, 3, 3, 6)
+    results = []
+    for each in (target, Target(cpu, "", width=4 if cpu == "x86-64-v2" else 8, registers=10, gradient_registers=12)):
+        y = aligned(1, 6, 9, 9, LANES)
+        kernel = convolution("k", shape, width=each.width, registers=each.registers)
+        run(kernel, x, w, y, n_blocks=1, cpu=each)
+        results.append(y)
+    close(results[1], results[0].astype(np.float64))
+
+
+@given(st.integers(1, 200), st.integers(1, 30))
+def test_split_evenly(n: int, most: int) -> None:
+    parts = split_evenly(n, most)
+    assert sum(parts) == n
+    assert max(parts) <= most
+    assert max(parts) - min(parts) <= 1
