@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stepladder.engines.jit.convolution import LANES, ConvolutionShape, convolution
 from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.machine_code import MachineCode
+from stepladder.engines.jit.memory import aligned
 from stepladder.engines.jit.target import Target, host
 from stepladder.engines.jit.weight_gradient import weight_gradient
 from stepladder.geometry import ImageShape
@@ -40,12 +41,6 @@ def peak_kernel(target: Target) -> Kernel:
     for n, total in enumerate(sums):
         kernel.store("x", n * target.width, total.get())
     return kernel
-
-
-def aligned(n: int) -> NDArray[np.float32]:
-    raw = np.zeros(4 * n + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + 4 * n].view(np.float32)
 
 
 def seconds_per_call(call: Callable[[], None]) -> float:

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from stepladder import augment
 from stepladder.engines.jit.convolution import LANES, ConvolutionShape, convolution, split_evenly
 from stepladder.engines.jit.emit import Kernel
+from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
 from stepladder.engines.jit.loss import exponential, softmax_loss
 from stepladder.engines.jit.machine_code import MachineCode
+from stepladder.engines.jit.memory import aligned
 from stepladder.engines.jit.pooling import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
 from stepladder.engines.jit.target import Target, host
 from stepladder.engines.jit.weight_gradient import weight_gradient
+from stepladder.recipe import Augment
 
 Array = NDArray[np.float32]
 
@@ -44,15 +48,6 @@ shapes = st.builds(
 
 def fits(shape: ConvolutionShape) -> bool:
     return shape.padding < shape.kernel <= shape.in_size + 2 * shape.padding
-
-
-def aligned(*shape: int) -> Array:
-    """Zeros that start at a multiple of 64 bytes, as vectors want them."""
-    n = int(np.prod(shape))
-    raw = np.zeros(4 * n + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    array: Array = raw[start : start + 4 * n].view(np.float32).reshape(shape)
-    return array
 
 
 def random(rng: np.random.Generator, *shape: int) -> Array:
@@ -195,6 +190,31 @@ def test_exponential_is_exact_to_two_units_in_the_last_place() -> None:
     x[:] = np.nan
     MachineCode([kernel], host()).call("k", x, y, n=x.size)
     assert np.isnan(y).all()
+
+
+@given(widths, st.integers(1, 3), st.integers(2, 14), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=30)
+def test_gathered_and_warped_images(forced: tuple[int, int], channels: int, size: int, seed: int) -> None:
+    width, _ = forced
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (9, channels, size, size), dtype=np.uint8)
+    indices = rng.integers(0, 9, (2, LANES))
+    scale, offset = random(rng, channels), random(rng, channels)
+    distortion = Augment(rotation_deg=180, shift_px=size, scale=0.5, shear_deg=30)
+    maps = augment.draw(distortion, 2 * LANES, size=size, rng=rng)
+    x = aligned(2, channels, size, size, LANES)
+    code = MachineCode(
+        [
+            gathered("plain", channels=channels, size=size, width=width),
+            warped("warped", channels=channels, size=size, width=width),
+        ],
+        host(),
+    )
+    chosen = images[indices.ravel()].astype(np.float64)
+    for name, expected, more in (("plain", chosen, []), ("warped", augment.warp(chosen, maps), [lanes_of(maps)])):
+        code.call(name, with_rim(images), indices, *more, scale, offset, x, n_blocks=2)
+        normalised = expected * scale[:, None, None] + offset[:, None, None]
+        np.testing.assert_allclose(as_images(x).numpy(), normalised, atol=0.01 * float(np.abs(scale).max()))
 
 
 def test_nan_is_not_hidden_by_relu_or_maximum() -> None:

@@ -29,7 +29,7 @@ class MachineCode:
         kinds = [ctypes.c_void_p] * len(kernel.pointers) + [ctypes.c_int64] * len(kernel.integers)
         return ctypes.CFUNCTYPE(None, *kinds)(self._engine.get_function_address(name))
 
-    def call(self, name: str, *arrays: NDArray[np.float32], **integers: int) -> None:
+    def call(self, name: str, *arrays: NDArray[np.generic], **integers: int) -> None:
         """Call a kernel on numpy arrays: convenient, not fast."""
         kernel = self._kernels[name]
         self.function(name)(*(array.ctypes.data for array in arrays), *(integers[each] for each in kernel.integers))

@@ -1,0 +1,143 @@
+"""A batch from the image set: chosen images as vectors over images, normalised, plain or warped (see augment.warp).
+
+The set is kept as bytes with a rim of RIM zeros around each image, so that a warp reads zeros outside instead of
+asking where it is: (N, C, S + 2 RIM, S + 2 RIM) uint8, and SLACK bytes more, because two pixels are read at once.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepladder.engines.jit.convolution import LANES
+from stepladder.engines.jit.emit import Index, Kernel, Vector
+from stepladder.engines.jit.memory import aligned
+
+RIM = 2
+SLACK = 1
+
+
+def with_rim(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images (N, C, S, S) as the kernels want them: flat bytes."""
+    padded = np.pad(images, ((0, 0), (0, 0), (RIM, RIM), (RIM, RIM))).ravel()
+    return np.concatenate([padded, np.zeros(SLACK, np.uint8)])
+
+
+def lanes_of(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maps (B * L, 2, 3) of augment.draw as ``warped`` wants them: (B, 6, L), aligned."""
+    lanes = aligned(len(maps) // LANES, 6, LANES)
+    lanes[:] = maps.reshape(-1, LANES, 6).transpose(0, 2, 1)
+    return lanes
+
+
+def gathered(name: str, *, channels: int, size: int, width: int) -> Kernel:
+    """x = pixel * scale + offset.
+
+    Pointers: images (see with_rim); indices (B, L) int64; scale, offset (C); x (B, C, S, S, L).
+    """
+    kernel = Kernel(name, ["images", "indices", "scale", "offset", "x"], ["n_blocks"], width=width)
+    row = size + 2 * RIM
+    with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, LANES, width) as lane:
+        starts = _starts(kernel, block * LANES + lane, channels * row * row)
+        with kernel.loop(0, channels) as c:
+            scale, offset = kernel.broadcast("scale", c), kernel.broadcast("offset", c)
+            with kernel.loop(0, size) as y, kernel.loop(0, size) as x:
+                at = (c * row + y + RIM) * row + x + RIM
+                pixels = _pixels(kernel, [start + at for start in starts], "i8")
+                out = (((block * channels + c) * size + y) * size + x) * LANES + lane
+                kernel.store("x", out, kernel.multiply_add(_as_floats(kernel, pixels), scale, offset))
+    return kernel
+
+
+def warped(name: str, *, channels: int, size: int, width: int) -> Kernel:
+    """x = warp(image) * scale + offset: bilinear, zeros outside (before normalising).
+
+    Pointers: images (see with_rim); indices (B, L) int64; maps (see lanes_of); scale, offset (C); x (B, C, S, S, L).
+    """
+    kernel = Kernel(name, ["images", "indices", "maps", "scale", "offset", "x"], ["n_blocks"], width=width)
+    row = size + 2 * RIM
+    with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, LANES, width) as lane:
+        starts = _starts(kernel, block * LANES + lane, channels * row * row)
+        a, b, shift_x, c_, d, shift_y = (kernel.load("maps", (block * 6 + n) * LANES + lane) for n in range(6))
+        with kernel.loop(0, channels) as c:
+            scale, offset = kernel.broadcast("scale", c), kernel.broadcast("offset", c)
+            plane = c * (row * row)
+            with kernel.loop(0, size) as y:
+                down = _as_float(kernel, y)
+                with kernel.loop(0, size) as x:
+                    across = _as_float(kernel, x)
+                    left, part_x = _split(kernel, a * across + (b * down + shift_x), size)
+                    top, part_y = _split(kernel, c_ * across + (d * down + shift_y), size)
+                    places = [start + plane for start in _offsets(kernel, starts, top, left, row)]
+                    upper = _between(kernel, places, part_x)
+                    lower = _between(kernel, [place + row for place in places], part_x)
+                    value = upper + (lower - upper) * part_y
+                    out = (((block * channels + c) * size + y) * size + x) * LANES + lane
+                    kernel.store("x", out, kernel.multiply_add(value, scale, offset))
+    return kernel
+
+
+def _starts(kernel: Kernel, first: Index, image_size: int) -> list[Index]:
+    """Where the image of each lane starts, in bytes."""
+    starts = []
+    for lane in range(kernel.width):
+        address = kernel.name_of(f"getelementptr i64, ptr %indices, i64 {(first + lane).text}")
+        starts.append(Index(kernel, kernel.name_of(f"load i64, ptr {address}")) * image_size)
+    return starts
+
+
+def _pixels(kernel: Kernel, places: list[Index], kind: str) -> str:
+    """One integer of each lane, from any byte on, as a vector of i32."""
+    whole = f"<{kernel.width} x i32>"
+    vector = "poison"
+    for lane, place in enumerate(places):
+        address = kernel.name_of(f"getelementptr i8, ptr %images, i64 {place.text}")
+        wide = kernel.name_of(f"zext {kind} {kernel.name_of(f'load {kind}, ptr {address}, align 1')} to i32")
+        vector = kernel.name_of(f"insertelement {whole} {vector}, i32 {wide}, i32 {lane}")
+    return vector
+
+
+def _between(kernel: Kernel, places: list[Index], part: Vector) -> Vector:
+    """Between the pixel at each place and its right neighbour, which are the low and the high byte of an i16."""
+    whole = f"<{kernel.width} x i32>"
+    pairs = _pixels(kernel, places, "i16")
+    low = _as_floats(kernel, kernel.name_of(f"and {whole} {pairs}, {_all(kernel, 255)}"))
+    high = _as_floats(kernel, kernel.name_of(f"lshr {whole} {pairs}, {_all(kernel, 8)}"))
+    return low + (high - low) * part
+
+
+def _split(kernel: Kernel, source: Vector, size: int) -> tuple[str, Vector]:
+    """A source coordinate as the whole pixel below it, counted from the rim's edge, and the part above that.
+
+    Coordinates outside the image end on the rim, one pixel beyond it.
+    """
+    inside = kernel.select("olt", (source, -1.0), -1.0, source)
+    inside = kernel.select("ogt", (inside, float(size)), float(size), inside)
+    positive = inside + float(RIM)
+    kind, whole = kernel.type_of(kernel.width), f"<{kernel.width} x i32>"
+    pixel = kernel.name_of(f"fptosi {kind} {positive.text} to {whole}")
+    return pixel, positive - _as_floats(kernel, pixel)
+
+
+def _offsets(kernel: Kernel, starts: list[Index], top: str, left: str, row: int) -> list[Index]:
+    """Where each lane's pixel (left, top) is, in bytes."""
+    whole = f"<{kernel.width} x i32>"
+    rows = kernel.name_of(f"mul {whole} {top}, {_all(kernel, row)}")
+    offsets = kernel.name_of(f"add {whole} {rows}, {left}")
+    places = []
+    for lane, start in enumerate(starts):
+        one = kernel.name_of(f"extractelement {whole} {offsets}, i32 {lane}")
+        places.append(start + Index(kernel, kernel.name_of(f"zext i32 {one} to i64")))
+    return places
+
+
+def _all(kernel: Kernel, value: int) -> str:
+    return f"<{', '.join([f'i32 {value}'] * kernel.width)}>"
+
+
+def _as_floats(kernel: Kernel, integers: str) -> Vector:
+    kind = kernel.type_of(kernel.width)
+    return Vector(kernel, kernel.name_of(f"sitofp <{kernel.width} x i32> {integers} to {kind}"), kernel.width)
+
+
+def _as_float(kernel: Kernel, index: Index) -> Vector:
+    """A loop's counter in every lane."""
+    return kernel.spread(Vector(kernel, kernel.name_of(f"sitofp i64 {index.text} to float"), 1))
