@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,13 +211,34 @@ def test_weights_that_are_a_folder_and_records_without_end_count_as_damaged(stor
 
 
 def test_what_killed_writers_left_is_removed_after_an_hour(store: Store, stored: Run) -> None:
-    fresh, stale = (record(store, stored.identity).with_name(f".seed-{n}.json.ab12") for n in (1, 2))
-    for path in (fresh, stale):
+    fresh, stale = (record(store, stored.identity).with_name(f".seed-{n}.torch-1.json.0123abcd") for n in (1, 2))
+    others = [store.folder / name for name in (".bashrc", ".store.json", ".secret.json.bak", "notes.txt", ".git")]
+    for path in (fresh, stale, *others):
         path.write_text("half a rec")
-    os.utime(stale, (0, 0))
+    for path in (stale, *others):
+        os.utime(path, (0, 0))
     Store.open(store.folder, create=True)
     assert fresh.exists()
     assert not stale.exists()
+    assert all(path.exists() for path in others), "a store may be any folder: its other files are not ours"
+
+
+def test_what_a_really_killed_writer_leaves_is_found(store: Store, identity: RunIdentity) -> None:
+    """The kernel kills a writer in the middle of its write; a day later a climb opens the store."""
+    target = record(store, identity)
+    script = (
+        "import pathlib, resource, signal, stepladder.files\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        f"stepladder.files.write_atomically(pathlib.Path({str(target)!r}), bytes(1000))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == -signal.SIGXFSZ
+    (left,) = target.parent.iterdir()
+    assert not target.exists()
+    os.utime(left, (0, 0))
+    Store.open(store.folder, create=True)
+    assert not left.exists()
 
 
 def test_a_folder_that_cannot_take_damaged_files_is_said(store: Store, stored: Run) -> None:

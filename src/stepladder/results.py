@@ -1,7 +1,7 @@
 """The stored runs of a ladder, by rung, with runs of different engines kept apart."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from stepladder.data import describe
@@ -72,8 +72,14 @@ def collect(
         rungs=tuple(rungs),
         params=tuple(rung.network(image).params for rung in ladder.rungs),
         others=dict(others),
-        n_test_looks=sum(map(store.n_evaluations, stored)) if ladder.evaluate_on == "test" else 0,
+        n_test_looks=_n_evaluations(store, stored) if ladder.evaluate_on == "test" else 0,
     )
+
+
+def _n_evaluations(store: Store, stored: Mapping[str, Iterable[Run]]) -> int:
+    """Evaluations of these experiments: one per epoch, that in which a run diverged included."""
+    finished = sum(len(run.epochs) + (run.diverged_at_epoch is not None) for runs in stored.values() for run in runs)
+    return finished + sum(map(store.n_epochs_under_way, stored))
 
 
 def _choose(runs: list[Run], engine: str | EngineIdentity | None) -> EngineIdentity | None:

@@ -14,6 +14,7 @@
 
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ from stepladder.recipe import Frozen
 from stepladder.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
 
 STALE_S = 3600
+
+# What files.write_atomically calls a file on its way. A store may be any folder: no other file may match.
+_LEFTOVER = re.compile(r"\.(store\.json|speed\.json|seed-\d+\..+\.(json|safetensors))\.[0-9a-f]{8}")
 
 
 class _Checkpoint(Frozen):
@@ -82,7 +86,7 @@ class Store:
                 with tempfile.TemporaryFile(dir=store.folder):
                     pass
                 store.remove_leftovers()
-            version = json.loads(marker.read_bytes())["format_version"]
+            version = int(json.loads(marker.read_bytes())["format_version"])
         except OSError as error:
             raise StoreError(
                 f"cannot {'write' if create else 'read'} runs {'to' if create else 'in'} {store.folder.absolute()}"
@@ -97,8 +101,8 @@ class Store:
 
     def remove_leftovers(self) -> None:
         """Remove what writers left that were killed in the middle of a write, an hour ago or more."""
-        for path in (*self.folder.glob(".*"), *self.folder.glob("*/.seed-*")):
-            if path.is_file() and time.time() - path.stat().st_mtime > STALE_S:
+        for path in (*self.folder.glob(".s*.json.*"), *self.folder.glob(f"{'[0-9a-f]' * 16}/.seed-*")):
+            if _LEFTOVER.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_S:
                 path.unlink(missing_ok=True)
 
     def find(self, identity: RunIdentity, *, set_aside: bool) -> Run | None:
@@ -162,12 +166,9 @@ class Store:
         """Finished epochs of a training under way and the process that trained them; (0, 0) if there is none."""
         return _epochs_in(self.partial_path(identity))
 
-    def n_evaluations(self, experiment: str) -> int:
-        """How often an experiment was evaluated, as far as the store knows: finished runs and those under way."""
-        finished = sum(len(run.epochs) + (run.diverged_at_epoch is not None) for run in self.runs_of(experiment))
-        return finished + sum(
-            _epochs_in(path)[0] for path in (self.folder / experiment).glob("seed-*.partial.safetensors")
-        )
+    def n_epochs_under_way(self, experiment: str) -> int:
+        """Finished epochs of all the experiment's trainings that are not finished runs yet."""
+        return sum(_epochs_in(path)[0] for path in (self.folder / experiment).glob("seed-*.partial.safetensors"))
 
     def partial_path(self, identity: RunIdentity) -> Path:
         return self._path(identity, "partial.safetensors")
@@ -259,7 +260,7 @@ def _epochs_in(partial: Path) -> tuple[int, int]:
 
 
 def _require_readable(version: int, path: Path) -> None:
-    if int(version) > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise StoreError(
             f"{path} was written by a newer Stepladder (format {version}; this one reads up to {FORMAT_VERSION}):"
             " upgrade Stepladder, or use another folder with --store"
