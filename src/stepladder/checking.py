@@ -10,7 +10,7 @@ from stepladder.ladder import Ladder, Rung, budget_excess
 from stepladder.sources import DataInfo
 
 # Of one process, two at once on 2 cores of an AMD EPYC (Zen 3), 2026-11-22.
-TYPICAL_MACS_PER_S = {"torch": 6.5e9}
+TYPICAL_MACS_PER_S = {"torch": 4.7e9}
 
 
 @dataclass(frozen=True)
