@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -67,10 +66,6 @@ class Vector:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def where_positive(self, other: "Vector") -> "Vector":
-        """``other`` where this vector is above 0, and 0 elsewhere: the gradient of a ReLU."""
-        return self.kernel.select("ogt", (self, 0.0), other, 0.0)
-
     def relu(self) -> "Vector":
         """0 where this vector is below 0; NaN stays NaN, so that a diverged run shows."""
         return self.kernel.select("olt", (self, 0.0), 0.0, self)
@@ -101,12 +96,6 @@ class Variable:
 
 class Kernel:
     """One function being written."""
-
-    _declarations: ClassVar[dict[str, str]] = {
-        "fmuladd": "declare {t} @llvm.fmuladd.{s}({t}, {t}, {t})",
-        "sqrt": "declare {t} @llvm.sqrt.{s}({t})",
-        "reduce": "declare float @llvm.vector.reduce.fadd.{s}(float, {t})",
-    }
 
     def __init__(self, name: str, pointers: Sequence[str], integers: Sequence[str] = (), *, width: int) -> None:
         self.name = name
@@ -250,24 +239,11 @@ class Kernel:
         return Vector(self, text, a.width)
 
     def multiply_add(self, a: Vector, b: Vector, c: Vector) -> Vector:
-        return self._call("fmuladd", a, b, c)
-
-    def square_root(self, a: Vector) -> Vector:
-        return self._call("sqrt", a)
-
-    def _call(self, function: str, *arguments: Vector) -> Vector:
-        width = arguments[0].width
-        kind, suffix = self.type_of(width), "f32" if width == 1 else f"v{width}f32"
-        self.declarations.add(self._declarations[function].format(t=kind, s=suffix))
-        values = ", ".join(f"{kind} {argument.text}" for argument in arguments)
-        return Vector(self, self.name_of(f"call {kind} @llvm.{function}.{suffix}({values})"), width)
-
-    def sum_lanes(self, a: Vector) -> Vector:
-        """The sum of a vector's lanes, pairwise."""
-        kind = self.type_of(a.width)
-        self.declarations.add(self._declarations["reduce"].format(t=kind, s=f"v{a.width}f32"))
-        call = f"call reassoc float @llvm.vector.reduce.fadd.v{a.width}f32(float -0.0, {kind} {a.text})"
-        return Vector(self, self.name_of(call), 1)
+        """a * b + c, fused where the CPU can."""
+        kind, suffix = self.type_of(a.width), "f32" if a.width == 1 else f"v{a.width}f32"
+        self.declarations.add(f"declare {kind} @llvm.fmuladd.{suffix}({kind}, {kind}, {kind})")
+        values = ", ".join(f"{kind} {value.text}" for value in (a, b, c))
+        return Vector(self, self.name_of(f"call {kind} @llvm.fmuladd.{suffix}({values})"), a.width)
 
     def select(
         self, comparison: str, pair: tuple[Vector, Vector | float], yes: Vector | float, no: Vector | float
