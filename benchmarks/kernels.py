@@ -13,10 +13,12 @@ import llvmlite
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.engines.jit.convolution import LANES, ConvolutionShape, convolution
+from stepladder.engines.jit.convolution import ConvolutionShape, convolution
 from stepladder.engines.jit.emit import Kernel
+from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.machine_code import MachineCode
 from stepladder.engines.jit.memory import aligned
+from stepladder.engines.jit.pointwise import Relu, Sums
 from stepladder.engines.jit.target import Target, host
 from stepladder.engines.jit.weight_gradient import weight_gradient
 from stepladder.geometry import ImageShape
@@ -63,7 +65,7 @@ def main() -> None:
     kernels = [peak_kernel(target)]
     for n, shape in enumerate(shapes):
         kernels += [
-            convolution(f"forward_{n}", shape, bias=True, relu=True, sums=True, **options),
+            convolution(f"forward_{n}", shape, bias=True, operations=[Relu(), Sums()], **options),
             convolution(f"input_gradient_{n}", shape.transposed, **options),
             weight_gradient(f"weight_gradient_{n}", shape, width=target.width, registers=target.gradient_registers),
         ]

@@ -36,14 +36,22 @@ ORDER = [
     "engines.torch",
     "engines.jit",
     "engines.jit.memory",
+    "engines.jit.layout",
     "engines.jit.emit",
     "engines.jit.target",
     "engines.jit.machine_code",
+    "engines.jit.pointwise",
     "engines.jit.convolution",
     "engines.jit.weight_gradient",
     "engines.jit.pooling",
+    "engines.jit.norm",
+    "engines.jit.weights",
     "engines.jit.loss",
     "engines.jit.gather",
+    "engines.jit.plan",
+    "engines.jit.steps",
+    "engines.jit.network",
+    "engines.jit.engine",
     "store",
     "stats",
     "results",
@@ -62,7 +70,10 @@ ORDER = [
     "cli",
     "__main__",
 ]
-LATE = {("engines", "engines.torch")}  # an engine is imported when it is chosen, by the function that chooses
+LATE = {
+    ("engines", "engines.torch"),
+    ("engines", "engines.jit.engine"),
+}  # an engine is imported when it is chosen, by the function that chooses
 
 
 def module_name(path: Path) -> str:

@@ -14,12 +14,14 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from stepladder import augment
-from stepladder.engines.jit.convolution import LANES, ConvolutionShape, convolution, split_evenly
+from stepladder.engines.jit.convolution import ConvolutionShape, convolution, split_evenly
 from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
+from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.loss import exponential, softmax_loss
 from stepladder.engines.jit.machine_code import MachineCode
 from stepladder.engines.jit.memory import aligned
+from stepladder.engines.jit.pointwise import Operation, Relu, Sums
 from stepladder.engines.jit.pooling import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
 from stepladder.engines.jit.target import Target, host
 from stepladder.engines.jit.weight_gradient import weight_gradient
@@ -80,7 +82,8 @@ def test_convolution(shape: ConvolutionShape, forced: tuple[int, int], bias: boo
     b = random(rng, shape.out_channels)
     y = aligned(n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
     sums = [aligned(shape.out_size, shape.out_channels, width) for _ in range(2)]
-    kernel = convolution("k", shape, width=width, registers=registers, bias=bias, relu=relu, sums=True)
+    operations: list[Operation] = [*([Relu()] if relu else []), Sums()]
+    kernel = convolution("k", shape, width=width, registers=registers, bias=bias, operations=operations)
     run(kernel, x, w, *([b] if bias else []), y, *sums, n_blocks=n_blocks)
     weight = torch.from_numpy(w.transpose(3, 0, 1, 2).astype(np.float64).copy())
     offset = torch.from_numpy(b.astype(np.float64)) if bias else None
@@ -222,7 +225,7 @@ def test_nan_is_not_hidden_by_relu_or_maximum() -> None:
     x, w, y = aligned(1, 1, 2, 2, LANES), aligned(1, 2, 2, 1), aligned(1, 1, 1, 1, LANES)
     x[:], w[:] = np.nan, 1.0
     width, registers = host().width, host().registers
-    run(convolution("k", shape, width=width, registers=registers, relu=True), x, w, y, n_blocks=1)
+    run(convolution("k", shape, width=width, registers=registers, operations=[Relu()]), x, w, y, n_blocks=1)
     assert np.isnan(y).all()
     y[:] = 0
     run(max_pool("k", shape, width=width), x, y, n_blocks=1)

@@ -16,7 +16,7 @@ from stepladder.run import EngineIdentity
 NORM_EPSILON = 1e-5
 NORM_MOMENTUM = 0.1  # of batch norm's running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
 
-ENGINES = ("torch",)
+ENGINES = ("jit", "torch")
 
 
 class Model(Protocol):
@@ -77,6 +77,10 @@ def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine
     """
     if wanted not in ("auto", *ENGINES):
         raise EngineError(f"no engine {wanted!r}{did_you_mean(wanted, ('auto', *ENGINES))}")
+    if wanted == "jit":
+        from stepladder.engines.jit.engine import JitEngine
+
+        return JitEngine(), "asked for"
     try:
         from stepladder.engines.torch import TorchEngine
     except ModuleNotFoundError as error:

@@ -1,23 +1,22 @@
-"""Convolutions: forward, the gradient of their input, the gradient of their weights.
+"""Convolutions: forward, and with the flipped kernel the gradient of their input.
 
-Letters: L lanes = 16 images side by side in memory, B blocks of L images, V the vector width (L is a multiple of V);
-C input and O output channels, H = W = size, K kernel, S stride, P padding. Activations are (B, C, H, W, L), so every
-operation is a vector over images, and the rim of an image is just a tile with fewer taps: no padding is stored.
-
-A tile of output channels x columns stays in registers while the loops run over input channels and kernel rows; a weight
-is broadcast from memory and an input vector is loaded once per tap for all output channels of the tile.
+Letters as in layout; K kernel, S stride, P padding. The rim of an image is just a tile with fewer taps: no padding is
+stored. A tile of output channels x columns stays in registers while the loops run over input channels and kernel rows;
+a weight is broadcast from memory and an input vector is loaded once per tap for all output channels of the tile.
 """
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from stepladder.engines.jit.emit import Index, Kernel, Variable
-
-LANES = 16
+from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.pointwise import Line, Operation, opened, pointers_of
 
 
 @dataclass(frozen=True)
 class ConvolutionShape:
-    """A convolution's integers."""
+    """A convolution's integers. A depthwise one has a kernel of its own for each of its channels."""
 
     in_channels: int
     out_channels: int
@@ -25,16 +24,32 @@ class ConvolutionShape:
     kernel: int
     stride: int = 1
     padding: int = 0
+    depthwise: bool = False
 
     @property
     def out_size(self) -> int:
         return (self.in_size + 2 * self.padding - self.kernel) // self.stride + 1
 
     @property
+    def weight_channels(self) -> tuple[int, int]:
+        """How many input channels, and for each how many output channels, have weights between them."""
+        return (self.in_channels, 1) if self.depthwise else (self.in_channels, self.out_channels)
+
+    @property
+    def n_weights(self) -> int:
+        return self.weight_channels[0] * self.weight_channels[1] * self.kernel**2
+
+    @property
+    def dilated_size(self) -> int:
+        """The output's size if the stride were 1: that of the output with stride - 1 zeros between its pixels."""
+        return self.in_size + 2 * self.padding - self.kernel + 1
+
+    @property
     def transposed(self) -> "ConvolutionShape":
-        """The convolution that takes the output's gradient to the input's (stride 1 only)."""
+        """The convolution that takes the output's gradient, dilated, to the input's."""
+        padding = self.kernel - 1 - self.padding
         return ConvolutionShape(
-            self.out_channels, self.in_channels, self.out_size, self.kernel, 1, self.kernel - 1 - self.padding
+            self.out_channels, self.in_channels, self.dilated_size, self.kernel, 1, padding, self.depthwise
         )
 
 
@@ -93,32 +108,55 @@ def convolution(
     width: int,
     registers: int,
     bias: bool = False,
-    relu: bool = False,
-    sums: bool = False,
+    operations: Sequence[Operation] = (),
 ) -> Kernel:
-    """y = [relu](conv(x, w) [+ bias]).
+    """y = operations(conv(x, w) [+ bias]).
 
-    Pointers: x (B, C, H, W, L), w (C, K, K, O), bias (O), y (B, O, H', W', L), and with ``sums`` the row-wise sums of
-    y and of y squared, each (H', O, V), added to.
+    Pointers: x (B, C, H, W, L), w (C, K, K, O) or depthwise (C, K, K, 1), bias (O), y (B, O, H', W', L), and those of
+    the operations.
     """
-    pointers = ["x", "w", *(["bias"] if bias else []), "y", *(["sum", "sum_squared"] if sums else [])]
+    pointers = ["x", "w", *(["bias"] if bias else []), "y", *pointers_of(operations)]
     kernel = Kernel(name, pointers, ["n_blocks"], width=width)
-    writer = _Convolution(kernel, shape, registers=registers, bias=bias, relu=relu, sums=sums)
+    writer = _Convolution(kernel, shape, registers=registers, bias=bias, operations=operations)
     with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, shape.out_size) as row:
         writer.write_row(block, row)
     return kernel
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tile stands: block of images, first output channel, output row and column, lane; and its kernel rows."""
+
+    block: Index
+    channel: Index
+    row: Index
+    column: Index
+    lane: Index
+    top: Index
+    tap_rows: tuple[Index | int, Index | int]
+
+
+Accumulators = dict[tuple[int, int], Variable]  # by output channel and column of the tile
 
 
 class _Convolution:
     """One kernel on its way: which tiles, and what goes around their multiply-adds."""
 
     def __init__(
-        self, kernel: Kernel, shape: ConvolutionShape, *, registers: int, bias: bool, relu: bool, sums: bool
+        self,
+        kernel: Kernel,
+        shape: ConvolutionShape,
+        *,
+        registers: int,
+        bias: bool,
+        operations: Sequence[Operation],
     ) -> None:
         self.kernel = kernel
         self.shape = shape
-        self.bias, self.relu, self.sums = bias, relu, sums
-        self.channels, columns = choose_tile(shape.out_channels, shape.out_size, registers)
+        self.bias = bias
+        self.operations = operations
+        most_channels = 1 if shape.depthwise else shape.out_channels
+        self.channels, columns = choose_tile(most_channels, shape.out_size, registers)
         self.tiles = tiles(shape, columns)
 
     def write_row(self, block: Index, row: Index) -> None:
@@ -134,43 +172,27 @@ class _Convolution:
                     kernel.loop(0, tile.repeats) as repeat,
                     kernel.loop(0, LANES, kernel.width) as lane,
                 ):
-                    self.write_tile(
-                        tile,
-                        block=block,
-                        channel=channel,
-                        row=row,
-                        column=repeat * tile.n + tile.start,
-                        lane=lane,
-                        top=top,
-                        tap_rows=tap_rows,
-                    )
+                    column = repeat * tile.n + tile.start
+                    self.write_tile(tile, _Place(block, channel, row, column, lane, top, tap_rows))
 
-    def write_tile(
-        self,
-        tile: Tile,
-        *,
-        block: Index,
-        channel: Index,
-        row: Index,
-        column: Index,
-        lane: Index,
-        top: Index,
-        tap_rows: tuple[Index | int, Index | int],
-    ) -> None:
+    def write_tile(self, tile: Tile, place: _Place) -> None:
         kernel, shape = self.kernel, self.shape
-        sums = self.start(tile, channel)
-        plane = shape.in_size * shape.in_size * LANES
-        with kernel.loop(0, shape.in_channels) as c, kernel.loop(*tap_rows) as tap_row:
-            x_row = (block * shape.in_channels + c) * plane + (top + tap_row) * (shape.in_size * LANES) + lane
-            x_at = x_row + column * (shape.stride * LANES)
-            w_at = (c * shape.kernel + tap_row) * (shape.kernel * shape.out_channels) + channel
+        sums = self.start(tile, place.channel)
+        with (
+            nullcontext(place.channel) if shape.depthwise else kernel.loop(0, shape.in_channels) as c,
+            kernel.loop(*place.tap_rows) as tap_row,
+        ):
+            x_row = ((place.block * shape.in_channels + c) * shape.in_size + place.top + tap_row) * shape.in_size
+            x_at = (x_row + place.column * shape.stride) * LANES + place.lane
+            n_outputs = shape.weight_channels[1]
+            w_at = (c * shape.kernel + tap_row) * (shape.kernel * n_outputs)
+            if not shape.depthwise:
+                w_at += place.channel
             for tap in range(shape.kernel):
-                self.write_tap(tile, sums, x_at=x_at, w_at=w_at, tap=tap)
-        out_plane = shape.out_size * shape.out_size * LANES
-        y_at = (block * shape.out_channels + channel) * out_plane + (row * shape.out_size + column) * LANES + lane
-        self.finish(tile, sums, y_at=y_at, sum_at=row * shape.out_channels + channel)
+                self.write_tap(tile, sums, x_at=x_at, w_at=w_at + tap * n_outputs, tap=tap)
+        self.finish(tile, sums, place)
 
-    def start(self, tile: Tile, channel: Index) -> dict[tuple[int, int], Variable]:
+    def start(self, tile: Tile, channel: Index) -> Accumulators:
         kernel = self.kernel
         sums = {}
         for o in range(self.channels):
@@ -179,9 +201,7 @@ class _Convolution:
                 sums[o, n] = kernel.variable(value)
         return sums
 
-    def write_tap(
-        self, tile: Tile, sums: dict[tuple[int, int], Variable], *, x_at: Index, w_at: Index, tap: int
-    ) -> None:
+    def write_tap(self, tile: Tile, sums: Accumulators, *, x_at: Index, w_at: Index, tap: int) -> None:
         kernel, shape = self.kernel, self.shape
         offsets = {n: n * shape.stride + tap - shape.padding for n in range(tile.n)}
         if tile.rim:
@@ -191,22 +211,36 @@ class _Convolution:
             return
         inputs = {n: kernel.load("x", x_at + offset * LANES) for n, offset in offsets.items()}
         for o in range(self.channels):
-            weight = kernel.broadcast("w", w_at + (tap * shape.out_channels + o))
+            weight = kernel.broadcast("w", w_at + o)
             for n, value in inputs.items():
                 sums[o, n].add_product(value, weight)
 
-    def finish(self, tile: Tile, sums: dict[tuple[int, int], Variable], *, y_at: Index, sum_at: Index) -> None:
-        kernel = self.kernel
-        plane = self.shape.out_size * self.shape.out_size * LANES
+    def finish(self, tile: Tile, sums: Accumulators, place: _Place) -> None:
+        """Store a tile's values, after the operations on them."""
+        kernel, shape = self.kernel, self.shape
+        image = place.block * LANES + place.lane
         for o in range(self.channels):
-            at = (sum_at + o) * kernel.width
-            total, squared = (kernel.load("sum", at), kernel.load("sum_squared", at)) if self.sums else (None, None)
-            for n in range(tile.n):
-                value = sums[o, n].get()
-                value = value.relu() if self.relu else value
-                kernel.store("y", y_at + (o * plane + n * LANES), value)
-                if total is not None and squared is not None:
-                    total, squared = total + value, kernel.multiply_add(value, value, squared)
-            if total is not None and squared is not None:
-                kernel.store("sum", at, total)
-                kernel.store("sum_squared", at, squared)
+            channel = place.channel + o
+            y_row = ((place.block * shape.out_channels + channel) * shape.out_size + place.row) * shape.out_size
+            with opened(kernel, self.operations, Line(channel, place.row, shape.out_channels)) as apply:
+                for n in range(tile.n):
+                    at = (y_row + place.column + n) * LANES + place.lane
+                    kernel.store("y", at, apply(sums[o, n].get(), at, image))
+
+
+def dilation(name: str, shape: ConvolutionShape, *, width: int) -> Kernel:
+    """The output's gradient with stride - 1 zeros between its pixels: dy (B, O, H', W', L) to y (B, O, D, D, L).
+
+    y is zero where nothing is written, and stays so.
+    """
+    kernel = Kernel(name, ["dy", "y"], ["n_blocks"], width=width)
+    with (
+        kernel.loop(0, kernel.argument("n_blocks") * shape.out_channels) as plane,
+        kernel.loop(0, shape.out_size) as row,
+        kernel.loop(0, shape.out_size) as column,
+        kernel.loop(0, LANES, width) as lane,
+    ):
+        from_pixel = (plane * shape.out_size + row) * shape.out_size + column
+        to_pixel = (plane * shape.dilated_size + row * shape.stride) * shape.dilated_size + column * shape.stride
+        kernel.store("y", to_pixel * LANES + lane, kernel.load("dy", from_pixel * LANES + lane))
+    return kernel

@@ -36,6 +36,9 @@ class Index:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    def as_float(self) -> "Vector":
+        return Vector(self.kernel, self.kernel.name_of(f"sitofp i64 {self.text} to float"), 1)
+
     def at_least(self, other: int) -> "Index":
         return self.kernel.bound("sgt", self, other)
 
@@ -69,6 +72,18 @@ class Vector:
     def relu(self) -> "Vector":
         """0 where this vector is below 0; NaN stays NaN, so that a diverged run shows."""
         return self.kernel.select("olt", (self, 0.0), 0.0, self)
+
+    def square_root(self) -> "Vector":
+        return self.kernel.intrinsic("sqrt", self)
+
+    def total(self) -> "Vector":
+        """The sum of all lanes, pairwise: a float."""
+        if self.width == 1:
+            return self
+        kind, function = self.kernel.type_of(self.width), f"llvm.vector.reduce.fadd.v{self.width}f32"
+        self.kernel.declarations.add(f"declare float @{function}(float, {kind})")
+        text = self.kernel.name_of(f"call reassoc float @{function}(float -0.0, {kind} {self.text})")
+        return Vector(self.kernel, text, 1)
 
 
 class Variable:
@@ -195,18 +210,18 @@ class Kernel:
 
     # --- memory
 
-    def _address(self, pointer: str, index: Index | int, kind: str = "float") -> str:
+    def address(self, pointer: str, index: Index | int, kind: str = "float") -> str:
         text = index.text if isinstance(index, Index) else str(index)
         return self.name_of(f"getelementptr {kind}, ptr %{pointer}, i64 {text}")
 
     def load(self, pointer: str, index: Index | int, *, width: int | None = None) -> Vector:
         """Consecutive float32 from ``pointer + index``; whole vectors are aligned."""
         width = self.width if width is None else width
-        address = self._address(pointer, index)
+        address = self.address(pointer, index)
         return Vector(self, self.name_of(f"load {self.type_of(width)}, ptr {address}, align {4 * width}"), width)
 
     def store(self, pointer: str, index: Index | int, value: Vector) -> None:
-        address = self._address(pointer, index)
+        address = self.address(pointer, index)
         self.line(f"store {self.type_of(value.width)} {value.text}, ptr {address}, align {4 * value.width}")
 
     def broadcast(self, pointer: str, index: Index | int) -> Vector:
@@ -240,10 +255,16 @@ class Kernel:
 
     def multiply_add(self, a: Vector, b: Vector, c: Vector) -> Vector:
         """a * b + c, fused where the CPU can."""
-        kind, suffix = self.type_of(a.width), "f32" if a.width == 1 else f"v{a.width}f32"
-        self.declarations.add(f"declare {kind} @llvm.fmuladd.{suffix}({kind}, {kind}, {kind})")
-        values = ", ".join(f"{kind} {value.text}" for value in (a, b, c))
-        return Vector(self, self.name_of(f"call {kind} @llvm.fmuladd.{suffix}({values})"), a.width)
+        return self.intrinsic("fmuladd", a, b, c)
+
+    def intrinsic(self, name: str, *values: Vector) -> Vector:
+        """One of LLVM's own functions, lane by lane."""
+        width = values[0].width
+        kind = self.type_of(width)
+        function = f"llvm.{name}.{'f32' if width == 1 else f'v{width}f32'}"
+        self.declarations.add(f"declare {kind} @{function}({', '.join([kind] * len(values))})")
+        arguments = ", ".join(f"{kind} {value.text}" for value in values)
+        return Vector(self, self.name_of(f"call {kind} @{function}({arguments})"), width)
 
     def select(
         self, comparison: str, pair: tuple[Vector, Vector | float], yes: Vector | float, no: Vector | float

@@ -7,8 +7,8 @@ asking where it is: (N, C, S + 2 RIM, S + 2 RIM) uint8, and SLACK bytes more, be
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.engines.jit.convolution import LANES
 from stepladder.engines.jit.emit import Index, Kernel, Vector
+from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.memory import aligned
 
 RIM = 2
@@ -22,9 +22,12 @@ def with_rim(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def lanes_of(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maps (B * L, 2, 3) of augment.draw as ``warped`` wants them: (B, 6, L), aligned."""
-    lanes = aligned(len(maps) // LANES, 6, LANES)
-    lanes[:] = maps.reshape(-1, LANES, 6).transpose(0, 2, 1)
+    """Maps (N, 2, 3) of augment.draw as ``warped`` wants them: (B, 6, L), aligned, zero beyond the last."""
+    n_blocks = -(-len(maps) // LANES)
+    filled = np.zeros((n_blocks * LANES, 6), np.float32)
+    filled[: len(maps)] = maps.reshape(-1, 6)
+    lanes = aligned(n_blocks, 6, LANES)
+    lanes[:] = filled.reshape(n_blocks, LANES, 6).transpose(0, 2, 1)
     return lanes
 
 
@@ -61,9 +64,9 @@ def warped(name: str, *, channels: int, size: int, width: int) -> Kernel:
             scale, offset = kernel.broadcast("scale", c), kernel.broadcast("offset", c)
             plane = c * (row * row)
             with kernel.loop(0, size) as y:
-                down = _as_float(kernel, y)
+                down = kernel.spread(y.as_float())
                 with kernel.loop(0, size) as x:
-                    across = _as_float(kernel, x)
+                    across = kernel.spread(x.as_float())
                     left, part_x = _split(kernel, a * across + (b * down + shift_x), size)
                     top, part_y = _split(kernel, c_ * across + (d * down + shift_y), size)
                     places = [start + plane for start in _offsets(kernel, starts, top, left, row)]
@@ -136,8 +139,3 @@ def _all(kernel: Kernel, value: int) -> str:
 def _as_floats(kernel: Kernel, integers: str) -> Vector:
     kind = kernel.type_of(kernel.width)
     return Vector(kernel, kernel.name_of(f"sitofp <{kernel.width} x i32> {integers} to {kind}"), kernel.width)
-
-
-def _as_float(kernel: Kernel, index: Index) -> Vector:
-    """A loop's counter in every lane."""
-    return kernel.spread(Vector(kernel, kernel.name_of(f"sitofp i64 {index.text} to float"), 1))

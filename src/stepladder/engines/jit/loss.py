@@ -1,7 +1,7 @@
 """Softmax cross-entropy with label smoothing, and its gradient, one image per lane."""
 
-from stepladder.engines.jit.convolution import LANES
 from stepladder.engines.jit.emit import Kernel, Vector
+from stepladder.engines.jit.layout import LANES
 
 
 def softmax_loss(name: str, n_classes: int, *, label_smoothing: float, width: int) -> Kernel:

@@ -1,0 +1,171 @@
+"""The JIT engine: a network's whole training step as machine code of its own; no PyTorch.
+
+Letters as in layout; N images.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import llvmlite
+import numpy as np
+from numpy.typing import NDArray
+
+from stepladder.data import Labelled, Splits
+from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
+from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.machine_code import MachineCode
+from stepladder.engines.jit.memory import aligned
+from stepladder.engines.jit.network import PlannedNetwork, blocks_for, plan_network
+from stepladder.engines.jit.plan import Buffer, Plan
+from stepladder.engines.jit.target import Target, host
+from stepladder.geometry import Network
+from stepladder.recipe import Augment, Recipe
+from stepladder.run import EngineIdentity
+
+REVISION = 1
+
+
+class JitEngine:
+    """LLVM on one thread of the CPU."""
+
+    def __init__(self, target: Target | None = None) -> None:
+        self.target = target or host()
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(name="jit", version=str(REVISION), device=self.target.cpu, revision=REVISION)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {"llvmlite": llvmlite.__version__}
+
+    def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "JitModel":
+        return JitModel(network, recipe, splits=splits, target=self.target)
+
+
+class JitModel:
+    """See engines.Model. All arrays are parts of one arena, and the machine code works on that."""
+
+    def __init__(self, network: Network, recipe: Recipe, *, splits: Splits, target: Target) -> None:
+        self.network = network
+        self.n_blocks = blocks_for(recipe.batch_size)
+        self.planned = plan(network, recipe, n_train=len(splits.train), target=target)
+        code = compiled(self.planned, recipe, target)
+        self._learn = code.function("learn")
+        self._evaluate = code.function("evaluate")
+        self._gather = code.function("gathered")
+        self._warp = code.function("warped") if recipe.augment != Augment() else None
+        self._code = code  # keeps the functions alive
+
+        self.arena = aligned(self.planned.plan.n_floats)
+        self._start = self.arena.ctypes.data
+        self.parameters = self._view(self.planned.parameters)
+        self.gradients = self._view(self.planned.gradients)
+        self.running = {name: self._view(buffer) for name, buffer in self.planned.statistics.items()}
+        self._in_use = self._view(self.planned.in_use)
+        self._loss = {name: self._view(buffer) for name, buffer in self.planned.loss.items()}
+        self._keys = self._view(self.planned.dropout_keys).view(np.uint32)
+        self._indices = np.zeros(self.n_blocks * LANES, np.int64)
+
+        self._images = with_rim(splits.train.images)
+        self._labels = splits.train.labels.astype(np.float32)
+        self._pixel_scale = (1 / (255 * splits.pixel_std)).astype(np.float32)
+        self._pixel_offset = (-splits.pixel_mean / splits.pixel_std).astype(np.float32)
+        self._evaluated: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self._n_images = -1
+
+    def _view(self, buffer: Buffer) -> NDArray[np.float32]:
+        return self.arena[buffer.start : buffer.start + buffer.size]
+
+    def begin_epoch(self, *, dropout_seed: int) -> None:
+        self._random = np.random.Generator(np.random.Philox(key=dropout_seed))
+        self._loss_sum, self._n_correct = 0.0, 0
+
+    def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+        n = len(indices)
+        n_blocks = self._set_batch(n)
+        self._load(self._images, indices, maps)
+        self._loss["labels"][:n] = self._labels[indices]
+        self._keys[:] = self._random.integers(0, 2**32, len(self._keys), np.uint32)
+        self._learn(self._start, n_blocks, n)
+        sum_exp, rest, hit = (self._loss[name][:n] for name in ("sum_exp", "rest", "hit"))
+        self._loss_sum += float((np.log(sum_exp) + rest).sum(dtype=np.float64))
+        self._n_correct += int(np.count_nonzero(hit))
+
+    def _set_batch(self, n: int) -> int:
+        """Prepare for batches of n images: what each counts, and none beyond the last."""
+        assert n % LANES == 0 or self.planned.plan.ragged, (
+            f"the code is for whole blocks of {LANES}, not for {n} images"
+        )
+        if n != self._n_images:
+            self._n_images = n
+            self._in_use[:n], self._in_use[n:] = 1, 0
+            self._loss["weight"][:] = self._in_use / n
+        return blocks_for(n)
+
+    def _load(self, images: NDArray[np.uint8], indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+        """Put chosen images into the arena, lanes beyond the last repeating the first."""
+        n, n_blocks = len(indices), blocks_for(len(indices))
+        self._indices[:n], self._indices[n : n_blocks * LANES] = indices, indices[0]
+        start = self._start + 4 * self.planned.images.start
+        scale, offset = self._pixel_scale.ctypes.data, self._pixel_offset.ctypes.data
+        if maps is None:
+            self._gather(images.ctypes.data, self._indices.ctypes.data, scale, offset, start, n_blocks)
+            return
+        assert self._warp is not None
+        lanes = lanes_of(maps)
+        self._warp(images.ctypes.data, self._indices.ctypes.data, lanes.ctypes.data, scale, offset, start, n_blocks)
+
+    def tally(self) -> tuple[float, int]:
+        return self._loss_sum, self._n_correct
+
+    def logits(self, part: Labelled) -> NDArray[np.float32]:
+        if self._evaluated is None or self._evaluated[0] is not part.images:
+            self._evaluated = (part.images, with_rim(part.images))
+        n_classes, capacity = self.network.image.n_classes, self.n_blocks * LANES
+        answers = self._view(self.planned.logits).reshape(self.n_blocks, n_classes, LANES)
+        logits = np.empty((len(part), n_classes), np.float32)
+        for start in range(0, len(part), capacity):
+            indices = np.arange(start, min(start + capacity, len(part)))
+            self._load(self._evaluated[1], indices, None)
+            self._in_use[:], self._n_images = 1, -1
+            self._evaluate(self._start, blocks_for(len(indices)), len(indices))
+            images = answers.transpose(0, 2, 1).reshape(-1, n_classes)
+            logits[indices] = images[: len(indices)]
+        return logits
+
+    def statistics(self) -> dict[str, NDArray[np.float32]]:
+        return {name: array.copy() for name, array in self.running.items()}
+
+    def set_statistics(self, statistics: Mapping[str, NDArray[np.float32]]) -> None:
+        for name, array in self.running.items():
+            array[:] = statistics[name]
+
+    def to_array(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.array(numbers, np.float32)
+
+    def to_numpy(self, array: Any) -> NDArray[np.float32]:
+        return np.array(array, np.float32)
+
+
+def plan(network: Network, recipe: Recipe, *, n_train: int, target: Target) -> PlannedNetwork:
+    """The plan of a recipe's training on ``n_train`` images."""
+    sizes = {min(recipe.batch_size, n_train), n_train % recipe.batch_size}
+    empty = Plan(
+        n_blocks=blocks_for(recipe.batch_size),
+        width=target.width,
+        registers=target.registers,
+        gradient_registers=target.gradient_registers,
+        ragged=any(size % LANES for size in sizes),
+    )
+    return plan_network(network, empty, dropout=recipe.dropout, label_smoothing=recipe.loss.label_smoothing)
+
+
+def compiled(planned: PlannedNetwork, recipe: Recipe, target: Target) -> MachineCode:
+    """The machine code of a plan, and of the gathering of its batches."""
+    image = planned.image
+    sizes = {"channels": image.channels, "size": image.size, "width": target.width}
+    kernels = [gathered("gathered", **sizes)]
+    if recipe.augment != Augment():
+        kernels.append(warped("warped", **sizes))
+    return MachineCode([*kernels, *planned.plan.kernels.values(), *planned.plan.sequences()], target)

@@ -1,0 +1,101 @@
+"""From a Network to the plan of its training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.plan import Buffer, Plan
+from stepladder.engines.jit.steps import Context, Convolution, Loss, Normalised, Pool, Tensor
+from stepladder.geometry import ImageShape, LayerGeometry, Network
+from stepladder.layers import Conv, Depthwise, Linear
+
+
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A whole plan, and the buffers through which a model reaches into it."""
+
+    image: ImageShape
+    plan: Plan
+    parameters: Buffer
+    gradients: Buffer
+    statistics: Mapping[str, Buffer]
+    images: Buffer
+    logits: Buffer
+    in_use: Buffer
+    dropout_keys: Buffer
+    loss: Mapping[str, Buffer]
+
+
+def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothing: float) -> PlannedNetwork:
+    """Plan forward, evaluation and backward passes of a network."""
+    parameters, gradients = plan.take(network.params), plan.take(network.params)
+    statistics = {name: plan.take(prod(shape)) for name, shape in network.statistic_shapes.items()}
+    context = Context(
+        plan=plan,
+        parameters=named_parts(parameters, network),
+        gradients=named_parts(gradients, network),
+        statistics=statistics,
+        in_use=plan.take_blocks(1),
+        dropout=dropout,
+        dropout_keys=plan.take(len(network.rows)),
+    )
+    image = network.image
+    images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.size**2), None)
+    tensor = images
+    steps: list[Convolution | Normalised | Pool] = []
+    for row in network.rows:
+        if tensor.norm and not passes_through(row):
+            steps.append(Normalised(context, tensor, after=(), index=row.index - 1))
+            tensor = steps[-1].output
+        computes = isinstance(row.layer, Conv | Depthwise | Linear)
+        steps.append(Convolution(context, row, tensor) if computes else Pool(context, row, tensor))
+        tensor = steps[-1].output
+        after = row.steps[row.steps.index("norm") + 1 :] if "norm" in row.steps else ()
+        if "relu" in after or ("dropout" in after and dropout):
+            steps.append(Normalised(context, tensor, after=after, index=row.index))
+            tensor = steps[-1].output
+    if tensor.norm:
+        steps.append(Normalised(context, tensor, after=(), index=network.rows[-1].index))
+        tensor = steps[-1].output
+    loss = Loss(context, tensor, label_smoothing=label_smoothing)
+    if any(row.parameters for row in network.rows):
+        for step in (loss, *reversed(steps)):
+            step.backward()
+    return PlannedNetwork(
+        image,
+        plan,
+        parameters,
+        gradients,
+        statistics,
+        images.values,
+        tensor.values,
+        context.in_use,
+        context.dropout_keys,
+        loss.buffers,
+    )
+
+
+def passes_through(row: LayerGeometry) -> bool:
+    """Whether a layer can take in values that are still to be normalised: padding would be 0 before, not after."""
+    match row.layer:
+        case Conv() | Linear():
+            return row.padding == 0
+        case Depthwise():
+            return False
+        case _:
+            return row.operation == "MaxPool" or row.padding == 0
+
+
+def named_parts(flat: Buffer, network: Network) -> dict[str, Buffer]:
+    """The parts of a flat array of all parameters, by name."""
+    parts, start = {}, 0
+    for name, shape in network.parameter_shapes.items():
+        parts[name] = flat.part(start, prod(shape))
+        start += prod(shape)
+    return parts
+
+
+def blocks_for(batch_size: int) -> int:
+    """Blocks of LANES images that hold a batch."""
+    return -(-batch_size // LANES)

@@ -1,0 +1,398 @@
+"""The layers of a network as steps of a plan: each plans its forward calls when made, its backward ones when asked.
+
+A step's ``backward`` finds the gradient by its output's values in ``output.gradient`` and leaves that by its input's
+values in ``input.gradient``, the operations on the way back to the input's source included.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stepladder.engines.jit.convolution import ConvolutionShape, convolution, dilation
+from stepladder.engines.jit.emit import Kernel
+from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.loss import softmax_loss
+from stepladder.engines.jit.norm import norm_from_running, norm_gradient, norm_statistics, norm_sums
+from stepladder.engines.jit.plan import Buffer, Plan
+from stepladder.engines.jit.pointwise import (
+    Affine,
+    Dropout,
+    GradientSums,
+    InUse,
+    NormGradient,
+    Operation,
+    Relu,
+    ReluGradient,
+    RowSums,
+    Sums,
+    pointwise,
+)
+from stepladder.engines.jit.pooling import (
+    max_pool,
+    max_pool_gradient,
+    mean_pool,
+    mean_pool_gradient,
+    tiles_exactly,
+)
+from stepladder.engines.jit.weight_gradient import weight_gradient
+from stepladder.engines.jit.weights import Fold, finish_weights, pack_weights
+from stepladder.geometry import LayerGeometry
+from stepladder.layers import Depthwise, Linear, MaxPool
+
+
+@dataclass
+class Chain:
+    """Operations and what they work on."""
+
+    operations: list[Operation] = field(default_factory=list)
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+
+    def add(self, operation: Operation, **buffers: Buffer) -> None:
+        """Operations that share a pointer share what it points to."""
+        assert set(buffers) == set(operation.pointers)
+        assert all(self.buffers.setdefault(name, buffer) == buffer for name, buffer in buffers.items())
+        self.operations.append(operation)
+
+
+@dataclass
+class Norm:
+    """One layer's batch normalisation: a u + b of each channel; ``folded`` once the next weights carry it."""
+
+    channels: int
+    size: int
+    per_channel: Mapping[str, Buffer]  # scale, shift, d_scale, ..., see norm
+    row_sums: Mapping[str, Buffer]
+    folded: bool = False
+
+
+@dataclass
+class Tensor:
+    """What flows between steps: (B, C, H, W, L). With a ``norm``, the values are still to be normalised.
+
+    ``gradient`` is None where nobody asks for it. ``way_back`` is what is left to do with the gradient by the values
+    once it is known: a list of operations, told when all of the forward pass is planned.
+    """
+
+    channels: int
+    size: int
+    values: Buffer
+    gradient: Buffer | None
+    norm: Norm | None = None
+    source: "Convolution | Normalised | None" = None
+
+    def way_back(self) -> Chain:
+        return self.source.way_back() if self.source else Chain()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all steps of a network share. ``parameters``, ``gradients`` and ``statistics`` are by name."""
+
+    plan: Plan
+    parameters: Mapping[str, Buffer]
+    gradients: Mapping[str, Buffer]
+    statistics: Mapping[str, Buffer]
+    in_use: Buffer
+    dropout: float
+    dropout_keys: Buffer  # one i32 for each layer
+
+    def key(self, layer: int) -> Buffer:
+        return self.dropout_keys.part(layer, 1)
+
+
+class Convolution:
+    """A convolution, depthwise convolution or linear layer, with what comes before its batch norm if it has one."""
+
+    def __init__(self, context: Context, row: LayerGeometry, input: Tensor) -> None:
+        self.context, self.row, self.input = context, row, input
+        self.shape = shape_of(row)
+        self.bias = f"{row.index}.bias" in row.parameters
+        self.has_norm = "norm" in row.steps
+        self.before = row.steps[: row.steps.index("norm")] if self.has_norm else row.steps
+        self.fold = None
+        if input.norm is not None:
+            input.norm.folded = True
+            self.fold = Fold(self.shape.in_channels // input.channels)
+        plan, size = context.plan, self.shape.n_weights
+        self.buffers = {
+            name: context.parameters[f"{row.index}.{name}"]
+            for name in ("weight", "bias")
+            if name == "weight" or self.bias
+        }
+        self.buffers |= {"w": plan.take(size), "g": plan.take(size * plan.width)}
+        if input.gradient is not None:
+            self.buffers["w_flipped"] = plan.take(size)
+        if self.fold:
+            assert input.norm is not None
+            self.buffers |= {"w_bias": plan.take(row.out_channels), "d_bias": plan.take(row.out_channels)}
+            self.buffers |= input.norm.per_channel
+        if self.bias:
+            self.buffers["d_bias"] = context.gradients[f"{row.index}.bias"]
+        self.buffers["d_weight"] = context.gradients[f"{row.index}.weight"]
+        self.buffers["row_sum"] = plan.take(self.row_sums_size)
+        self.norm = self._plan_norm() if self.has_norm else None
+        n_values = row.out_channels * row.out_size**2
+        values, gradient = plan.take_blocks(n_values), plan.take_blocks(n_values)
+        self.output = Tensor(row.out_channels, row.out_size, values, gradient, self.norm, self)
+        self._plan_forward()
+
+    @property
+    def row_sums_size(self) -> int:
+        return self.row.out_size * self.row.out_channels * self.context.plan.width
+
+    @property
+    def drops(self) -> bool:
+        return "dropout" in self.before and self.context.dropout > 0
+
+    def _plan_norm(self) -> Norm:
+        context, row, prefix = self.context, self.row, f"{self.row.index}.norm"
+        plan = context.plan
+        names = ("mean", "rstd", "a", "b", "slope", "offset", "total_gradient", "total_product")
+        per_channel = {name: plan.take(row.out_channels) for name in names}
+        per_channel |= {"scale": context.parameters[f"{prefix}.weight"], "shift": context.parameters[f"{prefix}.bias"]}
+        per_channel |= {
+            "d_scale": context.gradients[f"{prefix}.weight"],
+            "d_shift": context.gradients[f"{prefix}.bias"],
+        }
+        per_channel |= {name: context.statistics[f"{prefix}.{name}"] for name in ("running_mean", "running_var")}
+        row_sums = {
+            name: plan.take(self.row_sums_size) for name in ("sum", "sum_squared", "sum_gradient", "sum_product")
+        }
+        return Norm(row.out_channels, row.out_size, per_channel, row_sums)
+
+    def _plan_forward(self) -> None:
+        plan, row, index = self.context.plan, self.row, self.row.index
+        flipped = "w_flipped" in self.buffers
+        pack = pack_weights(f"pack_{index}", self.shape, bias=self.bias, fold=self.fold, flipped=flipped)
+        buffers = self.buffers | {"x": self.input.values, "y": self.output.values}
+        if self.fold:
+            buffers["bias"] = buffers["w_bias"]
+        chain = self._way_forward(training=True)
+        kernels = [self._forward_kernel(f"convolution_{index}", chain)] * 2
+        if self.drops:
+            kernels[1] = self._forward_kernel(f"evaluated_convolution_{index}", self._way_forward(training=False))
+        for calls, kernel in zip((plan.forward, plan.evaluation), kernels, strict=True):
+            plan.call(calls, pack, self.buffers)
+            plan.call(calls, kernel, buffers | chain.buffers)
+        if self.norm:
+            sizes = {"channels": row.out_channels, "size": row.out_size, "width": plan.width}
+            statistics = norm_statistics(f"norm_statistics_{index}", **sizes)
+            running = norm_from_running(f"norm_from_running_{index}", **sizes)
+            for calls, kernel in ((plan.forward, statistics), (plan.evaluation, running)):
+                plan.call(calls, kernel, {**self.norm.per_channel, **self.norm.row_sums})
+
+    def _forward_kernel(self, name: str, chain: Chain) -> Kernel:
+        plan, bias = self.context.plan, self.bias or self.fold is not None
+        return convolution(
+            name, self.shape, width=plan.width, registers=plan.registers, bias=bias, operations=chain.operations
+        )
+
+    def _way_forward(self, *, training: bool) -> Chain:
+        chain = Chain()
+        for step in self.before:
+            if step == "relu":
+                chain.add(Relu())
+            elif training and self.drops:
+                chain.add(Dropout(self.context.dropout), key=self.context.key(self.row.index))
+        if self.norm and self.context.plan.ragged:
+            chain.add(InUse(), in_use=self.context.in_use)
+        if self.norm:
+            chain.add(Sums(), **{name: self.norm.row_sums[name] for name in Sums.pointers})
+        return chain
+
+    def way_back(self) -> Chain:
+        """From the gradient by the output's values to that by the convolution's own result."""
+        chain = Chain()
+        if self.norm:
+            chain.add(
+                NormGradient(scaled=self.norm.folded),
+                values=self.output.values,
+                **{name: self.norm.per_channel[name] for name in ("a", "slope", "offset")},
+            )
+            if self.context.plan.ragged:
+                chain.add(InUse(), in_use=self.context.in_use)
+        dropout = Dropout(self.context.dropout) if self.drops else None
+        if "relu" in self.before:
+            chain.add(ReluGradient(dropout.scale if dropout else 1.0), output=self.output.values)
+        elif dropout:
+            chain.add(dropout, key=self.context.key(self.row.index))
+        if self.bias or self.fold:
+            chain.add(RowSums(), row_sum=self.buffers["row_sum"])
+        return chain
+
+    def backward(self) -> None:
+        plan, index, calls = self.context.plan, self.row.index, self.context.plan.backward
+        assert self.output.gradient is not None
+        gradient = weight_gradient(
+            f"weight_gradient_{index}", self.shape, width=plan.width, registers=plan.gradient_registers
+        )
+        plan.call(calls, gradient, self.buffers | {"x": self.input.values, "dy": self.output.gradient})
+        finish = finish_weights(f"finish_weights_{index}", self.shape, bias=self.bias, fold=self.fold, width=plan.width)
+        plan.call(calls, finish, self.buffers)
+        if self.fold:
+            assert self.input.norm is not None
+            plan_norm_gradient(plan, f"norm_gradient_before_{index}", self.input.norm)
+        if self.input.gradient is not None:
+            self._plan_input_gradient(self.input.gradient)
+
+    def _plan_input_gradient(self, to: Buffer) -> None:
+        plan, index, calls = self.context.plan, self.row.index, self.context.plan.backward
+        assert self.output.gradient is not None
+        x = self.output.gradient
+        if self.shape.stride > 1:
+            x = plan.take_blocks(self.row.out_channels * self.shape.dilated_size**2)
+            dilate = dilation(f"dilation_{index}", self.shape, width=plan.width)
+            plan.call(calls, dilate, {"dy": self.output.gradient, "y": x})
+        chain = self.input.way_back()
+        spread = isinstance(self.row.layer, Linear) and self.row.in_size > 1
+        kernel = convolution(
+            f"input_gradient_{index}",
+            self.shape.transposed,
+            width=plan.width,
+            registers=plan.registers,
+            operations=() if spread else chain.operations,
+        )
+        plan.call(calls, kernel, {"x": x, "w": self.buffers["w_flipped"], "y": to} | chain.buffers)
+        if spread:  # the operations are for channels and rows, and a linear layer knows but numbers
+            plan_pass(plan, f"way_back_{index}", chain, self.input, to)
+
+
+class Normalised:
+    """A tensor after its batch norm, and after what comes behind it, where the next weights cannot carry that."""
+
+    def __init__(self, context: Context, input: Tensor, *, after: Sequence[str], index: int) -> None:
+        assert input.norm is not None
+        self.context, self.input, self.index = context, input, index
+        self.norm = input.norm
+        self.relu = "relu" in after
+        self.drops = "dropout" in after and context.dropout > 0
+        plan = context.plan
+        values = plan.take_blocks(input.channels * input.size**2)
+        self.output = Tensor(input.channels, input.size, values, input.gradient, None, self)
+        for training, calls in ((True, plan.forward), (False, plan.evaluation)):
+            chain = self._way_forward(training=training)
+            name = f"normalised_{index}" if training or not self.drops else f"evaluated_normalised_{index}"
+            if name not in plan.kernels:
+                kernel = pointwise(name, chain.operations, channels=input.channels, size=input.size, width=plan.width)
+            plan.call(calls, kernel, {"x": input.values, "y": values} | chain.buffers)
+
+    def _way_forward(self, *, training: bool) -> Chain:
+        chain = Chain()
+        chain.add(Affine(), a=self.norm.per_channel["a"], b=self.norm.per_channel["b"])
+        if self.relu:
+            chain.add(Relu())
+        if self.drops and training:
+            chain.add(Dropout(self.context.dropout), key=self.context.key(self.index))
+        return chain
+
+    def way_back(self) -> Chain:
+        """To the gradient by the normalised values, counted."""
+        chain = Chain()
+        dropout = Dropout(self.context.dropout) if self.drops else None
+        if self.relu:
+            chain.add(ReluGradient(dropout.scale if dropout else 1.0), output=self.output.values)
+        elif dropout:
+            chain.add(dropout, key=self.context.key(self.index))
+        sums = {name: self.norm.row_sums[name] for name in ("sum_gradient", "sum_product")}
+        chain.add(GradientSums(), values=self.input.values, **sums)
+        return chain
+
+    def backward(self) -> None:
+        plan = self.context.plan
+        buffers = {**self.norm.per_channel, **self.norm.row_sums}
+        sums = norm_sums(f"norm_sums_{self.index}", channels=self.norm.channels, size=self.input.size, width=plan.width)
+        plan.call(plan.backward, sums, buffers)
+        plan_norm_gradient(plan, f"norm_gradient_{self.index}", self.norm)
+        assert self.input.gradient is not None
+        plan_pass(plan, f"way_back_{self.index}", self.input.way_back(), self.input, self.input.gradient)
+
+
+class Pool:
+    """A maximum or a mean over windows."""
+
+    def __init__(self, context: Context, row: LayerGeometry, input: Tensor) -> None:
+        self.context, self.row, self.input = context, row, input
+        self.is_max = isinstance(row.layer, MaxPool)
+        self.shape = shape_of(row)
+        plan, n_values = context.plan, row.out_channels * row.out_size**2
+        gradient = plan.take_blocks(n_values) if input.gradient is not None else None
+        self.output = Tensor(row.out_channels, row.out_size, plan.take_blocks(n_values), gradient, input.norm)
+        buffers = {"x": input.values, "y": self.output.values}
+        name = f"pool_{row.index}"
+        if self.is_max:
+            kernel = max_pool(name, self.shape, width=plan.width, scaled=input.norm is not None)
+            buffers |= {"a": input.norm.per_channel["a"]} if input.norm else {}
+        else:
+            kernel = mean_pool(name, self.shape, width=plan.width)
+        for calls in (plan.forward, plan.evaluation):
+            plan.call(calls, kernel, buffers)
+
+    def backward(self) -> None:
+        if self.input.gradient is None or self.output.gradient is None:
+            return
+        plan, calls, to = self.context.plan, self.context.plan.backward, self.input.gradient
+        chain = self.input.way_back()
+        exact = tiles_exactly(self.shape)
+        if not exact:
+            clear = cleared(f"cleared_{self.row.index}", self.input, width=plan.width)
+            plan.call(calls, clear, {"x": to})
+        make = max_pool_gradient if self.is_max else mean_pool_gradient
+        kernel = make(
+            f"pool_gradient_{self.row.index}",
+            self.shape,
+            width=plan.width,
+            operations=chain.operations if exact else (),
+        )
+        buffers = {"x": self.input.values, "y": self.output.values, "dy": self.output.gradient, "dx": to}
+        plan.call(calls, kernel, buffers | chain.buffers)
+        if not exact:
+            plan_pass(plan, f"way_back_{self.row.index}", chain, self.input, to)
+
+
+class Loss:
+    """Softmax cross-entropy of the last tensor."""
+
+    def __init__(self, context: Context, input: Tensor, *, label_smoothing: float) -> None:
+        plan = context.plan
+        self.context, self.input, self.label_smoothing = context, input, label_smoothing
+        names = ("labels", "weight", "sum_exp", "rest", "hit")
+        self.buffers = {name: plan.take_blocks(1) for name in names}
+
+    def backward(self) -> None:
+        plan, calls = self.context.plan, self.context.plan.backward
+        assert self.input.gradient is not None
+        kernel = softmax_loss("loss", self.input.channels, label_smoothing=self.label_smoothing, width=plan.width)
+        buffers = self.buffers | {"logits": self.input.values, "gradient": self.input.gradient}
+        plan.call(calls, kernel, buffers)
+        plan_pass(plan, "way_back_of_loss", self.input.way_back(), self.input, self.input.gradient)
+
+
+def shape_of(row: LayerGeometry) -> ConvolutionShape:
+    """A layer's integers; a linear layer is a 1x1 convolution of one pixel with a channel for each number."""
+    if isinstance(row.layer, Linear):
+        return ConvolutionShape(row.in_channels * row.in_size**2, row.out_channels, 1, 1)
+    depthwise = isinstance(row.layer, Depthwise)
+    return ConvolutionShape(
+        row.in_channels, row.out_channels, row.in_size, row.kernel, row.stride, row.padding, depthwise
+    )
+
+
+def plan_norm_gradient(plan: Plan, name: str, norm: Norm) -> None:
+    """The gradients of a norm's scale and shift, and what its input's gradient needs."""
+    kernel = norm_gradient(name, channels=norm.channels, size=norm.size, width=plan.width)
+    plan.call(plan.backward, kernel, norm.per_channel)
+
+
+def plan_pass(plan: Plan, name: str, chain: Chain, tensor: Tensor, gradient: Buffer) -> None:
+    """Operations on a tensor's gradient where it lies; without any, nothing."""
+    if chain.operations:
+        sizes = {"channels": tensor.channels, "size": tensor.size, "width": plan.width}
+        kernel = pointwise(name, chain.operations, in_place=True, **sizes)
+        plan.call(plan.backward, kernel, {"x": gradient} | chain.buffers)
+
+
+def cleared(name: str, tensor: Tensor, *, width: int) -> Kernel:
+    """x = 0."""
+    kernel = Kernel(name, ["x"], ["n_blocks"], width=width)
+    with kernel.loop(0, kernel.argument("n_blocks") * (tensor.channels * tensor.size**2 * LANES), width) as at:
+        kernel.store("x", at, kernel.zero())
+    return kernel
