@@ -164,9 +164,12 @@ def _write_gradient(
     """Every window's gradients, stored through the operations if each pixel gets just one, else added up."""
     exact = tiles_exactly(shape)
     assert exact or not operations
-    with _lines(kernel, shape) as (block, line), opened(kernel, operations, line) as apply:
-        with _windows(kernel, shape, block, line) as window:
-            write(window, _stored(kernel, apply, window) if exact else _added(kernel))
+    with (
+        _lines(kernel, shape) as (block, line),
+        opened(kernel, operations, line) as apply,
+        _windows(kernel, shape, block, line) as window,
+    ):
+        write(window, _stored(kernel, apply, window) if exact else _added(kernel))
 
 
 def _stored(kernel: Kernel, apply: Apply, window: _Window) -> _Put:
