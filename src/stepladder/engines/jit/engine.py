@@ -50,12 +50,11 @@ class JitModel:
         self.network = network
         self.n_blocks = blocks_for(recipe.batch_size)
         self.planned = plan(network, recipe, n_train=len(splits.train), target=target)
-        code = compiled(self.planned, recipe, target)
-        self._learn = code.function("learn")
-        self._evaluate = code.function("evaluate")
-        self._gather = code.function("gathered")
-        self._warp = code.function("warped") if recipe.augment != Augment() else None
-        self._code = code  # keeps the functions alive
+        self.code = compiled(self.planned, recipe, target)
+        self._learn = self.code.function("learn")
+        self._evaluate = self.code.function("evaluate")
+        self._gather = self.code.function("gathered")
+        self._warp = self.code.function("warped") if recipe.augment != Augment() else None
 
         self.arena = aligned(self.planned.plan.n_floats)
         self._start = self.arena.ctypes.data
