@@ -1,6 +1,6 @@
 """Where does the time of a training step go?
 
-``python benchmarks/step.py [LADDER [RUNG]]``: every kernel of one rung's step (default: mnist-8k, lighter) on a batch of
+``python benchmarks/step.py [LADDER [RUNG]]``: each kernel of one rung's step (default: mnist-8k, lighter) on a batch of
 64 real images, in turn, several rounds in one run; medians, and beside their sum the step as it runs in training.
 """
 
@@ -17,11 +17,12 @@ import numpy as np
 from stepladder import data
 from stepladder.augment import draw
 from stepladder.draws import generator
-from stepladder.engines.jit.engine import JitModel
+from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.plan import Call
 from stepladder.engines.jit.target import host
-from stepladder.engines.optimizer import sgd
+from stepladder.engines.optimizer import state_names
+from stepladder.engines.optimizer import update as update_parameters
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
 from stepladder.ladder_file import load
 from stepladder.machine import cpu_name
@@ -36,16 +37,20 @@ def main() -> None:
     recipe = next(rung.recipe for rung in ladder.rungs if rung.name == wanted)
     splits = data.splits(data.load(ladder.data), n_dev=0)
     network = recipe.network_for(splits.image)
-    model = JitModel(network, recipe, splits=splits, target=host())
+    model = JitEngine().model(network, recipe, splits=splits)
     model.parameters[:] = initial_arrays(network, 1)[PARAMETERS]
     model.begin_epoch(dropout_seed=1)
     indices, maps = np.arange(recipe.batch_size), None
     if recipe.augment != Augment():
         maps = draw(recipe.augment, len(indices), size=splits.image.size, rng=generator(1, 0, purpose="augment"))
-    velocity, decay = np.zeros_like(model.parameters), weight_decay(network, recipe)
+    state = {name: np.zeros_like(model.parameters) for name in state_names(recipe.optimizer)}
+    decay = weight_decay(network, recipe)
 
     def update() -> None:
-        sgd(recipe.optimizer, model.parameters, gradients=model.gradients, velocity=velocity, decay=decay, lr=1e-9)
+        gradients, lr = model.gradients, 1e-9
+        update_parameters(
+            recipe.optimizer, model.parameters, gradients=gradients, state=state, decay=decay, lr=lr, step=0
+        )
 
     calls: dict[str, Callable[[], None]] = {
         "whole step, as in training": lambda: (model.learn(indices, maps), update()),  # type: ignore[func-returns-value]

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from stepladder import layers
 from stepladder.ladder import Budget, Target
-from stepladder.recipe import Augment, Constant, CrossEntropy, Recipe, Sgd, Step
+from stepladder.recipe import Adam, Augment, Constant, CrossEntropy, Recipe, Sgd, Step
 
 PAGE = Path(__file__).parent / "recipes.md"
 
@@ -31,7 +31,8 @@ def default_text(model: type[BaseModel], name: str) -> str:
 def table(model: type[BaseModel]) -> str:
     lines = ["| field | meaning | default |", "|---|---|---|"]
     for name, field in model.model_fields.items():
-        meaning = field.description or f"always {typing.get_args(field.annotation)[0]!r}"
+        kinds = " or ".join(repr(kind) for kind in typing.get_args(field.annotation))
+        meaning = field.description or (kinds if " or " in kinds else f"always {kinds}")
         lines.append(f"| `{name}` | {meaning} | {default_text(model, name)} |")
     return "\n".join(lines)
 
@@ -39,7 +40,7 @@ def table(model: type[BaseModel]) -> str:
 def page() -> str:
     vocabulary = (layers.__doc__ or "").partition("\n\n")[2]
     parts = [HEAD, "## Recipe", (Recipe.__doc__ or "").strip(), table(Recipe)]
-    for model in (Augment, Sgd, Constant, Step, CrossEntropy, Budget, Target):
+    for model in (Augment, Sgd, Adam, Constant, Step, CrossEntropy, Budget, Target):
         parts += [f"### {model.__name__}", " ".join((model.__doc__ or "").split()), table(model)]
     parts += ["## Layers", vocabulary.strip()]
     return "\n\n".join(part.replace("\n    ", "\n") if part is parts[2] else part for part in parts) + "\n"

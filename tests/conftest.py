@@ -50,6 +50,12 @@ def write_idx(path: Path, array: NDArray[Any]) -> None:
     path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compiled code of the tests stays out of the user's own cache."""
+    os.environ["STEPLADDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of IDX files with the first 2,000 training and 500 test images of MNIST."""

@@ -190,19 +190,40 @@ def test_a_folder_without_permission_is_refused(stepladder: CommandLine, tmp_pat
     refused(stepladder("climb", "--store", tmp_path / "locked"), 2, "cannot write runs to")
 
 
-def test_without_torch_the_message_says_what_to_install(tmp_path: Path) -> None:
-    """A Python that cannot find torch: its import is blocked as a missing package's fails."""
+def without(packages: set[str], *arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """The command line of a Python that cannot find some packages: their import fails as a missing one's does."""
     script = (
         "import sys\n"
         "class Missing:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'torch': raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
+        f"        if name in {packages}: raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)\n"
         "sys.meta_path.insert(0, Missing())\n"
         "from stepladder.cli import main\n"
-        "main(['climb'])"
+        f"main({list(arguments)})"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
-    refused(done, 2, "pip install 'stepladder[torch]'")
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "message"),
+    [
+        ({"torch"}, ["--engine", "torch"], "the torch engine needs PyTorch: pip install 'stepladder[torch]'"),
+        ({"torch"}, ["--device", "cuda"], "the torch engine needs PyTorch: pip install 'stepladder[torch]'"),
+        ({"llvmlite"}, ["--engine", "jit"], "pip install llvmlite, or use --engine torch"),
+        ({"torch", "llvmlite"}, [], "the torch engine needs PyTorch"),
+        (set(), ["--engine", "jit", "--device", "cuda"], "the jit engine has no code for GPUs: use --engine torch"),
+    ],
+)
+def test_an_engine_that_is_not_there_says_what_to_do(
+    missing: set[str], arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    refused(without(missing, "climb", *arguments, folder=tmp_path), 2, message)
+
+
+def test_another_engine_than_the_default_is_taken_with_a_reason(tiny_ladder: Path, tmp_path: Path) -> None:
+    done = without({"llvmlite"}, "climb", str(tiny_ladder), "--seeds", "1", "--jobs", "1", folder=tmp_path)
+    assert re.search(r"note: engine torch \S+ on cpu.*the jit engine needs llvmlite, which does not load", done.stderr)
 
 
 def test_over_budget_and_bad_batches_are_refused_before_anything_is_made(

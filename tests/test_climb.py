@@ -69,7 +69,7 @@ class Climb:
 
 
 def runs_in(ladder: Path, store: Path) -> Iterator[Run]:
-    engine, _ = choose_engine("torch", device="cpu")
+    engine, _ = choose_engine()
     opened = Store.open(store)
     for task in plan(load(ladder), seeds=[1, 2], engine=engine):
         run = opened.find(task.identity, set_aside=False)
@@ -85,7 +85,7 @@ def numbers(ladder: Path, store: Path) -> list[tuple[dict[str, object], bytes]]:
 @pytest.fixture(scope="module")
 def module_ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     path = tmp_path_factory.mktemp("ladder") / "tiny.toml"
-    path.write_text(TINY_LADDER.format(data=str(digits), epochs=4))
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=60))
     return path
 
 
@@ -173,9 +173,9 @@ def test_a_worker_that_dies_is_tried_once_more(tmp_path: Path, module_ladder: Pa
 
 def test_a_worker_that_dies_twice_is_reported_while_the_others_go_on(tmp_path: Path, digits: Path) -> None:
     ladder, store = tmp_path / "long.toml", tmp_path / "runs"
-    ladder.write_text(TINY_LADDER.format(data=str(digits), epochs=30))
+    ladder.write_text(TINY_LADDER.format(data=str(digits), epochs=100))
     opened = Store.open(store, create=True)
-    engine, _ = choose_engine("torch", device="cpu")
+    engine, _ = choose_engine()
     victim = next(t for t in plan(load(ladder), seeds=[1], engine=engine) if t.rung.name == "dropout").identity
     with Climb(ladder, store, "--seeds", 1, "--jobs", 2) as climbing:
         killed: set[int] = set()
@@ -223,7 +223,7 @@ def test_ctrl_c_while_workers_are_starting_is_as_quiet(tmp_path: Path, module_la
 def test_images_that_change_during_a_climb_are_refused(tmp_path: Path, digits: Path) -> None:
     folder, ladder = tmp_path / "digits", tmp_path / "long.toml"
     shutil.copytree(digits, folder)
-    ladder.write_text(TINY_LADDER.format(data=str(folder), epochs=40))
+    ladder.write_text(TINY_LADDER.format(data=str(folder), epochs=100))
     with Climb(ladder, tmp_path / "runs", "--seeds", 1, "--jobs", 1) as climbing:
         climbing.wait_for("*/*.partial.safetensors")
         labels = folder / "train-labels-idx1-ubyte"
@@ -249,7 +249,7 @@ def test_two_climbs_at_once_end_as_one(tmp_path: Path, module_ladder: Path, undi
 
 
 def test_any_executor_will_do(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
-    engine, _ = choose_engine("torch", device="cpu")
+    engine, _ = choose_engine()
     store = Store.open(tmp_path / "runs", create=True)
     with ThreadPoolExecutor(1) as executor:
         assert climb(load(module_ladder), seeds=[1, 2], store=store, engine=engine, executor=executor) == []
@@ -269,7 +269,7 @@ def test_a_damaged_run_is_trained_again(stepladder: CommandLine, tmp_path: Path,
 
 
 def test_refusals_come_before_training(tmp_path: Path, module_ladder: Path) -> None:
-    engine, _ = choose_engine("torch", device="cpu")
+    engine, _ = choose_engine()
     store = Store.open(tmp_path / "runs", create=True)
     with pytest.raises(LadderError, match="0 seeds train nothing"):
         climb(load(module_ladder), seeds=[], store=store, engine=engine)

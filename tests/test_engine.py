@@ -1,6 +1,7 @@
 """Engines: gradients, steps and evaluation against torch written out independently, in float64."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ from torch import Tensor, nn
 from stepladder import augment, data
 from stepladder.draws import generator
 from stepladder.engines import Engine, Model, choose_engine
-from stepladder.engines.optimizer import sgd
+from stepladder.engines.optimizer import state_names, update
 from stepladder.engines.torch import TorchModel, dropout, warp
 from stepladder.engines.training import STATISTIC, initial_arrays, judge, train, weight_decay, weights
 from stepladder.errors import EngineError
 from stepladder.ladder_file import load
 from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
-from stepladder.recipe import Augment, Recipe, Sgd
+from stepladder.recipe import Adam, Augment, Recipe, Sgd
 from stepladder.run import Progress
 
 NETWORKS = {
@@ -155,18 +156,31 @@ def test_gradients_equal_the_oracles(engine: Engine, network: str, few: data.Spl
     assert loss_sum / 64 == pytest.approx(loss.item(), rel=1e-5)
 
 
+OPTIMIZERS: dict[str, tuple[Sgd | Adam, float, Callable[..., torch.optim.Optimizer]]] = {
+    "sgd": (Sgd(momentum=0.9), 0.005, partial(torch.optim.SGD, momentum=0.9)),
+    "nesterov": (Sgd(momentum=0.9, nesterov=True), 0.005, partial(torch.optim.SGD, momentum=0.9, nesterov=True)),
+    "adam": (Adam(kind="adam", epsilon=1e-4), 1e-4, partial(torch.optim.Adam, eps=1e-4)),
+    "adamw": (
+        Adam(kind="adamw", beta1=0.8, beta2=0.95, epsilon=1e-4),
+        1e-4,
+        partial(torch.optim.AdamW, betas=(0.8, 0.95), eps=1e-4),
+    ),
+}
+
+
 @pytest.mark.parametrize("network", ["lighter", "all layers"])
-@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("optimizer_name", OPTIMIZERS)
 def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
-    engine: Engine, network: str, nesterov: bool, few: data.Splits
+    engine: Engine, network: str, optimizer_name: str, few: data.Splits
 ) -> None:
     pair = Pair(engine, recipe_of(network), few)
-    optimizer = Sgd(momentum=0.9, nesterov=nesterov)
+    optimizer, lr, theirs_of = OPTIMIZERS[optimizer_name]
     weights_only = [p for p in pair.oracle.parameters() if p.ndim > 1]
     others = [p for p in pair.oracle.parameters() if p.ndim == 1]
     groups = [{"params": weights_only, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
-    oracle_optimizer = torch.optim.SGD(groups, lr=0.005, momentum=0.9, nesterov=nesterov)
-    velocity = pair.model.to_array(np.zeros(pair.network.params, np.float32))
+    oracle_optimizer = theirs_of(groups, lr=lr)
+    zeros = np.zeros(pair.network.params, np.float32)
+    state = {name: pair.model.to_array(zeros) for name in state_names(optimizer)}
     decay = pair.model.to_array(weight_decay(pair.network, recipe_of(network, weight_decay=0.01)))
     pair.model.begin_epoch(dropout_seed=0)
     for step in range(10):
@@ -175,7 +189,8 @@ def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
         pair.oracle_loss(indices).backward()  # type: ignore[no-untyped-call]
         oracle_optimizer.step()
         pair.model.learn(indices, None)
-        sgd(optimizer, pair.model.parameters, gradients=pair.model.gradients, velocity=velocity, decay=decay, lr=0.005)
+        gradients = pair.model.gradients
+        update(optimizer, pair.model.parameters, gradients=gradients, state=state, decay=decay, lr=lr, step=step)
     pair.compare(pair.model.to_numpy(pair.model.parameters), list(pair.oracle.parameters()), tolerance=1e-3)
     running = [b for name, b in pair.oracle.named_buffers() if "running" in name]
     for ours, theirs in zip(pair.model.statistics().values(), running, strict=True):

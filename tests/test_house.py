@@ -39,6 +39,7 @@ ORDER = [
     "engines.jit.layout",
     "engines.jit.emit",
     "engines.jit.target",
+    "engines.jit.object_cache",
     "engines.jit.machine_code",
     "engines.jit.pointwise",
     "engines.jit.convolution",

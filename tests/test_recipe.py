@@ -160,7 +160,7 @@ def test_a_layer_in_json_is_a_text(layer: str) -> None:
         *({"augment": {"rotation_deg": value}} for value in (-1, 180.1, "15")),
         *({"augment": value} for value in ({"shift_px": -1}, {"scale": 1.0}, {"shear_deg": 90}, "rotation")),
         *({"optimizer": {"momentum": value}} for value in (1.0, -0.1)),
-        *({"optimizer": value} for value in ({"kind": "adam"}, {"nesterov": 1})),
+        *({"optimizer": value} for value in ({"kind": "adma"}, {"kind": "adam", "momentum": 0.9}, {"nesterov": 1})),
         *({"schedule": {"kind": "step", "every_epochs": value}} for value in (0, 1.5)),
         *({"schedule": {"kind": "step", "every_epochs": 6, "factor": value}} for value in (0, 1)),
         *({"schedule": value} for value in ({}, {"kind": "cosine"}, {"kind": "step"}, "step")),

@@ -26,7 +26,7 @@ Damage = Callable[[Path], None]
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return choose_engine("torch", device="cpu")[0]
+    return choose_engine()[0]
 
 
 @pytest.fixture

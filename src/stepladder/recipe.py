@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+)
 
 from stepladder.errors import LadderError
 from stepladder.geometry import ImageShape, Network
@@ -79,6 +88,25 @@ class Sgd(Frozen):
         return f"SGD, momentum {self.momentum:g}" + (", nesterov" if self.nesterov else "")
 
 
+class Adam(Frozen):
+    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose weight decay stays out of the moments."""
+
+    kind: Literal["adam", "adamw"]
+    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean of gradients")
+    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
+    epsilon: float = Field(1e-8, gt=0, description="added to the root of the mean of squares")
+
+    def __str__(self) -> str:
+        name = "AdamW" if self.kind == "adamw" else "Adam"
+        return f"{name}, betas {self.beta1:g} and {self.beta2:g}"
+
+
+def _optimizer_kind(value: object) -> str:
+    """SGD unless said otherwise."""
+    kind = value.get("kind", "sgd") if isinstance(value, dict) else getattr(value, "kind", "sgd")
+    return "adam" if kind == "adamw" else str(kind)
+
+
 class Constant(Frozen):
     """The same learning rate at every step."""
 
@@ -122,11 +150,21 @@ class Recipe(Frozen):
     block: TextBlock = Field(Block(("relu", "norm", "dropout")), description="what follows each convolution, in order")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability of zeroing a value at each 'dropout' of a block")
     augment: Augment = Field(Augment(), description="random distortion of training images")
-    optimizer: Sgd = Field(Sgd(), description="how gradients move the parameters")
+    optimizer: Annotated[
+        Annotated[Sgd, Tag("sgd")] | Annotated[Adam, Tag("adam")],
+        Discriminator(
+            _optimizer_kind,
+            custom_error_type="optimizer",
+            custom_error_message="the kind of an optimizer is 'sgd', 'adam' or 'adamw'",
+        ),
+    ] = Field(Sgd(), description="how gradients move the parameters")
     lr: float = Field(0.01, gt=0, description="learning rate before its schedule")
     schedule: Constant | Step = Field(Constant(), discriminator="kind", description="how the learning rate changes")
     weight_decay: float = Field(
-        0.0, ge=0, description="added to a weight's gradient, times the weight; convolution and linear weights only"
+        0.0,
+        ge=0,
+        description="times the weight, added to its gradient (AdamW: times lr too, taken from the weight);"
+        " convolution and linear weights only",
     )
     loss: CrossEntropy = Field(CrossEntropy(), description="what is minimised")
     batch_size: int = Field(64, ge=1, le=65536, description="images per step; a smaller last batch is kept")
@@ -150,7 +188,7 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     """A recipe as far as it has an effect: two recipes that train the same way give the same.
 
     Block orders are written into the layers; dropout that no block applies, a schedule whose first drop comes after
-    the last epoch and nesterov without momentum do nothing.
+    the last epoch and nesterov without momentum do nothing, and Adam without weight decay is AdamW.
     """
     layers = tuple(
         replace(layer, block=recipe.block) if isinstance(layer, Conv | Depthwise) and layer.block is None else layer
@@ -161,7 +199,11 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     schedule: Constant | Step = recipe.schedule
     if isinstance(schedule, Step) and schedule.every_epochs >= recipe.epochs:
         schedule = Constant()
-    optimizer = recipe.optimizer if recipe.optimizer.momentum else Sgd(momentum=0.0)
+    optimizer: Sgd | Adam = recipe.optimizer
+    if isinstance(optimizer, Sgd):
+        optimizer = optimizer if optimizer.momentum else Sgd(momentum=0.0)
+    elif not recipe.weight_decay:
+        optimizer = optimizer.model_copy(update={"kind": "adam"})
     effective = {
         "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),
         "block": None,

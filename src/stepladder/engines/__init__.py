@@ -17,6 +17,7 @@ NORM_EPSILON = 1e-5
 NORM_MOMENTUM = 0.1  # of batch norm's running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
 
 ENGINES = ("jit", "torch")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 class Model(Protocol):
@@ -73,20 +74,37 @@ def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine
     """An engine, and the reason for it.
 
     ``wanted`` is "auto" or an engine's name; ``device`` is "auto", "cpu" or "cuda". Raises EngineError with what to
-    install if there is none.
+    install or ask for if there is none.
     """
     if wanted not in ("auto", *ENGINES):
         raise EngineError(f"no engine {wanted!r}{did_you_mean(wanted, ('auto', *ENGINES))}")
-    if wanted == "jit":
+    if device not in DEVICES:
+        raise EngineError(f"no device {device!r}; known are {', '.join(DEVICES)}")
+    if wanted == "torch":
+        return _described(_torch(device), "asked for")
+    if device == "cuda":
+        if wanted == "jit":
+            raise EngineError("the jit engine has no code for GPUs: use --engine torch, or --device cpu")
+        return _described(_torch(device), "jit, the default, has no code for GPUs")
+    try:
         from stepladder.engines.jit.engine import JitEngine
+    except (ImportError, OSError) as error:
+        problem = f"the jit engine needs llvmlite, which does not load here ({error})"
+        if wanted == "jit":
+            raise EngineError(f"{problem}: pip install llvmlite, or use --engine torch") from None
+        return _described(_torch(device), problem)
+    return _described(JitEngine(), "asked for" if wanted == "jit" else "the default")
 
-        return JitEngine(), "asked for"
+
+def _torch(device: str) -> Engine:
     try:
         from stepladder.engines.torch import TorchEngine
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise EngineError("the torch engine needs PyTorch: pip install 'stepladder[torch]'") from None
-    engine = TorchEngine(device)
-    how = "it is the only engine so far" if wanted == "auto" else "asked for"
-    return engine, f"{engine.identity}: {how}"
+    return TorchEngine(device)
+
+
+def _described(engine: Engine, reason: str) -> tuple[Engine, str]:
+    return engine, f"{engine.identity}: {reason}"

@@ -1,6 +1,6 @@
 """The one loop that every engine trains in: draws, steps, evaluation, and what is written down of an epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
 from time import perf_counter
@@ -13,13 +13,13 @@ from stepladder import augment
 from stepladder.data import Splits
 from stepladder.draws import generator, integer_seed
 from stepladder.engines import Engine, Model
-from stepladder.engines.optimizer import sgd
+from stepladder.engines.optimizer import state_names, update
 from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Arrays, Epoch, Progress, WrongImage
 from stepladder.schedule import learning_rate
 
-STATISTIC, PARAMETERS, VELOCITY = "statistic.", "parameters", "velocity"
+STATISTIC, PARAMETERS = "statistic.", "parameters"
 
 
 def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: Progress) -> Iterator[Progress]:
@@ -30,18 +30,18 @@ def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: 
     network = recipe.network_for(splits.image)
     model = engine.model(network, recipe, splits=splits)
     progress = replace(resume, n_resumed=resume.n_resumed + bool(resume.epochs))
-    velocity = _set_state(model, progress.arrays or initial_arrays(network, seed))
+    state = _set_state(model, recipe, arrays=progress.arrays or initial_arrays(network, seed))
     decay = model.to_array(weight_decay(network, recipe))
     while not progress.is_finished(recipe):
         number = len(progress.epochs)
         start = perf_counter()
         train_loss, n_train_correct = _train_epoch(
-            model, recipe, splits=splits, velocity=velocity, decay=decay, seed=seed, number=number
+            model, recipe, splits=splits, state=state, decay=decay, seed=seed, number=number
         )
         middle = perf_counter()
         logits = model.logits(splits.evaluated)
         if not (isfinite(train_loss) and np.isfinite(logits).all()):
-            yield replace(progress, diverged_at_epoch=number + 1, wrong_images=(), arrays=_state(model, velocity))
+            yield replace(progress, diverged_at_epoch=number + 1, wrong_images=(), arrays=_arrays(model, state))
             return
         n_correct, loss, confusion, wrong = judge(logits, splits.evaluated.labels)
         epoch = Epoch(
@@ -55,14 +55,12 @@ def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: 
             train_s=middle - start,
             evaluate_s=perf_counter() - middle,
         )
-        progress = replace(
-            progress, epochs=(*progress.epochs, epoch), wrong_images=wrong, arrays=_state(model, velocity)
-        )
+        progress = replace(progress, epochs=(*progress.epochs, epoch), wrong_images=wrong, arrays=_arrays(model, state))
         yield progress
 
 
 def _train_epoch(
-    model: Model, recipe: Recipe, *, splits: Splits, velocity: Any, decay: Any, seed: int, number: int
+    model: Model, recipe: Recipe, *, splits: Splits, state: Mapping[str, Any], decay: Any, seed: int, number: int
 ) -> tuple[float, int]:
     """One pass over the training images; the mean loss and the number of correct answers on the way."""
     n = len(splits.train)
@@ -72,11 +70,19 @@ def _train_epoch(
     if recipe.augment != Augment():
         maps = augment.draw(recipe.augment, n, size=splits.image.size, rng=generator(seed, number, purpose="augment"))
     model.begin_epoch(dropout_seed=integer_seed(seed, number, purpose="dropout"))
-    for step in range(steps_per_epoch):
-        batch = slice(step * recipe.batch_size, (step + 1) * recipe.batch_size)
+    for start in range(0, n, recipe.batch_size):
+        batch = slice(start, start + recipe.batch_size)
         model.learn(order[batch], None if maps is None else maps[batch])
-        lr = learning_rate(recipe, step=number * steps_per_epoch + step, steps_per_epoch=steps_per_epoch)
-        sgd(recipe.optimizer, model.parameters, gradients=model.gradients, velocity=velocity, decay=decay, lr=lr)
+        step = number * steps_per_epoch + start // recipe.batch_size
+        update(
+            recipe.optimizer,
+            model.parameters,
+            gradients=model.gradients,
+            state=state,
+            decay=decay,
+            lr=learning_rate(recipe, step=step, steps_per_epoch=steps_per_epoch),
+            step=step,
+        )
     loss_sum, n_correct = model.tally()
     return loss_sum / n, n_correct
 
@@ -101,7 +107,7 @@ def initial_arrays(network: Network, seed: int) -> Arrays:
         STATISTIC + name: np.full(shape, 1.0 if name.endswith("var") else 0.0, np.float32)
         for name, shape in network.statistic_shapes.items()
     }
-    return {PARAMETERS: parameters, VELOCITY: np.zeros_like(parameters)} | statistics
+    return {PARAMETERS: parameters} | statistics
 
 
 def weight_decay(network: Network, recipe: Recipe) -> NDArray[np.float32]:
@@ -145,13 +151,16 @@ def judge(
     return n - len(wrong), loss, tuple(tuple(row) for row in confusion.tolist()), wrong
 
 
-def _state(model: Model, velocity: Any) -> Arrays:
+def _arrays(model: Model, state: Mapping[str, Any]) -> Arrays:
+    """Parameters, batch norm's statistics and the optimizer's state."""
     statistics = {STATISTIC + name: array for name, array in model.statistics().items()}
-    return {PARAMETERS: model.to_numpy(model.parameters), VELOCITY: model.to_numpy(velocity)} | statistics
+    kept = {PARAMETERS: model.parameters, **state}
+    return {name: model.to_numpy(array) for name, array in kept.items()} | statistics
 
 
-def _set_state(model: Model, arrays: Arrays) -> Any:
-    """Put a state into the model; the velocity, which is the optimizer's, is returned."""
+def _set_state(model: Model, recipe: Recipe, *, arrays: Arrays) -> dict[str, Any]:
+    """Put arrays into the model; what belongs to the optimizer is returned, zero if not there."""
     model.parameters[:] = model.to_array(arrays[PARAMETERS])
     model.set_statistics({name.removeprefix(STATISTIC): a for name, a in arrays.items() if name.startswith(STATISTIC)})
-    return model.to_array(arrays[VELOCITY])
+    zeros = np.zeros_like(arrays[PARAMETERS])
+    return {name: model.to_array(arrays.get(name, zeros)) for name in state_names(recipe.optimizer)}

@@ -22,35 +22,43 @@ from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import EngineIdentity
 
-REVISION = 1
-
 
 class JitEngine:
-    """LLVM on one thread of the CPU."""
+    """LLVM on one thread of the CPU: this one, unless a target is given."""
 
     def __init__(self, target: Target | None = None) -> None:
         self.target = target or host()
+        self._with_rim: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
     @property
     def identity(self) -> EngineIdentity:
-        return EngineIdentity(name="jit", version=str(REVISION), device=self.target.cpu, revision=REVISION)
+        return EngineIdentity(name="jit", version=llvmlite.__version__, device="cpu", revision=1)
 
     @property
     def versions(self) -> dict[str, str]:
         return {"llvmlite": llvmlite.__version__}
 
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "JitModel":
-        return JitModel(network, recipe, splits=splits, target=self.target)
+        return JitModel(network, recipe, splits=splits, engine=self)
+
+    def with_rim(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images (N, C, H, W) as the gathering kernels want them; the last few sets are kept for the next model."""
+        for original, padded in self._with_rim:
+            if original is images:
+                return padded
+        self._with_rim = [*self._with_rim[-1:], (images, with_rim(images))]
+        return self._with_rim[-1][1]
 
 
 class JitModel:
     """See engines.Model. All arrays are parts of one arena, and the machine code works on that."""
 
-    def __init__(self, network: Network, recipe: Recipe, *, splits: Splits, target: Target) -> None:
+    def __init__(self, network: Network, recipe: Recipe, *, splits: Splits, engine: JitEngine) -> None:
         self.network = network
+        self.engine = engine
         self.n_blocks = blocks_for(recipe.batch_size)
-        self.planned = plan(network, recipe, n_train=len(splits.train), target=target)
-        self.code = compiled(self.planned, recipe, target)
+        self.planned = plan(network, recipe, n_train=len(splits.train), target=engine.target)
+        self.code = compiled(self.planned, recipe, engine.target)
         self._learn = self.code.function("learn")
         self._evaluate = self.code.function("evaluate")
         self._gather = self.code.function("gathered")
@@ -66,11 +74,10 @@ class JitModel:
         self._keys = self._view(self.planned.dropout_keys).view(np.uint32)
         self._indices = np.zeros(self.n_blocks * LANES, np.int64)
 
-        self._images = with_rim(splits.train.images)
+        self._images = engine.with_rim(splits.train.images)
         self._labels = splits.train.labels.astype(np.float32)
         self._pixel_scale = (1 / (255 * splits.pixel_std)).astype(np.float32)
         self._pixel_offset = (-splits.pixel_mean / splits.pixel_std).astype(np.float32)
-        self._evaluated: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
         self._n_images = -1
 
     def _view(self, buffer: Buffer) -> NDArray[np.float32]:
@@ -119,14 +126,13 @@ class JitModel:
         return self._loss_sum, self._n_correct
 
     def logits(self, part: Labelled) -> NDArray[np.float32]:
-        if self._evaluated is None or self._evaluated[0] is not part.images:
-            self._evaluated = (part.images, with_rim(part.images))
+        pixels = self.engine.with_rim(part.images)
         n_classes, capacity = self.network.image.n_classes, self.n_blocks * LANES
         answers = self._view(self.planned.logits).reshape(self.n_blocks, n_classes, LANES)
         logits = np.empty((len(part), n_classes), np.float32)
         for start in range(0, len(part), capacity):
             indices = np.arange(start, min(start + capacity, len(part)))
-            self._load(self._evaluated[1], indices, None)
+            self._load(pixels, indices, None)
             self._in_use[:], self._n_images = 1, -1
             self._evaluate(self._start, blocks_for(len(indices)), len(indices))
             images = answers.transpose(0, 2, 1).reshape(-1, n_classes)

@@ -2,24 +2,34 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder.engines.jit import object_cache
 from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.target import Target
+
+PASSES = 1  # counts the changes of ``object_code`` that change what it makes of the same text
 
 
 class MachineCode:
     """Kernels compiled for a target, kept in memory as long as this lives."""
 
     def __init__(self, kernels: Sequence[Kernel], target: Target) -> None:
-        module = llvm.parse_assembly(assembly(kernels))
-        module.verify()
-        machine = target.machine()
-        optimise(module, machine)
-        self._engine = llvm.create_mcjit_compiler(module, machine)
+        text = assembly(kernels)
+        made_by = f"{llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_process_triple()} {PASSES} {target}"
+        key = sha256(f"{made_by}\n{text}".encode()).hexdigest()
+        code = object_cache.read(key)
+        self.was_cached = code is not None
+        if code is None:
+            code = object_code(text, target)
+            object_cache.write(key, code)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self._kernels = {kernel.name: kernel for kernel in kernels}
 
@@ -41,13 +51,19 @@ def assembly(kernels: Sequence[Kernel]) -> str:
     return "\n".join([*declarations, *(kernel.text() for kernel in kernels)])
 
 
-def optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
-    """Variables into registers, and little else: the kernels have been unrolled and vectorised where they were written.
+def object_code(text: str, target: Target) -> bytes:
+    """A module's text as the bytes of an object file.
 
-    The code runs as fast as after LLVM's -O2, which takes nine times as long (docs/LOG.md).
+    Of LLVM's passes only those that put variables into registers and simplify what is left: the kernels have been
+    unrolled and vectorised where they were written. The code runs as fast as after -O2, which takes nine times as long
+    (docs/LOG.md).
     """
+    module, machine = llvm.parse_assembly(text), target.machine()
+    module.verify()
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
     passes.add_simplify_cfg_pass()
     passes.add_instruction_combine_pass()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2)))
+    code: bytes = machine.emit_object(module)
+    return code
