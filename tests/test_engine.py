@@ -7,36 +7,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from oracle import NETWORKS, Pair, recipe_of
+from torch import nn
 
 from stepladder import augment, data
 from stepladder.draws import generator
-from stepladder.engines import Engine, Model, choose_engine
+from stepladder.engines import Engine, choose_engine
 from stepladder.engines.optimizer import state_names, update
 from stepladder.engines.torch import TorchModel, dropout, warp
 from stepladder.engines.training import STATISTIC, initial_arrays, judge, train, weight_decay, weights
 from stepladder.errors import EngineError
-from stepladder.ladder_file import load
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
-from stepladder.recipe import Adam, Augment, Recipe, Sgd
+from stepladder.recipe import Adam, Augment, Sgd
 from stepladder.run import Progress
-
-NETWORKS = {
-    "skeleton": list(map(str, load("mnist-8k").rungs[0].recipe.network)),
-    "lighter": list(map(str, load("mnist-8k").rungs[1].recipe.network)),
-    "receptive-field": list(map(str, load("mnist-8k").rungs[-1].recipe.network)),
-    "all layers": [
-        "conv 6 5x5 stride 2 pad 2 bias",
-        "depthwise 3x3 pad 1",
-        "maxpool 3 stride 2 pad 1",
-        "conv 8 1x1 block conv norm relu",
-        "avgpool 2 stride 1",
-        "conv 5 4x4 bare",
-        "linear 12 block linear relu norm",
-        "linear 10 nobias",
-    ],
-}
 
 
 @pytest.fixture(scope="module")
@@ -49,104 +31,15 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return choose_engine(request.param, device="cpu")[0]
 
 
-class Oracle(nn.Module):
-    """The network of a recipe in torch's own modules, without dropout; shares nothing with Stepladder's engines."""
-
-    def __init__(self, recipe: Recipe, images: Tensor) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential()
-        x = images[:1].float()
-        for layer in recipe.network:
-            operation = operation_of(layer, x)
-            x = operation(x).detach()
-            self.blocks.append(operation)
-            if isinstance(layer, Conv | Depthwise | Linear):
-                for step in (recipe.block if layer.block is None else layer.block).steps:
-                    if step != "dropout":
-                        self.blocks.append(nn.ReLU() if step == "relu" else nn.BatchNorm2d(x.shape[1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.blocks:
-            x = block(x)
-        return x.flatten(1)
-
-
-def operation_of(layer: Layer, x: Tensor) -> nn.Module:
-    channels = x.shape[1]
-    match layer:
-        case Conv(out_channels=out_channels):
-            return nn.Conv2d(channels, out_channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
-        case Depthwise():
-            return nn.Conv2d(
-                channels, channels, layer.kernel, layer.stride, layer.padding, groups=channels, bias=layer.bias
-            )
-        case MaxPool():
-            return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
-        case AvgPool():
-            return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding)
-        case GlobalAvgPool():
-            return nn.AdaptiveAvgPool2d(1)
-        case Linear():
-            linear = nn.Linear(x[0].numel(), layer.out_features, bias=layer.bias)
-            return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (layer.out_features, 1, 1)))
-
-
-class Pair:
-    """An engine's model and its float64 oracle, with the same random parameters."""
-
-    def __init__(self, engine: Engine, recipe: Recipe, splits: data.Splits) -> None:
-        self.recipe = recipe
-        self.splits = splits
-        self.network = recipe.network_for(splits.image)
-        self.model: Model = engine.model(self.network, recipe, splits=splits)
-        pixels = splits.train.images.astype(np.float64) / 255
-        self.images = torch.from_numpy((pixels - pixels.mean()) / pixels.std())
-        self.labels = torch.from_numpy(splits.train.labels)
-        rng = np.random.default_rng(7)
-        parameters = initial_arrays(self.network, 1)["parameters"]
-        parameters += rng.normal(0, 0.05, parameters.shape).astype(np.float32)
-        self.model.parameters[:] = self.model.to_array(parameters)
-        self.model.set_statistics(
-            {
-                name: np.full(s, float(name.endswith("var")), np.float32)
-                for name, s in self.network.statistic_shapes.items()
-            }
-        )
-        self.oracle = Oracle(recipe, self.images).double()
-        nn.utils.vector_to_parameters(torch.from_numpy(parameters).double(), self.oracle.parameters())
-
-    def oracle_loss(self, indices: NDArray[np.int64]) -> Tensor:
-        chosen = torch.from_numpy(indices)
-        smoothing = self.recipe.loss.label_smoothing
-        return F.cross_entropy(self.oracle(self.images[chosen]), self.labels[chosen], label_smoothing=smoothing)
-
-    def compare(self, ours: NDArray[np.float32], theirs: list[Tensor], *, tolerance: float) -> None:
-        """Relative to the norm of each tensor: float32 against float64.
-
-        A bias that a later batch norm cancels has a gradient of exactly 0: hence the floor.
-        """
-        start, floor = 0, 1e-3 * float(np.linalg.norm(ours))
-        for name, expected in zip(self.network.parameter_shapes, theirs, strict=True):
-            flat = expected.detach().numpy().ravel()
-            got = ours[start : start + flat.size]
-            start += flat.size
-            assert np.linalg.norm(got - flat) <= tolerance * max(float(np.linalg.norm(flat)), floor), name
-        assert start == len(ours)
-
-
 @pytest.fixture(scope="module")
 def few(splits: data.Splits) -> data.Splits:
     return data.Splits(splits.train[:1000], splits.evaluated[:300], splits.image)
 
 
-def recipe_of(name: str, **fields: object) -> Recipe:
-    return Recipe.model_validate({"network": NETWORKS[name], "epochs": 1} | fields)
-
-
 @pytest.mark.parametrize("network", NETWORKS)
 def test_gradients_equal_the_oracles(engine: Engine, network: str, few: data.Splits) -> None:
     pair = Pair(engine, recipe_of(network, loss={"label_smoothing": 0.1}), few)
-    indices = np.random.default_rng(0).permutation(1000)[:64]
+    indices = pair.clear_batch(64)
     loss = pair.oracle_loss(indices)
     expected = torch.autograd.grad(loss, list(pair.oracle.parameters()))
     pair.model.begin_epoch(dropout_seed=0)

@@ -81,15 +81,17 @@ def test_convolution(shape: ConvolutionShape, forced: tuple[int, int], bias: boo
     w = random(rng, shape.in_channels, shape.kernel, shape.kernel, shape.out_channels)
     b = random(rng, shape.out_channels)
     y = aligned(n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    pivot = random(rng, shape.out_channels)
     sums = [aligned(shape.out_size, shape.out_channels, width) for _ in range(2)]
     operations: list[Operation] = [*([Relu()] if relu else []), Sums()]
     kernel = convolution("k", shape, width=width, registers=registers, bias=bias, operations=operations)
-    run(kernel, x, w, *([b] if bias else []), y, *sums, n_blocks=n_blocks)
+    run(kernel, x, w, *([b] if bias else []), y, pivot, *sums, n_blocks=n_blocks)
     weight = torch.from_numpy(w.transpose(3, 0, 1, 2).astype(np.float64).copy())
     offset = torch.from_numpy(b.astype(np.float64)) if bias else None
     expected = F.conv2d(as_images(x), weight, offset, shape.stride, shape.padding)
     expected = F.relu(expected) if relu else expected
     close(as_images(y).float().numpy(), expected.numpy())
+    expected -= torch.from_numpy(pivot.astype(np.float64))[:, None, None]
     scale = float(expected.abs().sum()) + 1e-3
     assert np.abs(sums[0].sum((0, 2)) - expected.sum((0, 2, 3)).numpy()).max() < 1e-5 * scale
     assert np.abs(sums[1].sum((0, 2)) - (expected**2).sum((0, 2, 3)).numpy()).max() < 1e-5 * scale**2

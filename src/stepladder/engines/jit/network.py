@@ -38,7 +38,7 @@ def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothin
         statistics=statistics,
         in_use=plan.take_blocks(1),
         dropout=dropout,
-        dropout_keys=plan.take(len(network.rows)),
+        dropout_keys=plan.take(len(network.rows) * plan.n_blocks),
     )
     image = network.image
     images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.size**2), None)

@@ -13,14 +13,18 @@ from stepladder.engines.jit.emit import Index, Kernel, Vector
 
 
 def norm_statistics(name: str, *, channels: int, size: int, width: int) -> Kernel:
-    """a and b from a batch's row sums (H, C, V), which are cleared; the running statistics move (Bessel-corrected)."""
+    """a and b from a batch's row sums (H, C, V), which are cleared; the running statistics move (Bessel-corrected).
+
+    The sums are of values minus the running mean (pointwise.Sums).
+    """
     pointers = ["sum", "sum_squared", "scale", "shift", "running_mean", "running_var", "mean", "rstd", "a", "b"]
     kernel = Kernel(name, pointers, ["n_images"], width=width)
     count = (kernel.argument("n_images") * size**2).as_float()
     with kernel.loop(0, channels) as c:
-        mean = take_row_sums(kernel, "sum", c, channels=channels, size=size) / count
+        moved = take_row_sums(kernel, "sum", c, channels=channels, size=size) / count
         mean_square = take_row_sums(kernel, "sum_squared", c, channels=channels, size=size) / count
-        variance = (mean_square - mean * mean).relu()
+        mean = kernel.load("running_mean", c, width=1) + moved
+        variance = (mean_square - moved * moved).relu()
         _move(kernel, "running_mean", c, mean)
         _move(kernel, "running_var", c, variance * (count / (count - 1.0)))
         _set_affine(kernel, c, mean, variance)

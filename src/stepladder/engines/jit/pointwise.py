@@ -33,7 +33,8 @@ class Line:
 class Operation(Protocol):
     """One operation of a chain."""
 
-    pointers: ClassVar[tuple[str, ...]]
+    @property
+    def pointers(self) -> tuple[str, ...]: ...
 
     def opened(self, kernel: Kernel, line: Line) -> AbstractContextManager[Apply]: ...
 
@@ -65,7 +66,8 @@ class Affine:
 class Dropout:
     """Zero with this probability, else scaled up to keep the mean; its own gradient.
 
-    A value's fate is a hash of the ``key`` (one i32) and of its place, so no mask is stored between the two.
+    A value's fate is a hash of the ``key`` (one i32) and of its place, so no mask is stored between the two. Calls for
+    different blocks of a batch need different keys.
     """
 
     probability: float
@@ -104,19 +106,30 @@ class InUse:
 
 @dataclass(frozen=True)
 class Sums:
-    """The value, counted: row sums of values and of their squares, which batch normalisation needs."""
+    """The value, counted: row sums of value - ``pivot`` of its channel, and of the square of that, for batch norm.
 
-    pointers: ClassVar[tuple[str, ...]] = ("sum", "sum_squared")
+    With a pivot near the mean no digits cancel in the variance. ``ragged`` leaves out lanes beyond the last image of a
+    batch, where ``in_use`` (B, L) is 0; it is 1 elsewhere.
+    """
+
+    ragged: bool = False
+
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        return ("pivot", "sum", "sum_squared", *(["in_use"] if self.ragged else []))
 
     @contextmanager
     def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:
-        place = line.sums_at(kernel)
+        place, pivot = line.sums_at(kernel), kernel.broadcast("pivot", line.channel)
         total = kernel.variable(kernel.load("sum", place))
         squared = kernel.variable(kernel.load("sum_squared", place))
 
         def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
-            total.add(value)
-            squared.add_product(value, value)
+            centred = value - pivot
+            if self.ragged:
+                centred = centred * kernel.load("in_use", image)
+            total.add(centred)
+            squared.add_product(centred, centred)
             return value
 
         yield apply

@@ -93,10 +93,12 @@ class Context:
     statistics: Mapping[str, Buffer]
     in_use: Buffer
     dropout: float
-    dropout_keys: Buffer  # one i32 for each layer
+    dropout_keys: Buffer  # (layers, B) i32
 
     def key(self, layer: int) -> Buffer:
-        return self.dropout_keys.part(layer, 1)
+        """The keys of a layer's dropout, one for each block."""
+        keys = self.dropout_keys.part(layer * self.plan.n_blocks, self.plan.n_blocks)
+        return Buffer(keys.start, keys.size, per_block=1)
 
 
 class Convolution:
@@ -154,9 +156,7 @@ class Convolution:
             "d_shift": context.gradients[f"{prefix}.bias"],
         }
         per_channel |= {name: context.statistics[f"{prefix}.{name}"] for name in ("running_mean", "running_var")}
-        row_sums = {
-            name: plan.take(self.row_sums_size) for name in ("sum", "sum_squared", "sum_gradient", "sum_product")
-        }
+        row_sums = {name: plan.take(self.row_sums_size) for name in ("sum", "sum_squared")}
         return Norm(row.out_channels, row.out_size, per_channel, row_sums)
 
     def _plan_forward(self) -> None:
@@ -193,10 +193,12 @@ class Convolution:
                 chain.add(Relu())
             elif training and self.drops:
                 chain.add(Dropout(self.context.dropout), key=self.context.key(self.row.index))
-        if self.norm and self.context.plan.ragged:
-            chain.add(InUse(), in_use=self.context.in_use)
         if self.norm:
-            chain.add(Sums(), **{name: self.norm.row_sums[name] for name in Sums.pointers})
+            buffers = {name: self.norm.row_sums[name] for name in ("sum", "sum_squared")}
+            buffers["pivot"] = self.norm.per_channel["running_mean"]
+            if self.context.plan.ragged:
+                buffers["in_use"] = self.context.in_use
+            chain.add(Sums(self.context.plan.ragged), **buffers)
         return chain
 
     def way_back(self) -> Chain:
@@ -253,7 +255,7 @@ class Convolution:
         )
         plan.call(calls, kernel, {"x": x, "w": self.buffers["w_flipped"], "y": to} | chain.buffers)
         if spread:  # the operations are for channels and rows, and a linear layer knows but numbers
-            plan_pass(plan, f"way_back_{index}", chain, self.input, to)
+            plan_pass(plan, f"way_back_before_{index}", chain, self.input, to)
 
 
 class Normalised:
@@ -268,6 +270,8 @@ class Normalised:
         plan = context.plan
         values = plan.take_blocks(input.channels * input.size**2)
         self.output = Tensor(input.channels, input.size, values, input.gradient, None, self)
+        n_sums = input.size * input.channels * plan.width
+        self.row_sums = {name: plan.take(n_sums) for name in ("sum_gradient", "sum_product")}
         for training, calls in ((True, plan.forward), (False, plan.evaluation)):
             chain = self._way_forward(training=training)
             name = f"normalised_{index}" if training or not self.drops else f"evaluated_normalised_{index}"
@@ -292,13 +296,12 @@ class Normalised:
             chain.add(ReluGradient(dropout.scale if dropout else 1.0), output=self.output.values)
         elif dropout:
             chain.add(dropout, key=self.context.key(self.index))
-        sums = {name: self.norm.row_sums[name] for name in ("sum_gradient", "sum_product")}
-        chain.add(GradientSums(), values=self.input.values, **sums)
+        chain.add(GradientSums(), values=self.input.values, **self.row_sums)
         return chain
 
     def backward(self) -> None:
         plan = self.context.plan
-        buffers = {**self.norm.per_channel, **self.norm.row_sums}
+        buffers = {**self.norm.per_channel, **self.row_sums}
         sums = norm_sums(f"norm_sums_{self.index}", channels=self.norm.channels, size=self.input.size, width=plan.width)
         plan.call(plan.backward, sums, buffers)
         plan_norm_gradient(plan, f"norm_gradient_{self.index}", self.norm)
@@ -345,7 +348,7 @@ class Pool:
         buffers = {"x": self.input.values, "y": self.output.values, "dy": self.output.gradient, "dx": to}
         plan.call(calls, kernel, buffers | chain.buffers)
         if not exact:
-            plan_pass(plan, f"way_back_{self.row.index}", chain, self.input, to)
+            plan_pass(plan, f"way_back_before_{self.row.index}", chain, self.input, to)
 
 
 class Loss:

@@ -1,0 +1,190 @@
+"""Networks written out independently in torch's own modules, in float64: what an engine's numbers are held against."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stepladder import data
+from stepladder.engines import Engine, Model
+from stepladder.engines.training import initial_arrays
+from stepladder.ladder_file import load
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.recipe import Recipe
+
+NETWORKS = {
+    "skeleton": list(map(str, load("mnist-8k").rungs[0].recipe.network)),
+    "lighter": list(map(str, load("mnist-8k").rungs[1].recipe.network)),
+    "receptive-field": list(map(str, load("mnist-8k").rungs[-1].recipe.network)),
+    "all layers": [
+        "conv 6 5x5 stride 2 pad 2 bias",
+        "depthwise 3x3 pad 1",
+        "maxpool 3 stride 2 pad 1",
+        "conv 8 1x1 block conv norm relu",
+        "avgpool 2 stride 1",
+        "conv 5 4x4 bare",
+        "linear 12 block linear relu norm",
+        "linear 10 nobias",
+    ],
+}
+
+
+def recipe_of(name: str, **fields: object) -> Recipe:
+    return Recipe.model_validate({"network": NETWORKS[name], "epochs": 1} | fields)
+
+
+CLEAR = 1e-6  # a ReLU's input closer to 0 than this part of its size may be decided otherwise in float32
+
+
+class Oracle(nn.Module):
+    """The network of a recipe in torch's own modules; shares nothing with Stepladder's engines.
+
+    Dropout multiplies by ``masks``, (N, C, H, W) by layer index, where given. ``closest`` is the smallest distance of a
+    ReLU's input from 0, in units of the inputs' size, since it was last set: float32 may decide those near 0 otherwise.
+    ``flattest`` is the largest mean of a norm's input, in standard deviations: what is left of float32's digits.
+    """
+
+    def __init__(self, recipe: Recipe, images: Tensor) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList()
+        self.masks: dict[int, Tensor] = {}
+        self.closest = float("inf")
+        self.flattest = 0.0
+        x = images[:1].float()
+        for index, layer in enumerate(recipe.network):
+            operation = operation_of(layer, x)
+            x = operation(x).detach()
+            self.blocks.append(operation)
+            if isinstance(layer, Conv | Depthwise | Linear):
+                for step in (recipe.block if layer.block is None else layer.block).steps:
+                    self.blocks.append(self.step_of(step, index, x.shape[1]))
+
+    def step_of(self, step: str, index: int, channels: int) -> nn.Module:
+        match step:
+            case "relu":
+                relu = nn.ReLU()
+                relu.register_forward_pre_hook(self.look_at)
+                return relu
+            case "norm":
+                norm = nn.BatchNorm2d(channels)
+                norm.register_forward_pre_hook(self.look_at_spread)
+                return norm
+            case _:
+                return Masked(self.masks, index)
+
+    def look_at(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # noqa: ARG002
+        sizes = inputs[0].detach().abs()
+        sizes = sizes[sizes > 0]  # an exact 0 is decided alike
+        if sizes.numel():
+            self.closest = min(self.closest, float(sizes.min() / sizes.square().mean().sqrt()))
+
+    def look_at_spread(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # noqa: ARG002
+        x = inputs[0].detach()
+        spread = x.std((0, 2, 3))
+        alive = spread > 0
+        ratios = x.mean((0, 2, 3))[alive].abs() / spread[alive]
+        self.flattest = max([self.flattest, *ratios.tolist()])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x.flatten(1)
+
+
+class Masked(nn.Module):
+    """Dropout by a mask that is given."""
+
+    def __init__(self, masks: dict[int, Tensor], index: int) -> None:
+        super().__init__()
+        self.masks = masks
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.masks[self.index] if self.index in self.masks else x
+
+
+def operation_of(layer: Layer, x: Tensor) -> nn.Module:
+    channels = x.shape[1]
+    match layer:
+        case Conv(out_channels=out_channels):
+            return nn.Conv2d(channels, out_channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
+        case Depthwise():
+            return nn.Conv2d(
+                channels, channels, layer.kernel, layer.stride, layer.padding, groups=channels, bias=layer.bias
+            )
+        case MaxPool():
+            return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
+        case AvgPool():
+            return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding)
+        case GlobalAvgPool():
+            return nn.AdaptiveAvgPool2d(1)
+        case Linear():
+            linear = nn.Linear(x[0].numel(), layer.out_features, bias=layer.bias)
+            return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (layer.out_features, 1, 1)))
+
+
+class Pair:
+    """An engine's model and its float64 oracle, with the same random parameters."""
+
+    def __init__(self, engine: Engine, recipe: Recipe, splits: data.Splits) -> None:
+        self.recipe = recipe
+        self.splits = splits
+        self.network = recipe.network_for(splits.image)
+        self.model: Model = engine.model(self.network, recipe, splits=splits)
+        pixels = splits.train.images.astype(np.float64) / 255
+        mean, std = pixels.mean((0, 2, 3), keepdims=True), pixels.std((0, 2, 3), keepdims=True)
+        self.images = torch.from_numpy((pixels - mean) / std)
+        self.labels = torch.from_numpy(splits.train.labels)
+        rng = np.random.default_rng(7)
+        parameters = initial_arrays(self.network, 1)["parameters"]
+        parameters += rng.normal(0, 0.05, parameters.shape).astype(np.float32)
+        self.model.parameters[:] = self.model.to_array(parameters)
+        self.model.set_statistics(
+            {
+                name: np.full(s, float(name.endswith("var")), np.float32)
+                for name, s in self.network.statistic_shapes.items()
+            }
+        )
+        self.oracle = Oracle(recipe, self.images).double()
+        nn.utils.vector_to_parameters(torch.from_numpy(parameters).double(), self.oracle.parameters())
+
+    def oracle_loss(self, indices: NDArray[np.int64]) -> Tensor:
+        chosen = torch.from_numpy(indices)
+        smoothing = self.recipe.loss.label_smoothing
+        return F.cross_entropy(self.oracle(self.images[chosen]), self.labels[chosen], label_smoothing=smoothing)
+
+    def clear_batch(self, n: int) -> NDArray[np.int64]:
+        """Images (n,) on which no ReLU's input is at rounding distance from 0."""
+        for seed in range(30):
+            indices = np.random.default_rng(seed).permutation(len(self.splits.train))[:n]
+            self.oracle.closest = float("inf")
+            self.oracle_loss(indices)
+            if self.oracle.closest > CLEAR:
+                return indices
+        raise AssertionError("no batch is clear")
+
+    def compare(
+        self,
+        ours: NDArray[np.float32],
+        theirs: list[Tensor],
+        *,
+        tolerance: float,
+        floor: float = 1e-3,
+        noise: Sequence[float] = (),
+    ) -> None:
+        """Relative to the norm of each tensor, or to this part of the norm of all: float32 against float64.
+
+        A bias that a later batch norm cancels has a gradient of exactly 0: hence the floor. ``noise`` is what another
+        float32 got for each: a tenfold of that is as good.
+        """
+        start, least = 0, floor * float(np.linalg.norm(ours))
+        for number, (name, expected) in enumerate(zip(self.network.parameter_shapes, theirs, strict=True)):
+            flat = expected.detach().numpy().ravel()
+            error = float(np.linalg.norm(ours[start : start + flat.size] - flat))
+            start += flat.size
+            allowed = tolerance * max(float(np.linalg.norm(flat)), least)
+            assert error <= max(allowed, 10 * noise[number] if noise else 0.0), name
+        assert start == len(ours)
