@@ -1,8 +1,14 @@
 """The JIT engine on random networks from the vocabulary, for several CPUs, with dropout; its cache of machine code."""
 
 import copy
+import os
 import platform
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -16,13 +22,20 @@ from oracle import CLEAR, NETWORKS, Pair, recipe_of
 from torch import Tensor
 
 from stepladder import data
+from stepladder.engines import choose_engine
+from stepladder.engines.jit import object_cache
+from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.machine_code import MachineCode
+from stepladder.engines.jit.memory import aligned
 from stepladder.engines.jit.target import Target, host
+from stepladder.engines.training import train
 from stepladder.errors import GeometryError
 from stepladder.geometry import ImageShape
 from stepladder.layers import STEPS
 from stepladder.recipe import Recipe
+from stepladder.run import Progress
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
@@ -34,6 +47,7 @@ if X86:
     cpu, features = ("x86-64-v4", "") if HAS_AVX512 else (host().cpu, host().features)
     TARGETS["AVX-512"] = Target(cpu, features, width=16, registers=24, gradient_registers=24)
 
+CACHED = ["conv 5", "maxpool 2", "gap", "linear 10"]
 ORDERS = ["bare", *(" ".join(order) for n in (1, 2, 3) for order in permutations(STEPS, n))]
 
 
@@ -155,3 +169,139 @@ def test_gradients_are_the_oracles_with_code_for_any_cpu(network: str, target: s
     pair.model.learn(indices, None)
     expected = torch.autograd.grad(pair.oracle_loss(indices), list(pair.oracle.parameters()))
     pair.compare(pair.model.to_numpy(pair.model.gradients), list(expected), tolerance=1e-4)
+
+
+def test_the_same_bits_from_fresh_and_from_cached_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
+    pairs = [Pair(JitEngine(), recipe_of("lighter", network=CACHED), small(48, 1, 10)) for _ in range(2)]
+    results = []
+    for pair in pairs:
+        assert isinstance(pair.model, JitModel)
+        pair.model.begin_epoch(dropout_seed=1)
+        pair.model.learn(np.arange(48), None)
+        results.append(pair.model.gradients.copy())
+    assert [pair.model.code.was_cached for pair in pairs if isinstance(pair.model, JitModel)] == [False, True]
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_damaged_code_is_compiled_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
+    kernel = doubling()
+    MachineCode([kernel], host())
+    (path,) = (tmp_path / "machine-code").iterdir()
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:20], whole[:-1], whole[:50] + bytes([whole[50] ^ 1]) + whole[51:]):
+        path.write_bytes(damaged)
+        code = MachineCode([kernel], host())
+        assert not code.was_cached
+        assert doubled(code) == 6.0
+        assert path.read_bytes() == whole
+    assert doubled(MachineCode([kernel], host())) == 6.0
+
+
+def test_code_for_another_cpu_or_text_is_other_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
+    for factor, target in ((2.0, host()), (3.0, host()), (2.0, replace(host(), features=""))):
+        assert not MachineCode([doubling(factor)], target).was_cached
+    assert len(list((tmp_path / "machine-code").iterdir())) == 3
+
+
+def test_concurrent_writers_and_readers_of_the_cache_do_no_harm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Real processes compile and load the same code over and over while files are damaged."""
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
+    script = (
+        "from test_jit_engine import *\n"
+        "for _ in range(60):\n"
+        "    assert doubled(MachineCode([doubling()], host())) == 6.0\n"
+    )
+    command = [sys.executable, "-c", script]
+    processes = [subprocess.Popen(command, cwd=Path(__file__).parent) for _ in range(3)]
+    while any(process.poll() is None for process in processes):
+        for path in (tmp_path / "machine-code").glob("[!.]*"):
+            path.write_bytes(path.read_bytes()[:40])
+        time.sleep(0.01)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", "/dev/null/no")
+    assert doubled(MachineCode([doubling()], host())) == 6.0
+    assert not MachineCode([doubling()], host()).was_cached
+
+
+def test_the_longest_unused_code_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
+    monkeypatch.setattr(object_cache, "MOST_FILES", 5)
+    for number in range(8):
+        object_cache.write(f"key-{number}", b"code")
+        os.utime(object_cache.folder() / f"key-{number}", (1000 + number, 1000 + number))
+        if number >= 2:
+            assert object_cache.read("key-2") == b"code"  # used: it stays
+    assert [object_cache.read(f"key-{number}") is not None for number in (0, 1, 2, 6, 7)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def doubling(factor: float = 2.0) -> Kernel:
+    kernel = Kernel("k", ["x"], ["n"], width=4)
+    with kernel.loop(0, kernel.argument("n"), 4) as at:
+        kernel.store("x", at, kernel.load("x", at) * factor)
+    return kernel
+
+
+def doubled(code: MachineCode) -> float:
+    x = aligned(8)
+    x[:] = 3.0
+    code.call("k", x, n=8)
+    return float(x[7])
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 16, 37, 300])
+def test_batches_of_any_size_train_all_images(batch_size: int) -> None:
+    splits = small(120, 1, 10)
+    recipe = recipe_of(
+        "all layers", network=["conv 6", "maxpool 2", "conv 4", "gap", "linear 10"], batch_size=batch_size
+    )
+    (progress,) = train(JitEngine(), recipe, splits=splits, seed=1, resume=Progress())
+    (reference,) = train(choose_engine("torch", device="cpu")[0], recipe, splits=splits, seed=1, resume=Progress())
+    ours, theirs = progress.epochs[0], reference.epochs[0]
+    assert ours.n_train == 120
+    assert ours.train_loss == pytest.approx(theirs.train_loss, rel=2e-3)
+    assert ours.loss == pytest.approx(theirs.loss, rel=2e-2)
+
+
+@pytest.mark.parametrize("probability", [0.02, 0.05, 0.5, 0.9])
+def test_dropout_keeps_the_right_share_without_a_pattern(probability: float) -> None:
+    """Over values, lanes and keys the share is binomial; neighbours in place and in key know nothing of each other."""
+    first = np.stack([kept(key, (40, 10, 10, LANES), probability) for key in (1, 2, 12345, 2**31)]).astype(float)
+    n = first[0].size
+    spread = (probability * (1 - probability)) ** 0.5
+    assert np.abs(first.mean((1, 2, 3, 4)) - (1 - probability)).max() < 4.5 * spread / n**0.5
+    assert np.abs(first.mean((0, 1, 2, 3)) - (1 - probability)).max() < 4.5 * spread / (4 * n / LANES) ** 0.5
+    centred = (first - first.mean()) / first.std()
+    for one, other in (
+        (centred[0], centred[1]),
+        (centred[..., 1:], centred[..., :-1]),
+        (centred[:, 1:], centred[:, :-1]),
+    ):
+        assert abs((one * other).mean()) < 4.5 / one.size**0.5
+
+
+def test_the_last_batch_of_a_training_moves_no_image_twice() -> None:
+    """Lanes beyond the last image repeat an image and must not count: 37 images are the same in any order."""
+    splits = small(37, 1, 10)
+    pair = Pair(
+        JitEngine(), recipe_of("all layers", network=["conv 6 bias", "gap", "linear 10"], batch_size=64), splits
+    )
+    results = []
+    for order in (np.arange(37), np.arange(37)[::-1].copy()):
+        pair.model.begin_epoch(dropout_seed=1)
+        pair.model.learn(order, None)
+        results.append(pair.model.to_numpy(pair.model.gradients))
+    np.testing.assert_allclose(results[0], results[1], atol=2e-6 * float(np.abs(results[0]).max()))
