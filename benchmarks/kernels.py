@@ -67,7 +67,13 @@ def main() -> None:
         kernels += [
             convolution(f"forward_{n}", shape, bias=True, operations=[Relu(), Sums()], **options),
             convolution(f"input_gradient_{n}", shape.transposed, **options),
-            weight_gradient(f"weight_gradient_{n}", shape, width=target.width, registers=target.gradient_registers),
+            weight_gradient(
+                f"weight_gradient_{n}",
+                shape,
+                width=target.width,
+                registers=target.gradient_registers,
+                l1_bytes=target.l1_bytes,
+            ),
         ]
     start = time.perf_counter()
     code = MachineCode(kernels, target)

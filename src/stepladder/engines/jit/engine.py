@@ -72,6 +72,7 @@ class JitModel:
         self._in_use = self._view(self.planned.in_use)
         self._loss = {name: self._view(buffer) for name, buffer in self.planned.loss.items()}
         self._keys = self._view(self.planned.dropout_keys).view(np.uint32)
+        self._drops = recipe.dropout > 0
         self._indices = np.zeros(self.n_blocks * LANES, np.int64)
 
         self._images = engine.with_rim(splits.train.images)
@@ -85,18 +86,17 @@ class JitModel:
 
     def begin_epoch(self, *, dropout_seed: int) -> None:
         self._random = np.random.Generator(np.random.Philox(key=dropout_seed))
-        self._loss_sum, self._n_correct = 0.0, 0
+        self._answers: list[NDArray[np.float32]] = []
 
     def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
         n = len(indices)
         n_blocks = self._set_batch(n)
         self._load(self._images, indices, maps)
         self._loss["labels"][:n] = self._labels[indices]
-        self._keys[:] = self._random.integers(0, 2**32, len(self._keys), np.uint32)
+        if self._drops:
+            self._keys[:] = self._random.integers(0, 2**32, len(self._keys), np.uint32)
         self._learn(self._start, n_blocks, n)
-        sum_exp, rest, hit = (self._loss[name][:n] for name in ("sum_exp", "rest", "hit"))
-        self._loss_sum += float((np.log(sum_exp) + rest).sum(dtype=np.float64))
-        self._n_correct += int(np.count_nonzero(hit))
+        self._answers.append(np.stack([self._loss[name][:n] for name in ("sum_exp", "rest", "hit")]))
 
     def _set_batch(self, n: int) -> int:
         """Prepare for batches of n images: what each counts, and none beyond the last."""
@@ -123,7 +123,8 @@ class JitModel:
         self._warp(images.ctypes.data, self._indices.ctypes.data, lanes.ctypes.data, scale, offset, start, n_blocks)
 
     def tally(self) -> tuple[float, int]:
-        return self._loss_sum, self._n_correct
+        sum_exp, rest, hit = np.concatenate([np.empty((3, 0), np.float32), *self._answers], axis=1)
+        return float((np.log(sum_exp) + rest).sum(dtype=np.float64)), int(np.count_nonzero(hit))
 
     def logits(self, part: Labelled) -> NDArray[np.float32]:
         pixels = self.engine.with_rim(part.images)
@@ -156,13 +157,8 @@ class JitModel:
 def plan(network: Network, recipe: Recipe, *, n_train: int, target: Target) -> PlannedNetwork:
     """The plan of a recipe's training on ``n_train`` images."""
     sizes = {min(recipe.batch_size, n_train), n_train % recipe.batch_size}
-    empty = Plan(
-        n_blocks=blocks_for(recipe.batch_size),
-        width=target.width,
-        registers=target.registers,
-        gradient_registers=target.gradient_registers,
-        ragged=any(size % LANES for size in sizes),
-    )
+    ragged = any(size % LANES for size in sizes)
+    empty = Plan(n_blocks=blocks_for(recipe.batch_size), target=target, ragged=ragged)
     return plan_network(network, empty, dropout=recipe.dropout, label_smoothing=recipe.loss.label_smoothing)
 
 

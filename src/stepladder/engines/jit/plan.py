@@ -11,6 +11,7 @@ from itertools import groupby
 
 from stepladder.engines.jit.emit import Index, Kernel
 from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.target import Target
 
 FLOATS_PER_LINE = 16  # of a cache: every buffer starts at one
 
@@ -44,15 +45,17 @@ class Plan:
     """What is planned so far for a batch of ``n_blocks`` blocks; ``ragged`` if some batch ends within a block."""
 
     n_blocks: int
-    width: int
-    registers: int
-    gradient_registers: int
+    target: Target
     ragged: bool
     n_floats: int = 0
     kernels: dict[str, Kernel] = field(default_factory=dict)
     forward: list[Call] = field(default_factory=list)
     evaluation: list[Call] = field(default_factory=list)
     backward: list[Call] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        return self.target.width
 
     def take(self, size: int) -> Buffer:
         """So many floats, zero at first."""

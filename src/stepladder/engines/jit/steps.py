@@ -183,7 +183,7 @@ class Convolution:
     def _forward_kernel(self, name: str, chain: Chain) -> Kernel:
         plan, bias = self.context.plan, self.bias or self.fold is not None
         return convolution(
-            name, self.shape, width=plan.width, registers=plan.registers, bias=bias, operations=chain.operations
+            name, self.shape, width=plan.width, registers=plan.target.registers, bias=bias, operations=chain.operations
         )
 
     def _way_forward(self, *, training: bool) -> Chain:
@@ -225,7 +225,11 @@ class Convolution:
         plan, index, calls = self.context.plan, self.row.index, self.context.plan.backward
         assert self.output.gradient is not None
         gradient = weight_gradient(
-            f"weight_gradient_{index}", self.shape, width=plan.width, registers=plan.gradient_registers
+            f"weight_gradient_{index}",
+            self.shape,
+            width=plan.width,
+            registers=plan.target.gradient_registers,
+            l1_bytes=plan.target.l1_bytes,
         )
         plan.call(calls, gradient, self.buffers | {"x": self.input.values, "dy": self.output.gradient})
         finish = finish_weights(f"finish_weights_{index}", self.shape, bias=self.bias, fold=self.fold, width=plan.width)
@@ -250,7 +254,7 @@ class Convolution:
             f"input_gradient_{index}",
             self.shape.transposed,
             width=plan.width,
-            registers=plan.registers,
+            registers=plan.target.registers,
             operations=() if spread else chain.operations,
         )
         plan.call(calls, kernel, {"x": x, "w": self.buffers["w_flipped"], "y": to} | chain.buffers)
