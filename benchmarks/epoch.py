@@ -14,6 +14,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 import numpy as np

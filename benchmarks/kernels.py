@@ -36,10 +36,10 @@ def peak_kernel(target: Target) -> Kernel:
     """Independent multiply-adds on registers alone: nothing else to wait for."""
     kernel = Kernel("peak", ["x"], ["n_turns"], width=target.width)
     sums = [kernel.variable(kernel.load("x", n * target.width)) for n in range(target.registers)]
-    factor = kernel.load("x", 0)
+    factors = kernel.load("x", 0), kernel.load("x", target.width)
     with kernel.loop(0, kernel.argument("n_turns")):
         for total in sums:
-            total.add_product(total.get(), factor)
+            total.add_product(*factors)
     for n, total in enumerate(sums):
         kernel.store("x", n * target.width, total.get())
     return kernel
@@ -79,15 +79,17 @@ def main() -> None:
     code = MachineCode(kernels, target)
     compile_s = time.perf_counter() - start
 
-    arrays = [aligned(1 << 20) for _ in range(6)]
+    arrays = [aligned(1 << 20) for _ in range(7)]
     for array in arrays:
         array[:] = np.random.default_rng(0).normal(0, 1e-3, array.shape)
     calls: dict[str, Callable[[], None]] = {}
     work = {"peak": target.registers * target.width * PEAK_TURNS}
-    calls["peak"] = bind(code, "peak", arrays[:1], PEAK_TURNS)
+    registers = aligned(target.registers * target.width)
+    registers[:] = 1e-3
+    calls["peak"] = bind(code, "peak", [registers], PEAK_TURNS)
     for n, shape in enumerate(shapes):
         macs = N_BLOCKS * LANES * shape.in_channels * shape.out_channels * (shape.kernel * shape.out_size) ** 2
-        for name, n_arrays in ((f"forward_{n}", 6), (f"input_gradient_{n}", 3), (f"weight_gradient_{n}", 3)):
+        for name, n_arrays in ((f"forward_{n}", 7), (f"input_gradient_{n}", 3), (f"weight_gradient_{n}", 3)):
             if name == "input_gradient_0":
                 continue  # nobody asks for the gradient of the images
             calls[name], work[name] = bind(code, name, arrays[:n_arrays], N_BLOCKS), macs

@@ -43,6 +43,7 @@ ORDER = [
     "engines.jit.machine_code",
     "engines.jit.pointwise",
     "engines.jit.convolution",
+    "engines.jit.winograd",
     "engines.jit.weight_gradient",
     "engines.jit.pooling",
     "engines.jit.norm",

@@ -25,6 +25,7 @@ from stepladder.engines.jit.pointwise import Operation, Relu, Sums
 from stepladder.engines.jit.pooling import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
 from stepladder.engines.jit.target import Target, host
 from stepladder.engines.jit.weight_gradient import weight_gradient
+from stepladder.engines.jit.winograd import PLACES, scratch_sizes, transformed_weights, winograd
 from stepladder.recipe import Augment
 
 Array = NDArray[np.float32]
@@ -95,6 +96,45 @@ def test_convolution(shape: ConvolutionShape, forced: tuple[int, int], bias: boo
     scale = float(expected.abs().sum()) + 1e-3
     assert np.abs(sums[0].sum((0, 2)) - expected.sum((0, 2, 3)).numpy()).max() < 1e-5 * scale
     assert np.abs(sums[1].sum((0, 2)) - (expected**2).sum((0, 2, 3)).numpy()).max() < 1e-5 * scale**2
+
+
+@given(
+    st.builds(
+        ConvolutionShape,
+        in_channels=st.integers(1, 9),
+        out_channels=st.integers(1, 9),
+        in_size=st.integers(3, 13),
+        kernel=st.just(3),
+        padding=st.integers(0, 2),
+    ),
+    widths,
+    st.booleans(),
+    st.integers(1, 2),
+)
+@settings(deadline=None, max_examples=60)
+def test_winograd(shape: ConvolutionShape, forced: tuple[int, int], bias: bool, n_blocks: int) -> None:
+    """Any 3x3 convolution, also where it does not pay."""
+    width, _ = forced
+    rng = np.random.default_rng(0)
+    x = random(rng, n_blocks, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    w, b = random(rng, shape.in_channels, 3, 3, shape.out_channels), random(rng, shape.out_channels)
+    u = aligned(PLACES, shape.in_channels, shape.out_channels)
+    y = aligned(n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    pivot, *sums = (
+        aligned(shape.out_channels),
+        *(aligned(shape.out_size, shape.out_channels, width) for _ in range(2)),
+    )
+    scratch = [aligned(size) for size in scratch_sizes(shape, width).values()]
+    run(transformed_weights("k", shape), w, u, n_blocks=n_blocks)
+    kernel = winograd("k", shape, width=width, bias=bias, operations=[Relu(), Sums()])
+    run(kernel, x, u, *([b] if bias else []), *scratch, y, pivot, *sums, n_blocks=n_blocks)
+    weight = torch.from_numpy(w.transpose(3, 0, 1, 2).astype(np.float64).copy())
+    offset = torch.from_numpy(b.astype(np.float64)) if bias else None
+    expected = F.relu(F.conv2d(as_images(x), weight, offset, 1, shape.padding))
+    close(as_images(y).float().numpy(), expected.numpy())
+    total = float(expected.sum()) + 1e-3
+    assert np.abs(sums[0].sum((0, 2)) - expected.sum((0, 2, 3)).numpy()).max() < 1e-5 * total
+    assert not scratch[0].any(), "zeros were written to"
 
 
 @given(shapes.filter(fits), widths, st.integers(1, 3))

@@ -48,6 +48,7 @@ class Plan:
     target: Target
     ragged: bool
     n_floats: int = 0
+    shared: dict[str, Buffer] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
     forward: list[Call] = field(default_factory=list)
     evaluation: list[Call] = field(default_factory=list)
@@ -67,6 +68,12 @@ class Plan:
         """So many values of each image of a batch."""
         buffer = self.take(self.n_blocks * values * LANES)
         return Buffer(buffer.start, buffer.size, per_block=values * LANES)
+
+    def scratch(self, name: str, size: int) -> Buffer:
+        """At least so many floats that all who ask for this name share."""
+        if name not in self.shared or self.shared[name].size < size:
+            self.shared[name] = self.take(size)
+        return self.shared[name]
 
     def call(self, calls: list[Call], kernel: Kernel, buffers: Mapping[str, Buffer]) -> None:
         """Add a call; ``buffers`` has one for each of the kernel's pointers."""

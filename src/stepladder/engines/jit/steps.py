@@ -12,7 +12,7 @@ from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.loss import softmax_loss
 from stepladder.engines.jit.norm import norm_from_running, norm_gradient, norm_statistics, norm_sums
-from stepladder.engines.jit.plan import Buffer, Plan
+from stepladder.engines.jit.plan import Buffer, Call, Plan
 from stepladder.engines.jit.pointwise import (
     Affine,
     Dropout,
@@ -35,6 +35,7 @@ from stepladder.engines.jit.pooling import (
 )
 from stepladder.engines.jit.weight_gradient import weight_gradient
 from stepladder.engines.jit.weights import Fold, finish_weights, pack_weights
+from stepladder.engines.jit.winograd import PLACES, pays, scratch_sizes, transformed_weights, winograd
 from stepladder.geometry import LayerGeometry
 from stepladder.layers import Depthwise, Linear, MaxPool
 
@@ -166,25 +167,20 @@ class Convolution:
         buffers = self.buffers | {"x": self.input.values, "y": self.output.values}
         if self.fold:
             buffers["bias"] = buffers["w_bias"]
-        chain = self._way_forward(training=True)
-        kernels = [self._forward_kernel(f"convolution_{index}", chain)] * 2
+        chain, bias = self._way_forward(training=True), "bias" in buffers
+        codes = [convolution_code(plan, f"convolution_{index}", self.shape, bias=bias, chain=chain)] * 2
         if self.drops:
-            kernels[1] = self._forward_kernel(f"evaluated_convolution_{index}", self._way_forward(training=False))
-        for calls, kernel in zip((plan.forward, plan.evaluation), kernels, strict=True):
+            chain = self._way_forward(training=False)
+            codes[1] = convolution_code(plan, f"evaluated_convolution_{index}", self.shape, bias=bias, chain=chain)
+        for calls, code in zip((plan.forward, plan.evaluation), codes, strict=True):
             plan.call(calls, pack, self.buffers)
-            plan.call(calls, kernel, buffers | chain.buffers)
+            code.plan(plan, calls, buffers)
         if self.norm:
             sizes = {"channels": row.out_channels, "size": row.out_size, "width": plan.width}
             statistics = norm_statistics(f"norm_statistics_{index}", **sizes)
             running = norm_from_running(f"norm_from_running_{index}", **sizes)
             for calls, kernel in ((plan.forward, statistics), (plan.evaluation, running)):
                 plan.call(calls, kernel, {**self.norm.per_channel, **self.norm.row_sums})
-
-    def _forward_kernel(self, name: str, chain: Chain) -> Kernel:
-        plan, bias = self.context.plan, self.bias or self.fold is not None
-        return convolution(
-            name, self.shape, width=plan.width, registers=plan.target.registers, bias=bias, operations=chain.operations
-        )
 
     def _way_forward(self, *, training: bool) -> Chain:
         chain = Chain()
@@ -250,14 +246,9 @@ class Convolution:
             plan.call(calls, dilate, {"dy": self.output.gradient, "y": x})
         chain = self.input.way_back()
         spread = isinstance(self.row.layer, Linear) and self.row.in_size > 1
-        kernel = convolution(
-            f"input_gradient_{index}",
-            self.shape.transposed,
-            width=plan.width,
-            registers=plan.target.registers,
-            operations=() if spread else chain.operations,
-        )
-        plan.call(calls, kernel, {"x": x, "w": self.buffers["w_flipped"], "y": to} | chain.buffers)
+        done = Chain() if spread else chain
+        code = convolution_code(plan, f"input_gradient_{index}", self.shape.transposed, bias=False, chain=done)
+        code.plan(plan, calls, {"x": x, "w": self.buffers["w_flipped"], "y": to})
         if spread:  # the operations are for channels and rows, and a linear layer knows but numbers
             plan_pass(plan, f"way_back_before_{index}", chain, self.input, to)
 
@@ -371,6 +362,37 @@ class Loss:
         buffers = self.buffers | {"logits": self.input.values, "gradient": self.input.gradient}
         plan.call(calls, kernel, buffers)
         plan_pass(plan, "way_back_of_loss", self.input.way_back(), self.input, self.input.gradient)
+
+
+@dataclass(frozen=True)
+class ConvolutionCode:
+    """How one convolution is computed: its kernels, and what these work on beside x, w, bias and y."""
+
+    kernels: tuple[Kernel, ...]
+    buffers: Mapping[str, Buffer]
+
+    def plan(self, plan: Plan, calls: list[Call], buffers: Mapping[str, Buffer]) -> None:
+        for kernel in self.kernels:
+            plan.call(calls, kernel, {**buffers, **self.buffers})
+
+
+def convolution_code(plan: Plan, name: str, shape: ConvolutionShape, *, bias: bool, chain: Chain) -> ConvolutionCode:
+    """A convolution and the operations after it: by Winograd where that pays, else directly."""
+    if not pays(shape):
+        kernel = convolution(
+            name,
+            shape,
+            width=plan.width,
+            registers=plan.target.registers,
+            bias=bias,
+            operations=chain.operations,
+        )
+        return ConvolutionCode((kernel,), chain.buffers)
+    weights = transformed_weights(f"{name}_weights", shape)
+    kernel = winograd(name, shape, width=plan.width, bias=bias, operations=chain.operations)
+    scratch = {part: plan.scratch(part, size) for part, size in scratch_sizes(shape, plan.width).items()}
+    u = plan.take(PLACES * shape.in_channels * shape.out_channels)
+    return ConvolutionCode((weights, kernel), {**chain.buffers, **scratch, "u": u})
 
 
 def shape_of(row: LayerGeometry) -> ConvolutionShape:
