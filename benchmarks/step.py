@@ -52,10 +52,11 @@ def main() -> None:
             recipe.optimizer, model.parameters, gradients=gradients, state=state, decay=decay, lr=lr, step=0
         )
 
+    learn = model.code.function("learn")
     calls: dict[str, Callable[[], None]] = {
         "whole step, as in training": lambda: (model.learn(indices, maps), update()),  # type: ignore[func-returns-value]
-        "its machine code alone": lambda: model._learn(model._start, model.n_blocks, model.n_blocks * LANES),
-        "gather of the batch": lambda: model._load(model._images, indices, maps),
+        "its machine code alone": lambda: learn(model.arena.ctypes.data, model.n_blocks, model.n_blocks * LANES),
+        "gather of the batch": lambda: model.gather(model.images, indices, maps),
         "optimizer (numpy)": update,
     }
     plan = model.planned.plan

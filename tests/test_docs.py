@@ -27,6 +27,13 @@ def test_the_example_ladder_loads(tmp_path: Path) -> None:
     assert [rung.changes for rung in ladder.rungs] == [(), ("augment",)]
 
 
+def test_the_example_of_the_engine_page_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "engine.md").read_text()
+    ((code, output),) = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", text, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out == output
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_local_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)|<img src=\"([^\"]+)\"", page.read_text()):

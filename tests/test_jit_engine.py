@@ -29,9 +29,10 @@ from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.machine_code import MachineCode
 from stepladder.engines.jit.memory import aligned
+from stepladder.engines.jit.pointwise import Dropout, pointwise
 from stepladder.engines.jit.target import Target, host
 from stepladder.engines.training import train
-from stepladder.errors import GeometryError
+from stepladder.errors import EngineError, GeometryError
 from stepladder.geometry import ImageShape
 from stepladder.layers import STEPS
 from stepladder.recipe import Recipe
@@ -93,12 +94,12 @@ def kept(key: int, shape: tuple[int, ...], probability: float) -> NDArray[np.boo
     x ^= x >> np.uint32(15)
     x *= np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)
-    return (x.view(np.int32) >= round(probability * 2**32) - 2**31).reshape(shape)
+    return (x.view(np.int32) >= min(round(probability * 2**32), 2**32 - 1) - 2**31).reshape(shape)
 
 
 def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
     """What dropout multiplied each layer's values by in the model's last step, as torch has it."""
-    keys = model._keys.reshape(len(model.network.rows), model.n_blocks)
+    keys = model.dropout_keys.reshape(len(model.network.rows), model.n_blocks)
     found = {}
     for row in model.network.rows:
         shape = (row.out_channels, row.out_size, row.out_size, LANES)
@@ -231,6 +232,33 @@ def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch: pytest.Monk
     assert not MachineCode([doubling()], host()).was_cached
 
 
+def test_a_cache_of_another_user_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Files that may be read but not touched, as in an image built by root."""
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
+    object_cache.write("key", b"code")
+    assert as_nobody("print(object_cache.read('key'))", STEPLADDER_CACHE=str(tmp_path)) == "b'code'"
+
+
+def test_a_user_without_a_home_goes_without_a_cache() -> None:
+    script = "print(doubled(MachineCode([doubling()], host())), object_cache.read('key'))"
+    assert as_nobody(script) == "6.0 None"
+
+
+def as_nobody(script: str, **environment: str) -> str:
+    """What a script prints as a user without name, home and rights, who may read the folders of this test."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    for folder in environment.values():
+        for path in (Path(folder), *Path(folder).parents, *Path(folder).iterdir()):
+            path.chmod(path.stat().st_mode | 0o055)
+    whole = f"import os\nfrom test_jit_engine import *\nos.setgid(54321), os.setuid(54321)\n{script}"
+    command = [sys.executable, "-c", whole]
+    clean = {"PATH": os.environ["PATH"]} | environment
+    done = subprocess.run(command, cwd=Path(__file__).parent, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_the_longest_unused_code_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
     monkeypatch.setattr(object_cache, "MOST_FILES", 5)
@@ -293,6 +321,17 @@ def test_dropout_keeps_the_right_share_without_a_pattern(probability: float) -> 
         assert abs((one * other).mean()) < 4.5 / one.size**0.5
 
 
+@pytest.mark.parametrize("probability", [0.05, 0.5, 1 - 2**-20, 1 - 2**-40])
+def test_the_kernel_drops_what_its_twin_drops(probability: float) -> None:
+    kernel = pointwise("k", [Dropout(probability)], channels=3, size=5, width=host().width)
+    x, y = aligned(1, 3, 5, 5, LANES), aligned(1, 3, 5, 5, LANES)
+    x[:] = np.random.default_rng(0).normal(size=x.shape)
+    key = np.array([123456789], np.uint32)
+    MachineCode([kernel], host()).call("k", x, y, key, n_blocks=1)
+    twin = np.where(kept(123456789, (3, 5, 5, LANES), probability), x[0] / (1 - probability), 0)
+    np.testing.assert_allclose(y[0], twin, rtol=1e-6)
+
+
 def test_the_last_batch_of_a_training_moves_no_image_twice() -> None:
     """Lanes beyond the last image repeat an image and must not count: 37 images are the same in any order."""
     splits = small(37, 1, 10)
@@ -305,3 +344,25 @@ def test_the_last_batch_of_a_training_moves_no_image_twice() -> None:
         pair.model.learn(order, None)
         results.append(pair.model.to_numpy(pair.model.gradients))
     np.testing.assert_allclose(results[0], results[1], atol=2e-6 * float(np.abs(results[0]).max()))
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_refused() -> None:
+    images = data.Labelled(np.zeros((65536, 1, 28, 28), np.uint8), np.zeros(65536, np.int64))
+    splits = data.Splits(images, images[:16], ImageShape(1, 28, 10))
+    recipe = recipe_of("lighter", network=["conv 600 pad 1", "conv 600 pad 1", "gap", "linear 10"], batch_size=65536)
+    with pytest.raises(EngineError, match=r"batches of 65,536 images need \d+\.\d GB.*choose a smaller batch_size"):
+        JitEngine().model(recipe.network_for(splits.image), recipe, splits=splits)
+
+
+def test_it_trains_without_asserts(tmp_path: Path) -> None:
+    """python -O drops them; none may do any work."""
+    script = (
+        "from test_jit_engine import *\n"
+        "recipe = recipe_of('lighter', network=CACHED, dropout=0.1)\n"
+        "(end,) = train(JitEngine(), recipe, splits=small(48, 1, 10), seed=1, resume=Progress())\n"
+        "print(len(end.epochs))"
+    )
+    environment = os.environ | {"STEPLADDER_CACHE": str(tmp_path)}
+    command, here = [sys.executable, "-O", "-c", script], Path(__file__).parent
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n", done.stderr

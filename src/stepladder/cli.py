@@ -131,7 +131,12 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
 @LADDER
 @SEEDS
 @JOBS
-@click.option("--engine", default="auto", show_default=True, help="Engine to train with.")
+@click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs stepladder[torch].",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @STORE
 @JSON
@@ -152,7 +157,7 @@ def climb(
     from stepladder.store import Store
 
     loaded = ladder_file.load(ladder)
-    require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before torch is imported or a folder made
+    require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before an engine is imported or a folder made
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     with LiveClimb() as watcher:
@@ -168,7 +173,7 @@ def climb(
 
 @main.command()
 @LADDER
-@click.option("--engine", help="Show the runs of this engine, such as 'torch' or 'cuda'.")
+@click.option("--engine", help="Show the runs of this engine, such as 'jit' or 'torch cuda'.")
 @STORE
 @JSON
 def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:

@@ -24,6 +24,17 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
+def memory_bytes() -> int | None:
+    """The memory of the machine, or of the container this runs in, where the system tells."""
+    try:
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        limit = Path("/sys/fs/cgroup/memory.max")
+        allowed = limit.read_text().strip() if limit.exists() else "max"
+    except (AttributeError, ValueError, OSError):
+        return None
+    return min(whole, int(allowed)) if allowed.isdigit() else whole
+
+
 def versions() -> dict[str, str]:
     """Of Stepladder, Python and numpy; an engine adds its own libraries'."""
     return {"stepladder": version("stepladder"), "python": platform.python_version(), "numpy": version("numpy")}

@@ -88,12 +88,14 @@ def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine
         return _described(_torch(device), "jit, the default, has no code for GPUs")
     try:
         from stepladder.engines.jit.engine import JitEngine
-    except (ImportError, OSError) as error:
+
+        jit = JitEngine()
+    except (ImportError, OSError, RuntimeError) as error:  # llvmlite is not there, or does not know this CPU
         problem = f"the jit engine needs llvmlite, which does not load here ({error})"
         if wanted == "jit":
             raise EngineError(f"{problem}: pip install llvmlite, or use --engine torch") from None
         return _described(_torch(device), problem)
-    return _described(JitEngine(), "asked for" if wanted == "jit" else "the default")
+    return _described(jit, "asked for" if wanted == "jit" else "the default")
 
 
 def _torch(device: str) -> Engine:

@@ -35,9 +35,10 @@ def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: 
     while not progress.is_finished(recipe):
         number = len(progress.epochs)
         start = perf_counter()
-        train_loss, n_train_correct = _train_epoch(
-            model, recipe, splits=splits, state=state, decay=decay, seed=seed, number=number
-        )
+        with np.errstate(all="ignore"):  # a training that diverges is recorded as such
+            train_loss, n_train_correct = _train_epoch(
+                model, recipe, splits=splits, state=state, decay=decay, seed=seed, number=number
+            )
         middle = perf_counter()
         logits = model.logits(splits.evaluated)
         if not (isfinite(train_loss) and np.isfinite(logits).all()):

@@ -1,4 +1,1 @@
-"""Kernels for tiny networks, written as LLVM IR and compiled in this process by llvmlite.
-
-Under construction (issue 3): the kernels are here and tested; no engine calls them yet.
-"""
+"""The engine that writes a network's training step as LLVM IR and compiles it in this process: see docs/engine.md."""

@@ -242,6 +242,16 @@ class Kernel:
         one = f"float 0x{bits:016X}"
         return Vector(self, one[6:] if width == 1 else f"<{', '.join([one] * width)}>", width)
 
+    def all_lanes(self, value: int) -> str:
+        """An i32 constant in every lane."""
+        return f"<{', '.join([f'i32 {value}'] * self.width)}>"
+
+    def spread_integer(self, value: str) -> str:
+        """An i32 register in every lane."""
+        whole = f"<{self.width} x i32>"
+        first = self.name_of(f"insertelement {whole} poison, i32 {value}, i32 0")
+        return self.name_of(f"shufflevector {whole} {first}, {whole} poison, {whole} zeroinitializer")
+
     def zero(self) -> Vector:
         return self.constant(0.0)
 

@@ -18,9 +18,13 @@ from stepladder.engines.jit.memory import aligned
 from stepladder.engines.jit.network import PlannedNetwork, blocks_for, plan_network
 from stepladder.engines.jit.plan import Buffer, Plan
 from stepladder.engines.jit.target import Target, host
+from stepladder.errors import EngineError
 from stepladder.geometry import Network
+from stepladder.machine import memory_bytes
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import EngineIdentity
+
+MOST_OF_MEMORY = 0.7
 
 
 class JitEngine:
@@ -56,12 +60,12 @@ class JitModel:
     def __init__(self, network: Network, recipe: Recipe, *, splits: Splits, engine: JitEngine) -> None:
         self.network = network
         self.engine = engine
-        self.n_blocks = blocks_for(recipe.batch_size)
         self.planned = plan(network, recipe, n_train=len(splits.train), target=engine.target)
+        self.n_blocks = self.planned.plan.n_blocks
         self.code = compiled(self.planned, recipe, engine.target)
         self._learn = self.code.function("learn")
         self._evaluate = self.code.function("evaluate")
-        self._gather = self.code.function("gathered")
+        self._plain = self.code.function("gathered")
         self._warp = self.code.function("warped") if recipe.augment != Augment() else None
 
         self.arena = aligned(self.planned.plan.n_floats)
@@ -71,11 +75,11 @@ class JitModel:
         self.running = {name: self._view(buffer) for name, buffer in self.planned.statistics.items()}
         self._in_use = self._view(self.planned.in_use)
         self._loss = {name: self._view(buffer) for name, buffer in self.planned.loss.items()}
-        self._keys = self._view(self.planned.dropout_keys).view(np.uint32)
+        self.dropout_keys = self._view(self.planned.dropout_keys).view(np.uint32)
         self._drops = recipe.dropout > 0
         self._indices = np.zeros(self.n_blocks * LANES, np.int64)
 
-        self._images = engine.with_rim(splits.train.images)
+        self.images = engine.with_rim(splits.train.images)
         self._labels = splits.train.labels.astype(np.float32)
         self._pixel_scale = (1 / (255 * splits.pixel_std)).astype(np.float32)
         self._pixel_offset = (-splits.pixel_mean / splits.pixel_std).astype(np.float32)
@@ -91,10 +95,10 @@ class JitModel:
     def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
         n = len(indices)
         n_blocks = self._set_batch(n)
-        self._load(self._images, indices, maps)
+        self.gather(self.images, indices, maps)
         self._loss["labels"][:n] = self._labels[indices]
         if self._drops:
-            self._keys[:] = self._random.integers(0, 2**32, len(self._keys), np.uint32)
+            self.dropout_keys[:] = self._random.integers(0, 2**32, len(self.dropout_keys), np.uint32)
         self._learn(self._start, n_blocks, n)
         self._answers.append(np.stack([self._loss[name][:n] for name in ("sum_exp", "rest", "hit")]))
 
@@ -109,14 +113,14 @@ class JitModel:
             self._loss["weight"][:] = self._in_use / n
         return blocks_for(n)
 
-    def _load(self, images: NDArray[np.uint8], indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+    def gather(self, images: NDArray[np.uint8], indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
         """Put chosen images into the arena, lanes beyond the last repeating the first."""
         n, n_blocks = len(indices), blocks_for(len(indices))
         self._indices[:n], self._indices[n : n_blocks * LANES] = indices, indices[0]
         start = self._start + 4 * self.planned.images.start
         scale, offset = self._pixel_scale.ctypes.data, self._pixel_offset.ctypes.data
         if maps is None:
-            self._gather(images.ctypes.data, self._indices.ctypes.data, scale, offset, start, n_blocks)
+            self._plain(images.ctypes.data, self._indices.ctypes.data, scale, offset, start, n_blocks)
             return
         assert self._warp is not None
         lanes = lanes_of(maps)
@@ -133,7 +137,7 @@ class JitModel:
         logits = np.empty((len(part), n_classes), np.float32)
         for start in range(0, len(part), capacity):
             indices = np.arange(start, min(start + capacity, len(part)))
-            self._load(pixels, indices, None)
+            self.gather(pixels, indices, None)
             self._in_use[:], self._n_images = 1, -1
             self._evaluate(self._start, blocks_for(len(indices)), len(indices))
             images = answers.transpose(0, 2, 1).reshape(-1, n_classes)
@@ -155,11 +159,18 @@ class JitModel:
 
 
 def plan(network: Network, recipe: Recipe, *, n_train: int, target: Target) -> PlannedNetwork:
-    """The plan of a recipe's training on ``n_train`` images."""
-    sizes = {min(recipe.batch_size, n_train), n_train % recipe.batch_size}
-    ragged = any(size % LANES for size in sizes)
-    empty = Plan(n_blocks=blocks_for(recipe.batch_size), target=target, ragged=ragged)
-    return plan_network(network, empty, dropout=recipe.dropout, label_smoothing=recipe.loss.label_smoothing)
+    """The plan of a recipe's training on ``n_train`` images. Raises EngineError if it does not fit into memory."""
+    largest = min(recipe.batch_size, n_train)
+    ragged = any(size % LANES for size in (largest, n_train % recipe.batch_size))
+    empty = Plan(n_blocks=blocks_for(largest), target=target, ragged=ragged)
+    planned = plan_network(network, empty, dropout=recipe.dropout, label_smoothing=recipe.loss.label_smoothing)
+    n_bytes, memory = 4 * planned.plan.n_floats, memory_bytes()
+    if memory is not None and n_bytes > MOST_OF_MEMORY * memory:
+        raise EngineError(
+            f"batches of {largest:,} images need {n_bytes / 1e9:.1f} GB on this network, of the {memory / 1e9:.1f} GB"
+            " here, and each process as much: choose a smaller batch_size"
+        )
+    return planned
 
 
 def compiled(planned: PlannedNetwork, recipe: Recipe, target: Target) -> MachineCode:

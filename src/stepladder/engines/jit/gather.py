@@ -105,8 +105,8 @@ def _between(kernel: Kernel, places: list[Index], part: Vector) -> Vector:
     """Between the pixel at each place and its right neighbour, which are the low and the high byte of an i16."""
     whole = f"<{kernel.width} x i32>"
     pairs = _pixels(kernel, places, "i16")
-    low = _as_floats(kernel, kernel.name_of(f"and {whole} {pairs}, {_all(kernel, 255)}"))
-    high = _as_floats(kernel, kernel.name_of(f"lshr {whole} {pairs}, {_all(kernel, 8)}"))
+    low = _as_floats(kernel, kernel.name_of(f"and {whole} {pairs}, {kernel.all_lanes(255)}"))
+    high = _as_floats(kernel, kernel.name_of(f"lshr {whole} {pairs}, {kernel.all_lanes(8)}"))
     return low + (high - low) * part
 
 
@@ -126,17 +126,13 @@ def _split(kernel: Kernel, source: Vector, size: int) -> tuple[str, Vector]:
 def _offsets(kernel: Kernel, starts: list[Index], top: str, left: str, row: int) -> list[Index]:
     """Where each lane's pixel (left, top) is, in bytes."""
     whole = f"<{kernel.width} x i32>"
-    rows = kernel.name_of(f"mul {whole} {top}, {_all(kernel, row)}")
+    rows = kernel.name_of(f"mul {whole} {top}, {kernel.all_lanes(row)}")
     offsets = kernel.name_of(f"add {whole} {rows}, {left}")
     places = []
     for lane, start in enumerate(starts):
         one = kernel.name_of(f"extractelement {whole} {offsets}, i32 {lane}")
         places.append(start + Index(kernel, kernel.name_of(f"zext i32 {one} to i64")))
     return places
-
-
-def _all(kernel: Kernel, value: int) -> str:
-    return f"<{', '.join([f'i32 {value}'] * kernel.width)}>"
 
 
 def _as_floats(kernel: Kernel, integers: str) -> Vector:

@@ -65,7 +65,6 @@ def exponential(kernel: Kernel, x: Vector) -> Vector:
     for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
         series = series * rest + coefficient
     series = series * rest * rest + rest + 1.0
-    bias = f"<{', '.join(['i32 127'] * x.width)}>"
-    shift = f"<{', '.join(['i32 23'] * x.width)}>"
-    exponent = kernel.name_of(f"shl {whole} {kernel.name_of(f'add {whole} {n}, {bias}')}, {shift}")
+    biased = kernel.name_of(f"add {whole} {n}, {kernel.all_lanes(127)}")
+    exponent = kernel.name_of(f"shl {whole} {biased}, {kernel.all_lanes(23)}")
     return series * Vector(kernel, kernel.name_of(f"bitcast {whole} {exponent} to {kind}"), x.width)

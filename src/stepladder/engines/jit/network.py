@@ -59,20 +59,19 @@ def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothin
         steps.append(Normalised(context, tensor, after=(), index=network.rows[-1].index))
         tensor = steps[-1].output
     loss = Loss(context, tensor, label_smoothing=label_smoothing)
-    if any(row.parameters for row in network.rows):
-        for step in (loss, *reversed(steps)):
-            step.backward()
+    for step in (loss, *reversed(steps)):
+        step.backward()
     return PlannedNetwork(
-        image,
-        plan,
-        parameters,
-        gradients,
-        statistics,
-        images.values,
-        tensor.values,
-        context.in_use,
-        context.dropout_keys,
-        loss.buffers,
+        image=image,
+        plan=plan,
+        parameters=parameters,
+        gradients=gradients,
+        statistics=statistics,
+        images=images.values,
+        logits=tensor.values,
+        in_use=context.in_use,
+        dropout_keys=context.dropout_keys,
+        loss=loss.buffers,
     )
 
 

@@ -6,6 +6,7 @@ without.
 """
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,23 +14,30 @@ import platformdirs
 
 from stepladder.files import write_atomically
 
-MOST_FILES = 400  # of about 0.4 MB each; the longest unused ones go
+MOST_FILES = 400  # of about 0.1 MB each; the longest unused ones go
 DIGEST_BYTES = 32
 
 
 def folder() -> Path:
-    """Where the code is kept: $STEPLADDER_CACHE, or the user's cache folder of this system."""
-    return Path(os.environ.get("STEPLADDER_CACHE") or platformdirs.user_cache_path("stepladder")) / "machine-code"
+    """Where the code is kept: $STEPLADDER_CACHE, or the user's cache folder of this system.
+
+    Raises OSError where a user has no home.
+    """
+    try:
+        return Path(os.environ.get("STEPLADDER_CACHE") or platformdirs.user_cache_path("stepladder")) / "machine-code"
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
 
 
 def read(key: str) -> bytes | None:
     """The code under a key, or None if there is none that is whole."""
-    path = folder() / key
     try:
+        path = folder() / key
         content = path.read_bytes()
-        os.utime(path)  # used now
     except OSError:
         return None
+    with suppress(OSError):  # it may be another user's
+        os.utime(path)  # used now
     code = content[DIGEST_BYTES:]
     return code if content[:DIGEST_BYTES] == sha256(code).digest() else None
 

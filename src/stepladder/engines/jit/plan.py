@@ -70,14 +70,15 @@ class Plan:
         return Buffer(buffer.start, buffer.size, per_block=values * LANES)
 
     def scratch(self, name: str, size: int) -> Buffer:
-        """At least so many floats that all who ask for this name share."""
+        """At least so many floats that all who ask for this name share, until somebody asks for more of them."""
         if name not in self.shared or self.shared[name].size < size:
             self.shared[name] = self.take(size)
         return self.shared[name]
 
     def call(self, calls: list[Call], kernel: Kernel, buffers: Mapping[str, Buffer]) -> None:
         """Add a call; ``buffers`` has one for each of the kernel's pointers."""
-        assert self.kernels.setdefault(kernel.name, kernel) is kernel, f"two kernels are called {kernel.name}"
+        known = self.kernels.setdefault(kernel.name, kernel)
+        assert known is kernel, f"two kernels are called {kernel.name}"
         calls.append(Call(kernel, tuple(buffers[pointer] for pointer in kernel.pointers)))
 
     def sequences(self) -> list[Kernel]:

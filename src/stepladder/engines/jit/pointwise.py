@@ -80,14 +80,14 @@ class Dropout:
     @contextmanager
     def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:  # noqa: ARG002
         key = kernel.name_of("load i32, ptr %key, align 4")
-        keys = spread_integer(kernel, key)
-        least = round(self.probability * 2**32) - 2**31
+        keys = kernel.spread_integer(key)
+        least = min(round(self.probability * 2**32), 2**32 - 1) - 2**31
         yield lambda value, at, image: self._apply(kernel, value, keys, at, least)  # noqa: ARG005
 
     def _apply(self, kernel: Kernel, value: Vector, keys: str, at: Index, least: int) -> Vector:
         kind, whole = kernel.type_of(kernel.width), f"<{kernel.width} x i32>"
         hashed = hash_of_place(kernel, at, keys)
-        kept = kernel.name_of(f"icmp sge {whole} {hashed}, {integers(kernel, least)}")
+        kept = kernel.name_of(f"icmp sge {whole} {hashed}, {kernel.all_lanes(least)}")
         scaled, zero = value * self.scale, kernel.zero()
         text = kernel.name_of(f"select <{kernel.width} x i1> {kept}, {kind} {scaled.text}, {kind} {zero.text}")
         return Vector(kernel, text, kernel.width)
@@ -259,25 +259,13 @@ def pointwise(
 def hash_of_place(kernel: Kernel, at: Index, keys: str) -> str:
     """A well mixed i32 for each lane of the vector at this place (Wellons' lowbias32 of the place xor the key)."""
     whole, width = f"<{kernel.width} x i32>", kernel.width
-    first = spread_integer(kernel, kernel.name_of(f"trunc i64 {at.text} to i32"))
+    first = kernel.spread_integer(kernel.name_of(f"trunc i64 {at.text} to i32"))
     lanes = f"<{', '.join(f'i32 {lane}' for lane in range(width))}>"
     x = kernel.name_of(f"add {whole} {first}, {lanes}")
     x = kernel.name_of(f"xor {whole} {x}, {keys}")
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, None)):
-        moved = kernel.name_of(f"lshr {whole} {x}, {integers(kernel, shift)}")
+        moved = kernel.name_of(f"lshr {whole} {x}, {kernel.all_lanes(shift)}")
         x = kernel.name_of(f"xor {whole} {x}, {moved}")
         if factor is not None:
-            x = kernel.name_of(f"mul {whole} {x}, {integers(kernel, factor)}")
+            x = kernel.name_of(f"mul {whole} {x}, {kernel.all_lanes(factor)}")
     return x
-
-
-def integers(kernel: Kernel, value: int) -> str:
-    """An i32 constant in every lane."""
-    return f"<{', '.join([f'i32 {value}'] * kernel.width)}>"
-
-
-def spread_integer(kernel: Kernel, value: str) -> str:
-    """An i32 in every lane."""
-    whole = f"<{kernel.width} x i32>"
-    first = kernel.name_of(f"insertelement {whole} poison, i32 {value}, i32 0")
-    return kernel.name_of(f"shufflevector {whole} {first}, {whole} poison, {whole} zeroinitializer")

@@ -37,7 +37,7 @@ from stepladder.engines.jit.weight_gradient import weight_gradient
 from stepladder.engines.jit.weights import Fold, finish_weights, pack_weights
 from stepladder.engines.jit.winograd import PLACES, pays, scratch_sizes, transformed_weights, winograd
 from stepladder.geometry import LayerGeometry
-from stepladder.layers import Depthwise, Linear, MaxPool
+from stepladder.layers import Depthwise, GlobalAvgPool, Linear, MaxPool
 
 
 @dataclass
@@ -50,7 +50,9 @@ class Chain:
     def add(self, operation: Operation, **buffers: Buffer) -> None:
         """Operations that share a pointer share what it points to."""
         assert set(buffers) == set(operation.pointers)
-        assert all(self.buffers.setdefault(name, buffer) == buffer for name, buffer in buffers.items())
+        for name, buffer in buffers.items():
+            known = self.buffers.setdefault(name, buffer)
+            assert known == buffer, f"two buffers are called {name}"
         self.operations.append(operation)
 
 
@@ -131,7 +133,8 @@ class Convolution:
         if self.bias:
             self.buffers["d_bias"] = context.gradients[f"{row.index}.bias"]
         self.buffers["d_weight"] = context.gradients[f"{row.index}.weight"]
-        self.buffers["row_sum"] = plan.take(self.row_sums_size)
+        if self.bias or self.fold:
+            self.buffers["row_sum"] = plan.take(self.row_sums_size)
         self.norm = self._plan_norm() if self.has_norm else None
         n_values = row.out_channels * row.out_size**2
         values, gradient = plan.take_blocks(n_values), plan.take_blocks(n_values)
@@ -396,13 +399,15 @@ def convolution_code(plan: Plan, name: str, shape: ConvolutionShape, *, bias: bo
 
 
 def shape_of(row: LayerGeometry) -> ConvolutionShape:
-    """A layer's integers; a linear layer is a 1x1 convolution of one pixel with a channel for each number."""
+    """A layer's integers; a linear layer is a 1x1 convolution of one pixel with a channel for each number.
+
+    A global pool is one window: with its size as stride, windows tile the input.
+    """
     if isinstance(row.layer, Linear):
         return ConvolutionShape(row.in_channels * row.in_size**2, row.out_channels, 1, 1)
     depthwise = isinstance(row.layer, Depthwise)
-    return ConvolutionShape(
-        row.in_channels, row.out_channels, row.in_size, row.kernel, row.stride, row.padding, depthwise
-    )
+    stride = row.kernel if isinstance(row.layer, GlobalAvgPool) else row.stride
+    return ConvolutionShape(row.in_channels, row.out_channels, row.in_size, row.kernel, stride, row.padding, depthwise)
 
 
 def plan_norm_gradient(plan: Plan, name: str, norm: Norm) -> None:

@@ -163,22 +163,22 @@ class _Winograd:
                     self.kernel.store("v", at, value)
 
     def input_row(self, place: _Place, c: Index, number: int) -> str:
-        """A pointer to the group's first pixel in an input row; to zeros where that row is outside the image."""
+        """The pointer to a group's first pixel in an input row; to zeros where that row is outside the image."""
         kernel, shape = self.kernel, self.shape
         row = place.row + (number - shape.padding)
         plane_row = (place.block * shape.in_channels + c) * shape.in_size + row
         pixel = plane_row * shape.in_size + place.column - shape.padding
         real = kernel.address("x", pixel * LANES + place.lane)
         if not shape.padding and shape.out_size % 2 == 0:
-            return real
+            return real.removeprefix("%")
         inside = kernel.name_of(f"icmp ult i64 {row.text}, {shape.in_size}")
         zeros = kernel.address("zero", place.column * LANES + place.lane)
-        return kernel.name_of(f"select i1 {inside}, ptr {real}, ptr {zeros}")
+        return kernel.name_of(f"select i1 {inside}, ptr {real}, ptr {zeros}").removeprefix("%")
 
     def input(self, tile: Tile, row: str, column: int) -> Vector:
         if tile.rim and not 0 <= 2 * tile.start + column - self.shape.padding < self.shape.in_size:
             return self.kernel.zero()
-        return self.kernel.load(row.removeprefix("%"), column * LANES)
+        return self.kernel.load(row, column * LANES)
 
     def multiply(self, tile: Tile, first: Index, spot: Index) -> None:
         """m of some output channels at one of the 16 places."""
