@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from itertools import permutations
@@ -232,11 +233,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch: pytest.Monk
     assert not MachineCode([doubling()], host()).was_cached
 
 
-def test_a_cache_of_another_user_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cache_of_another_user_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that may be read but not touched, as in an image built by root."""
-    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
-    object_cache.write("key", b"code")
-    assert as_nobody("print(object_cache.read('key'))", STEPLADDER_CACHE=str(tmp_path)) == "b'code'"
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for their owner alone
+        monkeypatch.setenv("STEPLADDER_CACHE", folder)
+        object_cache.write("key", b"code")
+        for path in (Path(folder), object_cache.folder()):
+            path.chmod(0o755)
+        assert as_nobody("print(object_cache.read('key'))", STEPLADDER_CACHE=folder) == "b'code'"
 
 
 def test_a_user_without_a_home_goes_without_a_cache() -> None:
@@ -245,12 +249,9 @@ def test_a_user_without_a_home_goes_without_a_cache() -> None:
 
 
 def as_nobody(script: str, **environment: str) -> str:
-    """What a script prints as a user without name, home and rights, who may read the folders of this test."""
+    """What a script prints as a user without name, home and rights."""
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
-    for folder in environment.values():
-        for path in (Path(folder), *Path(folder).parents, *Path(folder).iterdir()):
-            path.chmod(path.stat().st_mode | 0o055)
     whole = f"import os\nfrom test_jit_engine import *\nos.setgid(54321), os.setuid(54321)\n{script}"
     command = [sys.executable, "-c", whole]
     clean = {"PATH": os.environ["PATH"]} | environment

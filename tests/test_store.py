@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -276,3 +277,23 @@ def test_speeds_that_cannot_be_kept_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "speed.json").mkdir()
     speeds.note(tmp_path, tag="torch-x", macs_per_s=1e9)
     assert speeds.read(tmp_path) == {}
+
+
+def test_a_store_opens_while_others_write_to_it(tmp_path: Path) -> None:
+    """Files under way vanish between being listed and being looked at."""
+    Store.open(tmp_path, create=True)
+    script = (
+        "import sys, pathlib\n"
+        "from stepladder.files import write_atomically\n"
+        "path = pathlib.Path(sys.argv[1]) / ('0' * 16) / 'seed-1.jit.partial.safetensors'\n"
+        "while True: write_atomically(path, b'x')\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(2)]
+    try:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            Store.open(tmp_path, create=True)
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()

@@ -102,8 +102,9 @@ class Store:
     def remove_leftovers(self) -> None:
         """Remove what writers left that were killed in the middle of a write, an hour ago or more."""
         for path in (*self.folder.glob(".s*.json.*"), *self.folder.glob(f"{'[0-9a-f]' * 16}/.seed-*")):
-            if _LEFTOVER.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_S:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # most are being written just now, and gone when they are whole
+                if _LEFTOVER.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_S:
+                    path.unlink()
 
     def find(self, identity: RunIdentity, *, set_aside: bool) -> Run | None:
         """The finished run of this identity, or None. A damaged one counts as none, is noted and ``set_aside``."""
