@@ -1,5 +1,6 @@
 """Climbing with real processes: killed, interrupted, with one job and with two."""
 
+import json
 import os
 import shutil
 import signal
@@ -157,6 +158,17 @@ def test_a_stored_climb_trains_nothing(stepladder: CommandLine, module_ladder: P
     done = stepladder("climb", module_ladder, "--seeds", 2, "--store", undisturbed)
     assert "6 of 6 runs are stored; 0 to train" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
+
+
+def test_two_seeds_are_too_few_for_a_verdict(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
+    text = stepladder("compare", module_ladder, "--store", undisturbed).stdout
+    assert text.count("unknown: 2 seeds in common: 7 are the least that could tell") == 2
+    body = json.loads(stepladder("compare", module_ladder, "--store", undisturbed, "--json").stdout)
+    assert [each["outcome"] for each in body["comparisons"]] == ["unknown", "unknown"]
+    for each in body["comparisons"]:
+        assert each["seeds"] == [1, 2]
+        assert each["difference"] == pytest.approx(sum(each["differences"]) / 2)
+    assert [each["held"][1] for each in body["targets"]] == [2, 2, 2]
 
 
 def test_a_worker_that_dies_is_tried_once_more(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:

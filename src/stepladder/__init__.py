@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stepladder.checking import check
     from stepladder.climbing import climb
+    from stepladder.comparing import compare
     from stepladder.engines import choose_engine
     from stepladder.errors import StepladderError
     from stepladder.geometry import ImageShape, Network
@@ -36,6 +37,7 @@ _HOMES = {
     "choose_engine": "engines",
     "climb": "climbing",
     "collect": "results",
+    "compare": "comparing",
     "load": "ladder_file",
 }
 
@@ -54,6 +56,7 @@ __all__ = [
     "choose_engine",
     "climb",
     "collect",
+    "compare",
     "load",
 ]
 

@@ -190,6 +190,31 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
 
 
 @main.command()
+@LADDER
+@click.option("--engine", help="Compare the runs of this engine, such as 'jit' or 'torch cuda'.")
+@STORE
+@JSON
+def compare(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
+    """Tell what each rung did, and how sure that is: against the rung below, by seed, and against its target."""
+    from stepladder import ladder_file
+    from stepladder.results import collect
+    from stepladder.store import Store
+
+    opened = Store.open(store)
+    results = collect(ladder_file.load(ladder), opened, engine=engine)
+    for note in opened.notes:
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        from stepladder.report.compare_json import compare_dict
+
+        _print_json(compare_dict(results))
+    else:
+        from stepladder.report.compare_page import compare_page
+
+        _print_page(compare_page(results))
+
+
+@main.command()
 @JSON
 def ladders(as_json: bool) -> None:
     """List the ladders that come with Stepladder."""

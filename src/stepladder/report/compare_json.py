@@ -1,0 +1,45 @@
+"""Verdicts for machines. Nothing is rounded."""
+
+from typing import Any
+
+from stepladder.comparing import Comparison, TargetVerdict, against_target, compare
+from stepladder.report.check_json import SCHEMA_VERSION
+from stepladder.results import Results
+
+
+def compare_dict(results: Results) -> dict[str, Any]:
+    """What ``stepladder compare --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ladder": results.ladder.name,
+        "evaluated_on": results.ladder.evaluate_on,
+        "engine": results.engine.model_dump() if results.engine else None,
+        "comparisons": [_comparison(each) for each in compare(results)],
+        "targets": [_target(against_target(each)) for each in results.rungs],
+    }
+
+
+def _comparison(each: Comparison) -> dict[str, Any]:
+    return {
+        "below": each.below,
+        "rung": each.rung,
+        "seeds": list(each.seeds),
+        "differences": [float(difference) for difference in each.differences],
+        "difference": None if each.difference is None else float(each.difference),
+        "interval": each.interval,
+        "p": each.p,
+        "correlation": each.correlation,
+        "seeds_needed": each.seeds_needed,
+        "outcome": each.outcome,
+        "problem": each.problem,
+    }
+
+
+def _target(each: TargetVerdict) -> dict[str, Any]:
+    return {
+        "rung": each.rung,
+        "held": [each.n_held, each.n_seeds],
+        "interval": each.interval,
+        "consistent_median": each.consistent_median,
+        "consistent_worst": each.consistent_worst,
+    }
