@@ -74,6 +74,7 @@ class _Seeds(click.ParamType[Sequence[int]]):
         return range(first, last + 1)
 
 
+DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
 LADDER = click.argument("ladder", default="mnist-8k")
 SEEDS = click.option("--seeds", type=_Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
 STORE = click.option(
@@ -138,25 +139,37 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
     help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs stepladder[torch].",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DOWN
 @STORE
 @JSON
 def climb(
-    ladder: str, seeds: Sequence[int], jobs: int | None, engine: str, device: str, store: str, as_json: bool
+    ladder: str,
+    seeds: Sequence[int],
+    jobs: int | None,
+    engine: str,
+    device: str,
+    down: bool,
+    store: str,
+    as_json: bool,
 ) -> None:
     """Train every rung with every seed; stored runs are not trained again.
 
-    Exits with 1 unless the top rung holds its target with every seed.
+    Exits with 1 unless the top rung holds its target with every seed. With --down, the top rung and what is left of it
+    without each change are trained instead, and the verdicts of 'compare --down' shown.
     """
     from stepladder import ladder_file
     from stepladder.checking import check_rungs, require_within_budget
     from stepladder.climbing import climb as climb_ladder
     from stepladder.data import describe
+    from stepladder.descent import descent
     from stepladder.engines import choose_engine
     from stepladder.report.live import LiveClimb
     from stepladder.results import collect
     from stepladder.store import Store
 
     loaded = ladder_file.load(ladder)
+    way = descent(loaded) if down else None
+    loaded = way.as_ladder if way else loaded
     require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before an engine is imported or a folder made
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
@@ -164,7 +177,11 @@ def climb(
         watcher.noted(f"engine {reason}")
         failures = climb_ladder(loaded, seeds=seeds, store=opened, engine=chosen, jobs=jobs, watcher=watcher)
     results = collect(loaded, opened, engine=chosen.identity, seeds=seeds)
-    _print_results(results, as_json)
+    if way:
+        up = collect(way.ladder, opened, engine=chosen.identity, seeds=seeds)
+        _print_descent(way, up, results, as_json)
+    else:
+        _print_results(results, as_json)
     if failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
     if not results.reached:
@@ -192,19 +209,29 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
 @main.command()
 @LADDER
 @click.option("--engine", help="Compare the runs of this engine, such as 'jit' or 'torch cuda'.")
+@DOWN
 @STORE
 @JSON
-def compare(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
-    """Tell what each rung did, and how sure that is: against the rung below, by seed, and against its target."""
+def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bool) -> None:
+    """Tell what each rung did, and how sure that is: against the rung below, by seed, and against its target.
+
+    With --down, what each change is worth at the top, from the runs of 'climb --down'.
+    """
     from stepladder import ladder_file
+    from stepladder.descent import descent
     from stepladder.results import collect
     from stepladder.store import Store
 
     opened = Store.open(store)
-    results = collect(ladder_file.load(ladder), opened, engine=engine)
+    loaded = ladder_file.load(ladder)
+    results = collect(loaded, opened, engine=engine)
+    way = descent(loaded) if down else None
+    below_top = collect(way.as_ladder, opened, engine=results.engine) if way else None
     for note in opened.notes:
         click.echo(f"note: {note}", err=True)
-    if as_json:
+    if way and below_top:
+        _print_descent(way, results, below_top, as_json)
+    elif as_json:
         from stepladder.report.compare_json import compare_dict
 
         _print_json(compare_dict(results))
@@ -239,6 +266,17 @@ def _print_results(results: Any, as_json: bool) -> None:
         from stepladder.report.result_page import result_page
 
         _print_page(result_page(results))
+
+
+def _print_descent(way: Any, up: Any, down: Any, as_json: bool) -> None:
+    if as_json:
+        from stepladder.report.down_json import down_dict
+
+        _print_json(down_dict(way, up=up, down=down))
+    else:
+        from stepladder.report.down_page import down_page
+
+        _print_page(down_page(way, up=up, down=down))
 
 
 def _print_page(page: Any) -> None:

@@ -78,7 +78,16 @@ class TargetVerdict:
 
 def compare(results: Results) -> list[Comparison]:
     """Every rung but the first, against the one below."""
-    pairs = list(zip(results.rungs, results.rungs[1:], strict=False))
+    return verdicts(list(zip(results.rungs, results.rungs[1:], strict=False)))
+
+
+def compare_with_top(results: Results) -> list[Comparison]:
+    """The last rung against each of the others, as climbing down makes them (descent.Descent.as_ladder)."""
+    return verdicts([(each, results.rungs[-1]) for each in results.rungs[:-1]])
+
+
+def verdicts(pairs: Sequence[tuple[RungResult, RungResult]]) -> list[Comparison]:
+    """The second of each pair against the first, corrected for the number of pairs."""
     found = [compare_rungs(below, above, n_comparisons=len(pairs)) for below, above in pairs]
     corrected = iter(holm([each.p for each in found if each.p is not None]))
     least = least_seeds(len(pairs))

@@ -14,12 +14,13 @@ def compare_dict(results: Results) -> dict[str, Any]:
         "ladder": results.ladder.name,
         "evaluated_on": results.ladder.evaluate_on,
         "engine": results.engine.model_dump() if results.engine else None,
-        "comparisons": [_comparison(each) for each in compare(results)],
+        "comparisons": [comparison_dict(each) for each in compare(results)],
         "targets": [_target(against_target(each)) for each in results.rungs],
     }
 
 
-def _comparison(each: Comparison) -> dict[str, Any]:
+def comparison_dict(each: Comparison) -> dict[str, Any]:
+    """One comparison."""
     return {
         "below": each.below,
         "rung": each.rung,

@@ -1,0 +1,43 @@
+"""What each change is worth at the top, beside what it brought on the way up, as a page of text and tables."""
+
+from stepladder.comparing import compare, compare_with_top
+from stepladder.descent import Descent
+from stepladder.report.compare_page import comparison_notes, verdict
+from stepladder.report.result_page import result_notes
+from stepladder.report.tables import NOTHING, Page, Table, changes, percent
+from stepladder.results import Results
+
+
+def down_page(way: Descent, *, up: Results, down: Results) -> Page:
+    """``up`` are the results of the ladder, ``down`` those of ``way.as_ladder``."""
+    comparisons = compare_with_top(down)
+    return [down_table(way, up=up, down=down), *comparison_notes(comparisons), *result_notes(down)]
+
+
+def down_table(way: Descent, *, up: Results, down: Results) -> Table:
+    """One row for each change."""
+    rungs = way.ladder.rungs
+    words = dict(zip((rung.name for rung in rungs), changes(rungs), strict=True))
+    brought = {each.rung: verdict(each) for each in compare(up)}
+    worth = {each.below: verdict(each) for each in compare_with_top(down)}
+    left = {each.rung.name: percent(each.summary.final_mean) for each in down.rungs}
+    rows = []
+    for rung in rungs[1:]:
+        name = f"without {rung.name}"
+        at_top = worth.get(name, f"cannot be taken out alone: {way.kept.get(rung.name)}")
+        rows.append((rung.name, words[rung.name], left.get(name, NOTHING), at_top, brought[rung.name]))
+    top = percent(down.rungs[-1].summary.final_mean)
+    return Table(
+        title=f"What each change is worth at the top (rung '{rungs[-1].name}', {top}%)",
+        header=(
+            "rung",
+            "change",
+            f"{way.ladder.evaluate_on} % without it",
+            "the top with it is",
+            "on the way up it was",
+        ),
+        rows=tuple(rows),
+        numeric=frozenset({2}),
+        words=frozenset({1, 3, 4}),
+        dropped_first=(1, 2),
+    )
