@@ -2,7 +2,7 @@
 
 from stepladder.comparing import compare, compare_with_top
 from stepladder.descent import Descent
-from stepladder.report.compare_page import comparison_notes, verdict
+from stepladder.report.compare_page import comparison_notes, points, verdict
 from stepladder.report.result_page import result_notes
 from stepladder.report.tables import NOTHING, Page, Table, changes, percent
 from stepladder.results import Results
@@ -18,7 +18,7 @@ def down_table(way: Descent, *, up: Results, down: Results) -> Table:
     """One row for each change."""
     rungs = way.ladder.rungs
     words = dict(zip((rung.name for rung in rungs), changes(rungs), strict=True))
-    brought = {each.rung: verdict(each) for each in compare(up)}
+    brought = {each.rung: points(each.difference) for each in compare(up)}
     worth = {each.below: verdict(each) for each in compare_with_top(down)}
     left = {each.rung.name: percent(each.summary.final_mean) for each in down.rungs}
     rows = []
@@ -34,10 +34,10 @@ def down_table(way: Descent, *, up: Results, down: Results) -> Table:
             "change",
             f"{way.ladder.evaluate_on} % without it",
             "the top with it is",
-            "on the way up it was",
+            "points on the way up",
         ),
         rows=tuple(rows),
-        numeric=frozenset({2}),
-        words=frozenset({1, 3, 4}),
+        numeric=frozenset({2, 4}),
+        words=frozenset({1, 3}),
         dropped_first=(1, 2),
     )

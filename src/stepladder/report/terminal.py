@@ -70,9 +70,12 @@ def _widest(table: Table, index: int) -> int:
 
 
 def _fold(text: str, width: int) -> str:
-    """Text on lines of at most so many columns, broken after spaces and hyphens (tabulate would break numbers)."""
+    """Text on lines of at most so many columns, broken after spaces and hyphens (tabulate would break numbers).
+
+    A hyphen before a digit, at the start of a word or after a bracket, is a minus and stays with its number.
+    """
     lines = [""]
-    for piece in re.findall("[^ -]*[ -]?", text):
+    for piece in re.findall(r"(?:[^ -]|(?<![^ \[(])-(?=[0-9.]))*[ -]?", text):
         if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
             lines.append("")
         lines[-1] += piece
