@@ -473,3 +473,8 @@ def test_a_narrow_terminal_folds_words_and_leaves_columns_out_but_splits_nothing
         if width >= 80:
             assert max(map(len, text.splitlines())) <= width
         assert ("left out to fit" in text) == (width < 120)
+
+
+def test_a_minus_stays_with_its_number() -> None:
+    folded = terminal._fold("no difference [-0.13, -0.08] of 8-8-P-12-12-16 or -3.5", 14)
+    assert folded.splitlines() == ["no difference", "[-0.13, -0.08]", "of 8-8-P-12-", "12-16 or -3.5"]
