@@ -65,7 +65,7 @@ def test_what_each_change_is_worth() -> None:
     }
     none = tuple(RungResult(rung, (), summarise((), rung.target)) for rung in LADDER.rungs)
     up = Results(ladder=LADDER, engine=None, rungs=none, params=(1,) * 6, others={}, n_test_looks=0)
-    rows = {row[0]: row[2:] for row in down_table(way, up=up, down=down).rows}
+    rows = {row[0]: row[2:] for row in down_table(way, compare_with_top(down), up=up, down=down).rows}
     assert rows["lighter"][1] == "cannot be taken out alone: rung 'receptive-field' changes network again"
     assert rows["rotation"][:2] == ("99.11", "better by 0.30 points [0.30, 0.30], 8/8 seeds")
     assert rows["rotation"][2] == "–"

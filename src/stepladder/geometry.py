@@ -7,6 +7,7 @@ stride s gives r + (k - 1) j and j s. Images and kernels are square.
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import prod
 
 from stepladder.errors import GeometryError
@@ -125,6 +126,12 @@ class Network:
     def parameter_shapes(self) -> dict[str, Shape]:
         """Names and shapes of all trainable arrays, in layer order."""
         return {name: shape for row in self.rows for name, shape in row.parameters.items()}
+
+    @cached_property
+    def parameter_slices(self) -> dict[str, slice]:
+        """Where each trainable array is in a flat array of all."""
+        ends = list(accumulate(map(prod, self.parameter_shapes.values()), initial=0))
+        return {name: slice(*ends[number : number + 2]) for number, name in enumerate(self.parameter_shapes)}
 
     @cached_property
     def statistic_shapes(self) -> dict[str, Shape]:

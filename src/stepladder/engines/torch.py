@@ -4,7 +4,6 @@ Letters in shapes: N images, C channels, H = W = size pixels.
 """
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ class TorchModel:
         self.dtype = dtype
         self.parameters = torch.zeros(network.params, device=device, dtype=dtype)
         self.gradients = torch.zeros_like(self.parameters)
-        self.leaves = _views(self.parameters, network.parameter_shapes)
+        self.leaves = _views(self.parameters, network)
         self.running = {
             name: torch.zeros(shape, device=device, dtype=dtype) for name, shape in network.statistic_shapes.items()
         }
@@ -184,9 +183,8 @@ def warp(pixels: Tensor, maps: Tensor) -> Tensor:
     return F.grid_sample(pixels, source * (2 / (size - 1)) - 1, padding_mode="zeros", align_corners=True)
 
 
-def _views(flat: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    views, start = {}, 0
-    for name, shape in shapes.items():
-        views[name] = flat[start : start + prod(shape)].view(shape).detach().requires_grad_()
-        start += prod(shape)
-    return views
+def _views(flat: Tensor, network: Network) -> dict[str, Tensor]:
+    shapes = network.parameter_shapes
+    return {
+        name: flat[part].view(shapes[name]).detach().requires_grad_() for name, part in network.parameter_slices.items()
+    }

@@ -122,11 +122,8 @@ def weight_decay(network: Network, recipe: Recipe) -> NDArray[np.float32]:
 
 def weights(network: Network, arrays: Arrays) -> Arrays:
     """A state's parameters and statistics by name and shape: what is kept of a finished run."""
-    named, start = {}, 0
-    for name, shape in network.parameter_shapes.items():
-        size = int(np.prod(shape))
-        named[name] = arrays[PARAMETERS][start : start + size].reshape(shape)
-        start += size
+    shapes = network.parameter_shapes
+    named = {name: arrays[PARAMETERS][part].reshape(shapes[name]) for name, part in network.parameter_slices.items()}
     return named | {name: arrays[STATISTIC + name] for name in network.statistic_shapes}
 
 

@@ -3,17 +3,14 @@
 from typing import Any
 
 from stepladder.comparing import Comparison, TargetVerdict, against_target, compare
-from stepladder.report.check_json import SCHEMA_VERSION
+from stepladder.report.result_json import results_head
 from stepladder.results import Results
 
 
 def compare_dict(results: Results) -> dict[str, Any]:
     """What ``stepladder compare --json`` prints."""
     return {
-        "schema_version": SCHEMA_VERSION,
-        "ladder": results.ladder.name,
-        "evaluated_on": results.ladder.evaluate_on,
-        "engine": results.engine.model_dump() if results.engine else None,
+        **results_head(results),
         "comparisons": [comparison_dict(each) for each in compare(results)],
         "targets": [_target(against_target(each)) for each in results.rungs],
     }

@@ -1,5 +1,6 @@
 """Verdicts as a page of text and tables."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict, against_target, compare
@@ -10,17 +11,18 @@ from stepladder.results import Results
 
 def compare_page(results: Results) -> Page:
     """All that ``stepladder compare`` shows."""
-    notes = comparison_notes(compare(results))
-    return [comparison_table(results), *notes, target_table(results), *result_notes(results)]
+    comparisons = compare(results)
+    notes = comparison_notes(comparisons)
+    return [comparison_table(results, comparisons), *notes, target_table(results), *result_notes(results)]
 
 
-def comparison_table(results: Results) -> Table:
+def comparison_table(results: Results, comparisons: Sequence[Comparison]) -> Table:
     """Each rung against the one below."""
     words = changes([result.rung for result in results.rungs])[1:]
     return Table(
         title="Each rung against the rung below, by seed",
         header=("rung", "change", "seeds", "points", "p", "r", "verdict"),
-        rows=tuple(_comparison_row(each, word) for each, word in zip(compare(results), words, strict=True)),
+        rows=tuple(_comparison_row(each, word) for each, word in zip(comparisons, words, strict=True)),
         numeric=frozenset({2, 3, 4, 5}),
         words=frozenset({1, 6}),
         dropped_first=(1, 5, 4, 2),
@@ -72,7 +74,7 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def comparison_notes(comparisons: list[Comparison]) -> list[str]:
+def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     """How the verdicts were found."""
     if not comparisons:
         return ["One rung alone is compared with nothing."]

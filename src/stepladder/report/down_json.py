@@ -4,18 +4,15 @@ from typing import Any
 
 from stepladder.comparing import compare, compare_with_top
 from stepladder.descent import Descent
-from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.compare_json import comparison_dict
+from stepladder.report.result_json import results_head
 from stepladder.results import Results
 
 
 def down_dict(way: Descent, *, up: Results, down: Results) -> dict[str, Any]:
     """What ``stepladder compare --down --json`` prints."""
     return {
-        "schema_version": SCHEMA_VERSION,
-        "ladder": way.ladder.name,
-        "evaluated_on": way.ladder.evaluate_on,
-        "engine": down.engine.model_dump() if down.engine else None,
+        **results_head(down),
         "at_the_top": [comparison_dict(each) for each in compare_with_top(down)],
         "on_the_way_up": [comparison_dict(each) for each in compare(up)],
         "cannot_be_taken_out": way.kept,

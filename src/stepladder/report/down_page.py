@@ -1,6 +1,8 @@
 """What each change is worth at the top, beside what it brought on the way up, as a page of text and tables."""
 
-from stepladder.comparing import compare, compare_with_top
+from collections.abc import Sequence
+
+from stepladder.comparing import Comparison, compare, compare_with_top
 from stepladder.descent import Descent
 from stepladder.report.compare_page import comparison_notes, points, verdict
 from stepladder.report.result_page import result_notes
@@ -11,15 +13,15 @@ from stepladder.results import Results
 def down_page(way: Descent, *, up: Results, down: Results) -> Page:
     """``up`` are the results of the ladder, ``down`` those of ``way.as_ladder``."""
     comparisons = compare_with_top(down)
-    return [down_table(way, up=up, down=down), *comparison_notes(comparisons), *result_notes(down)]
+    return [down_table(way, comparisons, up=up, down=down), *comparison_notes(comparisons), *result_notes(down)]
 
 
-def down_table(way: Descent, *, up: Results, down: Results) -> Table:
+def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, down: Results) -> Table:
     """One row for each change."""
     rungs = way.ladder.rungs
     words = dict(zip((rung.name for rung in rungs), changes(rungs), strict=True))
     brought = {each.rung: points(each.difference) for each in compare(up)}
-    worth = {each.below: verdict(each) for each in compare_with_top(down)}
+    worth = {each.below: verdict(each) for each in comparisons}
     left = {each.rung.name: percent(each.summary.final_mean) for each in down.rungs}
     rows = []
     for rung in rungs[1:]:

@@ -10,10 +10,7 @@ from stepladder.results import Results, RungResult
 def results_dict(results: Results) -> dict[str, Any]:
     """What ``stepladder show --json`` prints; accuracies are named after the split they were measured on."""
     return {
-        "schema_version": SCHEMA_VERSION,
-        "ladder": results.ladder.name,
-        "evaluated_on": results.ladder.evaluate_on,
-        "engine": results.engine.model_dump() if results.engine else None,
+        **results_head(results),
         "other_engines": results.others,
         "n_test_looks": results.n_test_looks,
         "reached": results.reached,
@@ -21,6 +18,16 @@ def results_dict(results: Results) -> dict[str, Any]:
             _rung_result(result, params, results.ladder.evaluate_on)
             for result, params in zip(results.rungs, results.params, strict=True)
         ],
+    }
+
+
+def results_head(results: Results) -> dict[str, Any]:
+    """Whose results these are: what every body about them begins with."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ladder": results.ladder.name,
+        "evaluated_on": results.ladder.evaluate_on,
+        "engine": results.engine.model_dump() if results.engine else None,
     }
 
 

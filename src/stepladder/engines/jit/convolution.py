@@ -5,7 +5,7 @@ stored. A tile of output channels x columns stays in registers while the loops r
 a weight is broadcast from memory and an input vector is loaded once per tap for all output channels of the tile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -86,13 +86,22 @@ def choose_tile(out_channels: int, out_size: int, registers: int) -> tuple[int, 
 
 
 def tiles(shape: ConvolutionShape, columns: list[int]) -> list[Tile]:
-    """Columns as tiles; neighbours of the same width that no rim touches are one repeated tile."""
-    found: list[Tile] = []
-    start = 0
-    for n in columns:
+    """Columns as tiles."""
+
+    def touches_rim(start: int, n: int) -> bool:
         first_tap = start * shape.stride - shape.padding
         last_tap = (start + n - 1) * shape.stride - shape.padding + shape.kernel - 1
-        rim = first_tap < 0 or last_tap >= shape.in_size
+        return first_tap < 0 or last_tap >= shape.in_size
+
+    return repeated(columns, touches_rim)
+
+
+def repeated(widths: list[int], touches_rim: Callable[[int, int], bool]) -> list[Tile]:
+    """Tiles of these widths; neighbours of the same width that no rim touches are one repeated tile."""
+    found: list[Tile] = []
+    start = 0
+    for n in widths:
+        rim = touches_rim(start, n)
         if found and not rim and not found[-1].rim and found[-1].n == n:
             found[-1] = Tile(found[-1].start, n, found[-1].repeats + 1, rim=False)
         else:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from stepladder.data import Labelled, Splits
 from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
-from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.layout import LANES, blocks_for
 from stepladder.engines.jit.machine_code import MachineCode
 from stepladder.engines.jit.memory import aligned
-from stepladder.engines.jit.network import PlannedNetwork, blocks_for, plan_network
+from stepladder.engines.jit.network import PlannedNetwork, plan_network
 from stepladder.engines.jit.plan import Buffer, Plan
 from stepladder.engines.jit.target import Target, host
 from stepladder.errors import EngineError

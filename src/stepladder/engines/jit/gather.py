@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.engines.jit.emit import Index, Kernel, Vector
-from stepladder.engines.jit.layout import LANES
+from stepladder.engines.jit.layout import LANES, blocks_for
 from stepladder.engines.jit.memory import aligned
 
 RIM = 2
@@ -26,7 +26,7 @@ def with_rim(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def lanes_of(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     """Maps (N, 2, 3) of augment.draw as ``warped`` wants them: (B, 6, L), aligned, zero beyond the last."""
-    n_blocks = -(-len(maps) // LANES)
+    n_blocks = blocks_for(len(maps))
     filled = np.zeros((n_blocks * LANES, 6), np.float32)
     filled[: len(maps)] = maps.reshape(-1, 6)
     lanes = aligned(n_blocks, 6, LANES)

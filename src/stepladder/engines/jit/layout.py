@@ -6,3 +6,8 @@ images, with no remainder inside a loop. Sums over images stay one per lane unti
 """
 
 LANES = 16
+
+
+def blocks_for(n_images: int) -> int:
+    """Blocks that hold so many images."""
+    return -(-n_images // LANES)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.plan import Buffer, Plan
 from stepladder.engines.jit.steps import Context, Convolution, Loss, Normalised, Pool, Tensor
 from stepladder.geometry import ImageShape, LayerGeometry, Network
@@ -31,10 +30,14 @@ def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothin
     """Plan forward, evaluation and backward passes of a network."""
     parameters, gradients = plan.take(network.params), plan.take(network.params)
     statistics = {name: plan.take(prod(shape)) for name, shape in network.statistic_shapes.items()}
+
+    def named_parts(flat: Buffer) -> dict[str, Buffer]:
+        return {name: flat.part(part.start, part.stop - part.start) for name, part in network.parameter_slices.items()}
+
     context = Context(
         plan=plan,
-        parameters=named_parts(parameters, network),
-        gradients=named_parts(gradients, network),
+        parameters=named_parts(parameters),
+        gradients=named_parts(gradients),
         statistics=statistics,
         in_use=plan.take_blocks(1),
         dropout=dropout,
@@ -84,17 +87,3 @@ def passes_through(row: LayerGeometry) -> bool:
             return False
         case _:
             return row.operation == "MaxPool" or row.padding == 0
-
-
-def named_parts(flat: Buffer, network: Network) -> dict[str, Buffer]:
-    """The parts of a flat array of all parameters, by name."""
-    parts, start = {}, 0
-    for name, shape in network.parameter_shapes.items():
-        parts[name] = flat.part(start, prod(shape))
-        start += prod(shape)
-    return parts
-
-
-def blocks_for(batch_size: int) -> int:
-    """Blocks of LANES images that hold a batch."""
-    return -(-batch_size // LANES)

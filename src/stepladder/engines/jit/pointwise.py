@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from stepladder.engines.jit.emit import Index, Kernel, Vector
+from stepladder.engines.jit.emit import Index, Kernel, Variable, Vector
 from stepladder.engines.jit.layout import LANES
 
 # What a value becomes, by the value, its place in its tensor, and the number of its first image in the batch.
@@ -28,6 +28,16 @@ class Line:
     def sums_at(self, kernel: Kernel) -> Index:
         """Where this line is in an array of row sums."""
         return (self.row * self.n_channels + self.channel) * kernel.width
+
+
+@contextmanager
+def _counted(kernel: Kernel, line: Line, *pointers: str) -> Iterator[list[Variable]]:
+    """A line's row sums: taken from memory, and put back when all its values have been added."""
+    place = line.sums_at(kernel)
+    sums = [kernel.variable(kernel.load(pointer, place)) for pointer in pointers]
+    yield sums
+    for pointer, total in zip(pointers, sums, strict=True):
+        kernel.store(pointer, place, total.get())
 
 
 class Operation(Protocol):
@@ -120,21 +130,18 @@ class Sums:
 
     @contextmanager
     def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:
-        place, pivot = line.sums_at(kernel), kernel.broadcast("pivot", line.channel)
-        total = kernel.variable(kernel.load("sum", place))
-        squared = kernel.variable(kernel.load("sum_squared", place))
+        pivot = kernel.broadcast("pivot", line.channel)
+        with _counted(kernel, line, "sum", "sum_squared") as (total, squared):
 
-        def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
-            centred = value - pivot
-            if self.ragged:
-                centred = centred * kernel.load("in_use", image)
-            total.add(centred)
-            squared.add_product(centred, centred)
-            return value
+            def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
+                centred = value - pivot
+                if self.ragged:
+                    centred = centred * kernel.load("in_use", image)
+                total.add(centred)
+                squared.add_product(centred, centred)
+                return value
 
-        yield apply
-        kernel.store("sum", place, total.get())
-        kernel.store("sum_squared", place, squared.get())
+            yield apply
 
 
 @dataclass(frozen=True)
@@ -164,18 +171,14 @@ class GradientSums:
 
     @contextmanager
     def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:
-        place = line.sums_at(kernel)
-        total = kernel.variable(kernel.load("sum_gradient", place))
-        product = kernel.variable(kernel.load("sum_product", place))
+        with _counted(kernel, line, "sum_gradient", "sum_product") as (total, product):
 
-        def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
-            total.add(value)
-            product.add_product(value, kernel.load("values", at))
-            return value
+            def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
+                total.add(value)
+                product.add_product(value, kernel.load("values", at))
+                return value
 
-        yield apply
-        kernel.store("sum_gradient", place, total.get())
-        kernel.store("sum_product", place, product.get())
+            yield apply
 
 
 @dataclass(frozen=True)
@@ -207,15 +210,13 @@ class RowSums:
 
     @contextmanager
     def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:
-        place = line.sums_at(kernel)
-        total = kernel.variable(kernel.load("row_sum", place))
+        with _counted(kernel, line, "row_sum") as (total,):
 
-        def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
-            total.add(value)
-            return value
+            def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
+                total.add(value)
+                return value
 
-        yield apply
-        kernel.store("row_sum", place, total.get())
+            yield apply
 
 
 def pointers_of(operations: Sequence[Operation]) -> list[str]:

@@ -103,6 +103,14 @@ class Context:
         keys = self.dropout_keys.part(layer * self.plan.n_blocks, self.plan.n_blocks)
         return Buffer(keys.start, keys.size, per_block=1)
 
+    def add_gradient(self, chain: Chain, *, relu: bool, output: Buffer, key: Buffer | None) -> None:
+        """The way back through a ReLU and, with a ``key``, a dropout beside it; ``output`` is what they gave."""
+        dropout = Dropout(self.dropout)
+        if relu:
+            chain.add(ReluGradient(dropout.scale if key else 1.0), output=output)
+        elif key:
+            chain.add(dropout, key=key)
+
 
 class Convolution:
     """A convolution, depthwise convolution or linear layer, with what comes before its batch norm if it has one."""
@@ -211,11 +219,8 @@ class Convolution:
             )
             if self.context.plan.ragged:
                 chain.add(InUse(), in_use=self.context.in_use)
-        dropout = Dropout(self.context.dropout) if self.drops else None
-        if "relu" in self.before:
-            chain.add(ReluGradient(dropout.scale if dropout else 1.0), output=self.output.values)
-        elif dropout:
-            chain.add(dropout, key=self.context.key(self.row.index))
+        key = self.context.key(self.row.index) if self.drops else None
+        self.context.add_gradient(chain, relu="relu" in self.before, output=self.output.values, key=key)
         if self.bias or self.fold:
             chain.add(RowSums(), row_sum=self.buffers["row_sum"])
         return chain
@@ -289,11 +294,8 @@ class Normalised:
     def way_back(self) -> Chain:
         """To the gradient by the normalised values, counted."""
         chain = Chain()
-        dropout = Dropout(self.context.dropout) if self.drops else None
-        if self.relu:
-            chain.add(ReluGradient(dropout.scale if dropout else 1.0), output=self.output.values)
-        elif dropout:
-            chain.add(dropout, key=self.context.key(self.index))
+        key = self.context.key(self.index) if self.drops else None
+        self.context.add_gradient(chain, relu=self.relu, output=self.output.values, key=key)
         chain.add(GradientSums(), values=self.input.values, **self.row_sums)
         return chain
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from stepladder.engines.jit.convolution import ConvolutionShape, Tile, split_evenly
+from stepladder.engines.jit.convolution import ConvolutionShape, Tile, repeated, split_evenly
 from stepladder.engines.jit.emit import Index, Kernel, Vector
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.pointwise import Line, Operation, opened, pointers_of
@@ -99,18 +99,13 @@ def winograd(
 
 
 def tile_groups(shape: ConvolutionShape, most: int) -> list[Tile]:
-    """A row's tiles in groups; like neighbours that no rim touches are one repeated group."""
-    found: list[Tile] = []
-    start = 0
-    for n in split_evenly(n_tiles(shape), most):
+    """A row's tiles in groups."""
+
+    def touches_rim(start: int, n: int) -> bool:
         first, last = 2 * start - shape.padding, 2 * (start + n) + 1 - shape.padding
-        rim = first < 0 or last >= shape.in_size or 2 * (start + n) > shape.out_size
-        if found and not rim and not found[-1].rim and found[-1].n == n:
-            found[-1] = Tile(found[-1].start, n, found[-1].repeats + 1, rim=False)
-        else:
-            found.append(Tile(start, n, 1, rim))
-        start += n
-    return found
+        return first < 0 or last >= shape.in_size or 2 * (start + n) > shape.out_size
+
+    return repeated(split_evenly(n_tiles(shape), most), touches_rim)
 
 
 @dataclass(frozen=True)
