@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -138,6 +138,7 @@ def test_winograd(shape: ConvolutionShape, forced: tuple[int, int], bias: bool, 
 
 
 @given(shapes.filter(fits), widths, st.integers(1, 3))
+@example(ConvolutionShape(1, 1, in_size=1, kernel=7, stride=2, padding=3), (16, 24), 1)  # a tap that no row has
 @settings(deadline=None, max_examples=60)
 def test_weight_gradient_adds_to_what_is_there(shape: ConvolutionShape, forced: tuple[int, int], n_blocks: int) -> None:
     width, registers = forced

@@ -91,7 +91,7 @@ class _WeightGradient:
         if not shape.padding:
             return first, first + n_rows
         lowest = (kernel.index(shape.padding + shape.stride - 1) - tap_row).at_least(0)
-        beyond = kernel.index(shape.in_size - 1 + shape.padding + shape.stride) - tap_row
+        beyond = (kernel.index(shape.in_size - 1 + shape.padding + shape.stride) - tap_row).at_least(0)
         low, high = kernel.divide(lowest, shape.stride), kernel.divide(beyond, shape.stride)
         return kernel.larger(first, low), kernel.smaller(first + n_rows, high)
 
