@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from stepladder.data import describe
 from stepladder.errors import StoreError
 from stepladder.ladder import Ladder, Rung
+from stepladder.looks import NO_LOOKS, Looks
+from stepladder.looks import read as read_looks
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.stats import Summary, summarise
 from stepladder.store import Store
@@ -26,7 +28,8 @@ class Results:
     """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
 
     ``params`` are those of each rung's network. ``n_test_looks`` counts every evaluation of these rungs on the test
-    split that the store knows of: all seeds and engines, unfinished and diverged runs too.
+    split that the store knows of: all seeds and engines, unfinished and diverged runs too. ``looks`` are those that
+    climbs took at verdicts (``climb --until-decided``), on whatever ladder.
     """
 
     ladder: Ladder
@@ -35,6 +38,7 @@ class Results:
     params: tuple[int, ...]
     others: dict[str, int]
     n_test_looks: int
+    looks: Looks = NO_LOOKS
 
     @property
     def reached(self) -> bool:
@@ -73,6 +77,7 @@ def collect(
         params=tuple(rung.network(image).params for rung in ladder.rungs),
         others=dict(others),
         n_test_looks=_n_evaluations(store, stored) if ladder.evaluate_on == "test" else 0,
+        looks=read_looks(store.folder),
     )
 
 

@@ -8,6 +8,7 @@
     <experiment>/seed-<n>.<engine>.partial.safetensors    a training at its last finished epoch
     damaged/                                what could not be read, set aside
     speed.json                              how fast each engine trained here (see speeds)
+    looks.json                              with which seeds pairs of rungs were looked at (see looks)
 
 ``<experiment>`` is 16 hex digits for recipe and data (run.experiment_key).
 """
@@ -39,7 +40,7 @@ from stepladder.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIden
 STALE_S = 3600
 
 # What files.write_atomically calls a file on its way. A store may be any folder: no other file may match.
-_LEFTOVER = re.compile(r"\.(store\.json|speed\.json|seed-\d+\..+\.(json|safetensors))\.[0-9a-f]{8}")
+_LEFTOVER = re.compile(r"\.(store\.json|speed\.json|looks\.json|seed-\d+\..+\.(json|safetensors))\.[0-9a-f]{8}")
 
 
 class _Checkpoint(Frozen):
@@ -101,7 +102,7 @@ class Store:
 
     def remove_leftovers(self) -> None:
         """Remove what writers left that were killed in the middle of a write, an hour ago or more."""
-        for path in (*self.folder.glob(".s*.json.*"), *self.folder.glob(f"{'[0-9a-f]' * 16}/.seed-*")):
+        for path in (*self.folder.glob(".[sl]*.json.*"), *self.folder.glob(f"{'[0-9a-f]' * 16}/.seed-*")):
             with suppress(FileNotFoundError):  # most are being written just now, and gone when they are whole
                 if _LEFTOVER.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_S:
                     path.unlink()

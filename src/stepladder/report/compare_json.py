@@ -30,6 +30,8 @@ def comparison_dict(each: Comparison) -> dict[str, Any]:
         "seeds_needed": each.seeds_needed,
         "outcome": each.outcome,
         "problem": each.problem,
+        "negligible": each.negligible,
+        "n_looks": each.n_looks,
     }
 
 

@@ -49,6 +49,8 @@ def verdict(comparison: Comparison) -> str:
     if comparison.outcome == "no detectable difference":
         needed = f"{comparison.seeds_needed:,} seeds" if comparison.seeds_needed else "too many seeds to count"
         interval = interval_text(comparison.interval)
+        if comparison.negligible:
+            return f"no difference worth knowing: less than {WORTH_KNOWING:g} points {interval}"
         return f"no detectable difference {interval}; {WORTH_KNOWING:g} points would need {needed}"
     assert comparison.difference is not None
     n = len(comparison.seeds)
@@ -78,11 +80,22 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     """How the verdicts were found."""
     if not comparisons:
         return ["One rung alone is compared with nothing."]
-    return [
+    notes = [
         "points: mean difference of final accuracy over seeds, in percentage points, with its 95% interval (Student)."
         f" p: exact sign-flip test, corrected for {len(comparisons)} comparisons (Holm); a verdict needs p ≤ {ALPHA:g}."
         " r: correlation of the two rungs over seeds."
     ]
+    if most := max(each.n_looks for each in comparisons):
+        notes.append(
+            f"Seeds were bought until verdicts were clear, with up to {most} look(s) at a pair: the p of the k-th look"
+            " counts 2^k times, and a pair's p is the least of them, so that looking again makes no verdict easier."
+        )
+    if any(each.negligible for each in comparisons):
+        notes.append(
+            f"No difference worth knowing: the interval lies within ±{WORTH_KNOWING:g} points, also at the level that"
+            " is left after the same corrections."
+        )
+    return notes
 
 
 def target_table(results: Results) -> Table:

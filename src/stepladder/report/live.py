@@ -65,9 +65,9 @@ class LiveClimb:
         self._macs_left = sum(
             task.macs_per_epoch * (task.identity.recipe.epochs - done) for task, done in to_train.values()
         )
+        self._macs_done_here = 0  # a climb until decided is planned once for each purchase
         self._started_at = self._last_line_at = time.monotonic()
-        self._progress.update(self._overall, total=self._macs_left)
-        self._progress.start_task(self._overall)
+        self._progress.reset(self._overall, total=self._macs_left)
 
     def advanced(self, task: Task, *, epochs_done: int) -> None:
         key, epochs = task.identity.key, task.identity.recipe.epochs

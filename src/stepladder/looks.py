@@ -1,0 +1,118 @@
+"""Looks at pairs of rungs, kept in a store: a climb that buys seeds until its verdicts are clear pays for each look.
+
+::
+
+    looks.json    {"format_version": 1, "sha256": ..., "looks": {"<experiment> <experiment> <engine>": [[1, 2], ...]}}
+
+A look is known by its seeds: to look at the same ones again, as a resumed climb does, is no further look. P-values are
+not kept. They are found from the runs each time (comparing), so that this file lends no verdict anything: a damaged
+one is refused, because fewer looks than there were would make a verdict too easy.
+
+FORMAT_VERSION history: 1, the first.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from stepladder.errors import StoreError
+from stepladder.files import write_atomically
+from stepladder.recipe import Frozen
+from stepladder.run import RunIdentity
+
+FORMAT_VERSION = 1
+
+Seeds = tuple[int, ...]  # in order
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The looks at each pair (pair_key), the first one first. ``problem`` says why they cannot be known."""
+
+    by_pair: Mapping[str, tuple[Seeds, ...]] = field(default_factory=dict)
+    problem: str = ""
+
+    def at(self, pair: str) -> tuple[Seeds, ...]:
+        """The looks at one pair; raises StoreError if they cannot be known."""
+        if self.problem:
+            raise StoreError(self.problem)
+        return self.by_pair.get(pair, ())
+
+
+NO_LOOKS = Looks()
+
+
+class _File(Frozen):
+    """What looks.json holds; ``sha256`` is that of its looks."""
+
+    format_version: int
+    sha256: str
+    looks: dict[str, tuple[Seeds, ...]]
+
+
+def pair_key(run: RunIdentity, other: RunIdentity) -> str:
+    """Names two experiments of one engine, in whatever order and on whatever ladder they are compared."""
+    return " ".join((*sorted((run.experiment, other.experiment)), run.engine.tag))
+
+
+def read(store: Path) -> Looks:
+    """All looks of a store; none if nobody ever looked. What cannot be read is the ``problem`` of the result."""
+    path = store / "looks.json"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return NO_LOOKS
+    except OSError as error:
+        return Looks(problem=f"cannot read {path}: {error.strerror}")
+    try:
+        version = int(json.loads(content)["format_version"])
+        if version > FORMAT_VERSION:
+            return Looks(
+                problem=f"{path} was written by a newer Stepladder (format {version}; this one reads up to"
+                f" {FORMAT_VERSION}): upgrade Stepladder, or use another folder with --store"
+            )
+        file = _File.model_validate_json(content)
+        if file.sha256 != _checksum(file.looks):
+            raise ValueError("its checksum differs")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return Looks(
+            problem=f"{path} is damaged ({reason}), and a verdict would be too easy without it: move it away and repeat"
+            " each 'stepladder climb --until-decided' of this store, which makes the same looks from the stored runs"
+        )
+    return Looks(file.looks)
+
+
+def note(store: Path, made: Mapping[str, Seeds]) -> None:
+    """Keep looks by pair_key, except those kept before; raises StoreError if they cannot be kept."""
+    try:
+        with _alone(store):
+            known = read(store)
+            new = {pair: (*known.at(pair), seeds) for pair, seeds in made.items() if seeds not in known.at(pair)}
+            if new:
+                looks = {**known.by_pair, **new}
+                file = _File(format_version=FORMAT_VERSION, sha256=_checksum(looks), looks=looks)
+                write_atomically(store / "looks.json", file.model_dump_json().encode())
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {store / 'looks.json'} ({error.strerror}), and what is not kept must not be looked at: make"
+            " room, or choose another folder with --store"
+        ) from None
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """Other climbs in this store wait, where the system and its disk can make them."""
+    with (store / "store.json").open("rb") as file:
+        with suppress(ImportError, OSError):  # no such locks on Windows, nor on some network disks
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _checksum(looks: Mapping[str, tuple[Seeds, ...]]) -> str:
+    return sha256(json.dumps(looks, sort_keys=True).encode()).hexdigest()
