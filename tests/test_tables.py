@@ -168,7 +168,7 @@ def check(ladder: Ladder) -> Check:
 
 
 def test_the_check_table_of_the_shipped_ladder() -> None:
-    table = check_page.check_table(check(SHIPPED))
+    table = check_page.check_table(check(SHIPPED).rungs)
     assert table.header == (
         *("rung", "change", "parameters", "budget", "multiply-adds", "receptive field", "epochs", "within budget"),
     )
@@ -186,7 +186,7 @@ def test_the_check_table_of_the_shipped_ladder() -> None:
 def test_a_rung_over_its_budget_says_so() -> None:
     tight = replace(SHIPPED, rungs=(replace(SHIPPED.rungs[0], budget=Budget(params=9713, epochs=13)),))
     found = check(tight)
-    assert check_page.check_table(found).rows[0][-2:] == ("14 of 13", "OVER")
+    assert check_page.check_table(found.rungs).rows[0][-2:] == ("14 of 13", "OVER")
     rung = check_json.check_dict(found)["rungs"][0]
     assert rung["over_budget"] is True
     assert ["1 over its budget of 9,713" in rung["excess"][0], "trains for 14 epochs" in rung["excess"][1]] == [

@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -88,6 +89,15 @@ STORE = click.option(
 JOBS = click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
 )
+MAX_SEEDS = 64
+UNTIL_DECIDED = click.option(
+    "--until-decided", is_flag=True, help="Go on with twice as many seeds, and again, until every verdict is clear."
+)
+MAX = click.option(
+    "--max-seeds",
+    type=click.IntRange(min=1, max=MOST_SEEDS),
+    help=f"The most seeds that --until-decided goes on to [default: {MAX_SEEDS}].",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
 
 
@@ -140,6 +150,10 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @DOWN
+@UNTIL_DECIDED
+@MAX
+@click.option("--live", is_flag=True, help="Serve the report on this machine while climbing; it updates by itself.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the live report [default: one that is free].")
 @STORE
 @JSON
 def climb(
@@ -149,37 +163,45 @@ def climb(
     engine: str,
     device: str,
     down: bool,
+    until_decided: bool,
+    max_seeds: int | None,
+    live: bool,
+    port: int | None,
     store: str,
     as_json: bool,
 ) -> None:
     """Train every rung with every seed; stored runs are not trained again.
 
     Exits with 1 unless the top rung holds its target with every seed. With --down, the top rung and what is left of it
-    without each change are trained instead, and the verdicts of 'compare --down' shown.
+    without each change are trained instead, and the verdicts of 'compare --down' shown. With --until-decided, rungs get
+    more seeds while it is unclear what their changes did, and the verdicts of 'compare' are shown.
     """
     from stepladder import ladder_file
     from stepladder.checking import check_rungs, require_within_budget
-    from stepladder.climbing import climb as climb_ladder
     from stepladder.data import describe
     from stepladder.descent import descent
     from stepladder.engines import choose_engine
-    from stepladder.report.live import LiveClimb
     from stepladder.results import collect
     from stepladder.store import Store
 
-    loaded = ladder_file.load(ladder)
-    way = descent(loaded) if down else None
-    loaded = way.as_ladder if way else loaded
+    _refuse_mixed(down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
+    whole = ladder_file.load(ladder)
+    way = descent(whole) if down else None
+    loaded = way.as_ladder if way else whole
     require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before an engine is imported or a folder made
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
-    with LiveClimb() as watcher:
+    most = (max_seeds or MAX_SEEDS) if until_decided else None
+    with ExitStack() as stack:
+        page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
+        watcher = _watchers(stack, page)
         watcher.noted(f"engine {reason}")
-        failures = climb_ladder(loaded, seeds=seeds, store=opened, engine=chosen, jobs=jobs, watcher=watcher)
-    results = collect(loaded, opened, engine=chosen.identity, seeds=seeds)
+        failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
     if way:
         up = collect(way.ladder, opened, engine=chosen.identity, seeds=seeds)
         _print_descent(way, up, results, as_json)
+    elif until_decided:
+        _print_verdicts(results, as_json)
     else:
         _print_results(results, as_json)
     if failures:
@@ -231,14 +253,42 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
         click.echo(f"note: {note}", err=True)
     if way and below_top:
         _print_descent(way, results, below_top, as_json)
-    elif as_json:
-        from stepladder.report.compare_json import compare_dict
-
-        _print_json(compare_dict(results))
     else:
-        from stepladder.report.compare_page import compare_page
+        _print_verdicts(results, as_json)
 
-        _print_page(compare_page(results))
+
+@main.command()
+@LADDER
+@click.option("--engine", help="Report the runs of this engine, such as 'jit' or 'torch cuda'.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "markdown", "json", "csv"]),
+    default="html",
+    show_default=True,
+    help="One HTML page; or Markdown for a README, everything as JSON, or every epoch as a line of CSV.",
+)
+@click.option("-o", "--output", help="File to write, - for stdout [default: LADDER-report.html; stdout if not HTML].")
+@STORE
+def report(ladder: str, engine: str | None, form: str, output: str | None, store: str) -> None:
+    """Write a report of a ladder's stored runs: one page that works offline, or the same for machines.
+
+    Verdicts, curves, confusion, the images that are misclassified, what the networks see, and a digit to draw. The runs
+    of 'climb --down' are in it where there are any.
+    """
+    from stepladder import ladder_file
+    from stepladder.report.writing import report_text, write_report
+    from stepladder.store import Store
+
+    opened = Store.open(store)
+    loaded = ladder_file.load(ladder)
+    text = report_text(loaded, opened, engine=engine, form=form)
+    for note in dict.fromkeys(opened.notes):
+        click.echo(f"note: {note}", err=True)
+    if output == "-" or (output is None and form != "html"):
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        click.echo(write_report(text, loaded, output=output))
 
 
 @main.command()
@@ -255,6 +305,59 @@ def ladders(as_json: bool) -> None:
     else:
         for ladder in found:
             click.echo(f"{ladder.name}: {' '.join(ladder.about.split())}")
+
+
+def _refuse_mixed(*, down: bool, until_decided: bool, max_seeds: int | None, live: bool, port: int | None) -> None:
+    """Options of a climb that make no sense together."""
+    if down and until_decided:
+        raise LadderError("--until-decided is about each rung and the rung below: leave --down out")
+    if max_seeds and not until_decided:
+        raise LadderError("--max-seeds goes with --until-decided: add that, or say how many with --seeds")
+    if port is not None and not live:
+        raise LadderError("--port is that of the live report: add --live")
+
+
+def _live_report(ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int] | None, port: int) -> Any:
+    from stepladder.report.writing import live_report
+
+    return live_report(ladder, store.folder, engine=engine.identity, seeds=seeds, port=port)
+
+
+def _watchers(stack: ExitStack, page: Any) -> Any:
+    """The terminal, and the live page if there is one, both for as long as the stack lasts."""
+    from stepladder.climbing import Watchers
+    from stepladder.report.live import LiveClimb
+
+    watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page) if each])
+    if page:
+        watcher.noted(f"live report at {page.url}")
+    return watcher
+
+
+def _train(
+    ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int], most: int | None, jobs: int | None, watcher: Any
+) -> tuple[Any, Any]:
+    """What failed, and the results; seeds are bought up to ``most`` until each verdict is clear, if that is given."""
+    from stepladder.climbing import climb as climb_ladder
+    from stepladder.deciding import climb_until_decided
+    from stepladder.results import collect
+
+    how = {"seeds": seeds, "store": store, "engine": engine, "jobs": jobs, "watcher": watcher}
+    if most:
+        return climb_until_decided(ladder, max_seeds=most, **how)
+    failures = climb_ladder(ladder, **how)
+    return failures, collect(ladder, store, engine=engine.identity, seeds=seeds)
+
+
+def _print_verdicts(results: Any, as_json: bool) -> None:
+    if as_json:
+        from stepladder.report.compare_json import compare_dict
+
+        _print_json(compare_dict(results))
+    else:
+        from stepladder.report.compare_page import compare_page
+
+        _print_page(compare_page(results))
 
 
 def _print_results(results: Any, as_json: bool) -> None:

@@ -65,18 +65,31 @@ class Watcher(Protocol):
     def noted(self, text: str) -> None: ...
 
 
-class _Silent:
-    """A Watcher that does not look."""
+class Watchers:
+    """A Watcher that tells several."""
 
-    def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None: ...
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self.watchers = watchers
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None: ...
+    def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
+        for watcher in self.watchers:
+            watcher.planned(to_train, n_stored)
 
-    def finished(self, task: Task, run: Run) -> None: ...
+    def advanced(self, task: Task, *, epochs_done: int) -> None:
+        for watcher in self.watchers:
+            watcher.advanced(task, epochs_done=epochs_done)
 
-    def failed(self, failure: Failure) -> None: ...
+    def finished(self, task: Task, run: Run) -> None:
+        for watcher in self.watchers:
+            watcher.finished(task, run)
 
-    def noted(self, text: str) -> None: ...
+    def failed(self, failure: Failure) -> None:
+        for watcher in self.watchers:
+            watcher.failed(failure)
+
+    def noted(self, text: str) -> None:
+        for watcher in self.watchers:
+            watcher.noted(text)
 
 
 def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
@@ -114,7 +127,7 @@ def climb(
     """
     if jobs is not None and jobs < 1:
         raise LadderError(f"{jobs} jobs train nothing: give at least 1")
-    watcher = watcher or _Silent()
+    watcher = watcher or Watchers(())
     tasks = plan(ladder, seeds=seeds, engine=engine)
     found = {task.identity.key: store.find(task.identity, set_aside=True) for task in tasks}
     _pass_on_notes(store, watcher)

@@ -1,5 +1,7 @@
 """A check as a page of text and tables."""
 
+from collections.abc import Sequence
+
 from stepladder.checking import Check, CheckedRung, Estimate
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.report.tables import Page, Table, changes, compound_notes, duration, target_text
@@ -15,7 +17,7 @@ def check_page(check: Check) -> Page:
         f" {shape.size}, {shape.n_classes} classes; evaluated on {ladder.evaluate_on}.",
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
-        check_table(check),
+        check_table(check.rungs),
         *(f"{rung.name}: {' '.join(rung.why.split())}" for rung in ladder.rungs),
         "",
         *compound_notes(ladder.rungs),
@@ -24,9 +26,9 @@ def check_page(check: Check) -> Page:
     ]
 
 
-def check_table(check: Check) -> Table:
+def check_table(rungs: Sequence[CheckedRung]) -> Table:
     """A ladder's rungs, their sizes and budgets."""
-    words = changes([checked.rung for checked in check.rungs])
+    words = changes([checked.rung for checked in rungs])
     return Table(
         title="",
         header=(
@@ -39,7 +41,7 @@ def check_table(check: Check) -> Table:
             "epochs",
             "within budget",
         ),
-        rows=tuple(_check_row(checked, word) for checked, word in zip(check.rungs, words, strict=True)),
+        rows=tuple(_check_row(checked, word) for checked, word in zip(rungs, words, strict=True)),
         numeric=frozenset({2, 3, 4, 5, 6}),
         words=frozenset({1}),
         dropped_first=(4, 3, 5),

@@ -1,0 +1,136 @@
+"""The ladder as a picture: each rung's seeds on one scale of accuracy, the target through all of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+
+from stepladder.comparing import Comparison, interval_of_mean
+from stepladder.report.compare_page import verdict
+from stepladder.report.tables import changes, percent
+from stepladder.results import Results, RungResult
+from stepladder.stats import accuracy
+
+TICK_STEPS = ("0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50")
+MOST_TICKS = 6
+ROOM = Fraction(1, 20)  # of the scale, left free at either end
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark on the scale: its place in percent of the width, and its words.
+
+    ``level`` stacks marks at the same place: 0, 1, -1, 2 and so on.
+    """
+
+    at: float
+    text: str
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class RungPicture:
+    """One rung: places are in percent of the width; ``interval`` is that of the mean, as (from, width).
+
+    ``outcome`` is the verdict against the rung below, "start" for the bottom rung; ``verdict`` says it in words.
+    """
+
+    name: str
+    change: str
+    params: str
+    accuracy: str
+    held: str
+    holds: bool
+    outcome: str
+    verdict: str
+    dots: tuple[Mark, ...]
+    mean: float | None
+    interval: tuple[float, float] | None
+    target: float | None
+
+
+@dataclass(frozen=True)
+class LadderPicture:
+    """Rungs from the top down, as a ladder stands."""
+
+    rungs: tuple[RungPicture, ...]
+    ticks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: Fraction
+    high: Fraction
+
+    def at(self, value: Fraction | float) -> float:
+        return round(100 * (float(value) - float(self.low)) / float(self.high - self.low), 2)
+
+
+def ladder_picture(results: Results, comparisons: Sequence[Comparison]) -> LadderPicture:
+    """A picture of results and their verdicts."""
+    scale = _scale(results)
+    by_rung = {each.rung: each for each in comparisons}
+    words = changes([each.rung for each in results.rungs])
+    rungs = [
+        _rung(result, word, params, by_rung.get(result.rung.name), scale)
+        for result, word, params in zip(results.rungs, words, results.params, strict=True)
+    ]
+    return LadderPicture(tuple(reversed(rungs)), _ticks(scale) if any(rung.dots for rung in rungs) else ())
+
+
+def _rung(result: RungResult, change: str, params: int, comparison: Comparison | None, scale: _Scale) -> RungPicture:
+    summary, target = result.summary, result.rung.target.accuracy
+    finals = [float(accuracy(run.final)) for run in result.runs if run.final is not None]
+    n = len(summary.seeds)
+    interval = None
+    if summary.final_mean is not None and n > 1:
+        low, high = (min(100.0, max(0.0, scale.at(end))) for end in interval_of_mean(finals))
+        interval = (low, round(high - low, 2))
+    deviation = "" if summary.final_sd is None else f" ± {summary.final_sd:.2f}"
+    diverged = f", {len(summary.diverged)} diverged" if summary.diverged else ""
+    return RungPicture(
+        name=result.rung.name,
+        change=change,
+        params=f"{params:,} parameters",
+        accuracy=percent(summary.final_mean, target=target)
+        + ("%" + deviation if summary.final_mean is not None else ""),
+        held=f"held in {summary.n_held} of {n}{diverged}" if n else "not trained",
+        holds=0 < n == summary.n_held,
+        outcome=comparison.outcome if comparison else "start",
+        verdict=verdict(comparison) if comparison else "the start",
+        dots=_dots(result, scale),
+        mean=None if summary.final_mean is None else scale.at(summary.final_mean),
+        interval=interval,
+        target=scale.at(Fraction(target)),
+    )
+
+
+def _dots(result: RungResult, scale: _Scale) -> tuple[Mark, ...]:
+    """One for each seed; those at the same place are stacked."""
+    target = result.rung.target.accuracy
+    n_there: Counter[float] = Counter()
+    dots = []
+    for run in result.runs:
+        if run.final is None:
+            continue
+        at, n = scale.at(accuracy(run.final)), n_there[scale.at(accuracy(run.final))]
+        text = f"seed {run.identity.seed}: {percent(accuracy(run.final), target=target)}%"
+        dots.append(Mark(at, text, level=(n + 1) // 2 * (1 if n % 2 else -1)))
+        n_there[at] += 1
+    return tuple(dots)
+
+
+def _scale(results: Results) -> _Scale:
+    finals = [accuracy(run.final) for each in results.rungs for run in each.runs if run.final is not None]
+    values = finals + [Fraction(each.rung.target.accuracy) for each in results.rungs]
+    low, high = min(values), max(values)
+    room = ROOM * (high - low) or Fraction(1, 10)
+    return _Scale(low - room, high + room)
+
+
+def _ticks(scale: _Scale) -> tuple[Mark, ...]:
+    step = next((Fraction(s) for s in TICK_STEPS if (scale.high - scale.low) / Fraction(s) < MOST_TICKS), Fraction(50))
+    digits = 2 if step < Fraction(1, 10) else 1 if step < 1 else 0
+    numbers = range(ceil(scale.low / step), floor(scale.high / step) + 1)
+    return tuple(Mark(scale.at(k * step), f"{float(k * step):.{digits}f}") for k in numbers)

@@ -1,0 +1,78 @@
+"""The report as Markdown, for a README: each rung's Targets, Results and Analysis, verdicts, receptive fields."""
+
+import html
+import re
+from collections.abc import Iterable
+
+import tabulate
+
+from stepladder.checking import CheckedRung, check_rungs
+from stepladder.comparing import compare, compare_with_top
+from stepladder.data import describe
+from stepladder.descent import Descent
+from stepladder.report.check_page import layer_table
+from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
+from stepladder.report.diagnosis_text import RungNotes, notes
+from stepladder.report.down_page import down_table
+from stepladder.report.provenance import provenance
+from stepladder.report.result_page import result_notes, result_table
+from stepladder.report.summary import headline
+from stepladder.report.tables import Table
+from stepladder.results import Results
+
+
+def markdown_page(results: Results, *, way: Descent | None = None, down: Results | None = None) -> str:
+    """What ``stepladder report --format markdown`` prints; ``down`` are the results of climbing down, if any."""
+    ladder, comparisons = results.ladder, compare(results)
+    by_rung = {each.rung: each for each in comparisons}
+    checked = check_rungs(ladder, describe(ladder.data))
+    parts = [f"# {_text(ladder.name)}", _text(" ".join(ladder.about.split())), f"**{_text(headline(results))}**"]
+    parts += [_table(result_table(results)), *map(_text, result_notes(results)), "## Verdicts"]
+    parts += [_table(comparison_table(results, comparisons))] if comparisons else []
+    parts += [*map(_text, comparison_notes(comparisons)), _table(target_table(results))]
+    if way and down:
+        at_top = compare_with_top(down)
+        parts += [_table(down_table(way, at_top, up=results, down=down)), *map(_text, comparison_notes(at_top))]
+    for index, result in enumerate(results.rungs):
+        parts += _rung(index, result.rung.name, notes(results, index, by_rung.get(result.rung.name)))
+    parts += ["## Receptive fields", *_layer_tables(checked), "## Provenance"]
+    parts.append("\n".join(f"- {name}: {_text(value)}" for name, value in provenance(results)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _rung(index: int, name: str, found: RungNotes) -> list[str]:
+    return [
+        f"## {index + 1}. {_text(name)}",
+        "#### Targets",
+        _list(found.targets),
+        "#### Results",
+        _list(found.results),
+        "#### Analysis",
+        _list((*found.analysis, *found.next_steps)),
+    ]
+
+
+def _layer_tables(checked: Iterable[CheckedRung]) -> list[str]:
+    """One for each different network, under the name of the first rung that has it."""
+    first = {each.network: each.rung.name for each in reversed(list(checked))}
+    return [_table(layer_table(network, name)) for network, name in reversed(first.items())]
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {_text(sentence)}" for sentence in sentences)
+
+
+def _table(table: Table) -> str:
+    body = tabulate.tabulate(
+        [[_text(cell) for cell in row] for row in table.rows],
+        [_text(cell) for cell in table.header],
+        tablefmt="pipe",
+        colalign=["right" if index in table.numeric else "left" for index in range(len(table.header))],
+        disable_numparse=True,
+    )
+    return f"**{_text(table.title)}**\n\n{body}" if table.title else body
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is, wherever it stands on a line but at its beginning."""
+    return re.sub(r"([\\`*_|])", r"\\\1", html.escape(text, quote=False))

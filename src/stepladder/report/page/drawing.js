@@ -1,0 +1,236 @@
+// Draw a digit: a canvas, what MNIST would have made of it, and the network's answer while one draws.
+
+"use strict";
+
+const PEN = 1 / 11; // of the canvas: strokes as thick as MNIST's
+const BOX = 20 / 28; // the digit fills this much of the image (LeCun et al. 1998)
+const KEY_STEP = 1 / 40; // of the canvas, for each press of an arrow
+
+/** The ink of a canvas, 0 to 255, row by row. */
+function inkOf(canvas) {
+  const { width, height } = canvas;
+  const rgba = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  return Float64Array.from({ length: width * height }, (_, k) => rgba[4 * k + 3]);
+}
+
+/** Where there is ink: [left, top, right, bottom), or null on an empty canvas. */
+function boundingBox(ink, side) {
+  let [left, top, right, bottom] = [side, side, 0, 0];
+  ink.forEach((value, k) => {
+    if (value < 8) return;
+    const [x, y] = [k % side, Math.floor(k / side)];
+    [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
+    [top, bottom] = [Math.min(top, y), Math.max(bottom, y + 1)];
+  });
+  return right > left ? [left, top, right, bottom] : null;
+}
+
+/**
+ * As MNIST was made: the drawing's longer side is scaled to 20 of 28 pixels, grey from area averages, and put so that
+ * its centre of mass is the centre of the image. Ink (side, side) -> pixels (size, size), 0 to 255; null if empty.
+ */
+function preprocessed(ink, side, size) {
+  const box = boundingBox(ink, side);
+  if (!box) return null;
+  const [left, top, right, bottom] = box;
+  const scale = Math.max(right - left, bottom - top) / (BOX * size); // canvas pixels for each image pixel
+  let [mass, massX, massY] = [0, 0, 0];
+  for (let y = top; y < bottom; y++) {
+    for (let x = left; x < right; x++) {
+      const value = ink[y * side + x];
+      mass += value;
+      massX += value * (x + 0.5);
+      massY += value * (y + 0.5);
+    }
+  }
+  // whole pixels, to the middle of pixel 14 of 28, counted from 0: so it is in all 70,000 images
+  const middle = size / 2 + 0.5;
+  const startX = left - scale * Math.round(middle - (massX / mass - left) / scale);
+  const startY = top - scale * Math.round(middle - (massY / mass - top) / scale);
+  return Float32Array.from({ length: size * size }, (_, k) => {
+    const [x, y] = [k % size, Math.floor(k / size)];
+    return areaMean(ink, side, startX + x * scale, startY + y * scale, scale);
+  });
+}
+
+/** The mean ink of a square that may cut through pixels and reach beyond the canvas. */
+function areaMean(ink, side, left, top, width) {
+  let sum = 0;
+  for (let y = Math.max(0, Math.floor(top)); y < Math.min(side, top + width); y++) {
+    const high = Math.min(y + 1, top + width) - Math.max(y, top);
+    for (let x = Math.max(0, Math.floor(left)); x < Math.min(side, left + width); x++) {
+      sum += ink[y * side + x] * high * (Math.min(x + 1, left + width) - Math.max(x, left));
+    }
+  }
+  return Math.min(255, sum / width ** 2);
+}
+
+const [INK, PAPER] = [[255, 255, 255], [12, 12, 14]];
+
+/** Values (size, size) on a small canvas, from dark for `low` to light for `high`. */
+function paint(canvas, values, size, { low, high }) {
+  canvas.width = canvas.height = size;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(size, size);
+  values.forEach((value, k) => {
+    const part = high > low ? (value - low) / (high - low) : 0;
+    INK.forEach((colour, c) => { image.data[4 * k + c] = PAPER[c] + (colour - PAPER[c]) * part; });
+    image.data[4 * k + 3] = 255;
+  });
+  context.putImageData(image, 0, 0);
+}
+
+class Drawing {
+  constructor(root, networks) {
+    this.networks = networks;
+    this.canvas = root.querySelector("canvas.paper");
+    this.seen = root.querySelector("canvas.seen");
+    this.answer = root.querySelector("[data-answer]");
+    this.bars = root.querySelector("[data-bars]");
+    this.layers = root.querySelector("[data-layers]");
+    this.select = root.querySelector("select");
+    this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.clear();
+    this.listen(root);
+    this.chooseNetwork(0);
+    const first = root.querySelector("[data-example] img");
+    first?.decode().then(() => { if (!this.pixels) this.example(first); });
+  }
+
+  listen(root) {
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.canvas.setPointerCapture(event.pointerId);
+      if (this.isExample) this.clear();
+      this.moveTo(...this.place(event));
+      this.lineTo(...this.at);
+      event.preventDefault();
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (event.buttons) this.lineTo(...this.place(event));
+    });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    root.querySelector("[data-clear]").addEventListener("click", () => { this.clear(); this.show(); });
+    root.querySelectorAll("[data-example]").forEach((button) =>
+      button.addEventListener("click", () => this.example(button.querySelector("img"))));
+    this.select.addEventListener("change", () => this.chooseNetwork(this.select.selectedIndex));
+  }
+
+  place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = this.canvas.width / box.width;
+    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+  }
+
+  /** Arrows move the pen, with Shift it draws; Escape wipes the canvas. */
+  key(event) {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (event.key === "Escape") { this.clear(); this.show(); }
+    if (!way) return;
+    event.preventDefault();
+    const step = KEY_STEP * this.canvas.width;
+    const to = way.map((part, k) => Math.min(this.canvas.width, Math.max(0, this.at[k] + part * step)));
+    if (this.isExample) { this.clear(); this.show(); }
+    if (event.shiftKey) this.lineTo(...to);
+    else this.moveTo(...to);
+    if (!this.pixels) this.answer.textContent = `Pen at ${to.map(Math.round).join(", ")}`;
+  }
+
+  clear() {
+    this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.at = [this.canvas.width / 2, this.canvas.height / 2];
+    this.pixels = null;
+    this.isExample = false;
+  }
+
+  moveTo(x, y) { this.at = [x, y]; }
+
+  lineTo(x, y) {
+    this.pen.strokeStyle = "#fff";
+    this.pen.lineCap = this.pen.lineJoin = "round";
+    this.pen.lineWidth = PEN * this.canvas.width;
+    this.pen.beginPath();
+    this.pen.moveTo(...this.at);
+    this.pen.lineTo(x, y);
+    this.pen.stroke();
+    this.at = [x, y];
+    this.pixels = preprocessed(inkOf(this.canvas), this.canvas.width, this.network.size);
+    this.soon();
+  }
+
+  /** An image of the data set, just as the network was trained on such. */
+  example(image) {
+    this.clear();
+    const { size, channels } = this.network;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = size;
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0, size, size);
+    const rgba = context.getImageData(0, 0, size, size).data;
+    this.pixels = Float32Array.from({ length: channels * size * size }, (_, k) =>
+      rgba[4 * (k % (size * size)) + Math.floor(k / (size * size))]);
+    this.isExample = true;
+    this.pen.imageSmoothingEnabled = false;
+    this.pen.drawImage(canvas, 0, 0, this.canvas.width, this.canvas.height);
+    this.show();
+  }
+
+  chooseNetwork(number) {
+    this.network = this.networks[number];
+    this.buildLayers();
+    this.show();
+  }
+
+  /** Once for each frame, however many moves come. */
+  soon() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => { this.waiting = false; this.show(); });
+  }
+
+  buildLayers() {
+    this.layers.replaceChildren(...this.network.layers.map((layer) => {
+      const row = document.createElement("div");
+      row.className = "maps";
+      const words = document.createElement("p");
+      words.textContent = `${layer.words}: ${layer.outChannels} × ${layer.outSize} × ${layer.outSize}`;
+      const maps = document.createElement("div");
+      maps.className = layer.outSize === 1 ? "single" : "";
+      maps.append(...Array.from({ length: Math.min(layer.outChannels, 64) }, () => document.createElement("canvas")));
+      row.append(words, maps);
+      return row;
+    }));
+    this.bars.replaceChildren(...Array.from({ length: this.network.layers.at(-1).outChannels }, (_, k) => {
+      const row = document.createElement("li");
+      const [name, bar, value] = ["span", "i", "span"].map((tag) => document.createElement(tag));
+      name.textContent = k;
+      row.append(name, bar, value);
+      return row;
+    }));
+  }
+
+  show() {
+    const { size, channels } = this.network;
+    const empty = !this.pixels;
+    const pixels = this.pixels ?? new Float32Array(channels * size * size);
+    const maps = activations(this.network, pixels);
+    const probabilities = softmax(maps.at(-1));
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    paint(this.seen, pixels.subarray(0, size * size), size, { low: 0, high: 255 });
+    [...this.bars.children].forEach((row, k) => {
+      const part = empty ? 0 : probabilities[k];
+      row.classList.toggle("best", !empty && k === best);
+      row.children[1].style.setProperty("--part", part);
+      row.children[2].textContent = empty ? "" : `${(100 * part).toFixed(1)}%`;
+    });
+    this.answer.textContent = empty ? "Draw, or choose an example." : `${best}, says the network.`;
+    this.answer.dataset.answer = empty ? "" : best;
+    this.network.layers.forEach((layer, number) => this.showMaps(layer, maps[number], this.layers.children[number], empty));
+  }
+
+  showMaps(layer, values, row, empty) {
+    const area = layer.outSize ** 2;
+    const [low, high] = [Math.min(0, ...values), Math.max(...values)];
+    [...row.querySelectorAll("canvas")].forEach((canvas, channel) =>
+      paint(canvas, values.subarray(channel * area, (channel + 1) * area), layer.outSize, empty ? { low: 0, high: 0 } : { low, high }));
+  }
+}

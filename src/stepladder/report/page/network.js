@@ -1,0 +1,132 @@
+// A trained network, run in the page. Maps are Float32Array (C, H, W), flat; shapes come from the geometry in Python.
+
+"use strict";
+
+/** Read a network from the page's data: its arrays are one base64 text of little-endian float32. */
+function readNetwork(record) {
+  const bytes = Uint8Array.from(atob(record.arrays), (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  const numbers = Float32Array.from({ length: bytes.length / 4 }, (_, k) => view.getFloat32(4 * k, true));
+  const arrays = {};
+  for (const [name, [start, end]] of Object.entries(record.places)) arrays[name] = numbers.subarray(start, end);
+  return { ...record, arrays };
+}
+
+/** Pixels (C, H, W), 0 to 255, as the network was trained on them. */
+function normalised(network, pixels) {
+  const area = network.size * network.size;
+  return Float32Array.from(pixels, (value, k) => {
+    const channel = Math.floor(k / area);
+    return (value / 255 - network.pixelMean[channel]) / network.pixelStd[channel];
+  });
+}
+
+/** The maps after each layer, of pixels (C, H, W), 0 to 255; the last are the logits. */
+function activations(network, pixels) {
+  const maps = [];
+  let x = normalised(network, pixels);
+  for (const layer of network.layers) {
+    x = OPERATIONS[layer.operation](layer, x, network.arrays);
+    for (const step of layer.steps) x = applyStep(step, layer, x, network);
+    maps.push(x);
+  }
+  return maps;
+}
+
+function logits(network, pixels) {
+  return activations(network, pixels).at(-1);
+}
+
+function softmax(values) {
+  const largest = Math.max(...values);
+  const powers = Array.from(values, (value) => Math.exp(value - largest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((value) => value / sum);
+}
+
+const OPERATIONS = {
+  Conv2d: (layer, x, arrays) => convolve(layer, x, arrays, (_, channel) => channel, layer.inChannels),
+  DepthwiseConv2d: (layer, x, arrays) => convolve(layer, x, arrays, (out) => out, 1),
+  MaxPool: (layer, x) => pool(layer, x, (values) => Math.max(...values)),
+  AvgPool: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / layer.kernel ** 2),
+  GAP: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / values.length),
+  Linear: linear,
+};
+
+/** The part of a kernel that falls into the image: taps t with 0 <= start + t < size. */
+function taps(start, layer) {
+  return [Math.max(0, -start), Math.min(layer.kernel, layer.inSize - start)];
+}
+
+/** A convolution in which input map `from(out, k)`, k < nInputs, goes into output map `out`. */
+function convolve(layer, x, arrays, from, nInputs) {
+  const { kernel, stride, padding, inSize, outSize, outChannels } = layer;
+  const weight = arrays[`${layer.index}.weight`];
+  const bias = arrays[`${layer.index}.bias`];
+  const y = new Float32Array(outChannels * outSize * outSize);
+  for (let out = 0; out < outChannels; out++) {
+    for (let row = 0; row < outSize; row++) {
+      const top = row * stride - padding;
+      const [firstY, lastY] = taps(top, layer);
+      for (let column = 0; column < outSize; column++) {
+        const left = column * stride - padding;
+        const [firstX, lastX] = taps(left, layer);
+        let sum = bias ? bias[out] : 0;
+        for (let k = 0; k < nInputs; k++) {
+          const map = from(out, k) * inSize * inSize;
+          const taken = (out * nInputs + k) * kernel * kernel;
+          for (let ky = firstY; ky < lastY; ky++) {
+            const line = map + (top + ky) * inSize + left;
+            for (let kx = firstX; kx < lastX; kx++) sum += weight[taken + ky * kernel + kx] * x[line + kx];
+          }
+        }
+        y[(out * outSize + row) * outSize + column] = sum;
+      }
+    }
+  }
+  return y;
+}
+
+/** Each output value from the pixels of its window that lie in the image. */
+function pool(layer, x, summary) {
+  const { stride, padding, inSize, outSize, outChannels } = layer;
+  const y = new Float32Array(outChannels * outSize * outSize);
+  for (let k = 0; k < y.length; k++) {
+    const column = k % outSize;
+    const row = Math.floor(k / outSize) % outSize;
+    const map = Math.floor(k / outSize ** 2) * inSize ** 2;
+    const [top, left] = [row * stride - padding, column * stride - padding];
+    const [[firstY, lastY], [firstX, lastX]] = [taps(top, layer), taps(left, layer)];
+    const values = [];
+    for (let ky = firstY; ky < lastY; ky++) {
+      const line = map + (top + ky) * inSize + left;
+      for (let kx = firstX; kx < lastX; kx++) values.push(x[line + kx]);
+    }
+    y[k] = summary(values);
+  }
+  return y;
+}
+
+function linear(layer, x, arrays) {
+  const weight = arrays[`${layer.index}.weight`];
+  const bias = arrays[`${layer.index}.bias`];
+  return Float32Array.from({ length: layer.outChannels }, (_, out) => {
+    let sum = bias ? bias[out] : 0;
+    for (let k = 0; k < x.length; k++) sum += weight[out * x.length + k] * x[k];
+    return sum;
+  });
+}
+
+/** What follows an operation; dropout does nothing in a trained network. */
+function applyStep(step, layer, x, network) {
+  if (step === "relu") return x.map((value) => Math.max(0, value));
+  if (step === "dropout") return x;
+  const named = (name) => network.arrays[`${layer.index}.norm.${name}`];
+  const [mean, variance, weight, bias] = ["running_mean", "running_var", "weight", "bias"].map(named);
+  const area = layer.outSize ** 2;
+  return x.map((value, k) => {
+    const channel = Math.floor(k / area);
+    const scale = weight[channel] / Math.sqrt(variance[channel] + network.normEpsilon);
+    return (value - mean[channel]) * scale + bias[channel];
+  });
+}

@@ -1,0 +1,122 @@
+// What moves on the page: charts, confusion matrices, filters of the galleries, the theme.
+
+"use strict";
+
+function data() {
+  return JSON.parse(document.getElementById("data").textContent);
+}
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+// Charts.
+
+function drawCharts(charts) {
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    const spec = charts[place.dataset.chart];
+    vegaEmbed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: "custom" } })
+      .then(() => { place.dataset.drawn = "yes"; });
+  }
+}
+
+// Confusion matrices: seeds[k] holds counts [label, predicted, n] where n > 0, of the final epoch.
+
+function confusionTable(section, record, onPair) {
+  const select = section.querySelector("select[data-seeds]");
+  const holder = section.querySelector("[data-matrix]");
+  const draw = () => {
+    const shown = select.value === "all" ? record.seeds : record.seeds.filter((each) => String(each.seed) === select.value);
+    const counts = Array.from({ length: record.seeds[0].n }, () => new Array(record.seeds[0].n).fill(0));
+    for (const { cells } of shown) for (const [label, predicted, n] of cells) counts[label][predicted] += n;
+    holder.replaceChildren(matrix(counts, onPair));
+  };
+  select.addEventListener("change", draw);
+  draw();
+}
+
+function matrix(counts, onPair) {
+  const wrong = Math.max(1, ...counts.flatMap((row, label) => row.filter((_, predicted) => predicted !== label)));
+  const head = element("tr", {}, element("td", { class: "corner" }, "label ↓ predicted →"));
+  counts.forEach((_, k) => head.append(element("th", { scope: "col" }, String(k))));
+  const body = counts.map((row, label) => {
+    const line = element("tr", {}, element("th", { scope: "row" }, String(label)));
+    row.forEach((n, predicted) => line.append(cell(n, label, predicted, wrong, onPair)));
+    return line;
+  });
+  const table = element("table", { class: "confusion" }, element("thead", {}, head), element("tbody", {}, ...body));
+  table.classList.toggle("many", counts.length > 20);
+  return table;
+}
+
+/** Mistakes are shaded by the logarithm of their number: 1 is visible beside 100. */
+function cell(n, label, predicted, most, onPair) {
+  if (n === 0) return element("td");
+  if (label === predicted) return element("td", { class: "right" }, n.toLocaleString("en"));
+  const button = element("button", { type: "button", title: `${label} taken for ${predicted}: ${n}` }, String(n));
+  button.setAttribute("aria-label", `${label} taken for ${predicted}: ${n}; show the images`);
+  button.addEventListener("click", () => onPair(`${label}-${predicted}`));
+  const made = element("td", { class: "wrong" }, button);
+  made.style.setProperty("--shade", Math.log1p(n) / Math.log1p(most));
+  return made;
+}
+
+// Galleries.
+
+class Gallery {
+  constructor(section) {
+    this.pair = section.querySelector("select[data-pair]");
+    this.least = section.querySelector("select[data-least]");
+    this.said = section.querySelector("[data-shown]");
+    this.figures = [...section.querySelectorAll("figure")];
+    for (const select of [this.pair, this.least]) select?.addEventListener("change", () => this.filter());
+    this.filter();
+  }
+
+  choose(pair) {
+    if (!this.pair) return;
+    this.pair.value = pair;
+    if (this.pair.selectedIndex < 0) this.pair.value = "";
+    this.filter();
+  }
+
+  filter() {
+    if (!this.pair) return;
+    let n = 0;
+    for (const figure of this.figures) {
+      const fits = (!this.pair.value || figure.dataset.pairs.split(" ").includes(this.pair.value))
+        && Number(figure.dataset.wrong) >= Number(this.least.value);
+      figure.hidden = !fits;
+      n += fits;
+    }
+    this.said.textContent = `${n} of ${this.figures.length} images`;
+  }
+}
+
+// Light and dark: as the system says, until a person chooses.
+
+function themeButton(button) {
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const label = () => { button.textContent = dark() ? "Light" : "Dark"; };
+  button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; label(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
+  label();
+}
+
+function start() {
+  const { charts, confusion, networks } = data();
+  themeButton(document.querySelector("[data-theme-button]"));
+  for (const section of document.querySelectorAll("[data-mistakes]")) {
+    const gallery = new Gallery(section);
+    confusionTable(section, confusion[section.dataset.mistakes], (pair) => gallery.choose(pair));
+  }
+  const drawing = document.querySelector("[data-drawing]");
+  window.drawing = drawing ? new Drawing(drawing, networks.map(readNetwork)) : null;
+  drawCharts(charts);
+}
+
+start();

@@ -1,0 +1,47 @@
+"""Trained networks as data for the page's JavaScript, which runs them."""
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from stepladder.data import Splits
+from stepladder.engines import NORM_EPSILON
+from stepladder.geometry import LayerGeometry, Network
+from stepladder.report.network_picture import layer_words
+from stepladder.run import Arrays
+
+
+def network_record(network: Network, arrays: Arrays, *, splits: Splits) -> dict[str, Any]:
+    """What page/network.js reads: geometry, pixel statistics, and all arrays as one base64 text of float32."""
+    places, start = {}, 0
+    for name, array in arrays.items():
+        places[name] = [start, start + array.size]
+        start += array.size
+    flat = np.concatenate([array.ravel() for array in arrays.values()]) if arrays else np.empty(0)
+    return {
+        "size": network.image.size,
+        "channels": network.image.channels,
+        "pixelMean": splits.pixel_mean.tolist(),
+        "pixelStd": splits.pixel_std.tolist(),
+        "normEpsilon": NORM_EPSILON,
+        "layers": [_layer(row) for row in network.rows],
+        "places": places,
+        "arrays": base64.b64encode(flat.astype("<f4").tobytes()).decode(),
+    }
+
+
+def _layer(row: LayerGeometry) -> dict[str, Any]:
+    return {
+        "index": row.index,
+        "operation": row.operation,
+        "words": layer_words(row),
+        "steps": row.steps,
+        "inChannels": row.in_channels,
+        "outChannels": row.out_channels,
+        "inSize": row.in_size,
+        "outSize": row.out_size,
+        "kernel": row.kernel,
+        "stride": row.stride,
+        "padding": row.padding,
+    }

@@ -1,0 +1,30 @@
+"""Small pictures as PNG data URIs: images of the data set, and where a layer looks."""
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+HEAT = np.array([255, 138, 31])  # orange on a grey digit: told apart by lightness too
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """Pixels (H, W) or (H, W, 3), 0 to 255, as a PNG in a data URI."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def image_uri(image: NDArray[np.uint8]) -> str:
+    """An image (C, H, W) of a data set: grey for one channel, colour for three, the first channel's grey for others."""
+    return data_uri(image.transpose(1, 2, 0) if len(image) == 3 else image[0])
+
+
+def field_uri(image: NDArray[np.uint8], energy: NDArray[np.float64]) -> str:
+    """An image (C, H, W) in dim grey, and over it the energy (H, W) of gradients as heat, by its square root."""
+    grey = image.mean(0)[:, :, None] * 0.45
+    largest = energy.max()
+    heat = np.sqrt(energy / largest)[:, :, None] if largest > 0 else np.zeros_like(grey)
+    return data_uri((grey * (1 - heat) + HEAT * heat).astype(np.uint8))

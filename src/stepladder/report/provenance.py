@@ -1,0 +1,63 @@
+"""Where results come from: what made them, when, from which images, and how often the test split was looked at."""
+
+from collections.abc import Iterable
+
+from stepladder.report.tables import NOTHING, duration
+from stepladder.results import Results
+from stepladder.run import Run, data_identity
+
+Facts = tuple[tuple[str, str], ...]
+
+
+def provenance(results: Results) -> Facts:
+    """Names and values, in words. Raises DataError if the images are missing or not those of the ladder."""
+    ladder, identity = results.ladder, data_identity(results.ladder)
+    runs = list({run.identity.key: run for result in results.rungs for run in result.runs}.values())
+    facts = [
+        ("Ladder", f"{ladder.name} ({ladder.source})"),
+        ("Images", f"{identity.name}, SHA-256 {identity.sha256}"),
+        ("Evaluated on", _split(results, identity.dev_images)),
+        ("Engine", str(results.engine or NOTHING)),
+        ("Runs", _runs(runs)),
+        ("Seeds", _seeds(runs)),
+        ("Trained on", _distinct(f"{run.provenance.cpu}, {run.provenance.platform}" for run in runs)),
+        ("Versions", _distinct(map(_versions, runs))),
+        ("Finished", _finished(runs)),
+    ]
+    if results.others:
+        apart = "; ".join(f"{n} by {engine}" for engine, n in results.others.items())
+        facts.append(("Kept apart", f"runs of other engines: {apart}"))
+    return tuple(facts)
+
+
+def _split(results: Results, n_dev: int) -> str:
+    if results.ladder.evaluate_on == "test":
+        return f"test, looked at {results.n_test_looks:,} times by these rungs' runs"
+    return f"dev, the last {n_dev:,} of the training images; the test images were not looked at"
+
+
+def _runs(runs: list[Run]) -> str:
+    n_resumed = sum(run.provenance.n_resumed > 0 for run in runs)
+    resumed = f", {n_resumed} of them resumed after an interruption" if n_resumed else ""
+    trained = duration(sum(run.elapsed_s for run in runs)) if runs else "no time"
+    return f"{len(runs)}{resumed}; {trained} of training and evaluation in all"
+
+
+def _versions(run: Run) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(run.provenance.versions.items()))
+
+
+def _finished(runs: list[Run]) -> str:
+    times = sorted(run.provenance.finished_at for run in runs)
+    return NOTHING if not times else times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return "; ".join(sorted(set(texts))) or NOTHING
+
+
+def _seeds(runs: list[Run]) -> str:
+    seeds = sorted({run.identity.seed for run in runs})
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds)) or NOTHING

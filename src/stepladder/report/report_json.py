@@ -1,0 +1,32 @@
+"""The whole report for machines: results, verdicts, what stands behind them. Nothing is rounded."""
+
+from typing import Any
+
+from stepladder.comparing import compare
+from stepladder.descent import Descent
+from stepladder.evidence import confusion, mistakes
+from stepladder.report.check_json import SCHEMA_VERSION
+from stepladder.report.compare_json import compare_dict
+from stepladder.report.diagnosis_text import notes
+from stepladder.report.down_json import down_dict
+from stepladder.report.provenance import provenance
+from stepladder.report.result_json import results_dict
+from stepladder.results import Results
+
+
+def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:
+    """What ``stepladder report --format json`` prints; ``down`` are the results of climbing down, if any."""
+    body = results_dict(results) | compare_dict(results)
+    by_rung = {each.rung: each for each in compare(results)}
+    for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
+        words = notes(results, index, by_rung.get(result.rung.name))
+        matrix = confusion(result.runs)
+        record |= {
+            "notes": {name: list(getattr(words, name)) for name in ("targets", "results", "analysis", "next_steps")},
+            "recipe": result.rung.recipe.model_dump(mode="json"),
+            "confusion": None if matrix is None else matrix.tolist(),
+            "wrong_images": [vars(each) | {"others": list(each.others)} for each in mistakes(result.runs)],
+            "runs": [run.numbers() for run in result.runs],
+        }
+    body["down"] = down_dict(way, up=results, down=down) if way and down else None
+    return {**body, "provenance": dict(provenance(results)), "schema_version": SCHEMA_VERSION}

@@ -1,0 +1,31 @@
+"""A ladder's results in one sentence and a few numbers."""
+
+from stepladder.report.tables import percent, target_text
+from stepladder.results import Results
+
+
+def headline(results: Results) -> str:
+    """Whether the top rung reaches its target, and how often."""
+    top = results.rungs[-1]
+    summary, n = top.summary, len(top.summary.seeds)
+    target = target_text(top.rung.target)
+    if n == 0:
+        return f"Not climbed yet: '{top.rung.name}', the top rung, has no runs. Its target is {target}."
+    if results.reached:
+        seeds = f"with each of {n} seeds" if n > 1 else "with one seed, which proves little"
+        return f"Reached: '{top.rung.name}' holds {target}, {seeds}."
+    return f"Not reached: '{top.rung.name}' holds {target}, with {summary.n_held} of {n} seeds."
+
+
+def facts(results: Results) -> tuple[tuple[str, str], ...]:
+    """The top rung in numbers."""
+    top, params = results.rungs[-1], results.params[-1]
+    summary, target = top.summary, top.rung.target.accuracy
+    found = [("parameters", f"{params:,}"), ("epochs", str(top.rung.recipe.epochs))]
+    if summary.final_mean is not None:
+        deviation = "" if summary.final_sd is None else f" ± {summary.final_sd:.2f}"
+        split = results.ladder.evaluate_on
+        found.append((f"{split} accuracy, mean", f"{percent(summary.final_mean, target=target)}%{deviation}"))
+        found.append(("worst seed", f"{percent(summary.final_min, target=target)}%"))
+    n = len(summary.seeds)
+    return (*found, ("target held", f"{summary.n_held} of {n} seeds" if n else "not trained"))

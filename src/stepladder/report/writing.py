@@ -1,0 +1,105 @@
+"""From a store to a report in one of its forms, and onto the disk."""
+
+import json
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepladder.descent import Descent, descent
+from stepladder.errors import StoreError
+from stepladder.files import write_atomically
+from stepladder.ladder import Ladder
+from stepladder.results import Results, collect
+from stepladder.run import EngineIdentity
+from stepladder.store import Store
+
+if TYPE_CHECKING:
+    from stepladder.report.live_page import LivePage
+
+MARK = b'<meta name="generator" content="Stepladder'  # in every page of ours; it stands near the top
+NEAR_THE_TOP = 2000
+
+
+def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
+    """A report of a ladder's stored runs; ``form`` is one of FORMS.
+
+    Raises DataError, and StoreError if the store has runs, but none of that engine's.
+    """
+    results = collect(ladder, store, engine=engine)
+    way, down = climbed_down(results, store)
+    return FORMS[form](results, store, way, down)
+
+
+def live_report(
+    ladder: Ladder, folder: Path, *, engine: EngineIdentity, seeds: Collection[int] | None, port: int
+) -> "LivePage":
+    """The page of a climb that goes on, from what its store holds whenever somebody asks.
+
+    Raises StepladderError if the port is taken.
+    """
+    from stepladder.report.html_page import Live, html_page
+    from stepladder.report.live_page import LivePage
+
+    def render(live: Live) -> str:
+        store = Store.open(folder)
+        results = collect(ladder, store, engine=engine, seeds=seeds)
+        way, down = climbed_down(results, store)
+        return html_page(results, store=store, way=way, down=down, live=live)
+
+    return LivePage(render, port=port)
+
+
+def climbed_down(results: Results, store: Store) -> tuple[Descent | None, Results | None]:
+    """The descent from the top and its results by the same engine; None where nothing was taken out and trained."""
+    if len(results.rungs) < 2 or results.engine is None:
+        return None, None
+    way = descent(results.ladder)
+    down = collect(way.as_ladder, store, engine=results.engine)
+    return (way, down) if any(each.runs for each in down.rungs[:-1]) else (None, None)
+
+
+def _html(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:
+    from stepladder.report.html_page import html_page
+
+    return html_page(results, store=store, way=way, down=down)
+
+
+def _markdown(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+    from stepladder.report.markdown_page import markdown_page
+
+    return markdown_page(results, way=way, down=down)
+
+
+def _json(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+    from stepladder.report.report_json import report_dict
+
+    return json.dumps(report_dict(results, way=way, down=down), indent=1, ensure_ascii=False)
+
+
+def _csv(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+    from stepladder.report.report_csv import report_csv
+
+    return report_csv(results)
+
+
+FORMS: dict[str, Callable[[Results, Store, Descent | None, Results | None], str]] = {
+    "html": _html,
+    "markdown": _markdown,
+    "json": _json,
+    "csv": _csv,
+}
+
+
+def write_report(text: str, ladder: Ladder, *, output: str | None) -> Path:
+    """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
+
+    Raises StoreError if the default name is taken by something that is no report.
+    """
+    path = Path(output or f"{re.sub(r'[^0-9A-Za-z._-]+', '-', ladder.name).strip('.-') or 'ladder'}-report.html")
+    if output is None and path.exists():
+        with path.open("rb") as file:
+            if MARK not in file.read(NEAR_THE_TOP):
+                raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with --output")
+    write_atomically(path, text.encode())
+    return path

@@ -1,0 +1,288 @@
+"""The report in a real browser: from disk, without a network, by mouse and keyboard, and its accessibility checked."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import chromium
+from numpy.typing import NDArray
+from oracle import NETWORKS, recipe_of
+from playwright.sync_api import Browser, Page
+
+from stepladder import Store, climb, collect, data, load
+from stepladder.engines import choose_engine
+from stepladder.engines.training import initial_arrays, weights
+from stepladder.evidence import typical_run
+from stepladder.reference import activations, normalised
+from stepladder.report.html_page import html_page
+from stepladder.report.page_networks import network_record
+from stepladder.report.tables import percent
+from stepladder.report.writing import climbed_down
+from stepladder.results import Results
+
+pytestmark = pytest.mark.xdist_group("browser")  # one worker trains and renders for all
+
+SHORT = 2  # epochs: enough for digits drawn with care
+
+LADDER = """\
+name = "short"
+about = "The first and the last network of mnist-8k, for two epochs."
+data = "mnist"
+evaluate_on = "test"
+budget = {{ params = 10_000, epochs = 15 }}
+target = {{ accuracy = 98.0, last_epochs = 1 }}
+
+[[rung]]
+name = "skeleton"
+why = "Does it learn?"
+[rung.recipe]
+network = {first}
+epochs = {epochs}
+
+[[rung]]
+name = "rotation"
+why = "Tilted digits."
+change.augment = {{ rotation_deg = 10.0 }}
+
+[[rung]]
+name = "receptive field"
+why = "See more."
+change.network = {last}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Store]:
+    """Real digits, real networks, two seeds."""
+    folder = tmp_path_factory.mktemp("report")
+    first, last = (json.dumps(NETWORKS[name]) for name in ("skeleton", "receptive-field"))
+    (folder / "short.toml").write_text(LADDER.format(first=first, last=last, epochs=SHORT))
+    ladder, store = load(folder / "short.toml"), Store.open(folder / "runs", create=True)
+    engine, _ = choose_engine("jit")
+    assert not climb(ladder, seeds=[1, 2], store=store, engine=engine)
+    return collect(ladder, store), store
+
+
+@pytest.fixture(scope="module")
+def file(trained: tuple[Results, Store], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results, store = trained
+    way, down = climbed_down(results, store)
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(html_page(results, store=store, way=way, down=down), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The report, its charts drawn; the test fails if the page complained or asked for anything."""
+    scheme: Literal["light", "dark"]
+    scheme, width = getattr(request, "param", ("light", 1280))
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on(
+        "request",
+        lambda asked: complaints.append(asked.url) if not asked.url.startswith(("file:", "data:", "blob:")) else None,
+    )
+    opened.goto(file.as_uri())
+    opened.wait_for_function("document.querySelectorAll('[data-chart]:not([data-drawn])').length === 0")
+    yield opened
+    context.close()
+    assert not complaints
+
+
+def test_the_page_is_whole_and_small(page: Page, file: Path) -> None:
+    headings = page.locator("h2").all_inner_texts()
+    assert headings == ["The ladder", "Verdicts", "Curves", "The rungs", "Draw a digit", "Budget", "Provenance"]
+    assert page.locator("article").count() == 3
+    assert page.locator(".chart svg").count() == 7
+    assert file.stat().st_size < 3_000_000
+    text = file.read_text("utf-8")
+    assert not re.search(
+        r"""(?:src|href)=["'](?!data:|#)""", re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    )
+
+
+def test_it_says_what_the_runs_say(page: Page, trained: tuple[Results, Store]) -> None:
+    results, _ = trained
+    for shown, result in zip(reversed(page.locator(".ladder > li:not(.scale)").all()), results.rungs, strict=True):
+        target = result.rung.target.accuracy
+        assert percent(result.summary.final_mean, target=target) in shown.locator(".result").inner_text()
+        assert shown.locator(".dot").count() == 2
+    top = page.locator("article").last
+    assert "sees 32 px" in top.locator(".fields").inner_text()
+    assert "conv 8 3x3 pad 1" in top.locator(".change .in").first.inner_text()
+
+
+def test_hovering_shows_values(page: Page, trained: tuple[Results, Store]) -> None:
+    chart = page.locator("article .chart").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.5 * box["height"])
+    tip = page.locator("#vg-tooltip-element.visible")
+    tip.wait_for()
+    said = tip.inner_text()
+    result = trained[0].rungs[0]
+    assert f"{SHORT}" in said
+    assert percent(result.summary.final_mean, target=result.rung.target.accuracy) in said
+
+
+def test_a_mistake_in_the_matrix_filters_the_gallery(page: Page) -> None:
+    rung = page.locator("article").first
+    button = rung.locator(".confusion button").first
+    label, predicted = re.findall(r"\d+", button.get_attribute("aria-label") or "")[:2]
+    everything = rung.locator(".images figure:visible").count()
+    button.click()
+    shown = rung.locator(".images figure:visible")
+    assert 0 < shown.count() < everything
+    for image in shown.all():
+        assert f"{label}-{predicted}" in (image.get_attribute("data-pairs") or "").split()
+    assert rung.locator("[data-shown]").inner_text() == f"{shown.count()} of {everything} images"
+    rung.locator("select[data-pair]").select_option("")
+    rung.locator("select[data-least]").select_option("2")
+    for image in rung.locator(".images figure:visible").all():
+        assert image.get_attribute("data-wrong") == "2"
+
+
+def test_the_matrix_of_one_seed_and_of_all(page: Page, trained: tuple[Results, Store]) -> None:
+    rung, runs = page.locator("article").first, trained[0].rungs[0].runs
+    matrices = [np.array(run.final.confusion) for run in runs if run.final]
+
+    def shown() -> NDArray[np.int64]:
+        cells = rung.locator(".confusion tbody td").all_inner_texts()
+        return np.array([int(cell.replace(",", "") or 0) for cell in cells]).reshape(10, 10)
+
+    assert (shown() == sum(matrices)).all()
+    rung.locator("select[data-seeds]").select_option("2")
+    assert (shown() == matrices[1]).all()
+
+
+STROKES = {
+    0: [[(140 + 62 * np.sin(t), 140 - 90 * np.cos(t)) for t in np.linspace(0, 2 * np.pi, 40)]],
+    1: [[(145, 45), (140, 140), (135, 235)]],
+    7: [[(75, 60), (140, 62), (205, 58), (170, 140), (130, 235)]],
+}
+
+
+@pytest.mark.parametrize("digit", STROKES)
+def test_a_digit_drawn_with_the_mouse_is_recognised(page: Page, digit: int) -> None:
+    canvas = page.locator("canvas.paper")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box
+    for stroke in STROKES[digit]:
+        page.mouse.move(box["x"] + stroke[0][0], box["y"] + stroke[0][1])
+        page.mouse.down()
+        for x, y in stroke[1:]:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
+        page.mouse.up()
+    page.wait_for_function(f"document.querySelector('[data-answer]').dataset.answer === '{digit}'")
+    assert page.locator(".bars .best").inner_text().startswith(str(digit))
+    page.locator("[data-clear]").click()
+    assert page.locator("[data-answer]").get_attribute("data-answer") == ""
+
+
+def test_a_digit_drawn_with_the_keyboard_is_recognised(page: Page) -> None:
+    canvas = page.locator("canvas.paper")
+    canvas.focus()
+    page.keyboard.press("Escape")
+    for key, times in (("ArrowUp", 12), ("Shift+ArrowDown", 26)):
+        for _ in range(times):
+            page.keyboard.press(key)
+    page.wait_for_function("document.querySelector('[data-answer]').dataset.answer === '1'")
+
+
+def js_activations(page: Page, record: str, pixels: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    """The page's maps after each layer for one image; ``record`` is JavaScript for a network's record."""
+    script = f"(pixels) => activations(readNetwork({record}), Float32Array.from(pixels)).map((map) => Array.from(map))"
+    return [np.array(each) for each in page.evaluate(script, pixels.ravel().tolist())]
+
+
+def test_the_javascript_network_answers_as_the_engine(page: Page, trained: tuple[Results, Store]) -> None:
+    results, store = trained
+    splits = data.splits(data.load("mnist"), n_dev=0)
+    run = typical_run(results.rungs[-1].runs)
+    assert run is not None
+    engine, _ = choose_engine("jit")
+    network = run.identity.recipe.network_for(splits.image)
+    model = engine.model(network, run.identity.recipe, splits=splits)
+    arrays = store.weights(run)
+    model.parameters[:] = np.concatenate([arrays[name].ravel() for name in network.parameter_shapes])
+    model.set_statistics({name: arrays[name] for name in network.statistic_shapes})
+    expected = model.logits(splits.evaluated[:100])
+    got = np.array([js_activations(page, "data().networks[0]", image)[-1] for image in splits.evaluated.images[:100]])
+    assert np.abs(got - expected).max() < 1e-3
+    assert (got.argmax(1) == expected.argmax(1)).all()
+
+
+def test_the_javascript_network_knows_every_layer(page: Page) -> None:
+    splits = data.splits(data.load("mnist"), n_dev=0)
+    recipe = recipe_of("all layers")
+    network = recipe.network_for(splits.image)
+    rng = np.random.default_rng(3)
+    state = initial_arrays(network, 1)
+    state |= {name: array + rng.uniform(0, 0.3, array.shape).astype(np.float32) for name, array in state.items()}
+    arrays = weights(network, state)
+    record = json.dumps(network_record(network, arrays, splits=splits))
+    image = splits.evaluated.images[:1]
+    x = normalised(image, pixel_mean=splits.pixel_mean, pixel_std=splits.pixel_std)
+    for ours, theirs in zip(js_activations(page, record, image), activations(network, arrays, x=x), strict=True):
+        np.testing.assert_allclose(ours, theirs.ravel(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_drawing_is_prepared_as_mnist_was(page: Page) -> None:
+    """MNIST's own images, drawn ten times as large and elsewhere on the canvas, come back nearly as they were."""
+    script = """([pixels, left, top]) => {
+        const ink = new Float64Array(320 * 320);
+        pixels.forEach((value, k) => {
+            for (let y = 0; y < 10; y++) for (let x = 0; x < 10; x++)
+                ink[(10 * Math.floor(k / 28) + y + top) * 320 + 10 * (k % 28) + x + left] = value;
+        });
+        return Array.from(preprocessed(ink, 320, 28));
+    }"""
+    images = data.load("mnist").test.images[:50, 0]
+    correlations = []
+    for number, image in enumerate(images):
+        got = np.array(page.evaluate(script, [image.ravel().tolist(), number % 40, (7 * number) % 40]))
+        assert got.max() <= 255
+        correlations.append(np.corrcoef(got, image.ravel())[0, 1])
+    assert np.mean(np.array(correlations) > 0.99) > 0.9  # in some the centre of mass lies between two pixels
+    assert page.evaluate("preprocessed(new Float64Array(320 * 320), 320, 28)") is None
+
+
+@pytest.mark.parametrize("page", [("light", 1280), ("dark", 400)], indirect=True, ids=["light", "dark"])
+def test_no_accessibility_violation(page: Page) -> None:
+    page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+    found = Axe().run(page).response["violations"]
+    assert not [(each["id"], each["impact"], each["nodes"][0]["html"][:200]) for each in found]
+
+
+@pytest.mark.parametrize("page", [("light", 400)], indirect=True)
+def test_nothing_sticks_out_of_a_narrow_page(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_the_theme_button(page: Page) -> None:
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    before = paper()
+    page.locator("[data-theme-button]").click()
+    assert paper() != before
+    page.locator("[data-theme-button]").click()
+    assert paper() == before
