@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,14 +17,14 @@ from records import make_run
 
 from stepladder.climbing import climb
 from stepladder.comparing import Comparison, compare
-from stepladder.diagnosis import Diagnosis, Fit, Pair, _drop, diagnose
+from stepladder.diagnosis import Diagnosis, Fit, Pair, _drop, _rise, diagnose
 from stepladder.engines import choose_engine
 from stepladder.geometry import ImageShape
 from stepladder.ladder import Budget, Ladder, Rung, Target
 from stepladder.ladder_file import load
 from stepladder.recipe import Augment, Step
 from stepladder.report.compare_page import verdict
-from stepladder.report.diagnosis_text import RungNotes, count, listed, loss_text, notes
+from stepladder.report.diagnosis_text import RungNotes, apart, beside, count, listed, loss_text, notes
 from stepladder.results import Results, RungResult, collect
 from stepladder.run import Run, WrongImage
 from stepladder.stats import summarise
@@ -102,13 +103,13 @@ def zigzag(size: float, *, slope: float = 0.0, n: int = 14) -> list[float]:
     return [0.03 + slope * number + (size / 2 if number % 2 else -size / 2) for number in range(n)]
 
 
-# Fit. The standard error of 99.2% of 10,000 images is 0.0891 points; equal seeds add nothing.
+# Fit. The standard error of 99.2% of 10,000 images is 0.0891 points, with 60,000 more 0.0962; equal seeds add nothing.
 
 
-@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_628, "overfitting"), (59_626, "underfitting")])
+@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_636, "overfitting"), (59_635, "underfitting")])
 def test_overfitting_begins_at_two_standard_errors(n_train_correct: int, kind: str) -> None:
     fit = diagnosed(seeds(n_train_correct=n_train_correct)).fit
-    assert fit.error == pytest.approx(0.08908, abs=1e-5)
+    assert fit.error == pytest.approx(0.08908 * (7 / 6) ** 0.5, abs=1e-5)
     assert fit.gap == Fraction(n_train_correct, 600) - Fraction("99.2")
     assert (fit.kind, fit.clear_gap) == (kind, kind == "overfitting")
 
@@ -117,7 +118,7 @@ def test_a_gap_that_the_spread_of_seeds_explains_is_not_clear() -> None:
     accuracies = [9860, 9980] * 4
     runs = [trained(seed, n_correct=right, n_train_correct=59_640) for seed, right in enumerate(accuracies, 1)]
     fit = diagnosed(runs).fit
-    assert fit.error == pytest.approx((0.0891**2 + (0.6 * (8 / 7) ** 0.5 / 8**0.5) ** 2) ** 0.5, abs=1e-4)
+    assert fit.error == pytest.approx((0.0962**2 + (0.6 * (8 / 7) ** 0.5 / 8**0.5) ** 2) ** 0.5, abs=1e-4)
     assert not fit.clear_gap
     assert diagnosed(seeds(n_train_correct=59_640)).fit.clear_gap
 
@@ -142,8 +143,9 @@ def test_dropout_and_augmentation_mask_the_fit(recipe: dict[str, Any], masks: tu
     for mask, word in words.items():
         assert (word in said(runs, rung)) == (mask in masks)
     assert ("Under-fitting" in said(runs, rung)) == (not masks)
-    assert ("no sign of under-fitting" in said(runs, rung)) == bool(masks)
-    assert ("no sign of under-fitting" in said(seeds(n_train_correct=59_520), rung)) is False
+    assert ("neither shows under-fitting nor rules out over-fitting" in said(runs, rung)) == bool(masks)
+    near = said(seeds(n_train_correct=59_520), rung)
+    assert ("that it is not clearly above test accuracy, 99.20%, does not rule out over-fitting" in near) == bool(masks)
 
 
 def test_distortion_that_is_more_than_rotation_says_so() -> None:
@@ -164,9 +166,8 @@ def test_a_rising_loss_is_overfitting_though_the_accuracies_are_equal() -> None:
     assert (fit.kind, fit.clear_gap, fit.lowest_at) == ("overfitting", False, 7)
     assert fit.rise == pytest.approx(0.11)
     text = said(seeds(rising(0.11), train_losses=FALLING))
-    assert (
-        "the test loss ends 11% above its lowest, that of the 3 epochs to epoch 7, while the train loss falls" in text
-    )
+    assert "Over-fitting: the mean test loss of the last 3 epochs is 11% above that of epochs 5 to 7, while the" in text
+    assert "hardly improved" not in text
 
 
 @pytest.mark.parametrize(
@@ -178,12 +179,135 @@ def test_a_rising_loss_is_overfitting_though_the_accuracies_are_equal() -> None:
         [*seeds(rising(0.5), train_losses=FALLING, n_seeds=2), *seeds(rising(-0.2), train_losses=FALLING, n_seeds=2)],
         seeds([0.02] * 2 + [0.03] * 3, train_losses=FALLING[:5]),
         seeds([0.0] * 14, train_losses=FALLING),
+        seeds(rising(0.11), train_losses=[0.06 - 1e-9 * number for number in range(14)]),
+        seeds(rising(0.11), train_losses=[0.06] * 7 + [0.0571] * 7),
+        seeds([0.05, 0.03, *[0.02] * 9, 0.012, 0.012, 0.05], train_losses=FALLING),
+        seeds([0.05, 0.03, *[0.02] * 9, 0.03, 0.03, 0.0199], train_losses=FALLING),
     ],
-    ids=["too small", "train rises too", "one seed", "some seeds", "at once", "no loss"],
+    ids=[
+        "too small",
+        "train rises too",
+        "one seed",
+        "some seeds",
+        "at once",
+        "no loss",
+        "train is flat",
+        "train falls by less than 5%",
+        "a window that overlaps the last is lower",
+        "the last epoch is lower",
+    ],
 )
 def test_no_overfitting_without_a_clear_rise(runs: list[Run]) -> None:
     epochs = len(runs[0].epochs)
     assert diagnosed(runs, changed_rung(epochs=epochs)).fit.rise is None
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 8])
+def test_a_loss_that_only_bounces_rarely_seems_to_rise(n_seeds: int) -> None:
+    """By chance, as the intervals promise, in 2.5% of rungs or fewer."""
+    random = Random(n_seeds)
+    alarms = 0
+    for _ in range(200):
+        losses = [[0.03 * abs(1 + 0.2 * random.gauss()) for _ in range(14)] for _ in range(n_seeds)]
+        alarms += _rise([trained(seed, curve, train_losses=FALLING) for seed, curve in enumerate(losses)]) is not None
+    assert alarms <= 5
+
+
+def test_a_rise_that_all_seeds_share_is_found() -> None:
+    random = Random(1)
+    noisy = [[loss * (1 + 0.05 * random.gauss()) for loss in rising(0.3)] for _ in range(8)]
+    runs = [trained(seed, curve, train_losses=FALLING) for seed, curve in enumerate(noisy, 1)]
+    assert diagnosed(runs).fit.rise == pytest.approx(0.3, abs=0.05)
+
+
+WEAK: dict[str, Any] = {"n_correct": 6000, "n_train_correct": 37_000}
+
+
+def test_weak_training_is_no_overfitting() -> None:
+    """Train is 38 points below the target, and 1.67 above test: no regulariser brings it there."""
+    runs, roomy = seeds(**WEAK), replace(SKELETON, budget=Budget(params=12_000, epochs=15))
+    fit = diagnosed(runs).fit
+    assert (fit.kind, fit.clear_gap, fit.weak, fit.far) == ("underfitting", True, True, True)
+    assert (
+        "Under-fitting: train accuracy, 61.67%, is 37.73 points below 99.4%, which is more than its gap to test"
+        " accuracy, 60.00%, of 1.67 points, though that is more than chance explains (±1.06 points)."
+    ) in said(runs)
+    assert "Over-fitting" not in said(runs)
+    assert diagnosed(runs, roomy).next_steps == ("another lr", "wider")
+    assert (
+        noted(runs, roomy).next_steps[0] == "A learning rate other than 0.01 could help: accuracy is far below 99.4%."
+    )
+    short = seeds([0.9, 0.8, 0.7], **WEAK)
+    assert diagnosed(short, changed_rung(epochs=3)).next_steps == ("more epochs", "another lr")
+    assert (
+        "More epochs could help: accuracy is far below 99.4%, and 12 epochs of the budget are left."
+        in noted(short, changed_rung(epochs=3)).next_steps
+    )
+
+
+@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_099, "underfitting"), (59_100, "overfitting")])
+def test_a_gap_is_overfitting_if_it_is_larger_than_what_train_misses(n_train_correct: int, kind: str) -> None:
+    """The middle of 97.6% and the target, 99.4%, is 98.5%."""
+    runs = seeds(n_correct=9760, n_train_correct=n_train_correct)
+    assert (diagnosed(runs).fit.kind, diagnosed(runs).fit.clear_gap) == (kind, True)
+    assert ("dropout" in diagnosed(runs).next_steps) == (kind == "overfitting")
+    assert ("Under-fitting" in said(runs)) == (kind == "underfitting")
+
+
+def test_weak_training_with_masks_cannot_be_told() -> None:
+    rung = changed_rung(dropout=0.05)
+    assert diagnosed(seeds(**WEAK), rung).fit.kind == "masked"
+    assert (
+        "Train accuracy, 61.67%, is measured with dropout, which lowers it: it is 1.67 points above test accuracy,"
+        " 60.00%, more than chance explains (±1.06 points), but further below 99.4%, so that over-fitting and"
+        " under-fitting cannot be told apart."
+    ) in said(seeds(**WEAK), rung)
+    assert diagnosed(seeds(**WEAK), rung).next_steps == ("another lr", "receptive field")
+
+
+def test_weak_training_whose_loss_rises_says_both() -> None:
+    runs = seeds(rising(0.2), train_losses=FALLING, **WEAK)
+    assert diagnosed(runs).fit.kind == "underfitting"
+    assert "Yet the mean test loss of the last 3 epochs is 20% above that of epochs 5 to 7" in said(runs)
+    assert diagnosed(runs).next_steps == ("another lr", "receptive field")
+
+
+@pytest.mark.parametrize(("n_correct", "far"), [(9819, True), (9820, False)])
+def test_far_is_three_times_the_mistakes_that_the_target_allows(n_correct: int, far: bool) -> None:
+    runs = seeds(n_correct=n_correct, n_train_correct=58_800)
+    assert diagnosed(runs).fit.far == far
+    assert ("another lr" in diagnosed(runs).next_steps) == far
+    perfect = replace(SKELETON, target=Target(accuracy=Decimal(100), last_epochs=5))
+    assert not diagnosed(runs, perfect).fit.far
+
+
+def test_many_hard_images_of_a_weak_training_speak_for_no_regulariser() -> None:
+    wrong = range(4000)
+    found = diagnosed(seeds(wrong=wrong, **WEAK))
+    assert found.hard is not None
+    assert found.hard.many
+    assert "augment" not in found.next_steps
+
+
+def test_the_training_images_are_a_sample_too() -> None:
+    """97 of 100 trained and 94.5% of 10,000 evaluated images right: chance alone explains 2.5 points."""
+    runs = seeds(n_correct=9450, n_train_correct=97)
+    few = [
+        run.model_copy(update={"epochs": tuple(each.model_copy(update={"n_train": 100}) for each in run.epochs)})
+        for run in runs
+    ]
+    fit = diagnosed(few).fit
+    assert fit.error == pytest.approx(100 * (0.945 * 0.055 * (1 / 10_000 + 1 / 100)) ** 0.5)
+    assert not fit.clear_gap
+
+
+def test_a_gap_is_told_from_what_chance_explains() -> None:
+    """0.1930 points, and 0.1924."""
+    runs = seeds(n=1_000_000, n_correct=992_000, n_train_correct=59_536)
+    fit = diagnosed(runs).fit
+    assert fit.clear_gap is False
+    near = [trained(seed, n_correct=9920, n_train_correct=59_636) for seed in range(1, 9)]
+    assert "is 0.193 points above test accuracy, 99.20%, more than chance explains (±0.192 points)" in said(near)
 
 
 def test_fits_without_masks() -> None:
@@ -203,14 +327,22 @@ def test_one_epoch_cannot_tell_the_fit() -> None:
 
 @pytest.mark.parametrize(("n_correct", "learns"), [(1135, False), (1136, True)])
 def test_no_learning_is_no_more_than_the_largest_class(n_correct: int, learns: bool) -> None:
-    confusion = ((1135, 0), (8865 - (n_correct - 1135), n_correct - 1135))
-    confusion = ((n_correct, 1135 - n_correct), (8865, 0)) if not learns else confusion
-    rows = (*confusion[:1], *((0, 985) for _ in range(9)))
-    runs = seeds(n_correct=n_correct, n_train_correct=6_000, confusion=rows)
+    confusion = tuple((1135 if label == 0 else 985, *[0] * 9) for label in range(10))
+    runs = seeds(n_correct=n_correct, n_train_correct=6_000, confusion=confusion)
     found = diagnosed(runs)
     assert (found.fit.kind != "none") == learns
     assert (found.next_steps == ("another lr",)) == (not learns)
     assert ("No learning: test accuracy, 11.35%, is no better than naming" in said(runs)) == (not learns)
+
+
+def test_no_learning_gives_one_answer() -> None:
+    """8,000 of the 9,000 images of one class right and all of the other: no better than its share, but learned."""
+    runs = seeds(n_correct=9000, n_train_correct=54_000, confusion=((8000, 1000), (0, 1000)))
+    assert diagnosed(runs).fit.kind == "underfitting"
+    assert "No learning" not in said(runs)
+    named = said(seeds(n_correct=9000, n_train_correct=54_000, confusion=((9000, 0), (1000, 0))))
+    assert "No learning: test accuracy, 90.00%" in named
+    assert "confused" not in named
 
 
 def test_accuracy_of_one_class_alone_is_not_called_no_learning() -> None:
@@ -230,8 +362,10 @@ def test_a_bouncing_loss() -> None:
     assert bounce.size == pytest.approx(0.1)
     assert found.next_steps[0] == "schedule"
     text = said(seeds(zigzag(0.003)))
-    assert "in epochs 7 to 14 it moves by 0.0030 from epoch to epoch, 10% of its level, and ranges from 0.0285" in text
-    assert "The learning rate, 0.01, may be too high by then." in text
+    assert (
+        "The test loss bounces: in epochs 7 to 14, at a learning rate of 0.01, it moves by 0.0030 from epoch to epoch,"
+        " 10% of its level, and ranges from 0.0285 to 0.0315 in a typical run."
+    ) in text
 
 
 def test_lowest_and_highest_are_means_over_runs() -> None:
@@ -267,6 +401,14 @@ def test_a_bounce_is_that_of_the_second_half() -> None:
     assert (found.first, found.last) == (4, 7)
 
 
+def test_a_bounce_is_that_of_the_end() -> None:
+    """Restless in epochs 7 to 12, before the last drop, and flat in the last two: nothing is left to settle."""
+    runs, rung = seeds([*zigzag(0.003)[:12], 0.03, 0.03]), changed_rung(schedule=STEP_LR)
+    assert diagnosed(runs, rung).bounce is None
+    assert "bounces" not in said(runs, rung)
+    assert "lower lr" not in diagnosed(runs, rung).next_steps
+
+
 def test_a_drop_of_the_learning_rate_settles_the_loss() -> None:
     losses = [*zigzag(0.004)[:6], *([0.0204, 0.0200] * 4)]
     rung = changed_rung(schedule=STEP_LR)
@@ -283,14 +425,36 @@ def test_a_drop_of_the_learning_rate_settles_the_loss() -> None:
     assert "Test accuracy goes from 99.00% to 99.30% in the first epoch after it." in text
 
 
+HALVES = STEP_LR.model_copy(update={"every_epochs": 7})
+
+
 def test_what_does_not_settle_is_not_said_to() -> None:
-    rung = changed_rung(schedule=STEP_LR)
-    restless = seeds(zigzag(0.003))
-    assert "The test loss does not settle after epoch 6" in said(restless, rung)
+    rung, restless = changed_rung(schedule=HALVES), seeds(zigzag(0.003))
+    assert "The test loss does not settle after epoch 7, where the learning rate falls to 0.001: from" in said(
+        restless, rung
+    )
     assert diagnosed(restless, rung).next_steps[0] == "lower lr"
     assert "A lower learning rate at the end could settle" in " ".join(noted(restless, rung).next_steps)
-    smooth = seeds([0.06 - 0.005 * number for number in range(6)] + [0.03] * 8)
-    assert "The test loss moves less after epoch 6" in said(smooth, rung)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [0.05, 0.04, *(0.03 + 1e-5 * (number % 2) for number in range(12))],
+        [0.06 - 0.002 * number for number in range(14)],
+        [0.06, 0.05, 0.03, 0.06, 0.03, 0.06, *(0.06 + 0.001 * number for number in range(8))],
+        [*(0.06 - 0.005 * number for number in range(6)), *[0.03] * 8],
+        [*zigzag(0.02)[:6], *zigzag(0.004)[6:]],
+    ],
+    ids=["nothing moves", "smooth", "higher after", "smooth, then flat", "moves less, but bounces"],
+)
+def test_what_neither_settles_nor_fails_to_is_left_to_the_numbers(losses: list[float]) -> None:
+    rung = changed_rung(schedule=STEP_LR)
+    drop, text = diagnosed(seeds(losses), rung).drop, said(seeds(losses), rung)
+    assert drop is not None
+    assert (drop.settles, drop.fails) == (False, False)
+    assert "After epoch 6 the learning rate falls to 0.001: from epoch to epoch the test loss moves by" in text
+    assert "settle" not in text
 
 
 @pytest.mark.parametrize("schedule", [STEP_LR.model_copy(update={"every_epochs": n}) for n in (1, 2, 13, 14)])
@@ -309,25 +473,45 @@ def test_only_a_fall_of_the_learning_rate_is_a_drop() -> None:
 
 
 def test_the_epoch_from_which_the_loss_is_flat() -> None:
-    """Within one standard error over seeds, 0.0004, of the lowest mean loss, 0.02 at epoch 12."""
+    """From 0.0205 to the lowest mean, 0.02, is 2%, and the seeds differ about it by more; from 0.025 it is 20%."""
     curve = [0.05, 0.04, 0.03, 0.0250, 0.0205, 0.0203, 0.0206, 0.0203, 0.0203, 0.0203, 0.0203, 0.02, 0.0203, 0.0203]
-    runs = [trained(seed, [loss + each for loss in curve]) for seed, each in ((1, 0.0004), (2, -0.0004))]
-    assert diagnosed(runs).flat_from == 6
-    assert "The mean test loss over seeds has hardly improved since epoch 6." in said(runs)
+    runs = [trained(seed, [*curve[:11], 0.02 + each, *curve[12:]]) for seed, each in ((1, 0.001), (2, -0.001))]
+    assert diagnosed(runs).flat_from == 5
+    assert "The mean test loss over seeds has hardly improved since epoch 5: by less than 5%." in said(runs)
     assert diagnosed(runs[:1]).flat_from is None
-    ends = [[*curve[:5], *[0.0203 + each] * 6, *[0.0186 + each] * 3] for each in (0.003, -0.003)]
-    learns = [trained(seed, end, n_train_correct=RISING) for seed, end in enumerate(ends, 1)]
-    assert diagnosed(learns).flat_from == 5
-    assert diagnosed(learns).learning == pytest.approx(17 / 203)
-    assert "hardly improved" not in said(learns)
-    falling = [
-        trained(seed, [0.05 - 0.003 * number + each for number in range(14)]) for seed, each in ((1, 0), (2, 1e-3))
+    ends = [[*curve[:5], *[0.0203] * 6, 0.0195 + each, 0.0194 + each, 0.0193 + each] for each in (0.0015, -0.0015)]
+    assert diagnosed([trained(seed, end) for seed, end in enumerate(ends, 1)]).flat_from == 6
+
+
+def test_a_loss_that_each_seed_lowers_is_not_flat() -> None:
+    """By 18% in all, though the seeds differ by more: what is compared is each seed with itself."""
+    first = [0.09, 0.08, 0.07, 0.062, *(0.06 * 0.98**number for number in range(10))]
+    assert diagnosed([trained(1, first), trained(2, [loss / 3 for loss in first])]).flat_from is None
+    slow = [0.09, 0.08, 0.07, 0.066, *(0.06 * 0.998**number for number in range(10))]
+    assert diagnosed([trained(1, slow), trained(2, [loss / 3 for loss in slow])]).flat_from == 5
+
+
+def test_a_loss_that_ends_higher_is_not_said_to_hardly_improve() -> None:
+    up = [0.02 + 0.002 * number for number in range(14)]
+    runs = [trained(1, up), trained(2, [loss + 0.001 for loss in up])]
+    assert diagnosed(runs).flat_from is None
+    assert "improved" not in said(runs)
+
+
+def test_what_still_learns_is_not_said_to_hardly_improve() -> None:
+    curve = [0.05, 0.04, 0.03, 0.025, 0.0205, 0.0203, 0.0203, *[0.0205] * 4, 0.0195, 0.0194, 0.0193]
+    learns = [
+        trained(seed, [*curve[:7], *(loss + each for loss in curve[7:])], n_train_correct=RISING)
+        for seed, each in ((1, 0.003), (2, -0.003))
     ]
-    assert diagnosed(falling).flat_from is None
+    assert diagnosed(learns).learning == pytest.approx(1 - 0.0194 / 0.0205)
+    assert diagnosed(learns).flat_from is not None
+    assert "hardly improved" not in said(learns)
 
 
 def learning(part: float) -> list[float]:
-    return [0.04] * 8 + [0.03] * 3 + [0.03 * (1 - part)] * 3
+    """Losses of which the last three epochs are, on average, this part below the three before, and fall."""
+    return [0.04] * 8 + [0.03] * 3 + [0.03 * (1 - part) + each for each in (0.0001, 0, -0.0001)]
 
 
 RISING = [59_400 + 10 * number for number in range(14)]
@@ -349,12 +533,31 @@ def test_still_learning() -> None:
         (seeds(learning(0.06), n_train_correct=RISING, n_seeds=1), SKELETON),
         (seeds(learning(0.06), n_train_correct=RISING), changed_rung(schedule=STEP_LR)),
         (seeds(learning(0.06)[-5:], n_train_correct=RISING[-5:]), changed_rung(epochs=5)),
+        (seeds([*[0.04] * 8, *[0.03] * 3, 0.026, 0.0275, 0.029], n_train_correct=RISING), SKELETON),
+        (seeds(learning(0.06), n_train_correct=[59_400 + number for number in range(14)]), SKELETON),
+        (
+            [
+                *seeds(learning(0.06), n_train_correct=[59_000 + 60 * number for number in range(14)], n_seeds=1),
+                trained(2, learning(0.06), n_train_correct=RISING[::-1]),
+            ],
+            SKELETON,
+        ),
         (
             [*seeds(learning(0.3), n_train_correct=RISING, n_seeds=2), *seeds(learning(-0.1), n_seeds=2)],
             SKELETON,
         ),
     ],
-    ids=["too little", "train falls", "one seed", "after a drop", "too short", "some seeds"],
+    ids=[
+        "too little",
+        "train falls",
+        "one seed",
+        "after a drop",
+        "too short",
+        "rises in the last epochs",
+        "train hardly rises",
+        "train rises in one of two seeds",
+        "some seeds",
+    ],
 )
 def test_not_learning_any_more(runs: list[Run], rung: Rung) -> None:
     assert diagnosed(runs, rung).learning is None
@@ -374,6 +577,17 @@ def test_the_most_confused_pairs() -> None:
         " 1 and 0 are confused both ways: 5 and 4 times."
     ) in said(runs)
     assert "Most confused: 1 taken for 0 (3 times), 2 for 0 (3) and 0 for 1 (2)." in said(runs[:1])
+
+
+def test_equally_frequent_pairs_do_not_stand_out() -> None:
+    """Four that tie with the third would make six, so that none of them is named."""
+    equal = ((90, 2, 2, 2), (2, 90, 2, 2), (2, 2, 90, 2), (2, 2, 2, 90))
+    assert diagnosed(seeds(confusion=equal)).pairs == ()
+    assert "confused" not in said(seeds(confusion=equal))
+    one_out = ((90, 5, 2, 2), *equal[1:])
+    assert diagnosed(seeds(n_seeds=1, confusion=one_out)).pairs == (Pair(0, 1, 5, 2, 1),)
+    three_tied = ((90, 5, 4, 2), (2, 90, 1, 1), (2, 1, 90, 1), (0, 0, 0, 90))
+    assert [pair.n for pair in diagnosed(seeds(n_seeds=1, confusion=three_tied)).pairs] == [5, 4, 2, 2, 2]
 
 
 def test_a_pair_is_both_ways_from_half_on() -> None:
@@ -417,6 +631,31 @@ def test_hard_images() -> None:
     ) in said(runs)
 
 
+def test_half_of_two_runs_is_no_one_run() -> None:
+    apart = [trained(1, n_correct=9930, wrong=range(70)), trained(2, n_correct=9930, wrong=range(100, 170))]
+    rung = changed_rung(dropout=0.05)
+    assert "No image is wrong in both runs, 140 in at least one; a typical run gets 70 wrong" in said(apart, rung)
+    assert "augment" not in diagnosed(apart, rung).next_steps
+    same = [trained(seed, n_correct=9930, wrong=range(70)) for seed in (1, 2)]
+    words = (
+        "Augmentation, such as rotation or shift, could help with the 70 images that both runs get wrong; none is in"
+    )
+    assert words in " ".join(noted(same, rung).next_steps)
+
+
+def test_what_is_above_what_the_target_allows_is_not_rounded_to_it() -> None:
+    wrong = [60] * 5 + [61] * 3
+    runs = [trained(seed, n_correct=10_000 - n, wrong=range(n)) for seed, n in enumerate(wrong, 1)]
+    assert "a typical run gets 60.4 wrong, the target allows 60." in said(runs)
+    assert [beside(Fraction(each), 60) for each in ("59.6", "60", "60.6", "60.04", "2000.5")] == [
+        "60",
+        "60",
+        "61",
+        "60.04",
+        "2,000",
+    ]
+
+
 @pytest.mark.parametrize(
     ("n_same", "augments", "suggested"), [(30, False, True), (29, False, False), (30, True, False)]
 )
@@ -428,7 +667,7 @@ def test_many_hard_images_speak_for_augmentation(n_same: int, augments: bool, su
     ]
     rung = changed_rung(dropout=0.05, augment=ROTATION if augments else Augment())
     assert ("augment" in diagnosed(runs, rung).next_steps) == suggested
-    words = "could help with the 30 images that at least half of the runs get wrong (the target allows 60)"
+    words = "could help with the 30 images that at least half of the runs get wrong; none is in use."
     assert (words in " ".join(noted(runs, rung).next_steps)) == suggested
 
 
@@ -540,9 +779,10 @@ def test_the_receptive_field_before_the_average() -> None:
     assert diagnosed(seeds(), bare).sees is None
     assert "receptive field" not in diagnosed(seeds(), bare).next_steps
     flat = changed_rung(network=load_layers("conv 4 3x3 stride 4", "linear 10"))
-    assert "a value of the last convolution sees 3 of the image's 28 pixels" in " ".join(
-        noted(seeds(), flat).next_steps
-    )
+    before = "before the first linear layer, a value sees"
+    assert f"{before} 3 of the image's 28 pixels" in " ".join(noted(seeds(), flat).next_steps)
+    pooled = changed_rung(network=load_layers("conv 4 3x3", "maxpool 2", "linear 10"))  # the convolution sees 3
+    assert f"{before} 4 of the image's 28 pixels" in " ".join(noted(seeds(), pooled).next_steps)
 
 
 def load_layers(*texts: str) -> tuple[object, ...]:
@@ -554,6 +794,9 @@ def test_dropout_where_nothing_overfits_could_be_less(n_train_correct: int, sugg
     runs = seeds(n_train_correct=n_train_correct)
     assert ("less dropout" in diagnosed(runs, changed_rung(dropout=0.05)).next_steps) == suggested
     assert "less dropout" not in diagnosed(runs, changed_rung(augment=ROTATION)).next_steps
+    said_next = " ".join(noted(runs, changed_rung(dropout=0.05)).next_steps)
+    assert ("tried: with it, train accuracy stays below test accuracy." in said_next) == suggested
+    assert "no over-fitting" not in said_next
 
 
 def test_no_suggestion_says_so() -> None:
@@ -599,10 +842,9 @@ def test_the_notes_of_a_rung() -> None:
             " (p = 0.008, corrected).",
             "The mean is 0.20 points short of 99.4%: 20 more of the 10,000 images right would reach it.",
             "Over-fitting: train accuracy, 99.50%, is 0.30 points above test accuracy, 99.20%, more than chance"
-            " explains (±0.18 points).",
-            "The test loss bounces: in epochs 7 to 14 it moves by 0.0030 from epoch to epoch, 10% of its level, and"
-            " ranges from 0.0285 to 0.0315 in a typical run. The learning rate, 0.01, may be too high by then.",
-            "The mean test loss over seeds has hardly improved since epoch 1.",
+            " explains (±0.19 points).",
+            "The test loss bounces: in epochs 7 to 14, at a learning rate of 0.01, it moves by 0.0030 from epoch to"
+            " epoch, 10% of its level, and ranges from 0.0285 to 0.0315 in a typical run.",
             "Most confused, over 8 runs: 1 taken for 0 (400 times) and 0 for 1 (240). 1 and 0 are confused both ways:"
             " 400 and 240 times.",
             "70 images are wrong in all 8 runs, 70 in at least half, 150 in at least one; a typical run gets 80 wrong,"
@@ -610,8 +852,7 @@ def test_the_notes_of_a_rung() -> None:
         ),
         next_steps=(
             "Dropout could reduce the gap of 0.30 points; none is in use.",
-            "A schedule that lowers the learning rate could settle the loss, which moves by 10% per epoch at a constant"
-            " 0.01.",
+            "A schedule that lowers the learning rate, 0.01 throughout, could settle the loss.",
         ),
     )
 
@@ -724,6 +965,19 @@ def any_rung(draw: st.DrawFn) -> tuple[Rung, list[Run]]:
     return changed_rung(epochs=n_epochs, schedule=schedule, dropout=dropout), runs
 
 
+CONTRADICTIONS = [
+    ("Over-fitting:", "Under-fitting:"),
+    ("Over-fitting:", "Less dropout"),
+    ("Over-fitting:", "No over-fitting"),
+    ("Over-fitting:", "Wider layers"),
+    ("Under-fitting:", "none is in use"),
+    ("hardly improved", "still falling"),
+    ("hardly improved", "while the train loss falls"),
+    ("Still learning", "while the train loss falls"),
+    ("No learning", "Most confused"),
+]
+
+
 @given(any_rung())
 @settings(deadline=None, max_examples=200)
 def test_anything_can_be_put_into_words(case: tuple[Rung, list[Run]]) -> None:
@@ -732,6 +986,9 @@ def test_anything_can_be_put_into_words(case: tuple[Rung, list[Run]]) -> None:
     for sentence in (*text.targets, *text.results, *text.analysis, *text.next_steps):
         assert re.match(r"[A-Z0-9].*[.?]$", sentence)
         assert re.search(r"\bnan\b|None|Fraction|\{|  |–", sentence) is None
+    everything = " ".join((*text.analysis, *text.next_steps))
+    for one, other in CONTRADICTIONS:
+        assert not (one in everything and other in everything)
     assert bool(text.analysis) == bool(runs)
     assert 1 <= len(text.next_steps) <= 2
     held = runs and all(run.final and run.final.n_correct / run.final.n_evaluated >= 0.994 for run in runs)
@@ -758,6 +1015,8 @@ def test_movements_stay_between_their_bounds(losses: list[float]) -> None:
 def test_words() -> None:
     assert (count(1, "image"), count(2000, "image"), count(0, "image")) == ("1 image", "2,000 images", "0 images")
     assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])) == ("a", "a and b", "a, b and c")
+    assert apart(0.1801, 0.1799) == ("0.1801", "0.1799")
+    assert (apart(0.31, 0.19), apart(0.2, 0.2)) == (("0.31", "0.19"), ("0.200000", "0.200000"))
     assert [loss_text(value) for value in (0.0, 0.02345, 0.00002, 1e-9)] == ["0.0000", "0.0234", "0.000020", "1e-09"]
 
 

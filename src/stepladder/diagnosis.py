@@ -13,7 +13,7 @@ from math import ceil
 from statistics import linear_regression, mean, stdev
 from typing import Literal
 
-from stepladder.comparing import interval_of_mean
+from stepladder.comparing import ALPHA, interval_of_mean
 from stepladder.geometry import Network
 from stepladder.ladder import Rung, Target
 from stepladder.layers import Conv, Depthwise, GlobalAvgPool, Linear
@@ -28,7 +28,9 @@ WINDOW = (
     3  # epochs averaged: on MNIST the mean loss of 8 seeds moves by 3 to 4% per epoch at lr 0.01, so averaged by 2%
 )
 CLEAR_RISE = 0.10  # of the lowest loss: mnist-8k's skeleton, whose loss is flat, ends 4% above its lowest window
-CLEAR_FALL = 0.05  # of the loss: with 5% fewer mistakes at 99.3%, 4 of 10,000 images, seeds differ by more
+CLEAR_FALL = 0.05  # of a loss or of mistakes: with 5% fewer at 99.3%, 4 of 10,000 images, seeds differ by more
+FAR = 3  # times the mistakes that the target allows: mnist-8k's skeleton is nearer from its second epoch on
+ONE_ANSWER = 0.9  # of the answers: a network that learns the largest class alone gives it nearly always
 BOUNCE_SIZE = 0.05  # of the loss, per epoch: on MNIST 8 to 12% at lr 0.01, 2 to 3% after its drop to 0.001
 BOUNCE_OVER_TREND = 2.0  # times the trend per epoch: no more than half of the movement leads anywhere
 BOUNCE_TURNS = 0.5  # of pairs of changes in a row: 0 on a smooth curve, 2/3 for pure noise (Bienaymé 1874)
@@ -37,6 +39,7 @@ BACK_AND_FORTH = 1 / 3  # of such pairs, halfway: with less the loss was falling
 SETTLED = 0.5  # of the movement before the drop: on MNIST it is a fifth to an eighth
 BOTH_WAYS = 0.5  # of the more frequent direction
 MOST_PAIRS = 3  # on MNIST those that follow are about equally frequent
+MOST_TIED = 5  # with the third; of more that are equally frequent none stands out
 HARD = Fraction(1, 2)  # of the mistakes that the target allows
 ROOM = Fraction(1, 10)  # of the budget's parameters: of 8,000, what widens a layer of mnist-8k from 16 to 18 channels
 MOST_STEPS = 2  # a rung changes one concept: a choice of more is no advice
@@ -63,19 +66,20 @@ NextStep = Literal[
 
 @dataclass(frozen=True)
 class Fit:
-    """Final accuracies on the training and the evaluated images, means over runs.
+    """Final accuracies on the training and the evaluated images, means over runs, and the target's.
 
-    ``error`` is the standard error of their gap in points: from the number of evaluated images and the spread over
-    runs. ``masks`` lower the train accuracy, which is counted during training. The fit is "none" where naming one class
-    each time would be as good, and "masked" where masks are in use and nothing shows overfitting: the accuracies cannot
-    tell then. ``rise`` is the part by which the evaluated loss, averaged over the last WINDOW epochs, is above its
-    lowest such average, that ended with epoch ``lowest_at``, where this is clear and the train loss fell; else both are
-    None.
+    ``error`` is the standard error of their gap in points: from the numbers of images and the spread over runs.
+    ``masks`` lower the train accuracy, which is counted during training. The fit is "none" where one class is the
+    answer nearly always, and naming the most frequent one would be as good; "underfitting" also with a clear gap if the
+    target is further; and "masked" where masks are in use and nothing shows overfitting: the accuracies cannot tell
+    then. ``rise`` is the part by which the evaluated loss, averaged over the last WINDOW epochs, is above its lowest
+    such average, that ended with epoch ``lowest_at``, where this is clear and the train loss fell; else both are None.
     """
 
     kind: FitKind = "unknown"
     train: Fraction | None = None
     evaluated: Fraction | None = None
+    target: Fraction | None = None
     error: float | None = None
     masks: tuple[Mask, ...] = ()
     rise: float | None = None
@@ -87,14 +91,36 @@ class Fit:
         return None if self.train is None or self.evaluated is None else self.train - self.evaluated
 
     @property
+    def chance(self) -> float | None:
+        """The largest gap, either way, that chance explains, in points."""
+        return None if self.error is None else CLEAR_GAP * self.error
+
+    @property
     def clear_gap(self) -> bool:
         """Whether train is above evaluated by more than chance explains."""
-        return self.gap is not None and self.error is not None and self.gap > CLEAR_GAP * self.error
+        return self.gap is not None and self.chance is not None and self.gap > self.chance
 
     @property
     def clearly_below(self) -> bool:
         """Whether train is below evaluated by more than chance explains."""
-        return self.gap is not None and self.error is not None and self.gap < -CLEAR_GAP * self.error
+        return self.gap is not None and self.chance is not None and self.gap < -self.chance
+
+    @property
+    def short(self) -> Fraction | None:
+        """Target minus train accuracy, in points."""
+        return None if self.train is None or self.target is None else self.target - self.train
+
+    @property
+    def weak(self) -> bool:
+        """Whether more is missing from train to the target than from evaluated to train."""
+        return self.short is not None and self.gap is not None and self.short > max(self.gap, Fraction(0))
+
+    @property
+    def far(self) -> bool:
+        """Whether both accuracies are far below the target. To one of 100% there is no measure."""
+        if self.train is None or self.evaluated is None or self.target is None:
+            return False
+        return 0 < FAR * (100 - self.target) < 100 - max(self.train, self.evaluated)
 
 
 @dataclass(frozen=True)
@@ -131,6 +157,11 @@ class Movement:
             and self.turns >= BOUNCE_TURNS
         )
 
+    @property
+    def restless(self) -> bool:
+        """Whether the loss goes back and forth by much, be it along a trend."""
+        return self.size >= BOUNCE_SIZE and self.turns >= BACK_AND_FORTH
+
 
 @dataclass(frozen=True)
 class Drop:
@@ -152,8 +183,14 @@ class Drop:
 
     @property
     def settles(self) -> bool:
-        """Whether it calms a loss that went up and down."""
-        return self.calms and self.before.turns >= BACK_AND_FORTH
+        """Whether it calms a loss that went up and down, for good and not at a higher level."""
+        calm = self.calms and not self.after.bounces
+        return self.before.restless and calm and self.after.level <= self.before.level
+
+    @property
+    def fails(self) -> bool:
+        """Whether a loss that went up and down goes on to."""
+        return self.before.restless and self.after.bounces and not self.calms
 
 
 @dataclass(frozen=True)
@@ -173,7 +210,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class HardImages:
-    """Evaluated images that the final networks of all runs, of half or more, of at least one get wrong.
+    """Evaluated images that the final networks of all runs, of half or more but not of one alone, of any get wrong.
 
     ``typical`` is the mean number of wrong images of a run, ``allowed`` how many may be wrong at the target.
     """
@@ -209,13 +246,14 @@ class Shortfall:
 class Diagnosis:
     """What a rung's runs show. A finding is None, and the fit unknown, where the runs cannot tell or show nothing.
 
-    ``bounce`` is the loss at the end if it bounces. ``flat_from`` is the first epoch whose mean loss is within one
-    standard error over runs of the lowest (the rule of Breiman et al. 1984), if that is more than WINDOW epochs back.
-    ``learning`` is the part by which the loss of the last WINDOW epochs is below that of the WINDOW before, if that
-    is clear and train accuracy rises too. ``sees`` and ``image_size`` are pixels per side: the receptive field of the
+    ``bounce`` is the loss at the end if it bounces. ``flat_from`` is the first epoch since which the mean loss has
+    fallen by less than CLEAR_FALL, and by no more than chance explains, if that is more than WINDOW epochs back and the
+    loss does not end higher. ``learning`` is the part by which the loss of the last WINDOW epochs is below that of the
+    WINDOW before, if that is clear, it falls within them too, and train accuracy clearly rises. ``pairs`` are the most
+    confused, if they stand out. ``sees`` and ``image_size`` are pixels per side: the receptive field of the
     convolutions and pools (the average over all places, which sees all of them, does not count; None without any
-    convolution), and the image. With a diverged run, fit, shortfall and learning stay
-    unknown, and the rest is about the other runs.
+    convolution), and the image. With a diverged run, fit, shortfall and learning stay unknown, and the rest is about
+    the other runs.
     """
 
     n_runs: int
@@ -245,7 +283,7 @@ def diagnose(result: RungResult, network: Network) -> Diagnosis:
         n_runs=len(result.runs),
         n_finished=len(runs),
         fit=_fit(rung, runs, network) if complete else Fit(masks=_masks(rung.recipe, network)),
-        bounce=last if last and last.bounces else None,
+        bounce=last if last and last.bounces and last.last == len(runs[0].epochs) else None,
         flat_from=_flat_from(runs) if runs else None,
         drop=_drop(movements, runs),
         learning=_learning(rung.recipe, runs) if complete else None,
@@ -280,31 +318,33 @@ def _means(curves: Sequence[Sequence[float]]) -> list[float]:
 
 def _fit(rung: Rung, runs: Sequence[Run], network: Network) -> Fit:
     finals = [run.epochs[-1] for run in runs]
-    accuracies = [accuracy(epoch) for epoch in finals]
+    rise, lowest_at = _rise(runs) or (None, None)
     fit = Fit(
         train=mean(map(train_accuracy, finals)),
-        evaluated=mean(accuracies),
-        error=_standard_error(accuracies, finals[0].n_evaluated),
+        evaluated=mean(map(accuracy, finals)),
+        target=Fraction(rung.target.accuracy),
+        error=_error_of_gap(finals),
         masks=_masks(rung.recipe, network),
+        rise=rise,
+        lowest_at=lowest_at,
     )
-    rise, lowest_at = _rise(runs) or (None, None)
-    fit = replace(fit, rise=rise, lowest_at=lowest_at)
-    return replace(fit, kind=_fit_kind(fit, finals[0], len(runs[0].epochs), rung.target))
+    return replace(fit, kind=_fit_kind(fit, finals, len(runs[0].epochs)))
 
 
-def _fit_kind(fit: Fit, final: Epoch, n_epochs: int, target: Target) -> FitKind:
+def _fit_kind(fit: Fit, finals: Sequence[Epoch], n_epochs: int) -> FitKind:
     """In one epoch train accuracy counts the untrained start: that it is low says nothing."""
     assert fit.train is not None
     assert fit.evaluated is not None
-    if fit.evaluated <= _largest_class(final):
+    assert fit.target is not None
+    if fit.evaluated <= _largest_class(finals[0]) and mean(map(_largest_answer, finals)) >= ONE_ANSWER:
         return "none"
-    if fit.clear_gap or fit.rise is not None:
+    if (fit.clear_gap and not fit.weak) or (fit.rise is not None and not fit.far):
         return "overfitting"
     if fit.masks:
         return "masked"
     if n_epochs == 1:
         return "unknown"
-    return "underfitting" if max(fit.train, fit.evaluated) < Fraction(target.accuracy) else "balanced"
+    return "underfitting" if max(fit.train, fit.evaluated) < fit.target else "balanced"
 
 
 def _largest_class(epoch: Epoch) -> Fraction:
@@ -313,11 +353,18 @@ def _largest_class(epoch: Epoch) -> Fraction:
     return Fraction(100 * largest, epoch.n_evaluated) if largest < epoch.n_evaluated else Fraction(0)
 
 
-def _standard_error(accuracies: Sequence[Fraction], n_images: int) -> float:
-    """Of the mean accuracy in points: these images are a sample, the same in each run, and so are the seeds."""
-    share = mean(accuracies) / 100
-    of_images = 100 * float(share * (1 - share) / n_images) ** 0.5
-    of_seeds = float(stdev(accuracies)) / len(accuracies) ** 0.5 if len(accuracies) > 1 else 0.0
+def _largest_answer(epoch: Epoch) -> float:
+    """The part of the evaluated images that are taken for the class that images are most often taken for."""
+    return max(map(sum, zip(*epoch.confusion, strict=True)), default=0) / epoch.n_evaluated
+
+
+def _error_of_gap(finals: Sequence[Epoch]) -> float:
+    """Standard error in points: both sets of images are samples, the same in each run, and so are the seeds."""
+    share = mean(map(accuracy, finals)) / 100
+    per_image = Fraction(1, finals[0].n_evaluated) + Fraction(1, finals[0].n_train)
+    of_images = 100 * float(share * (1 - share) * per_image) ** 0.5
+    gaps = [train_accuracy(epoch) - accuracy(epoch) for epoch in finals]
+    of_seeds = float(stdev(gaps)) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
     return float((of_images**2 + of_seeds**2) ** 0.5)
 
 
@@ -336,19 +383,29 @@ def _windows(curve: Sequence[float]) -> list[float]:
 def _rise(runs: Sequence[Run]) -> tuple[float, int] | None:
     """By which part the loss has risen from its lowest window, and with which epoch that ended, if that is clear.
 
-    One run cannot tell a rise from bouncing; the windows must not share an epoch.
+    One run cannot tell a rise from bouncing; the windows must not share an epoch. The lowest of many is low by chance
+    too, so the interval is corrected for their number (Bonferroni): of losses that only bounce, 1 in 40 may seem to
+    rise.
     """
     if len(runs) < 2 or len(runs[0].epochs) < 2 * WINDOW:
         return None
-    curves = [_windows(curve) for curve in _losses(runs)]
+    losses = _losses(runs)
+    curves = [_windows(curve) for curve in losses]
     average = _means(curves)
-    lowest = min(range(len(average) - WINDOW), key=average.__getitem__)
-    train = _means([_windows([epoch.train_loss for epoch in run.epochs]) for run in runs])
-    low, _ = interval_of_mean([curve[-1] - curve[lowest] for curve in curves])
-    rise = average[-1] - average[lowest]
-    if low <= 0 or rise < CLEAR_RISE * average[lowest] or average[lowest] == 0 or train[-1] >= train[lowest]:
+    lowest = min(range(len(average)), key=average.__getitem__)
+    n_windows = len(average) - WINDOW
+    if lowest >= n_windows or average[lowest] == 0:
         return None
-    return rise / average[lowest], lowest + WINDOW
+    train = _windows(_means([[epoch.train_loss for epoch in run.epochs] for run in runs]))
+    low, _ = interval_of_mean([curve[-1] - curve[lowest] for curve in curves], alpha=ALPHA / n_windows)
+    rise = average[-1] / average[lowest] - 1
+    up = low > 0 and rise >= CLEAR_RISE and _means(losses)[-1] > average[lowest]
+    return (rise, lowest + WINDOW) if up and _falls(train[lowest], train[-1]) else None
+
+
+def _falls(before: float, after: float) -> bool:
+    """Whether a loss or a number of mistakes clearly falls."""
+    return before - after >= CLEAR_FALL * before > 0
 
 
 # How the loss moves.
@@ -395,11 +452,19 @@ def _movement(losses: Sequence[Sequence[float]], first: int, last: int, lr: floa
 def _flat_from(runs: Sequence[Run]) -> int | None:
     if len(runs) < 2:
         return None
-    average = _means(_losses(runs))
+    losses = _losses(runs)
+    average = _means(losses)
     lowest = min(range(len(average)), key=average.__getitem__)
-    error = stdev([run.epochs[lowest].loss for run in runs]) / len(runs) ** 0.5
-    first = next(number for number, loss in enumerate(average, 1) if loss <= average[lowest] + error)
-    return first if first < len(average) - WINDOW else None
+    first = next((number for number in range(lowest) if _same(losses, number, lowest)), lowest)
+    ends_higher = average[-1] > (1 + CLEAR_FALL) * average[first]
+    return None if ends_higher or first + 1 >= len(average) - WINDOW else first + 1
+
+
+def _same(losses: Sequence[Sequence[float]], one: int, lowest: int) -> bool:
+    """Whether the mean loss at an epoch is hardly above the lowest, and not by more than chance explains."""
+    before, after = [curve[one] for curve in losses], [curve[lowest] for curve in losses]
+    falls = [each - later for each, later in zip(before, after, strict=True)]
+    return mean(falls) <= CLEAR_GAP * stdev(falls) / len(falls) ** 0.5 and not _falls(mean(before), mean(after))
 
 
 def _drop(movements: Sequence[Movement], runs: Sequence[Run]) -> Drop | None:
@@ -420,21 +485,31 @@ def _learning(recipe: Recipe, runs: Sequence[Run]) -> float | None:
     epochs = runs[0].epochs
     if len(runs) < 2 or len(epochs) < 2 * WINDOW or len(set(_rates(recipe, epochs)[-2 * WINDOW :])) > 1:
         return None
-    curves = [_windows(curve) for curve in _losses(runs)]
-    average = _means(curves)
-    low, _ = interval_of_mean([curve[-1 - WINDOW] - curve[-1] for curve in curves])
-    fall = average[-1 - WINDOW] - average[-1]
-    right = [sum(run.epochs[number].n_train_correct for run in runs) for number in range(-2 * WINDOW, 0)]
-    if low <= 0 or fall < CLEAR_FALL * average[-1 - WINDOW] or sum(right[WINDOW:]) <= sum(right[:WINDOW]):
+    losses = _losses(runs)
+    windows = [_windows(curve) for curve in losses]
+    wrong = [_windows([epoch.n_train - epoch.n_train_correct for epoch in run.epochs]) for run in runs]
+    still = linear_regression(range(WINDOW), _means(losses)[-WINDOW:]).slope < 0
+    if not (still and _fell(windows) and _fell(wrong)):
         return None
-    return fall / average[-1 - WINDOW]
+    average = _means(windows)
+    return 1 - average[-1] / average[-1 - WINDOW]
+
+
+def _fell(windows: Sequence[Sequence[float]]) -> bool:
+    """Whether, over runs, the last window is clearly below the one before it, by more than chance explains."""
+    average = _means(windows)
+    low, _ = interval_of_mean([curve[-1 - WINDOW] - curve[-1] for curve in windows])
+    return low > 0 and _falls(average[-1 - WINDOW], average[-1])
 
 
 # Mistakes.
 
 
 def _pairs(runs: Sequence[Run]) -> tuple[Pair, ...]:
-    """The classes taken for another most often; once in all runs is no pattern."""
+    """The classes taken for another most often; once in all runs is no pattern.
+
+    Of equally frequent ones all are named or none.
+    """
     total: Counter[tuple[int, int]] = Counter()
     n_runs: Counter[tuple[int, int]] = Counter()
     for run in runs:
@@ -444,10 +519,12 @@ def _pairs(runs: Sequence[Run]) -> tuple[Pair, ...]:
                     total[label, predicted] += n
                     n_runs[label, predicted] += 1
     ranked = sorted(total.items(), key=lambda item: (-item[1], item[0]))
+    least = ranked[MOST_PAIRS - 1][1] if len(ranked) > MOST_PAIRS else 2
+    named = [pair for pair in ranked if pair[1] >= max(2, least)]
+    if len(named) > MOST_TIED:
+        named = [pair for pair in named if pair[1] > least]
     return tuple(
-        Pair(label, predicted, n, total[predicted, label], n_runs[label, predicted])
-        for (label, predicted), n in ranked[:MOST_PAIRS]
-        if n > 1
+        Pair(label, predicted, n, total[predicted, label], n_runs[label, predicted]) for (label, predicted), n in named
     )
 
 
@@ -461,7 +538,7 @@ def _hard_images(runs: Sequence[Run], target: Target) -> HardImages | None:
     return HardImages(
         n_runs=len(runs),
         in_all=sum(n == len(runs) for n in counts),
-        in_half=sum(2 * n >= len(runs) for n in counts),
+        in_half=sum(n > 1 and 2 * n >= len(runs) for n in counts),
         in_any=len(counts),
         typical=Fraction(n_wrong, len(runs)),
         allowed=n_evaluated - ceil(Fraction(target.accuracy) * n_evaluated / 100),
@@ -500,18 +577,23 @@ def _next_steps(found: Diagnosis, rung: Rung, result: RungResult) -> tuple[NextS
 
 def _remedies(found: Diagnosis, rung: Rung) -> list[NextStep]:
     """All that the findings speak for, the most telling first; what the recipe does already is not suggested."""
-    recipe = rung.recipe
+    recipe, fit = rung.recipe, found.fit
     constant, augments = isinstance(recipe.schedule, Constant), recipe.augment != Augment()
-    room = found.params_left >= ROOM * rung.budget.params
-    fit = found.fit
+    overfits = fit.kind == "overfitting"
+    far = fit.far and not overfits
+    underfits = fit.kind == "underfitting" or far or (fit.clear_gap and not overfits)
+    room, spare = found.params_left >= ROOM * rung.budget.params, found.epochs_left > 0
+    learns = found.learning is not None
+    stays = found.flat_from is not None or fit.rise is not None
     rules: list[tuple[NextStep, bool]] = [
-        *((remedy, fit.kind == "overfitting") for remedy in _against_overfitting(recipe)),
+        *((remedy, overfits) for remedy in _against_overfitting(recipe)),
         ("schedule", found.bounce is not None and constant),
         ("lower lr", found.bounce is not None and not constant),
-        ("augment", found.hard is not None and found.hard.many and not augments),
-        ("more epochs", found.learning is not None and found.epochs_left > 0),
-        ("higher lr", found.learning is not None and found.epochs_left <= 0 and found.bounce is None),
-        ("wider", room and fit.kind != "overfitting"),
+        ("augment", found.hard is not None and found.hard.many and not augments and not underfits),
+        ("more epochs", spare and (learns or (far and not stays))),
+        ("higher lr", not spare and learns and found.bounce is None),
+        ("another lr", far and not learns and found.bounce is None),
+        ("wider", room and not overfits),
         ("receptive field", found.sees is not None and found.sees < found.image_size),
         ("less dropout", fit.kind == "masked" and "dropout" in fit.masks and fit.clearly_below),
     ]

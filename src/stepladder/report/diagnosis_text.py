@@ -10,7 +10,7 @@ from fractions import Fraction
 from stepladder.comparing import Comparison, against_target
 from stepladder.data import describe
 from stepladder.diagnosis import (
-    CLEAR_GAP,
+    CLEAR_FALL,
     ROOM,
     WINDOW,
     Diagnosis,
@@ -24,7 +24,7 @@ from stepladder.diagnosis import (
     diagnose,
 )
 from stepladder.ladder import Rung
-from stepladder.layers import GlobalAvgPool
+from stepladder.layers import GlobalAvgPool, Linear
 from stepladder.recipe import Augment
 from stepladder.report.compare_page import p_text, points, verdict
 from stepladder.report.result_page import consistency_text
@@ -104,11 +104,12 @@ def _results(subject: _Subject) -> tuple[str, ...]:
             f"Train accuracy: {subject.percent(summary.train_final_mean)}.",
             f"{split} accuracy: {_final(subject)}.",
         ]
+    consistent = consistency_text(summary)
     return (
         size,
         length,
         *accuracies,
-        f"Consistent from: {consistency_text(summary)}" + (" seeds." if n > 1 else "."),
+        f"Consistent from: {consistent}" + (" seeds." if consistent.endswith(f" of {n}") else "."),
         f"Target held: by {summary.n_held} of {count(n, 'seed')}.",
     )
 
@@ -136,8 +137,7 @@ def _analysis(subject: _Subject, comparison: Comparison | None, more: int) -> tu
         *_against_target(subject),
         *_fit(subject),
         *_loss(subject),
-        *([_pairs(found)] if found.pairs else []),
-        *([_hard_images(found.hard, _runs(found))] if found.hard else []),
+        *(_mistakes(found) if found.fit.kind != "none" else []),
     )
 
 
@@ -202,42 +202,70 @@ def _fit(subject: _Subject) -> list[str]:
         "none": lambda: f"No learning: {evaluated} is no better than naming the most frequent class each time.",
         "overfitting": lambda: _overfitting(fit, subject.split, train, evaluated),
         "masked": lambda: _masked(subject, train, evaluated),
-        "underfitting": lambda: (
-            f"Under-fitting: train accuracy, {train}, and {evaluated} are both below {subject.rung.target.accuracy}%,"
-            f" and train is not clearly above {subject.split}."
-        ),
+        "underfitting": lambda: _underfitting(subject, train, evaluated),
         "balanced": lambda: (
-            f"No over-fitting shows: train accuracy, {train}, is not above {evaluated} by more than {_chance(fit)}."
+            f"No over-fitting shows: train accuracy, {train}, is not above {evaluated} by more than"
+            f" {_gap_and_chance(fit)[1]}."
         ),
         "unknown": lambda: f"One epoch cannot tell the fit: train accuracy, {train}, counts the untrained start.",
     }
-    return [words[fit.kind]()]
+    rises = fit.rise is not None and fit.kind != "overfitting"
+    return [words[fit.kind](), *([f"Yet {_rise(fit, subject.split)}."] if rises else [])]
 
 
-def _chance(fit: Fit) -> str:
-    return f"chance explains (±{CLEAR_GAP * (fit.error or 0.0):.2f} points)"
+def _gap_and_chance(fit: Fit) -> tuple[str, str]:
+    """The gap and what chance explains of it, with as many digits as tell them apart."""
+    gap, chance = apart(fit.gap or 0, fit.chance or 0)
+    return f"{gap} points", f"chance explains (±{chance} points)"
 
 
 def _overfitting(fit: Fit, split: str, train: str, evaluated: str) -> str:
     parts = []
     if fit.clear_gap:
-        gap = points(fit.gap).lstrip("+")
-        parts.append(f"train accuracy, {train}, is {gap} points above {evaluated} more than {_chance(fit)}")
+        gap, chance = _gap_and_chance(fit)
+        parts.append(f"train accuracy, {train}, is {gap} above {evaluated} more than {chance}")
     if fit.rise is not None:
-        parts.append(
-            f"the {split} loss ends {fit.rise:.0%} above its lowest, that of the {WINDOW} epochs to epoch"
-            f" {fit.lowest_at}, while the train loss falls"
-        )
+        parts.append(_rise(fit, split))
     return f"Over-fitting: {'; '.join(parts)}."
 
 
+def _rise(fit: Fit, split: str) -> str:
+    assert fit.rise is not None
+    assert fit.lowest_at is not None
+    return (
+        f"the mean {split} loss of the last {WINDOW} epochs is {fit.rise:.0%} above that of epochs"
+        f" {fit.lowest_at - WINDOW + 1} to {fit.lowest_at}, while the train loss falls"
+    )
+
+
+def _underfitting(subject: _Subject, train: str, evaluated: str) -> str:
+    fit, target = subject.found.fit, f"{subject.rung.target.accuracy}%"
+    if not fit.clear_gap:
+        return (
+            f"Under-fitting: train accuracy, {train}, and {evaluated} are both below {target}, and train is not clearly"
+            f" above {subject.split}."
+        )
+    gap, chance = _gap_and_chance(fit)
+    return (
+        f"Under-fitting: train accuracy, {train}, is {points(fit.short).lstrip('+')} points below {target}, which is"
+        f" more than its gap to {evaluated} of {gap}, though that is more than {chance}."
+    )
+
+
 def _masked(subject: _Subject, train: str, evaluated: str) -> str:
-    how = " and ".join(_mask_words(mask, subject.rung.recipe.augment) for mask in subject.found.fit.masks)
-    if subject.found.fit.clearly_below:
-        that = f"below {evaluated} is therefore no sign of under-fitting, and does not rule out over-fitting"
+    fit = subject.found.fit
+    how = " and ".join(_mask_words(mask, subject.rung.recipe.augment) for mask in fit.masks)
+    if fit.clear_gap:
+        gap, chance = _gap_and_chance(fit)
+        that = (
+            f"it is {gap} above {evaluated} more than {chance}, but further below {subject.rung.target.accuracy}%, so"
+            " that over-fitting and under-fitting cannot be told apart"
+        )
+    elif fit.clearly_below:
+        that = f"that it is below {evaluated} neither shows under-fitting nor rules out over-fitting"
     else:
-        that = f"not clearly above {evaluated} does not rule out over-fitting"
-    return f"Train accuracy, {train}, understates the fit: it is measured {how}. That it is {that}."
+        that = f"that it is not clearly above {evaluated} does not rule out over-fitting"
+    return f"Train accuracy, {train}, is measured {how}, which lowers it: {that}."
 
 
 def _mask_words(mask: Mask, augment: Augment) -> str:
@@ -254,8 +282,11 @@ def _loss(subject: _Subject) -> list[str]:
         sentences.append(_drop(subject, found.drop))
     if found.bounce:
         sentences.append(_bounce(found.bounce, split))
-    if found.flat_from is not None and found.learning is None:
-        sentences.append(f"The mean {split} loss over seeds has hardly improved since epoch {found.flat_from}.")
+    if found.flat_from is not None and found.learning is None and found.fit.rise is None:
+        sentences.append(
+            f"The mean {split} loss over seeds has hardly improved since epoch {found.flat_from}: by less than"
+            f" {CLEAR_FALL:.0%}."
+        )
     if found.learning is not None:
         sentences.append(
             f"Still learning: over the last {WINDOW} epochs the {split} loss is {found.learning:.0%} lower than over"
@@ -266,22 +297,31 @@ def _loss(subject: _Subject) -> list[str]:
 
 def _drop(subject: _Subject, drop: Drop) -> str:
     before, after = drop.before, drop.after
-    what = "settles" if drop.settles else "moves less" if drop.calms else "does not settle"
+    loss, lowered = f"{subject.split} loss", f"learning rate falls to {after.lr:g}: from epoch to epoch"
+    if drop.settles or drop.fails:
+        what = "settles" if drop.settles else "does not settle"
+        start = f"The {loss} {what} after epoch {drop.epoch}, where the {lowered} it"
+    else:
+        start = f"After epoch {drop.epoch} the {lowered} the {loss}"
+    right = f"{subject.percent(drop.accuracy_before)} to {subject.percent(drop.accuracy_after)}"
     return (
-        f"The {subject.split} loss {what} after epoch {drop.epoch}, where the learning rate falls to {after.lr:g}: from"
-        f" epoch to epoch it moves by {loss_text(before.step)} before (epochs {before.first} to {before.last}) and by"
+        f"{start} moves by {loss_text(before.step)} before (epochs {before.first} to {before.last}) and by"
         f" {loss_text(after.step)} after (epochs {after.first} to {after.last}). {subject.split.capitalize()} accuracy"
-        f" goes from {subject.percent(drop.accuracy_before)} to {subject.percent(drop.accuracy_after)} in the first"
-        " epoch after it."
+        f" goes from {right} in the first epoch after it."
     )
 
 
 def _bounce(bounce: Movement, split: str) -> str:
     return (
-        f"The {split} loss bounces: in epochs {bounce.first} to {bounce.last} it moves by {loss_text(bounce.step)} from"
-        f" epoch to epoch, {bounce.size:.0%} of its level, and ranges from {loss_text(bounce.low)} to"
-        f" {loss_text(bounce.high)} in a typical run. The learning rate, {bounce.lr:g}, may be too high by then."
+        f"The {split} loss bounces: in epochs {bounce.first} to {bounce.last}, at a learning rate of {bounce.lr:g}, it"
+        f" moves by {loss_text(bounce.step)} from epoch to epoch, {bounce.size:.0%} of its level, and ranges from"
+        f" {loss_text(bounce.low)} to {loss_text(bounce.high)} in a typical run."
     )
+
+
+def _mistakes(found: Diagnosis) -> list[str]:
+    pairs = [_pairs(found)] if found.pairs else []
+    return [*pairs, *([_hard_images(found.hard, _runs(found))] if found.hard else [])]
 
 
 def _runs(found: Diagnosis) -> str:
@@ -309,10 +349,10 @@ def _hard_images(hard: HardImages, runs: str) -> str:
     if not hard.in_any:
         return f"No image is wrong in any of the {hard.n_runs} {runs}."
     in_all = "No image is" if not hard.in_all else f"{count(hard.in_all, 'image')} {_is(hard.in_all)}"
+    in_half = f" {hard.in_half:,} in at least half," if hard.n_runs > 2 else ""
     return (
-        f"{in_all} wrong in {_all(hard.n_runs)} {runs}, {hard.in_half:,} in at least half,"
-        f" {hard.in_any:,} in at least one; a typical run gets {round(hard.typical):,} wrong, the target allows"
-        f" {hard.allowed:,}."
+        f"{in_all} wrong in {_all(hard.n_runs)} {runs},{in_half} {hard.in_any:,} in at least one; a typical run gets"
+        f" {beside(hard.typical, hard.allowed)} wrong, the target allows {hard.allowed:,}."
     )
 
 
@@ -332,12 +372,7 @@ def _lower_lr(subject: _Subject) -> str:
 
 
 def _schedule(subject: _Subject) -> str:
-    bounce = subject.found.bounce
-    assert bounce is not None
-    return (
-        f"A schedule that lowers the learning rate could settle the loss, which moves by {bounce.size:.0%} per epoch"
-        f" at a constant {bounce.lr:g}."
-    )
+    return f"A schedule that lowers the learning rate, {subject.rung.recipe.lr:g} throughout, could settle the loss."
 
 
 def _against_overfitting(what: str, subject: _Subject) -> str:
@@ -351,16 +386,25 @@ def _augment(subject: _Subject) -> str:
     if subject.found.fit.kind == "overfitting" or hard is None:
         return _against_overfitting("Augmentation", subject)
     return (
-        f"Augmentation, such as rotation or shift, could help with the {hard.in_half:,} images that at least half of"
-        f" the runs get wrong (the target allows {hard.allowed:,}); none is in use."
+        f"Augmentation, such as rotation or shift, could help with the {hard.in_half:,} images that"
+        f" {'both' if hard.n_runs == 2 else 'at least half of the'} runs get wrong; none is in use."
     )
 
 
 def _more_epochs(subject: _Subject) -> str:
     left = subject.found.epochs_left
-    return (
-        f"More epochs could help: the loss is still falling, and {count(left, 'epoch')} of the budget {_is(left)} left."
-    )
+    why = "the loss is still falling" if subject.found.learning is not None else _far(subject)
+    return f"More epochs could help: {why}, and {count(left, 'epoch')} of the budget {_is(left)} left."
+
+
+def _another_lr(subject: _Subject) -> str:
+    rate = f"A learning rate other than {subject.rung.recipe.lr:g} could"
+    none = subject.found.fit.kind == "none"
+    return f"{rate} get it to learn." if none else f"{rate} help: {_far(subject)}."
+
+
+def _far(subject: _Subject) -> str:
+    return f"accuracy is far below {subject.rung.target.accuracy}%"
 
 
 def _higher_lr(subject: _Subject) -> str:
@@ -377,8 +421,10 @@ def _wider(subject: _Subject) -> str:
 
 def _receptive_field(subject: _Subject) -> str:
     found, rung = subject.found, subject.rung
-    averages = any(isinstance(layer, GlobalAvgPool) for layer in rung.recipe.network)
-    who = "before the global average, a value" if averages else "a value of the last convolution"
+    where = "the global average" if any(isinstance(layer, GlobalAvgPool) for layer in rung.recipe.network) else ""
+    if not where and any(isinstance(layer, Linear) for layer in rung.recipe.network):
+        where = "the first linear layer"
+    who = f"before {where}, a value" if where else "a value of the last layer"
     text = (
         f"A larger receptive field could help: {who} sees {found.sees} of the image's {found.image_size} pixels a side"
     )
@@ -390,7 +436,7 @@ def _receptive_field(subject: _Subject) -> str:
 
 def _less_dropout(subject: _Subject) -> str:
     dropout = f"{100 * subject.rung.recipe.dropout:g}%"
-    return f"Less dropout than {dropout} could be tried, since no over-fitting shows."
+    return f"Less dropout than {dropout} could be tried: with it, train accuracy stays below {subject.split} accuracy."
 
 
 _STEP_WORDS: dict[NextStep, Callable[[_Subject], str]] = {
@@ -404,7 +450,7 @@ _STEP_WORDS: dict[NextStep, Callable[[_Subject], str]] = {
     "schedule": _schedule,
     "more epochs": _more_epochs,
     "higher lr": _higher_lr,
-    "another lr": lambda subject: f"A learning rate other than {subject.rung.recipe.lr:g} could get it to learn.",
+    "another lr": _another_lr,
     "wider": _wider,
     "receptive field": _receptive_field,
     "less dropout": _less_dropout,
@@ -430,6 +476,23 @@ def count(n: int, noun: str) -> str:
 def listed(words: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def apart(*values: float | Fraction) -> tuple[str, ...]:
+    """To two decimals, or to as many, up to six, as tell them apart."""
+    for digits in range(2, 7):
+        texts = tuple(f"{float(value):.{digits}f}" for value in values)
+        if len(set(texts)) == len(values):
+            break
+    return texts
+
+
+def beside(value: Fraction, limit: int) -> str:
+    """To a whole number, or to as many digits as show that it is above a limit."""
+    digits = 0
+    while value > limit >= round(value, digits):
+        digits += 1
+    return f"{float(round(value, digits)):,.{digits}f}"
 
 
 def loss_text(value: float) -> str:
