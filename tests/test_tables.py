@@ -195,7 +195,7 @@ def test_a_rung_over_its_budget_says_so() -> None:
 
 
 def test_the_layer_table_of_the_skeleton_is_the_one_computed_by_hand() -> None:
-    table = check_page.layer_tables(check(SHIPPED))[0]
+    table = check_page.layer_tables(check(SHIPPED).rungs)[0]
     assert table.title == "skeleton: 9,714 parameters, receptive field 28"
     assert table.header == (
         *("layer", "operation", "channels", "input", "kernel", "padding", "stride", "output"),
@@ -216,7 +216,7 @@ def test_the_layer_table_of_the_skeleton_is_the_one_computed_by_hand() -> None:
 
 
 def test_rungs_of_one_network_share_a_layer_table() -> None:
-    assert [table.title for table in check_page.layer_tables(check(SHIPPED))] == [
+    assert [table.title for table in check_page.layer_tables(check(SHIPPED).rungs)] == [
         "skeleton: 9,714 parameters, receptive field 28",
         "lighter, dropout, rotation, steplr: 7,826 parameters, receptive field 28",
         "receptive-field: 7,946 parameters, receptive field 32",

@@ -45,17 +45,21 @@ def loss_chart(result: RungResult, split: str) -> Spec | None:
 def ladder_chart(results: Results) -> Spec | None:
     """Accuracy on the evaluated split by epoch, the mean over seeds, one line for each rung."""
     target = results.rungs[-1].rung.target
-    names = [result.rung.name for result in results.rungs if result.runs]
+    epochs = {
+        f"{step}. {each.rung.name}": _by_epoch(each.runs)  # Vega's tooltip takes a bare "image" or "title" for its own
+        for step, each in enumerate(results.rungs, 1)
+        if any(run.epochs for run in each.runs)
+    }
+    names = list(epochs)
+    longest = max(map(len, epochs.values()), default=0)
+    hovers = [{"epoch": k + 1} | {f"text{line}": NOTHING for line in range(len(names))} for k in range(longest)]
     lines: Records = []
-    by_epoch: dict[int, dict[str, Any]] = {}
-    for result in results.rungs:
-        for number, epochs in enumerate(_by_epoch(result.runs), 1):
-            value = mean(map(accuracy, epochs))
-            lines.append({"epoch": number, "line": result.rung.name, "mean": float(value)})
-            hover = by_epoch.setdefault(number, {"epoch": number})
-            hover[f"text{names.index(result.rung.name)}"] = percent(value, target=target.accuracy)
+    for line, (name, of_rung) in enumerate(epochs.items()):
+        for number, of_seeds in enumerate(of_rung, 1):
+            value = mean(map(accuracy, of_seeds))
+            lines.append({"epoch": number, "line": name, "mean": _drawn(value)})
+            hovers[number - 1][f"text{line}"] = percent(value, target=target.accuracy)
     title = f"{results.ladder.evaluate_on} %, mean over seeds"
-    hovers = list(by_epoch.values())
     return _spec(lines, hovers, names, title=title, target=target, height=340) if lines else None
 
 
@@ -95,11 +99,17 @@ def _curves(
         for line, (name, measure) in enumerate(measures.items()):
             values = [measure(epoch) for epoch in epochs]
             low, middle, high = min(values), mean(values), max(values)
-            lines.append({"epoch": number, "line": name, "mean": float(middle), "low": float(low), "high": float(high)})
+            ends = {"low": _drawn(low), "high": _drawn(high)}
+            lines.append({"epoch": number, "line": name, "mean": _drawn(middle), **ends})
             spread = f" ({text(low)} to {text(high)})" if len(values) > 1 else ""
             hover[f"text{line}"] = f"{text(middle)}{spread}"
         hovers.append(hover)
     return _spec(lines, hovers, list(measures), title=None, target=target) if lines else None
+
+
+def _drawn(value: Fraction) -> float:
+    """A number that is drawn but not read, as short as that allows."""
+    return float(f"{float(value):.6g}")
 
 
 def _by_epoch(runs: Sequence[Run]) -> list[list[Epoch]]:
@@ -155,34 +165,34 @@ def _spec(
     layers.append(
         {"mark": mark, "encoding": {"x": x, "y": {**y, "field": "mean"}, "color": colour, "strokeDash": dash}}
     )
-    layers += _hover(hovers, names, x)
+    layers += _hover(names, x)
     return {
         "$schema": SCHEMA,
         "width": "container",
         "height": height,
         "data": {"values": lines},
+        "datasets": {"epochs": [each | {"from": each["epoch"] - 0.5, "to": each["epoch"] + 0.5} for each in hovers]},
         "layer": layers,
         **_STYLE,
     }
 
 
-def _hover(hovers: Records, names: Sequence[str], x: Spec) -> list[Spec]:
+def _hover(names: Sequence[str], x: Spec) -> list[Spec]:
     """A line at the epoch under the pointer, and a box with its values: ``text0`` for the first of ``names``.
 
     Each epoch has an invisible strip to point at. (Vega-Lite's nearest points lose texts: "undefined" in 6.1.)
     """
-    strips = [record | {"from": record["epoch"] - 0.5, "to": record["epoch"] + 0.5} for record in hovers]
     shown = {"condition": {"param": "hover", "empty": False, "value": 0.6}, "value": 0}
-    fields = [{"field": f"text{line}", "type": "nominal", "title": name} for line, name in enumerate(names)]
+    fields = [{"field": f"text{line}", "type": "nominal", "title": _unread(name)} for line, name in enumerate(names)]
     select = {"type": "point", "fields": ["epoch"], "on": "pointerover", "clear": "pointerout"}
     return [
         {
-            "data": {"values": strips},
+            "data": {"name": "epochs"},
             "mark": {"type": "rule", "color": INK, "strokeWidth": 1.5},
             "encoding": {"x": x, "opacity": shown},
         },
         {
-            "data": {"values": strips},
+            "data": {"name": "epochs"},
             "params": [{"name": "hover", "select": select}],
             "mark": {"type": "rect", "opacity": 0, "clip": True},
             "encoding": {
@@ -192,6 +202,11 @@ def _hover(hovers: Records, names: Sequence[str], x: Spec) -> list[Spec]:
             },
         },
     ]
+
+
+def _unread(name: str) -> str:
+    """A title that Vega shows as written: it reads backslashes in those of a tooltip (6.1)."""
+    return name.replace("\\", "\\\\")
 
 
 def _domain(lines: Records, target: Target | None) -> list[float]:

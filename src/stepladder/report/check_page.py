@@ -1,6 +1,6 @@
 """A check as a page of text and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stepladder.checking import Check, CheckedRung, Estimate
 from stepladder.geometry import LayerGeometry, Network
@@ -21,7 +21,7 @@ def check_page(check: Check) -> Page:
         *(f"{rung.name}: {' '.join(rung.why.split())}" for rung in ladder.rungs),
         "",
         *compound_notes(ladder.rungs),
-        *layer_tables(check),
+        *layer_tables(check.rungs),
         estimate_text(check.estimate),
     ]
 
@@ -62,10 +62,10 @@ def _check_row(checked: CheckedRung, word: str) -> tuple[str, ...]:
     )
 
 
-def layer_tables(check: Check) -> list[Table]:
+def layer_tables(rungs: Iterable[CheckedRung]) -> list[Table]:
     """One layer and receptive-field table for each different network of a ladder."""
     by_network: dict[Network, list[str]] = {}
-    for checked in check.rungs:
+    for checked in rungs:
         by_network.setdefault(checked.network, []).append(checked.rung.name)
     return [layer_table(network, ", ".join(names)) for network, names in by_network.items()]
 

@@ -39,8 +39,9 @@ from stepladder.run import Run
 from stepladder.store import Store
 
 N_FIELD_IMAGES = 100
-MOST_GALLERY_BYTES = 1_000_000  # of a page that is to stay below 3 MB; Vega takes 0.9
-MOST_NETWORK_BYTES = 600_000
+MOST_GALLERY_BYTES = 1_080_000  # of a page that is to stay below 3 MB; Vega takes 0.9
+MOST_NETWORK_BYTES = 450_000
+MOST_CELLS = 24_000  # of confusion matrices, some 9 bytes each
 MOST_EXAMPLES = 10
 
 # What the bundle is to leave behind for the page's own scripts.
@@ -107,7 +108,7 @@ def html_page(
         "check": check_table(material.checked),
         "provenance": provenance(results),
         "live": live,
-        "data": _data(results, charts, networks, live),
+        "data": _data(rungs, charts, networks, live),
     }
     return _environment().get_template("report.html.j2").render(page=page)
 
@@ -120,6 +121,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 
@@ -141,6 +143,7 @@ def _rung(material: Material, index: int, charts: list[Spec]) -> RungContent:
     shown = Shown(
         images=material.splits.evaluated.images,
         most_picture_bytes=MOST_GALLERY_BYTES // len(material.results.rungs),
+        most_cells=MOST_CELLS // len(material.results.rungs),
         seed=run.identity.seed if run else None,
         fields=_fields(material, index),
         charts=charts,
@@ -229,23 +232,15 @@ def _examples(splits: Splits) -> list[dict[str, Any]]:
     return [{"label": label, "uri": image_uri(part.images[index])} for label, index in chosen]
 
 
-def _data(results: Results, charts: list[Spec], networks: list[dict[str, Any]], live: Live | None) -> Markup:
+def _data(rungs: list[RungContent], charts: list[Spec], networks: list[dict[str, Any]], live: Live | None) -> Markup:
     """What the scripts read, as JSON that no text can end."""
     body = {
         "charts": charts,
-        "confusion": [{"seeds": [_cells(run) for run in result.runs if run.final]} for result in results.rungs],
+        "confusion": [{"seeds": rung.matrices} for rung in rungs],
         "networks": networks,
         "live": live.version if live else None,
     }
     return Markup(json.dumps(body, separators=(",", ":")).replace("<", "\\u003c"))
-
-
-def _cells(run: Run) -> dict[str, Any]:
-    """A final confusion matrix without its zeros."""
-    assert run.final is not None
-    matrix = np.array(run.final.confusion)
-    cells = [[int(label), int(k), int(matrix[label, k])] for label, k in np.argwhere(matrix)]
-    return {"seed": run.identity.seed, "n": len(matrix), "cells": cells}
 
 
 @lru_cache

@@ -1,12 +1,25 @@
-"""The report on localhost while a climb goes on: a Watcher that keeps count, and a server that renders when asked."""
+"""The report on localhost while a climb goes on: a Watcher that keeps count, and a server that renders when asked.
+
+A page asks how far the climb is, and gets its answer when that has changed (a long poll: browsers slow down the clocks
+of hidden tabs to one tick a minute, but not their answers). So it is known who looks, and the end can wait for them.
+"""
 
 import json
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
+from socket import MSG_PEEK, socket
+from socketserver import TCPServer
 from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl
 
 from stepladder.climbing import Failure, Task
 from stepladder.errors import StepladderError
@@ -14,13 +27,21 @@ from stepladder.report.html_page import Live
 from stepladder.run import Run
 
 HOST = "127.0.0.1"
-LISTENING_S = 6.0  # a page that asked within this time is being looked at: pages ask every 2 seconds
+OWN_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)  # others come from other sites (DNS rebinding)
+ANSWER_EVERY_S = 1.0  # at most so often is a page told of changes,
+ANSWER_WITHIN_S = 5.0  # and at least so often, changes or not
+CHECK_EVERY_S = 0.5  # whether a browser that waits is still there
+GONE_AFTER_S = 5.0  # a page that is open asks again before that
+FAREWELL_S = 10.0  # the most that the end waits for pages to fetch the last results
+HURRY_S = 0.5  # the same after Ctrl-C
+RENDERING_S = 3.0  # rendering ends by itself within this time: a process should not end in the middle of it
+REST = 2  # times the processor time of a rendering pass before pages hear of the next: training comes first
 
 Render = Callable[[Live], str]
 
 
 class LivePage:
-    """Serves a page from when it is entered to when it is left; then the last page is given time to be fetched.
+    """Serves a page from when it is entered to when it is left; then open pages are given time to fetch the last one.
 
     ``render`` makes the page; it is called in a thread of its own, one call at a time, when a browser asks and
     something has changed. Raises StepladderError if the port is taken.
@@ -28,24 +49,25 @@ class LivePage:
 
     def __init__(self, render: Render, *, port: int = 0) -> None:
         self._render = render
-        self._lock = threading.Lock()
         self._rendering = threading.Lock()
-        self._page: tuple[str, str] = ("", "")  # version, text
-        self._version = 0
-        self._n_stored = self._n_finished = self._n_failed = 0
-        self._left: dict[str, str] = {}  # runs that are not finished, by key, in words
+        self._page = ("", "")  # version, text
+        self._rest_until = -inf
+        self._changed = threading.Condition()  # guards all below
+        self._n_changes = self._version = 0  # of anything; the number of the last change that a new page would show
+        self._is_planned = False
+        self._n_stored = self._n_finished = 0
+        self._left: set[str] = set()  # keys of runs that are neither finished nor failed
+        self._failed: list[str] = []
         self._under_way: dict[str, str] = {}
-        self._ended = False
-        self._asked_at = float("-inf")
-        self._fetched = ""
+        self._ending = ""  # how the climb ended, in words
+        self._readers: dict[str, float] = {}  # by page, when it was last answered; inf while it waits for an answer
         try:
-            self._server = ThreadingHTTPServer((HOST, port), _handler(self))
+            self._server = _Server((HOST, port), partial(_Handler, self))
         except OSError as error:
             raise StepladderError(
                 f"cannot serve on port {port} ({error.strerror}): give another one with --port"
             ) from None
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -58,97 +80,212 @@ class LivePage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._lock:
-            self._ended = True
-            self._version += 1
+        regular = error is None or isinstance(error, StepladderError)
+        with self._changed:
+            self._ending = _ending(error)
             self._under_way.clear()
-        if kind is None:
-            self._wait_for_readers()
-        self._server.shutdown()
-        self._server.server_close()
+            self._change(of_page=regular)
+        try:
+            self._see_readers_off(FAREWELL_S if regular else HURRY_S)
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            self._rendering.acquire(timeout=RENDERING_S)  # for good: nothing is rendered any more
 
-    def _wait_for_readers(self) -> None:
-        """Until the last page is fetched, if somebody is looking."""
-        while self._fetched != str(self._version) and time.monotonic() - self._asked_at < LISTENING_S:
-            time.sleep(0.1)
+    def _see_readers_off(self, at_most_s: float) -> None:
+        """Until nobody is there who has not got the last page."""
+        deadline = time.monotonic() + at_most_s
+        with self._changed:
+            while (now := time.monotonic()) < deadline and any(
+                answered_at > now - GONE_AFTER_S for answered_at in self._readers.values()
+            ):
+                self._changed.wait(0.1)
+
+    def _change(self, *, of_page: bool) -> None:
+        """Something changed; the lock is held."""
+        self._n_changes += 1
+        if of_page:
+            self._version = self._n_changes
+        self._changed.notify_all()
 
     # What a Watcher is told.
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
-        with self._lock:
-            self._n_stored, self._n_finished = n_stored, 0
-            self._left = {key: str(task) for key, (task, _) in to_train.items()}
-            self._version += 1
+        with self._changed:
+            self._is_planned = True
+            self._n_stored, self._n_finished, self._left = n_stored, 0, set(to_train)
+            self._change(of_page=True)
 
     def advanced(self, task: Task, *, epochs_done: int) -> None:
-        with self._lock:
-            self._under_way[task.identity.key] = f"{task}: epoch {epochs_done} of {task.identity.recipe.epochs}"
+        words = f"{task}: epoch {epochs_done} of {task.identity.recipe.epochs}"
+        with self._changed:
+            if self._under_way.get(task.identity.key) != words:
+                self._under_way[task.identity.key] = words
+                self._change(of_page=False)
 
     def finished(self, task: Task, run: Run) -> None:  # noqa: ARG002
-        self._leave(task)
+        with self._changed:
+            self._n_finished += 1
+            self._leave(task)
 
     def failed(self, failure: Failure) -> None:
-        self._leave(failure.task)
+        with self._changed:
+            self._failed.append(f"Not trained: {failure}")
+            self._leave(failure.task)
 
     def noted(self, text: str) -> None:
         """Notes stay on the terminal."""
 
     def _leave(self, task: Task) -> None:
-        with self._lock:
-            self._left.pop(task.identity.key, None)
-            self._under_way.pop(task.identity.key, None)
-            self._n_finished += 1
-            self._version += 1
+        self._left.discard(task.identity.key)
+        self._under_way.pop(task.identity.key, None)
+        self._change(of_page=True)
 
     # What a browser asks for.
 
-    def state(self) -> Live:
-        """How far the climb is."""
-        with self._lock:
-            n_total = self._n_stored + self._n_finished + len(self._left)
-            n_done = self._n_stored + self._n_finished
-            head = "The climb has ended." if self._ended else f"{n_done} of {n_total} runs are finished."
-            return Live((head, *sorted(self._under_way.values())), n_done, n_total, str(self._version))
+    def _live(self) -> Live:
+        """How far the climb is; the lock is held."""
+        n_done = self._n_stored + self._n_finished
+        n_total = n_done + len(self._failed) + len(self._left)
+        count = f"{n_done} of {n_total} runs are finished." if self._is_planned else "The climb is about to begin."
+        lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
+        return Live(tuple(lines), n_done, n_total, str(self._version))
 
-    def asked(self) -> Live:
-        self._asked_at = time.monotonic()
-        return self.state()
+    def _offered(self) -> str:
+        """The version that a page is to show by now; the lock is held."""
+        rests = self._page[0] and time.monotonic() < self._rest_until and not self._ending
+        return self._page[0] if rests else str(self._version)
 
-    def page(self) -> str:
-        """The newest page, rendered once for each change."""
+    def state(self, *, shown: str, after: int, is_there: Callable[[], bool]) -> dict[str, Any]:
+        """How far the climb is: at once at first, then after the next change, or when a page has waited for long.
+
+        ``shown`` is the version that the page shows, ``after`` the last change it knows of, -1 at first. Raises
+        ConnectionAbortedError when a browser is not there any more.
+        """
+        asked_at = time.monotonic()
+        with self._changed:
+            while after >= 0 and not self._ending and (waited_s := time.monotonic() - asked_at) < ANSWER_WITHIN_S:
+                if waited_s >= ANSWER_EVERY_S and (self._n_changes > after or self._offered() != shown):
+                    break
+                self._changed.wait(CHECK_EVERY_S)
+                if not is_there():
+                    raise ConnectionAbortedError
+            state = {**asdict(self._live()), "version": self._offered()}
+            return {**state, "change": self._n_changes, "ended": bool(self._ending)}
+
+    def page(self) -> tuple[str, bool]:
+        """The newest page, rendered once for each change, and whether it is the last."""
         with self._rendering:
-            live = self.asked()
+            with self._changed:
+                live, is_last = self._live(), bool(self._ending)
             if self._page[0] != live.version:
+                began_s = time.thread_time()
                 self._page = (live.version, self._render(live))
-            self._asked_at = time.monotonic()
-            self._fetched = live.version
-            return self._page[1]
+                self._rest_until = time.monotonic() + REST * (time.thread_time() - began_s)
+            return self._page[1], is_last
 
+    def asked(self, reader: str) -> None:
+        """A page waits for an answer; ``reader`` is "" for one that is being opened, and asks again under its name."""
+        with self._changed:
+            if reader not in self._readers:
+                self._readers.pop("", None)
+            self._readers[reader] = inf
 
-def _handler(page: LivePage) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/":
-                self.answer(page.page, "text/html; charset=utf-8")
-            elif self.path == "/state":
-                self.answer(lambda: json.dumps(vars(page.asked())), "application/json")
+    def answered(self, reader: str, *, is_last: bool) -> None:
+        """A page got its answer, and needs no other if that ``is_last``."""
+        with self._changed:
+            if is_last:
+                self._readers.pop(reader, None)
             else:
-                self.send_error(HTTPStatus.NOT_FOUND)
+                self._readers[reader] = time.monotonic()
+            self._changed.notify_all()
 
-        def answer(self, make: Callable[[], str], kind: str) -> None:
-            try:
-                status, text = HTTPStatus.OK, make()
-            except StepladderError as error:  # such as a store that is gone: the climb says so too
-                status, text, kind = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), "text/plain; charset=utf-8"
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """The terminal belongs to the climb."""
+def _ending(error: BaseException | None) -> str:
+    if error is None:
+        return "The climb has ended."
+    if isinstance(error, KeyboardInterrupt):
+        return "The climb was interrupted."
+    return f"The climb has stopped: {error}"
 
-    return Handler
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = sys.platform != "win32"  # there it would share a port that is taken
+
+    def server_bind(self) -> None:
+        """Without HTTPServer's question for the host's name, which can take seconds where nobody answers it."""
+        TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of an answer is no news."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def __init__(self, page: LivePage, *connection: Any) -> None:
+        self.page = page
+        super().__init__(*connection)
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        asked = dict(parse_qsl(query))
+        if not OWN_NAME.fullmatch(self.headers.get("Host", "")):
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        elif path == "/":
+            self.answer(self.page.page, "text/html", reader=asked.get("reader", ""))
+        elif path == "/state":
+            self.answer(lambda: self.state(asked), "application/json", reader=asked.get("reader", ""))
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def state(self, asked: Mapping[str, str]) -> tuple[str, bool]:
+        shown, after = asked.get("shown", ""), int(asked.get("after", -1))
+        found = self.page.state(shown=shown, after=after, is_there=lambda: _is_there(self.connection))
+        return json.dumps(found), found["ended"] and found["version"] == shown
+
+    def answer(self, make: Callable[[], tuple[str, bool]], kind: str, *, reader: str) -> None:
+        """Answer what is made and whether it is the last, or why it cannot be made just now; the page asks again."""
+        self.page.asked(reader)
+        try:
+            text, is_last, status = *make(), HTTPStatus.OK
+        except ConnectionError:
+            self.page.answered(reader, is_last=True)
+            raise
+        except Exception as error:  # files may change while they are read, and a climb survives its report
+            name = "" if isinstance(error, StepladderError) else f"{type(error).__name__}: "
+            text, is_last, status, kind = f"{name}{error}", False, HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain"
+        needs_no_more = True  # if it goes away now
+        try:
+            self.send(text, status, kind)
+            needs_no_more = is_last and reader != ""
+        finally:
+            self.page.answered(reader, is_last=needs_no_more)
+
+    def send(self, text: str, status: HTTPStatus, kind: str) -> None:
+        body = text.encode(errors="replace")  # a file's name may be no text
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        if status is not HTTPStatus.OK:
+            self.send_header("Refresh", "2")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The terminal belongs to the climb."""
+
+
+def _is_there(connection: socket) -> bool:
+    """Whether a browser that waits has not closed its end."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.setblocking(True)

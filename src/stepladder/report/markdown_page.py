@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import tabulate
 
-from stepladder.checking import CheckedRung, check_rungs
+from stepladder.checking import check_rungs
 from stepladder.comparing import compare, compare_with_top
 from stepladder.data import describe
 from stepladder.descent import Descent
-from stepladder.report.check_page import layer_table
+from stepladder.report.check_page import layer_tables
 from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
 from stepladder.report.diagnosis_text import RungNotes, notes
 from stepladder.report.down_page import down_table
@@ -20,42 +20,40 @@ from stepladder.report.summary import headline
 from stepladder.report.tables import Table
 from stepladder.results import Results
 
+tabulate.MIN_PADDING = 0  # as in terminal: the same text whatever else is imported
+
 
 def markdown_page(results: Results, *, way: Descent | None = None, down: Results | None = None) -> str:
     """What ``stepladder report --format markdown`` prints; ``down`` are the results of climbing down, if any."""
     ladder, comparisons = results.ladder, compare(results)
     by_rung = {each.rung: each for each in comparisons}
     checked = check_rungs(ladder, describe(ladder.data))
-    parts = [f"# {_text(ladder.name)}", _text(" ".join(ladder.about.split())), f"**{_text(headline(results))}**"]
+    parts = [f"# {_text(ladder.name)}", *([_text(ladder.about)] if ladder.about else [])]
+    parts.append(f"**{_text(headline(results))}**")
     parts += [_table(result_table(results)), *map(_text, result_notes(results)), "## Verdicts"]
     parts += [_table(comparison_table(results, comparisons))] if comparisons else []
     parts += [*map(_text, comparison_notes(comparisons)), _table(target_table(results))]
     if way and down:
         at_top = compare_with_top(down)
         parts += [_table(down_table(way, at_top, up=results, down=down)), *map(_text, comparison_notes(at_top))]
+    parts.append("## The rungs")
     for index, result in enumerate(results.rungs):
         parts += _rung(index, result.rung.name, notes(results, index, by_rung.get(result.rung.name)))
-    parts += ["## Receptive fields", *_layer_tables(checked), "## Provenance"]
+    parts += ["## Receptive fields", *map(_table, layer_tables(checked)), "## Provenance"]
     parts.append("\n".join(f"- {name}: {_text(value)}" for name, value in provenance(results)))
     return "\n\n".join(parts) + "\n"
 
 
 def _rung(index: int, name: str, found: RungNotes) -> list[str]:
     return [
-        f"## {index + 1}. {_text(name)}",
+        f"### {index + 1}. {_text(name)}",
         "#### Targets",
         _list(found.targets),
         "#### Results",
         _list(found.results),
         "#### Analysis",
-        _list((*found.analysis, *found.next_steps)),
+        _list((*found.analysis, *(f"Next: {step}" for step in found.next_steps))),
     ]
-
-
-def _layer_tables(checked: Iterable[CheckedRung]) -> list[str]:
-    """One for each different network, under the name of the first rung that has it."""
-    first = {each.network: each.rung.name for each in reversed(list(checked))}
-    return [_table(layer_table(network, name)) for network, name in reversed(first.items())]
 
 
 def _list(sentences: Iterable[str]) -> str:
@@ -73,6 +71,18 @@ def _table(table: Table) -> str:
     return f"**{_text(table.title)}**\n\n{body}" if table.title else body
 
 
+_MARKUP = re.compile(
+    r"""[\\`*_|~$]     # code, emphasis, cells, mathematics on GitHub
+    |\](?=[(\[])      # links
+    |^\[              # definitions of links, boxes to tick
+    |^[-+](?=[-\s]|$) # lists, rules
+    |^\#|\#(?=\#*$)   # headings, and what closes them""",
+    re.VERBOSE,
+)
+
+
 def _text(text: str) -> str:
-    """Text that Markdown shows as it is, wherever it stands on a line but at its beginning."""
-    return re.sub(r"([\\`*_|])", r"\\\1", html.escape(text, quote=False))
+    """Text that Markdown shows as it is, on one line, wherever it stands there."""
+    line = html.escape(" ".join(text.split()), quote=False)
+    marked = _MARKUP.sub(r"\\\g<0>", line)
+    return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", marked)

@@ -15,10 +15,11 @@ from stepladder.run import Arrays
 def network_record(network: Network, arrays: Arrays, *, splits: Splits) -> dict[str, Any]:
     """What page/network.js reads: geometry, pixel statistics, and all arrays as one base64 text of float32."""
     places, start = {}, 0
-    for name, array in arrays.items():
-        places[name] = [start, start + array.size]
-        start += array.size
-    flat = np.concatenate([array.ravel() for array in arrays.values()]) if arrays else np.empty(0)
+    names = sorted(arrays)  # safetensors gives another order in each process
+    for name in names:
+        places[name] = [start, start + arrays[name].size]
+        start += arrays[name].size
+    flat = np.concatenate([arrays[name].ravel() for name in names]) if arrays else np.empty(0)
     return {
         "size": network.image.size,
         "channels": network.image.channels,

@@ -7,19 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+MOST_SIDE = 112  # pixels: as large as the page shows pictures
 HEAT = np.array([255, 138, 31])  # orange on a grey digit: told apart by lightness too
 
 
-def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """Pixels (H, W) or (H, W, 3), 0 to 255, as a PNG in a data URI."""
+def data_uri(pixels: NDArray[np.uint8], *, most_side: int | None = None) -> str:
+    """Pixels (H, W) or (H, W, 3), 0 to 255, as a PNG in a data URI; shrunk if ``most_side`` is smaller."""
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    if most_side is not None:
+        picture.thumbnail((most_side, most_side), Image.Resampling.BOX)
+    picture.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def image_uri(image: NDArray[np.uint8]) -> str:
+def image_uri(image: NDArray[np.uint8], *, most_side: int | None = None) -> str:
     """An image (C, H, W) of a data set: grey for one channel, colour for three, the first channel's grey for others."""
-    return data_uri(image.transpose(1, 2, 0) if len(image) == 3 else image[0])
+    return data_uri(image.transpose(1, 2, 0) if len(image) == 3 else image[0], most_side=most_side)
 
 
 def field_uri(image: NDArray[np.uint8], energy: NDArray[np.float64]) -> str:
@@ -27,4 +31,4 @@ def field_uri(image: NDArray[np.uint8], energy: NDArray[np.float64]) -> str:
     grey = image.mean(0)[:, :, None] * 0.45
     largest = energy.max()
     heat = np.sqrt(energy / largest)[:, :, None] if largest > 0 else np.zeros_like(grey)
-    return data_uri((grey * (1 - heat) + HEAT * heat).astype(np.uint8))
+    return data_uri((grey * (1 - heat) + HEAT * heat).astype(np.uint8), most_side=MOST_SIDE)

@@ -14,7 +14,7 @@ def provenance(results: Results) -> Facts:
     ladder, identity = results.ladder, data_identity(results.ladder)
     runs = list({run.identity.key: run for result in results.rungs for run in result.runs}.values())
     facts = [
-        ("Ladder", f"{ladder.name} ({ladder.source})"),
+        ("Ladder", ladder.name if ladder.source == ladder.name else f"{ladder.name} ({ladder.source})"),
         ("Images", f"{identity.name}, SHA-256 {identity.sha256}"),
         ("Evaluated on", _split(results, identity.dev_images)),
         ("Engine", str(results.engine or NOTHING)),

@@ -16,7 +16,7 @@ from stepladder.results import Results
 
 def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:
     """What ``stepladder report --format json`` prints; ``down`` are the results of climbing down, if any."""
-    body = results_dict(results) | compare_dict(results)
+    body = results_dict(results) | compare_dict(results) | {"about": results.ladder.about}
     by_rung = {each.rung: each for each in compare(results)}
     for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
         words = notes(results, index, by_rung.get(result.rung.name))

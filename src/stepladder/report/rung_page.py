@@ -4,26 +4,29 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import ndiff
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.comparing import Comparison
 from stepladder.effective_field import EffectiveField
-from stepladder.evidence import Mistake, mistakes
+from stepladder.evidence import Mistake, confusion, mistakes
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.ladder import Rung
 from stepladder.recipe import Recipe, describe
 from stepladder.report.charts import Spec, accuracy_chart, epochs_table, loss_chart
 from stepladder.report.check_page import layer_table
-from stepladder.report.diagnosis_text import RungNotes, notes
+from stepladder.report.diagnosis_text import RungNotes, count, notes
 from stepladder.report.network_picture import BlockPicture, blocks, layer_words
-from stepladder.report.pictures import field_uri, image_uri
+from stepladder.report.pictures import MOST_SIDE, field_uri, image_uri
 from stepladder.report.tables import Table
 from stepladder.results import Results, RungResult
 
 MOST_FIELDS = 24  # pictures of a layer's field, for networks of very many layers
 SHARES = (0.5, 0.95)  # of the energy, for the sides of an effective field
+FIGURE_BYTES = 260  # of a picture's HTML, besides what it shows and says
+OPTION_BYTES = 70  # of a pair's in the filter
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,11 @@ class FieldPicture:
 
 @dataclass(frozen=True)
 class RungContent:
-    """Everything of a rung's section; the numbers of its charts are indices into the page's list."""
+    """Everything of a rung's section; the numbers of its charts are indices into the page's list.
+
+    ``seeds`` are the finished ones. ``matrices`` are their confusion for the page's script, one each and then
+    ``matrix_seeds`` says whose, or their sum alone.
+    """
 
     name: str
     why: str
@@ -81,7 +88,8 @@ class RungContent:
     curve_note: str
     epochs: Table
     seeds: tuple[int, ...]
-    has_mistakes: bool
+    matrix_seeds: tuple[int, ...]
+    matrices: tuple[dict[str, Any], ...]
     mistakes: tuple[MistakePicture, ...]
     pairs: tuple[Pair, ...]
     left_out: str
@@ -98,6 +106,7 @@ class Shown:
 
     images: NDArray[np.uint8]
     most_picture_bytes: int
+    most_cells: int
     seed: int | None = None
     fields: tuple[EffectiveField, ...] = ()
     charts: list[Spec] = field(default_factory=list)
@@ -112,7 +121,7 @@ def rung_content(
     network = networks[index]
     first = networks.index(network)
     pictures, left_out = _pictures(mistakes(result.runs), shown)
-    finished = tuple(run.identity.seed for run in result.runs if run.final is not None)
+    matrices = _matrices(result, shown.most_cells)
     return RungContent(
         name=result.rung.name,
         why=" ".join(result.rung.why.split()),
@@ -123,8 +132,9 @@ def rung_content(
         loss_chart=_added(shown.charts, loss_chart(result, split)),
         curve_note=_curve_note(result),
         epochs=epochs_table(result, split),
-        seeds=tuple(sorted(finished)),
-        has_mistakes=bool(finished),
+        seeds=tuple(sorted(run.identity.seed for run in result.runs if run.final is not None)),
+        matrix_seeds=tuple(sorted(each["seed"] for each in matrices if each["seed"] is not None)),
+        matrices=matrices,
         mistakes=pictures,
         pairs=_pairs(pictures),
         left_out=left_out,
@@ -141,6 +151,22 @@ def _added(charts: list[Spec], chart: Spec | None) -> int | None:
         return None
     charts.append(chart)
     return len(charts) - 1
+
+
+def _matrices(result: RungResult, most_cells: int) -> tuple[dict[str, Any], ...]:
+    """The final confusion of each seed, if together they have at most so many cells that are not 0; else their sum."""
+    finals = [(run.identity.seed, np.array(run.final.confusion)) for run in result.runs if run.final is not None]
+    if sum(np.count_nonzero(matrix) for _, matrix in finals) <= most_cells:
+        return tuple(_cells(matrix, seed) for seed, matrix in finals)
+    together = confusion(result.runs)
+    assert together is not None
+    return (_cells(together, None),)
+
+
+def _cells(matrix: NDArray[np.int64], seed: int | None) -> dict[str, Any]:
+    """A confusion matrix without its zeros."""
+    cells = [[int(label), int(k), int(matrix[label, k])] for label, k in np.argwhere(matrix)]
+    return {"seed": seed, "n": len(matrix), "cells": cells}
 
 
 def _curve_note(result: RungResult) -> str:
@@ -175,15 +201,18 @@ def recipe_table(recipe: Recipe) -> Table:
 def _pictures(found: Sequence[Mistake], shown: Shown) -> tuple[tuple[MistakePicture, ...], str]:
     """The first of the mistakes, as many as there is room for, and a sentence on the others."""
     made: list[MistakePicture] = []
+    pairs: set[str] = set()
     n_bytes = 0
     for each in found:
-        uri = image_uri(shown.images[each.index])
-        n_bytes += len(uri)
-        if n_bytes > shown.most_picture_bytes:
+        picture = _picture(each, image_uri(shown.images[each.index], most_side=MOST_SIDE))
+        pairs |= set(picture.pairs.split())
+        n_bytes += FIGURE_BYTES + len(picture.uri) + 2 * len(picture.alt) + len(picture.pairs)
+        if n_bytes + OPTION_BYTES * len(pairs) > shown.most_picture_bytes:
             break
-        made.append(_picture(each, uri))
+        made.append(picture)
     n_left = len(found) - len(made)
-    return tuple(made), f"{n_left:,} more images, wrong with fewer seeds, are left out." if n_left else ""
+    left_out = f"Left out: {count(n_left, 'more image')}, wrong with fewer seeds or less surely." if n_left else ""
+    return tuple(made), left_out
 
 
 def _picture(each: Mistake, uri: str) -> MistakePicture:

@@ -68,7 +68,8 @@ def changes(rungs: Sequence[Rung]) -> list[str]:
 
 
 def target_text(target: Target) -> str:
-    return f"{target.accuracy}% at each of the last {target.last_epochs} epochs"
+    k = target.last_epochs
+    return f"{target.accuracy}% at " + (f"each of the last {k} epochs" if k > 1 else "the last epoch")
 
 
 def compound_notes(rungs: Sequence[Rung]) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MARK = b'<meta name="generator" content="Stepladder'  # in every page of ours; it stands near the top
 NEAR_THE_TOP = 2000
+LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 
 
 def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
@@ -51,12 +52,17 @@ def live_report(
 
 
 def climbed_down(results: Results, store: Store) -> tuple[Descent | None, Results | None]:
-    """The descent from the top and its results by the same engine; None where nothing was taken out and trained."""
+    """The descent from the top and its results by the same engine; None where nothing was taken out and trained.
+
+    What climbing up trains anyway does not count: the top without its last change is the rung below.
+    """
     if len(results.rungs) < 2 or results.engine is None:
         return None, None
     way = descent(results.ladder)
     down = collect(way.as_ladder, store, engine=results.engine)
-    return (way, down) if any(each.runs for each in down.rungs[:-1]) else (None, None)
+    on_the_way_up = [rung.recipe for rung in results.ladder.rungs]
+    taken_out = [each for each in down.rungs[:-1] if each.rung.recipe not in on_the_way_up]
+    return (way, down) if any(each.runs for each in taken_out) else (None, None)
 
 
 def _html(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:
@@ -74,7 +80,7 @@ def _markdown(results: Results, store: Store, way: Descent | None, down: Results
 def _json(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
     from stepladder.report.report_json import report_dict
 
-    return json.dumps(report_dict(results, way=way, down=down), indent=1, ensure_ascii=False)
+    return json.dumps(report_dict(results, way=way, down=down), indent=1, ensure_ascii=False) + "\n"
 
 
 def _csv(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
@@ -94,12 +100,22 @@ FORMS: dict[str, Callable[[Results, Store, Descent | None, Results | None], str]
 def write_report(text: str, ladder: Ladder, *, output: str | None) -> Path:
     """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
 
-    Raises StoreError if the default name is taken by something that is no report.
+    Raises StoreError if it cannot be written, or if the default name is taken by something that is no report.
     """
-    path = Path(output or f"{re.sub(r'[^0-9A-Za-z._-]+', '-', ladder.name).strip('.-') or 'ladder'}-report.html")
-    if output is None and path.exists():
-        with path.open("rb") as file:
-            if MARK not in file.read(NEAR_THE_TOP):
-                raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with --output")
-    write_atomically(path, text.encode())
+    if output == "":
+        raise StoreError("an empty path is no file: give one with --output")
+    path = Path(output or _default_name(ladder))
+    try:
+        if output is None and path.exists():
+            with path.open("rb") as file:
+                if MARK not in file.read(NEAR_THE_TOP):
+                    raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
+        write_atomically(path, text.encode(errors="replace"))  # a file's name may be no text
+    except OSError as error:
+        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
     return path
+
+
+def _default_name(ladder: Ladder) -> str:
+    name = re.sub(r"[^0-9A-Za-z._-]+", "-", ladder.name)[:LONGEST_NAME].strip(".-")
+    return f"{name or 'ladder'}-report.html"

@@ -15,11 +15,20 @@ function element(tag, attributes = {}, ...children) {
 
 // Charts.
 
+let drawn = [];
+
+/** All charts of the page; those of the page before, if there was one, let go of the window. */
 function drawCharts(charts) {
+  drawn.forEach((each) => each.finalize());
+  drawn = [];
   for (const place of document.querySelectorAll("[data-chart]")) {
     const spec = charts[place.dataset.chart];
     vegaEmbed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: "custom" } })
-      .then(() => { place.dataset.drawn = "yes"; });
+      .then((made) => {
+        drawn.push(made);
+        place.dataset.drawn = "yes";
+        place.style.minHeight = "";
+      });
   }
 }
 
@@ -98,12 +107,14 @@ class Gallery {
 
 // Light and dark: as the system says, until a person chooses.
 
+const SYSTEM_DARK = matchMedia("(prefers-color-scheme: dark)");
+
 function themeButton(button) {
   const root = document.documentElement;
-  const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const dark = () => (root.dataset.theme ?? (SYSTEM_DARK.matches ? "dark" : "light")) === "dark";
   const label = () => { button.textContent = dark() ? "Light" : "Dark"; };
   button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; label(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
+  SYSTEM_DARK.onchange = label;
   label();
 }
 
