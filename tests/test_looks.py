@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +23,10 @@ from test_cli import refused
 from test_climb import Climb
 
 from stepladder import looks
+from stepladder.climbing import Task, Watchers, climb
 from stepladder.comparing import (
     Comparison,
+    alpha_left,
     compare,
     compare_rungs,
     compare_with_top,
@@ -39,7 +43,7 @@ from stepladder.ladder_file import load
 from stepladder.looks import Looks, Seeds, pair_key
 from stepladder.report import compare_page
 from stepladder.report.compare_json import comparison_dict
-from stepladder.results import Results, RungResult
+from stepladder.results import Results, RungResult, collect
 from stepladder.stats import summarise
 from stepladder.store import Store
 
@@ -51,13 +55,16 @@ def first(n: int) -> Seeds:
     return tuple(range(1, n + 1))
 
 
-def results(n_correct: Sequence[Sequence[int]], made: Sequence[Seeds] = ()) -> Results:
-    """Rungs whose runs of seeds 1, 2, ... got so many images of 10,000 right, after these looks at each pair."""
+def results(n_correct: Sequence[Sequence[int]], made: Sequence[Seeds] | None = None, *, n: int = 10_000) -> Results:
+    """Rungs whose runs of seeds 1, 2, ... got so many images of ``n`` right, after these looks at each pair.
+
+    No looks at all, or none yet, though seeds are bought for each pair: ``made`` is None, or empty.
+    """
     rungs = []
     for rung, of_rung in zip(LADDER.rungs, n_correct, strict=False):
-        runs = tuple(make_run(seed, [n], recipe=rung.recipe) for seed, n in enumerate(of_rung, 1))
+        runs = tuple(make_run(seed, [right], n=n, recipe=rung.recipe) for seed, right in enumerate(of_rung, 1))
         rungs.append(RungResult(rung, runs, summarise(runs, rung.target)))
-    by_pair = {key_of(below, above): tuple(made) for below, above in pairwise(rungs)}
+    by_pair = {} if made is None else {key_of(below, above): tuple(made) for below, above in pairwise(rungs)}
     return Results(
         ladder=replace(LADDER, rungs=LADDER.rungs[: len(rungs)]),
         engine=None,
@@ -65,7 +72,7 @@ def results(n_correct: Sequence[Sequence[int]], made: Sequence[Seeds] = ()) -> R
         params=(0,) * len(rungs),
         others={},
         n_test_looks=0,
-        looks=Looks(by_pair if made else {}),
+        looks=Looks(by_pair),
     )
 
 
@@ -89,7 +96,19 @@ def test_looks_are_kept_in_order_and_the_same_one_once(store: Store) -> None:
     found = looks.read(store.folder)
     assert found.at("a b jit") == (first(8), first(16))
     assert found.at("b c jit") == (first(16),)
-    assert found.at("c d jit") == ()
+    assert found.at("c d jit") is None
+
+
+def test_a_pair_is_kept_from_before_its_first_look(store: Store) -> None:
+    looks.mark(store.folder, ["a b jit", "b c jit"])
+    written = (store.folder / "looks.json").stat().st_mtime_ns
+    looks.mark(store.folder, ["b c jit"])
+    assert (store.folder / "looks.json").stat().st_mtime_ns == written
+    assert looks.read(store.folder).at("a b jit") == looks.read(store.folder).at("b c jit") == ()
+    looks.note(store.folder, {"b c jit": first(8)})
+    looks.mark(store.folder, ["b c jit", "c d jit"])
+    found = looks.read(store.folder)
+    assert [found.at(pair) for pair in ("a b jit", "b c jit", "c d jit", "d e jit")] == [(), (first(8),), (), None]
 
 
 def test_a_pair_is_the_same_pair_on_another_ladder_and_by_another_engine_another() -> None:
@@ -123,11 +142,11 @@ def test_climbs_at_once_lose_no_look(store: Store) -> None:
 def test_a_killed_climb_leaves_its_looks_whole(store: Store) -> None:
     writer = noting(store, "pair", 100_000)
     deadline = time.monotonic() + 60
-    while len(looks.read(store.folder).at("pair")) < 20 and time.monotonic() < deadline:
+    while len(looks.read(store.folder).at("pair") or ()) < 20 and time.monotonic() < deadline:
         time.sleep(0.003)
     writer.kill()
     assert writer.wait() == -signal.SIGKILL
-    found = looks.read(store.folder).at("pair")
+    found = looks.read(store.folder).at("pair") or ()
     assert found == tuple(tuple(range(n)) for n in range(1, len(found) + 1))
     assert len(found) >= 20
 
@@ -182,7 +201,8 @@ def test_the_kth_look_counts_two_to_the_kth() -> None:
     differences = [Fraction(b - a, 100) for a, b in zip(low, high, strict=True)]
     p = {n: sign_flip_test(differences[:n]) for n in (8, 12, 16)}
     for made, expected, number in (
-        ([], p[16], 0),
+        (None, p[16], 0),
+        ([], 2 * p[16], 1),
         ([first(16)], 2 * p[16], 1),
         ([first(8), first(16)], min(2 * p[8], 4 * p[16]), 2),
         ([first(8)], min(2 * p[8], 4 * p[16]), 2),  # the present seeds are the next look
@@ -191,7 +211,7 @@ def test_the_kth_look_counts_two_to_the_kth() -> None:
     ):
         (found,) = compare(results([low, high], made))
         assert found.p == pytest.approx(min(1, expected))
-        assert found.n_looks == number
+        assert found.look == number
 
 
 def test_a_look_at_runs_that_are_gone_costs_but_does_not_speak() -> None:
@@ -200,7 +220,7 @@ def test_a_look_at_runs_that_are_gone_costs_but_does_not_speak() -> None:
     (whole,), (left,) = compare(results([low, high], made)), compare(results([low[:12], high[:12]], made))
     assert whole.p == pytest.approx(2 * 2 / 2**16)
     assert left.p == pytest.approx(2**3 * 2 / 2**12)
-    assert (whole.n_looks, left.n_looks) == (1, 3)
+    assert (whole.look, left.look) == (1, 3)
 
 
 def test_a_resumed_climb_finds_the_look_of_back_then() -> None:
@@ -213,7 +233,7 @@ def test_a_resumed_climb_finds_the_look_of_back_then() -> None:
 
 @pytest.mark.parametrize(("n_comparisons", "number"), [(1, 1), (1, 3), (5, 1), (5, 4)])
 def test_a_look_that_could_tell_nothing_is_no_verdict(n_comparisons: int, number: int) -> None:
-    least = least_seeds(n_comparisons * 2**number)
+    least = least_seeds(alpha_left(n_comparisons, look=number))
     made = [(seed,) for seed in range(100, 99 + number)]  # of seeds that are not there
     rungs = [[9000 + 100 * rung] * least for rung in range(n_comparisons + 1)]
     found = compare(results(rungs, [*made, first(least)]))
@@ -239,14 +259,52 @@ def test_climbing_down_pays_for_the_looks_at_the_same_runs() -> None:
     below = results([[9900] * 8, [9920] * 8, [9960] * 8], [first(8)])
     found = {each.below: each for each in compare_with_top(below)}
     never, looked = (found[rung.name] for rung in LADDER.rungs[:2])
-    assert (never.n_looks, looked.n_looks) == (0, 1)
+    assert (never.look, looked.look) == (0, 1)
     assert never.p == looked.p == pytest.approx(2 * 2 / 2**8)  # Holm doubles the one, the look the other
 
 
 def test_looks_are_numbered_from_1_and_0_is_no_look_ever() -> None:
     made = [first(8), first(16)]
     assert [look_number(made, first(n)) for n in (8, 16, 32)] == [1, 2, 3]
-    assert look_number([], first(8)) == 0
+    assert look_number([], first(8)) == 1
+    assert look_number(None, first(8)) == 0
+
+
+# 8 seeds that were better by one image, then 8 that were worse by five, about.
+BETTER_THEN_WORSE = [[9900] * 16, [*[9901] * 8, *[9893, 9895, 9897, 9895] * 2]]
+
+
+def test_a_look_that_pointed_the_other_way_lends_no_verdict_its_p_value() -> None:
+    (then,) = compare(results([each[:8] for each in BETTER_THEN_WORSE], [first(8)]))
+    assert (then.outcome, then.p) == ("better", 2 * 2 / 2**8)
+    low, high = BETTER_THEN_WORSE
+    now = sign_flip_test([Fraction(b - a, 100) for a, b in zip(low, high, strict=True)])
+    for made in ([first(8)], [first(8), first(16)]):
+        (found,) = compare(results(BETTER_THEN_WORSE, made))
+        assert found.interval is not None
+        assert found.interval[1] < 0
+        assert found.p == pytest.approx(4 * now)
+        assert 4 * now > 0.05
+        assert found.outcome == "no detectable difference"
+    (even,) = compare(results([[9900] * 16, [*[9901] * 8, *[9899] * 8]], [first(8)]))
+    assert (even.outcome, even.p) == ("no detectable difference", 1.0)
+
+
+def test_a_verdict_points_where_a_significant_look_did() -> None:
+    """Differences that drift from one sign to the other."""
+    rng = np.random.default_rng(8)
+    n_verdicts = 0
+    for _ in range(200):
+        drift = np.repeat(rng.choice([-6, 0, 6], 4), [8, 8, 16, 32])
+        n_correct = np.stack([np.full(64, 9930), 9930 + np.rint(rng.normal(drift, 8)).astype(int)])
+        for k, n in enumerate(STAGES, 1):
+            (found,) = compare(results(n_correct[:, :n].tolist(), [first(each) for each in STAGES[:k]]))
+            if found.outcome in ("better", "worse"):
+                n_verdicts += 1
+                seen = [[Fraction(int(b - a)) for a, b in n_correct[:, :each].T] for each in STAGES[:k]]
+                sign = 1 if found.outcome == "better" else -1
+                assert any(sign * sum(s) > 0 and 2**j * sign_flip_test(s) <= 0.05 for j, s in enumerate(seen, 1))
+    assert n_verdicts > 50
 
 
 # A difference that is not worth knowing.
@@ -262,10 +320,10 @@ def test_a_difference_known_to_be_small_is_not_worth_knowing() -> None:
     assert (found.outcome, found.negligible, found.clear) == ("no detectable difference", True, True)
     assert compare_page.verdict(found) == "no difference worth knowing: less than 0.05 points [-0.01, 0.01]"
     assert comparison_dict(found)["negligible"] is True
-    assert comparison_dict(found)["n_looks"] == 0
+    assert comparison_dict(found)["look"] == 0
     (wide,) = compare(results([[9930] * 16, [9920, 9940] * 8]))
     assert (wide.negligible, wide.clear) == (False, False)
-    assert compare_page.verdict(wide).startswith("no detectable difference [-0.06, 0.06]; 0.05 points would need ")
+    assert compare_page.verdict(wide) == "no detectable difference [-0.06, 0.06]; 0.05 points would need about 36 seeds"
     (small,) = compare(results(nearly_equal(16, by=2)))
     assert (small.outcome, small.negligible) == ("better", True)
     assert compare_page.verdict(small).startswith("better by 0.02 points")
@@ -275,6 +333,16 @@ def test_a_difference_known_to_be_small_is_not_worth_knowing() -> None:
     assert (exactly.outcome, exactly.negligible) == ("better", False)
 
 
+def test_equal_differences_are_no_exact_knowledge() -> None:
+    """Their spread counts as one image: with 6 seeds 0.0105 points to either side."""
+    for by, negligible in ((0, True), (3, True), (4, False)):
+        (found,) = compare(results([[9930] * 6, [9930 + by] * 6]))
+        assert found.negligible is negligible
+    for n, negligible in ((10_000, True), (9_999, False), (500, False)):
+        (found,) = compare(results([[n - 60] * 64] * 2, n=n))
+        assert (found.negligible, found.clear) == (negligible, negligible)
+
+
 def test_negligible_at_the_level_that_is_left_of_the_kth_look() -> None:
     spread = 11
     n_correct = [[9930] * 16, [9930 + (spread if seed % 2 else -spread) // 2 for seed in range(16)]]
@@ -282,10 +350,10 @@ def test_negligible_at_the_level_that_is_left_of_the_kth_look() -> None:
     found = []
     for number in range(9):
         made = [(seed,) for seed in range(100, 99 + number)]
-        (comparison,) = compare(results(n_correct, [*made, first(16)] if number else []))
+        (comparison,) = compare(results(n_correct, [*made, first(16)] if number else None))
         low, high = interval_of_mean(differences, alpha=0.05 / 2**number)
-        able = len(differences) >= least_seeds(2**number)
-        assert comparison.n_looks == number
+        able = len(differences) >= least_seeds(alpha_left(1, look=number))
+        assert comparison.look == number
         assert comparison.negligible == (able and max(-low, high) < 0.05)
         found.append(comparison.negligible)
     assert found[0]
@@ -299,7 +367,7 @@ def test_the_page_tells_of_looks_and_of_what_is_negligible() -> None:
     assert "look" not in plain
     assert "worth knowing" not in plain
     said = " ".join(compare_page.comparison_notes(compare(results(nearly_equal(16), [first(8), first(16)]))))
-    assert "with up to 2 look(s) at a pair" in said
+    assert "here with look 2 at most" in said
     assert "within ±0.05 points" in said
 
 
@@ -311,7 +379,7 @@ def found_ever(n_correct: NDArray[np.int64], flagged: NDArray[np.bool_], *, paid
     found: list[str] = []
     for number, n in enumerate(STAGES):
         if flagged[number]:
-            made = [first(each) for each in STAGES[: number + 1]] if paid else []
+            made = [first(each) for each in STAGES[: number + 1]] if paid else None
             found += [each.outcome for each in compare(results(n_correct[:, :n].tolist(), made))]
     return found
 
@@ -348,7 +416,7 @@ def test_a_difference_worth_knowing_is_seldom_called_negligible() -> None:
         near = [n for n in STAGES if interval_of_mean(differences[:n].tolist())[1] < 0.05]
         for paid in wrong:
             wrong[paid] += any(
-                compare(results(pair[:, :n].tolist(), [first(each) for each in STAGES if each <= n] if paid else []))[
+                compare(results(pair[:, :n].tolist(), [first(each) for each in STAGES if each <= n] if paid else None))[
                     0
                 ].negligible
                 for n in near
@@ -356,6 +424,24 @@ def test_a_difference_worth_knowing_is_seldom_called_negligible() -> None:
     most = 0.025 * n_pairs + 3 * (0.025 * 0.975 * n_pairs) ** 0.5
     assert 0 < wrong[True] <= 0.025 * n_pairs
     assert wrong[False] > most
+
+
+@pytest.mark.parametrize(
+    ("n", "more", "others"),
+    [(100, 0.1, 0), (100, 0.05, 0), (500, 0.25, 0), (1_000, 0.5, 0.5), (10_000, 5, 0), (10_000, 5, 10)],
+)
+def test_few_images_make_no_difference_negligible(n: int, more: float, others: float) -> None:
+    """0.05 or 0.1 points in truth, of few images that differ (Poisson): called negligible in half of 5% at most."""
+    rng, n_pairs, wrong = np.random.default_rng(5), 200, 0
+    size = (n_pairs, STAGES[-1])
+    for gained in rng.poisson(more + others, size) - rng.poisson(others, size):
+        for k, seeds in enumerate(STAGES, 1):
+            n_correct = [[n - 50] * seeds, (n - 50 + gained[:seeds]).tolist()]
+            (found,) = compare(results(n_correct, [first(each) for each in STAGES[:k]], n=n))
+            wrong += found.negligible
+            if found.clear:
+                break
+    assert wrong <= (0.025 * n_pairs + 3 * (0.025 * 0.975 * n_pairs) ** 0.5 if n >= 10_000 else 0)
 
 
 def bought_until_clear(n_correct: NDArray[np.int64], store: Store) -> tuple[int, Comparison]:
@@ -395,9 +481,10 @@ def test_nearly_equal_rungs_are_found_to_be_so(tmp_path: Path) -> None:
 
 def test_looks_are_made_where_they_could_tell_and_kept_once(store: Store) -> None:
     six = [[9900 + 30 * rung + seed % 3 for seed in range(16)] for rung in range(6)]
-    few = look(results([each[:8] for each in six]), store)
+    few = look(results([each[:8] for each in six], []), store)
     assert few.looks == Looks()
-    assert all(is_open(each) for each in compare(few)), "before the first look nothing is clear"
+    marked = results([each[:8] for each in six], [])
+    assert all(is_open(each) for each in compare(marked)), "8 seeds are too few for a look at five pairs"
     whole = look(results(six), store)
     again = look(replace(results(six), looks=whole.looks), store)
     assert again.looks == whole.looks
@@ -443,8 +530,8 @@ def test_seeds_are_bought_where_a_verdict_is_not_clear(undisturbed: tuple[Path, 
     assert "note: 8 seeds: 1 of 2 verdicts are clear; going on with 16\n" in err
     assert "note: 16 seeds: 1 of 2 verdicts are clear; --max-seeds allows no more\n" in err
     longer, rotation = json.loads(out)["comparisons"]
-    assert (longer["outcome"], longer["seeds"], longer["n_looks"]) == ("better", list(first(8)), 1)
-    assert (rotation["outcome"], rotation["seeds"], rotation["n_looks"]) == (
+    assert (longer["outcome"], longer["seeds"], longer["look"]) == ("better", list(first(8)), 1)
+    assert (rotation["outcome"], rotation["seeds"], rotation["look"]) == (
         "no detectable difference",
         list(first(16)),
         2,
@@ -458,7 +545,7 @@ def test_compare_counts_the_looks(
 ) -> None:
     folder, out, _ = undisturbed
     assert stepladder("compare", uneven_ladder, "--store", folder, "--json").stdout == out
-    assert "with up to 2 look(s) at a pair" in " ".join(
+    assert "here with look 2 at most" in " ".join(
         stepladder("compare", uneven_ladder, "--store", folder).stdout.split()
     )
 
@@ -483,6 +570,9 @@ def test_killed_after_a_look_it_goes_the_same_way(
     folder, out, _ = undisturbed
     with Climb(uneven_ladder, tmp_path / "runs", *UNTIL, "--json") as climbing:
         climbing.wait_for("looks.json")
+        deadline = time.monotonic() + 60
+        while () in looks.read(tmp_path / "runs").by_pair.values() and time.monotonic() < deadline:
+            time.sleep(0.003)
         climbing.kill_all()
     assert set(looks.read(tmp_path / "runs").by_pair.values()) == {(first(8),)}, "the kill came too late"
     with Climb(uneven_ladder, tmp_path / "runs", *UNTIL, "--json") as climbing:
@@ -500,7 +590,68 @@ def test_what_else_is_stored_changes_nothing(
     assert done.stdout == out
     assert looks.read(tmp_path / "runs") == looks.read(folder)
     everything = json.loads(stepladder("compare", uneven_ladder, "--json").stdout)["comparisons"]
-    assert [(len(each["seeds"]), each["n_looks"]) for each in everything] == [(20, 2), (20, 3)]
+    assert [(len(each["seeds"]), each["look"]) for each in everything] == [(20, 2), (20, 3)]
+
+
+class Peeking(Watchers):
+    """Who compares whenever a climb is about to train."""
+
+    def __init__(self, results_now: Any) -> None:
+        super().__init__(())
+        self.results_now, self.seen = results_now, list[list[Comparison]]()
+
+    def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
+        super().planned(to_train, n_stored)
+        self.seen.append(compare(self.results_now()))
+
+
+def test_who_looks_while_seeds_are_bought_pays(tiny_ladder: Path, store: Store) -> None:
+    engine, _ = choose_engine()
+    ladder = load(tiny_ladder)
+    assert climb(ladder, seeds=first(8), store=store, engine=engine, jobs=2) == []
+    plain = compare(collect(ladder, store))
+    assert [each.look for each in plain] == [0, 0]
+    watcher = Peeking(lambda: collect(ladder, store))
+    climb_until_decided(ladder, seeds=first(7), max_seeds=7, store=store, engine=engine, watcher=watcher)
+    ((*peeked,),) = watcher.seen
+    assert [each.look for each in peeked] == [1, 1]
+    p = [sign_flip_test(each.differences) for each in plain]
+    assert [each.p for each in plain] == pytest.approx(holm(p))
+    assert [each.p for each in peeked] == pytest.approx(holm([min(1, 2 * each) for each in p]))
+    assert list(looks.read(store.folder).by_pair.values()) == [(), ()], "7 seeds are too few for a look at two pairs"
+    assert [each.look for each in compare(collect(ladder, store))] == [1, 1]
+
+
+class FailsAt(ThreadPoolExecutor):
+    """Trains in this process, but not one seed of the recipes with dropout and without rotation."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(1)
+        self.failing = seed
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        identity = args[1]
+        if identity.seed == self.failing and identity.recipe.dropout and not identity.recipe.augment.rotation_deg:
+            failed: Future[Any] = Future()
+            failed.set_exception(OSError("no such luck"))
+            return failed
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_after_failures_what_is_whole_is_looked_at_and_the_rest_is_paid_for(tiny_ladder: Path, store: Store) -> None:
+    engine, _ = choose_engine()
+    text = tiny_ladder.read_text()
+    more = '[[rung]]\nname = "lr"\nwhy = "another"\nchange.lr = 0.04\n'
+    tiny_ladder.write_text(text + more)
+    ladder = load(tiny_ladder)
+    with FailsAt(8) as executor:
+        failures, found = climb_until_decided(
+            ladder, seeds=first(9), max_seeds=18, store=store, engine=engine, executor=executor
+        )
+    assert [failure.task.rung.name for failure in failures] == ["dropout"]
+    assert [found.looks.at(key_of(*pair)) for pair in pairwise(found.rungs)] == [(), (), (first(9),)]
+    assert [(len(each.seeds), each.look) for each in compare(found)] == [(8, 1), (8, 1), (9, 1)]
+    assert compare(found) == compare(collect(ladder, store))
 
 
 def test_too_few_seeds_for_any_look(stepladder: CommandLine, tiny_ladder: Path, tmp_path: Path) -> None:
@@ -509,8 +660,8 @@ def test_too_few_seeds_for_any_look(stepladder: CommandLine, tiny_ladder: Path, 
     least = "2 seeds are too few for a look at 2 verdicts, 8 are the least; going on with 4"
     assert f"note: {least}\n" in done.stderr
     assert "8 are the least; --max-seeds allows no more" in done.stderr
-    assert done.stdout.count("unknown: 4 seeds in common: 7 are the least that could tell") == 2
-    assert not (tmp_path / "runs" / "looks.json").exists()
+    assert done.stdout.count("unknown: 4 seeds in common: 8 are the least that could tell") == 2
+    assert list(looks.read(tmp_path / "runs").by_pair.values()) == [(), ()]
     assert len(list((tmp_path / "runs").glob("*/seed-104.*.json"))) == 3
 
 
@@ -554,6 +705,11 @@ def test_the_library_refuses_alike(tiny_ladder: Path, store: Store) -> None:
         climb_until_decided(load(tiny_ladder), seeds=[1, 2, 3], max_seeds=2, store=store, engine=engine)
     with pytest.raises(LadderError, match="0 seeds train nothing"):
         climb_until_decided(load(tiny_ladder), seeds=[], max_seeds=2, store=store, engine=engine)
+    with pytest.raises(LadderError, match="seed 7 is given more than once"):
+        climb_until_decided(load(tiny_ladder), seeds=[6, 7, 7], max_seeds=8, store=store, engine=engine)
+    with pytest.raises(LadderError, match="give each seed once"):
+        climb(load(tiny_ladder), seeds=[7, 7], store=store, engine=engine)
+    assert looks.read(store.folder) == Looks(), "refused before anything is kept"
     failures, found = climb_until_decided(load(tiny_ladder), seeds=[5], max_seeds=3, store=store, engine=engine, jobs=2)
     assert failures == []
     assert [each.summary.seeds for each in found.rungs] == [(5, 6, 7)] * 3

@@ -3,6 +3,7 @@
 Workers report through the store alone, so an executor needs no channel of its own, and a killed climb resumes.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager, nullcontext
@@ -96,6 +97,9 @@ def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
     """The runs of a climb, rung by rung; raises BudgetError, DataError or LadderError before anything trains."""
     if not seeds:
         raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for seed, n in Counter(seeds).items() if n > 1)
+        raise LadderError(f"seed {twice} is given more than once, and trains the same run: give each seed once")
     info = data_sets.describe(ladder.data)
     require_within_budget(check_rungs(ladder, info))
     data = data_identity(ladder)

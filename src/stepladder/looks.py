@@ -4,15 +4,16 @@
 
     looks.json    {"format_version": 1, "sha256": ..., "looks": {"<experiment> <experiment> <engine>": [[1, 2], ...]}}
 
-A look is known by its seeds: to look at the same ones again, as a resumed climb does, is no further look. P-values are
-not kept. They are found from the runs each time (comparing), so that this file lends no verdict anything: a damaged
-one is refused, because fewer looks than there were would make a verdict too easy.
+A pair is there from before the first seed is bought for it, without any look yet: whoever compares it while it trains
+pays like the climb. A look is known by its seeds: to look at the same ones again, as a resumed climb does, is no
+further look. P-values are not kept. They are found from the runs each time (comparing), so that this file lends no
+verdict anything: a damaged one is refused, because fewer looks than there were would make a verdict too easy.
 
 FORMAT_VERSION history: 1, the first.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -35,11 +36,11 @@ class Looks:
     by_pair: Mapping[str, tuple[Seeds, ...]] = field(default_factory=dict)
     problem: str = ""
 
-    def at(self, pair: str) -> tuple[Seeds, ...]:
-        """The looks at one pair; raises StoreError if they cannot be known."""
+    def at(self, pair: str) -> tuple[Seeds, ...] | None:
+        """The looks at one pair, None if no climb bought seeds for it; raises StoreError if they cannot be known."""
         if self.problem:
             raise StoreError(self.problem)
-        return self.by_pair.get(pair, ())
+        return self.by_pair.get(pair)
 
 
 NO_LOOKS = Looks()
@@ -86,14 +87,28 @@ def read(store: Path) -> Looks:
     return Looks(file.looks)
 
 
+def mark(store: Path, pairs: Iterable[str]) -> None:
+    """Keep that seeds are bought for these pairs (pair_key); raises StoreError if it cannot be kept."""
+    _keep(store, dict.fromkeys(pairs, ()))
+
+
 def note(store: Path, made: Mapping[str, Seeds]) -> None:
     """Keep looks by pair_key, except those kept before; raises StoreError if they cannot be kept."""
+    _keep(store, {pair: (seeds,) for pair, seeds in made.items()})
+
+
+def _keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
+    """Add looks to those of their pairs, and pairs to those that are there."""
     try:
         with _alone(store):
             known = read(store)
-            new = {pair: (*known.at(pair), seeds) for pair, seeds in made.items() if seeds not in known.at(pair)}
-            if new:
-                looks = {**known.by_pair, **new}
+            before = {pair: known.at(pair) for pair in made}
+            after = {
+                pair: (*(before[pair] or ()), *(seeds for seeds in new if seeds not in (before[pair] or ())))
+                for pair, new in made.items()
+            }
+            if before != after:
+                looks = {**known.by_pair, **after}
                 file = _File(format_version=FORMAT_VERSION, sha256=_checksum(looks), looks=looks)
                 write_atomically(store / "looks.json", file.model_dump_json().encode())
     except OSError as error:

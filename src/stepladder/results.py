@@ -29,7 +29,7 @@ class Results:
 
     ``params`` are those of each rung's network. ``n_test_looks`` counts every evaluation of these rungs on the test
     split that the store knows of: all seeds and engines, unfinished and diverged runs too. ``looks`` are those that
-    climbs took at verdicts (``climb --until-decided``), on whatever ladder.
+    climbs took at verdicts (``climb --until-decided``), on whatever ladder, and the pairs they bought seeds for.
     """
 
     ladder: Ladder

@@ -31,7 +31,9 @@ def comparison_dict(each: Comparison) -> dict[str, Any]:
         "outcome": each.outcome,
         "problem": each.problem,
         "negligible": each.negligible,
-        "n_looks": each.n_looks,
+        "look": each.look,
+        "n_evaluated": each.n_evaluated,
+        "image_error": each.image_error,
     }
 
 

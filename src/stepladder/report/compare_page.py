@@ -1,6 +1,6 @@
 """Verdicts as a page of text and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict, against_target, compare
@@ -47,33 +47,67 @@ def verdict(comparison: Comparison) -> str:
     if comparison.outcome == "unknown":
         return f"unknown: {comparison.problem}"
     if comparison.outcome == "no detectable difference":
-        needed = f"{comparison.seeds_needed:,} seeds" if comparison.seeds_needed else "too many seeds to count"
         interval = interval_text(comparison.interval)
         if comparison.negligible:
             return f"no difference worth knowing: less than {WORTH_KNOWING:g} points {interval}"
-        return f"no detectable difference {interval}; {WORTH_KNOWING:g} points would need {needed}"
+        corrected = " after correction" if comparison.excludes_0 and not _is_significant(comparison) else ""
+        return f"no detectable difference{corrected} {interval}{_needed_text(comparison)}"
     assert comparison.difference is not None
     n = len(comparison.seeds)
     by = f"{comparison.outcome} by {points(abs(comparison.difference)).lstrip('+')} points"
     return f"{by} {interval_text(comparison.interval)}, {comparison.n_agreeing}/{n} seeds"
 
 
+def _is_significant(comparison: Comparison) -> bool:
+    return comparison.p is not None and comparison.p <= ALPHA
+
+
+def _needed_text(comparison: Comparison) -> str:
+    """How many seeds a difference worth knowing would need, if these are too few."""
+    needed = comparison.seeds_needed
+    if needed is not None and needed <= len(comparison.seeds):
+        return ""
+    return f"; {WORTH_KNOWING:g} points would need {f'about {needed:,}' if needed else 'too many'} seeds"
+
+
 def points(value: Fraction | float | None) -> str:
-    """A difference of percentages, with its sign; what is not 0 is never shown as 0.00."""
-    if value is None:
-        return NOTHING
-    for digits in (2, 3, 4):
-        if value == 0 or float(f"{float(value):.{digits}f}"):
-            break
-    return f"{float(value):+.{digits}f}"
+    """A difference of percentages, with its sign.
+
+    What is not 0 is never shown as 0.00, and what is not worth knowing never as if it were.
+    """
+    return NOTHING if value is None else f"{float(value):+.{_decimals_of_points(float(value))}f}"
 
 
 def interval_text(interval: tuple[float, float] | None) -> str:
-    return NOTHING if interval is None else f"[{interval[0]:.2f}, {interval[1]:.2f}]"
+    """An interval in points; its ends are not shown as limits that they do not reach, see ``points``."""
+    if interval is None:
+        return NOTHING
+    decimals = max(map(_decimals_of_points, interval))
+    low, high = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in interval)  # -0.0 + 0.0 is 0.0
+    return f"[{low}, {high}]"
 
 
 def p_text(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    """A p-value; one that is too large for a verdict is never shown as if it were not."""
+    return "< 0.001" if p < 0.001 else f"{p:.{_decimals(p, misleads=lambda shown: shown <= ALPHA < p, least=3)}f}"
+
+
+def share_text(share: float) -> str:
+    """A share as a percentage; only none is 0%, and only all is 100%."""
+    decimals = _decimals(100 * share, misleads=lambda shown: shown in (0, 100) and share not in (0, 1), least=0)
+    return f"{100 * share:.{decimals}f}%"
+
+
+def _decimals_of_points(value: float) -> int:
+    def misleads(shown: float) -> bool:
+        return shown == 0 != value or abs(value) < WORTH_KNOWING <= abs(shown)
+
+    return _decimals(value, misleads=misleads, least=2)
+
+
+def _decimals(value: float, *, misleads: Callable[[float], bool], least: int) -> int:
+    """The fewest decimals with which what is shown does not mislead; the least if six do, as for 1e-17."""
+    return next((n for n in range(least, 7) if not misleads(float(f"{value:.{n}f}"))), least)
 
 
 def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
@@ -81,21 +115,36 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     if not comparisons:
         return ["One rung alone is compared with nothing."]
     notes = [
-        "points: mean difference of final accuracy over seeds, in percentage points, with its 95% interval (Student)."
-        f" p: exact sign-flip test, corrected for {len(comparisons)} comparisons (Holm); a verdict needs p ≤ {ALPHA:g}."
+        "points: mean difference of final accuracy over seeds, in percentage points, with its 95% interval (Student),"
+        " which is not corrected. p: sign-flip test, exact if a change does nothing, corrected for"
+        f" {len(comparisons)} comparisons (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval without 0."
         " r: correlation of the two rungs over seeds."
     ]
-    if most := max(each.n_looks for each in comparisons):
+    if most := max(each.look for each in comparisons):
         notes.append(
-            f"Seeds were bought until verdicts were clear, with up to {most} look(s) at a pair: the p of the k-th look"
-            " counts 2^k times, and a pair's p is the least of them, so that looking again makes no verdict easier."
+            f"climb --until-decided buys seeds until verdicts are clear, here with look {most} at most: the p of the"
+            " k-th look at a pair counts 2^k times, and a pair's p is the least of the looks that point where its"
+            " difference does, so that the climb's looking again makes no verdict easier."
         )
     if any(each.negligible for each in comparisons):
         notes.append(
             f"No difference worth knowing: the interval lies within ±{WORTH_KNOWING:g} points, also at the level that"
-            " is left after the same corrections."
+            " is left after the same corrections, for seeds like these: a rare collapse of one may be missing here."
         )
-    return notes
+    return notes + _image_notes(comparisons)
+
+
+def _image_notes(comparisons: Sequence[Comparison]) -> list[str]:
+    """What other evaluated images would change."""
+    errors = [each.image_error for each in comparisons if each.image_error is not None]
+    sizes = {each.n_evaluated for each in comparisons if each.image_error is not None}
+    if len(sizes) != 1:
+        return []
+    least, most = (f"±{error:.2f}" for error in (min(errors), max(errors)))
+    return [
+        f"Verdicts are about seeds, on the {sizes.pop():,} images evaluated. For all images of their kind, these"
+        f" differences are uncertain by another {least if least == most else f'{least} to {most}'} points (95%)."
+    ]
 
 
 def target_table(results: Results) -> Table:
@@ -110,7 +159,7 @@ def target_table(results: Results) -> Table:
 
 
 def _target_row(found: TargetVerdict, target: str) -> tuple[str, ...]:
-    interval = NOTHING if found.interval is None else f"{found.interval[0]:.0%} to {found.interval[1]:.0%}"
+    interval = NOTHING if found.interval is None else " to ".join(map(share_text, found.interval))
     median = "never" if found.consistent_median is None else f"epoch {found.consistent_median:g}"
     worst = "never" if found.consistent_worst is None else f"epoch {found.consistent_worst}"
     held = f"{found.n_held} of {found.n_seeds}" if found.n_seeds else "not trained"

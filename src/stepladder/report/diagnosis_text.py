@@ -26,7 +26,7 @@ from stepladder.diagnosis import (
 from stepladder.ladder import Rung
 from stepladder.layers import GlobalAvgPool, Linear
 from stepladder.recipe import Augment
-from stepladder.report.compare_page import p_text, points, verdict
+from stepladder.report.compare_page import p_text, points, share_text, verdict
 from stepladder.report.result_page import consistency_text
 from stepladder.report.tables import change, percent, target_text
 from stepladder.results import Results, RungResult
@@ -187,7 +187,8 @@ def _against_target(subject: _Subject) -> list[str]:
         holds = f"holds {target}." if summary.n_held else f"ends at or above {target} but does not hold it: {missed}"
         return [f"The one run {holds}"]
     interval = against_target(subject.result).interval
-    share = "" if interval is None else f" (95% interval of the share: {interval[0]:.0%} to {interval[1]:.0%})"
+    ends = "" if interval is None else " to ".join(map(share_text, interval))
+    share = f" (95% interval of the share: {ends})" if ends else ""
     if summary.n_held == n:
         return [f"{_all(n).capitalize()} seeds hold {target}{share}."]
     return [f"The mean reaches {target}, but only {summary.n_held} of {n} seeds hold it{share}: {missed}"]
