@@ -45,7 +45,8 @@ def batches(recipe: Recipe, n: int) -> tuple[np.ndarray, np.ndarray | None]:
     order = generator(1, 0, purpose="order").permutation(n)
     if recipe.augment == Augment():
         return order, None
-    return order, augment.draw(recipe.augment, n, size=28, rng=generator(1, 0, purpose="augment"))
+    maps = augment.draw(recipe.augment, n, size=28, rng=generator(1, 0, purpose="augment"))
+    return order, augment.Warps(maps)
 
 
 def ours(engine: Engine, recipe: Recipe, splits: data.Splits) -> Step:
@@ -112,7 +113,7 @@ def in_torch(recipe: Recipe, splits: data.Splits, *, threads: int = 1, compiled:
         chosen = torch.from_numpy(order[batch])
         images: Tensor = pixels[chosen]
         if maps is not None:
-            images = warp(images, torch.from_numpy(maps[batch]))
+            images = warp(images, maps[batch])
         loss = F.cross_entropy(forward((images / 255 - 0.1307) / 0.3081), labels[chosen])
         optimizer.zero_grad()
         loss.backward()

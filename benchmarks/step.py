@@ -15,7 +15,7 @@ import llvmlite
 import numpy as np
 
 from stepladder import data
-from stepladder.augment import draw
+from stepladder.augment import Warps, draw
 from stepladder.draws import generator
 from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.layout import LANES
@@ -42,7 +42,7 @@ def main() -> None:
     model.begin_epoch(dropout_seed=1)
     indices, maps = np.arange(recipe.batch_size), None
     if recipe.augment != Augment():
-        maps = draw(recipe.augment, len(indices), size=splits.image.size, rng=generator(1, 0, purpose="augment"))
+        maps = Warps(draw(recipe.augment, len(indices), size=splits.image.size, rng=generator(1, 0, purpose="augment")))
     state = {name: np.zeros_like(model.parameters) for name in state_names(recipe.optimizer)}
     decay = weight_decay(network, recipe)
 

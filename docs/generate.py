@@ -7,9 +7,27 @@ from pydantic import BaseModel
 
 from stepladder import layers
 from stepladder.ladder import Budget, Target
-from stepladder.recipe import Adam, Augment, Constant, CrossEntropy, Recipe, Sgd, Step
+from stepladder.recipe import (
+    Adam,
+    Augment,
+    Average,
+    Constant,
+    Cosine,
+    CrossEntropy,
+    LinearDecay,
+    OneCycle,
+    Plateau,
+    Recipe,
+    Sgd,
+    Step,
+)
 
 PAGE = Path(__file__).parent / "recipes.md"
+
+MODELS = (
+    *(Augment, Sgd, Adam, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, Average, CrossEntropy),
+    *(Budget, Target),
+)
 
 HEAD = """\
 # Recipes, field by field
@@ -23,6 +41,8 @@ def default_text(model: type[BaseModel], name: str) -> str:
     if field.is_required():
         return "required"
     value = field.default
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return f"`{value}`".lower()
     return f"{value}" if isinstance(value, BaseModel) else f"`{value}`"
@@ -40,7 +60,7 @@ def table(model: type[BaseModel]) -> str:
 def page() -> str:
     vocabulary = (layers.__doc__ or "").partition("\n\n")[2]
     parts = [HEAD, "## Recipe", (Recipe.__doc__ or "").strip(), table(Recipe)]
-    for model in (Augment, Sgd, Adam, Constant, Step, CrossEntropy, Budget, Target):
+    for model in MODELS:
         parts += [f"### {model.__name__}", " ".join((model.__doc__ or "").split()), table(model)]
     parts += ["## Layers", vocabulary.strip()]
     return "\n\n".join(part.replace("\n    ", "\n") if part is parts[2] else part for part in parts) + "\n"

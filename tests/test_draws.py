@@ -1,5 +1,6 @@
 """Random draws and what is made of them: generators, augmentation, the learning rate."""
 
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.fft import dct
 
 from stepladder import augment
+from stepladder.augment import Warps
 from stepladder.draws import Purpose, generator, integer_seed
 from stepladder.recipe import Augment, Recipe
 from stepladder.schedule import learning_rate
@@ -191,7 +194,7 @@ def test_a_spot_moves_to_where_the_drawn_quantities_send_it(what: Augment, seed:
     turned_x, turned_y = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
     enlarged = (1 + drawn["scale"]) * np.array([turned_x - shear * turned_y, turned_y])
     expected = CENTRE + enlarged + [drawn["shift_x"], drawn["shift_y"]]
-    warped = augment.warp(blob(CENTRE + x, CENTRE + y), maps)
+    warped = augment.warp(blob(CENTRE + x, CENTRE + y), Warps(maps))
     np.testing.assert_allclose(centroid(warped[0, 0]), expected, atol=0.05)
 
 
@@ -199,9 +202,9 @@ def noise(n: int = 3, *, channels: int = 1, size: int = SIZE) -> NDArray[np.uint
     return np.random.default_rng(0).integers(0, 256, (n, channels, size, size), dtype=np.uint8)
 
 
-def same_map(n: int, linear: Any, offset: Any) -> NDArray[np.float32]:
+def same_map(n: int, linear: Any, offset: Any) -> Warps:
     one = np.concatenate([np.array(linear, np.float32), np.array(offset, np.float32)[:, None]], 1)
-    return np.repeat(one[None], n, 0)
+    return Warps(np.repeat(one[None], n, 0))
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32), (2, 5)])
@@ -250,9 +253,9 @@ def test_there_are_zeros_outside(offset: list[float]) -> None:
 
 def test_each_image_is_warped_by_its_own_map() -> None:
     images, maps = noise(4, channels=3), augment.draw(ALL, 4, size=SIZE, rng=np.random.default_rng(1))
-    together = augment.warp(images, maps)
+    together = augment.warp(images, Warps(maps))
     for k in range(4):
-        assert np.array_equal(together[k : k + 1], augment.warp(images[k : k + 1], maps[k : k + 1]))
+        assert np.array_equal(together[k : k + 1], augment.warp(images[k : k + 1], Warps(maps[k : k + 1])))
 
 
 def warp_by_torch(images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -283,7 +286,68 @@ def test_a_warp_is_what_torch_makes_of_the_same_map(what: Augment, seed: int, fo
     channels, size = form
     images = noise(channels=channels, size=size)
     maps = augment.draw(what, 3, size=size, rng=np.random.default_rng(seed))
-    np.testing.assert_allclose(augment.warp(images, maps), warp_by_torch(images, maps), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(augment.warp(images, Warps(maps)), warp_by_torch(images, maps), rtol=1e-6, atol=1e-5)
+
+
+# Bends and holes.
+
+
+def smooth_image(n: int, size: int = SIZE) -> NDArray[np.float64]:
+    """An image whose value at (x, y) is 3 x + 5 y + 100: a warp within it shows where it looked."""
+    y, x = np.mgrid[0:size, 0:size]
+    return np.broadcast_to(3.0 * x + 5.0 * y + 100.0, (n, 1, size, size))
+
+
+def test_a_bend_adds_a_curve_by_column_and_one_by_row() -> None:
+    curves = np.zeros((1, 4, SIZE), np.float32)
+    curves[0, 0, 10], curves[0, 1, 12], curves[0, 2, 14], curves[0, 3, 16] = 0.5, 0.25, 1.0, 2.0
+    moved = augment.warp(smooth_image(1), Warps(same_map(1, np.eye(2), [0, 0]).maps, curves)) - smooth_image(1)
+    expected = np.zeros((SIZE, SIZE))
+    expected[:, 10] += 3 * 0.5  # the source's x, by the output's x
+    expected[12, :] += 3 * 0.25  # by its y
+    expected[:, 14] += 5 * 1.0  # the source's y
+    expected[16, :] += 5 * 2.0
+    np.testing.assert_allclose(moved[0, 0, 2:-4, 2:-4], expected[2:-4, 2:-4], atol=1e-4)
+
+
+def test_curves_are_smooth_and_of_the_size_that_was_asked_for() -> None:
+    curves = augment.draw_curves(0.7, 4000, size=28, rng=np.random.default_rng(1)).astype(np.float64)
+    assert curves.shape == (4000, 4, 28)
+    np.testing.assert_allclose(np.sqrt((curves**2).mean((0, 2))), 0.7, rtol=0.03)
+    spectrum = np.abs(dct(curves, axis=-1))
+    assert spectrum[:, :, 1:5].min(axis=(0, 1)).max() >= 0
+    np.testing.assert_allclose(spectrum[:, :, [0, *range(5, 28)]], 0, atol=1e-4)
+    between = np.corrcoef(curves[:, :, 3], rowvar=False) - np.eye(4)
+    assert np.abs(between).max() < 0.06, "the four curves of an image are independent"
+
+
+def test_a_hole_is_black_and_everything_else_stays() -> None:
+    holes = augment.draw_holes(6, 500, size=28, rng=np.random.default_rng(1))
+    cut = augment.in_holes(holes, 28)[:, 0]
+    sides = holes[:, 2:] - holes[:, :2]
+    assert (sides == 6).all()
+    whole = (holes[:, :2] >= 0).all(1) & (holes[:, 2:] <= 28).all(1)
+    assert (cut[whole].sum((1, 2)) == 36).all()
+    assert cut[~whole].sum((1, 2)).max() < 36
+    assert cut.any(0).all(), "every pixel is in some hole"
+    images = noise(500, size=28)
+    warped = augment.warp(images, Warps(same_map(500, np.eye(2), [0, 0]).maps, holes=holes))
+    assert np.array_equal(warped[:, 0], np.where(cut, 0, images[:, 0]))
+
+
+def test_bends_and_holes_leave_the_draws_of_the_map_alone() -> None:
+    plain, busy = (
+        augment.draw_warps(what, 5, size=SIZE, rng=lambda purpose: generator(1, 2, purpose=purpose))
+        for what in (ALL, ALL.model_copy(update={"elastic_px": 0.5, "cutout_px": 3}))
+    )
+    assert np.array_equal(plain.maps, busy.maps)
+    assert plain.curves is plain.holes is None
+    assert busy.curves is not None
+    assert busy.holes is not None
+    part = busy[1:3]
+    assert np.array_equal(part.maps, busy.maps[1:3])
+    assert part.curves is not None
+    assert np.array_equal(part.curves, busy.curves[1:3])
 
 
 # The learning rate.
@@ -320,3 +384,79 @@ def test_a_step_to_a_tenth_after_every_six_epochs_by_hand() -> None:
 @settings(deadline=None)
 def test_a_constant_learning_rate_stays(step: int, steps_per_epoch: int) -> None:
     assert learning_rate(recipe(), step=step, steps_per_epoch=steps_per_epoch) == 0.05
+
+
+def schedule_of_torch(make: Any, recipe: Recipe, n_steps: int) -> list[float]:
+    """The learning rates of a scheduler of torch that steps at every step."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=recipe.lr)
+    scheduler = make(optimizer)
+    rates = []
+    for _ in range(n_steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def rates_of(recipe: Recipe, steps_per_epoch: int) -> list[float]:
+    n_steps = recipe.epochs * steps_per_epoch
+    return [learning_rate(recipe, step=step, steps_per_epoch=steps_per_epoch) for step in range(n_steps)]
+
+
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_cosine_and_linear_are_torchs(final: float) -> None:
+    n_steps = 14 * 20
+    cosine = recipe(schedule={"kind": "cosine", "final": final})
+    expected = schedule_of_torch(
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, n_steps, eta_min=final * cosine.lr), cosine, n_steps
+    )
+    assert rates_of(cosine, 20) == pytest.approx(expected, rel=1e-9)
+    linear = recipe(schedule={"kind": "linear", "final": final})
+    expected = schedule_of_torch(
+        lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, final, total_iters=n_steps), linear, n_steps
+    )
+    assert rates_of(linear, 20) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("rise", [0.3, 0.1, 0.9])
+def test_one_cycle_is_torchs(rise: float) -> None:
+    n_steps = 14 * 20
+    cycle = recipe(schedule={"kind": "one-cycle", "rise": rise})
+    expected = schedule_of_torch(
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(
+            o, cycle.lr, total_steps=n_steps, pct_start=rise, cycle_momentum=False, div_factor=25, final_div_factor=1e4
+        ),
+        cycle,
+        n_steps,
+    )
+    assert rates_of(cycle, 20) == pytest.approx(expected, rel=1e-9)
+
+
+@given(
+    st.lists(st.floats(0.001, 2), min_size=1, max_size=30),
+    st.integers(0, 3),
+    st.sampled_from([0.0, 1e-4, 0.1]),
+)
+@settings(deadline=None)
+def test_plateau_is_torchs(losses: list[float], patience: int, threshold: float) -> None:
+    plateau = recipe(schedule={"kind": "plateau", "patience": patience, "factor": 0.5, "threshold": threshold})
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=plateau.lr)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=patience, threshold=threshold, eps=0
+    )
+    for number in range(len(losses) + 1):
+        found = learning_rate(plateau, step=7 * number, steps_per_epoch=7, train_losses=losses[:number])
+        assert found == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        if number < len(losses):
+            scheduler.step(losses[number])
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear", "step"])
+def test_a_warm_up_rises_to_the_full_rate(kind: str) -> None:
+    more = {"every_epochs": 6} if kind == "step" else {}
+    warmed = recipe(schedule={"kind": kind, "warmup_epochs": 2.5, **more})
+    rates = rates_of(warmed, 20)
+    assert rates[:50] == pytest.approx([0.05 * (k + 1) / 50 for k in range(50)])
+    assert rates[50] == pytest.approx(0.05)
+    assert all(later <= earlier for earlier, later in pairwise(rates[50:]))
+    assert rates[-1] < 0.01

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from oracle import NETWORKS, Pair, recipe_of
 from torch import nn
 
 from stepladder import augment, data
+from stepladder.augment import Warps
 from stepladder.draws import generator
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.optimizer import state_names, update
 from stepladder.engines.torch import TorchModel, dropout, warp
-from stepladder.engines.training import STATISTIC, initial_arrays, judge, train, weight_decay, weights
+from stepladder.engines.training import STATISTIC, Training, initial_arrays, judge, train, weight_decay, weights
 from stepladder.errors import EngineError
 from stepladder.recipe import Adam, Augment, Sgd
 from stepladder.run import Progress
@@ -109,7 +111,16 @@ def same(a: Progress, b: Progress) -> bool:
     return arrays and epochs[0] == epochs[1] and a.wrong_images == b.wrong_images
 
 
-BUSY = {"dropout": 0.1, "augment": {"rotation_deg": 10.0}, "weight_decay": 1e-4, "epochs": 3, "batch_size": 64}
+BUSY = {
+    "dropout": 0.1,
+    "augment": {"rotation_deg": 10.0, "elastic_px": 0.5, "cutout_px": 4},
+    "weight_decay": 1e-4,
+    "epochs": 3,
+    "batch_size": 64,
+    "schedule": {"kind": "plateau", "patience": 0},
+    "clean_epochs": 1,
+    "average": {"horizon_epochs": 0.5, "every_steps": 3},
+}
 
 
 def test_the_same_seed_repeats_and_another_differs(engine: Engine, few: data.Splits) -> None:
@@ -126,6 +137,59 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, few: data
         resumed = last(train(engine, recipe, splits=few, seed=3, resume=step))
         assert same(resumed, steps[-1])
         assert resumed.n_resumed == 1
+
+
+def test_what_is_evaluated_and_kept_is_the_moving_average(engine: Engine, few: data.Splits) -> None:
+    """Against the definition, over the weights after every step: those of k looks ago count decay ** k."""
+    recipe = recipe_of("lighter", average={"horizon_epochs": 0.5, "every_steps": 2}, batch_size=100)
+    network = recipe.network_for(few.image)
+    training = Training(engine.model(network, recipe, splits=few), network, recipe, splits=few, seed=1)
+    training.set_arrays(initial_arrays(network, 1))
+    seen: list[dict[str, NDArray[np.float64]]] = []
+    learn = training.model.learn
+
+    def learn_and_look(indices: NDArray[np.int64], warps: Warps | None) -> None:
+        if number := len(seen_steps):
+            look(number - 1)
+        seen_steps.append(len(indices))
+        learn(indices, warps)
+
+    def look(step: int) -> None:
+        arrays = training.arrays()
+        names = ["parameters", *(name for name in arrays if name.startswith(STATISTIC))]
+        named = {name: arrays[name].astype(np.float64) for name in names}
+        if (step + 1) % 2 == 0:
+            seen.append(named)
+
+    seen_steps: list[int] = []
+    training.model.learn = learn_and_look  # type: ignore[method-assign]
+    training.epoch(0, [])
+    look(len(seen_steps) - 1)
+    assert len(seen) == 5
+    decay = np.exp(-2 / (0.5 * 10))
+    shares = np.array([decay**k for k in range(5)][::-1])
+    shares /= shares.sum()
+    expected = {name: sum(s * each[name] for s, each in zip(shares, seen, strict=True)) for name in seen[0]}
+    kept = weights(network, training.arrays())
+    flat = np.concatenate([kept[name].ravel() for name in network.parameter_shapes])
+    np.testing.assert_allclose(flat, expected["parameters"], rtol=1e-4, atol=1e-6)
+    for name in network.statistic_shapes:
+        np.testing.assert_allclose(kept[name], expected[STATISTIC + name], rtol=1e-4, atol=1e-6)
+    plain = training.model.logits(few.evaluated)
+    averaged = training.logits()
+    assert not np.array_equal(plain, averaged)
+    assert np.array_equal(plain, training.model.logits(few.evaluated)), "the training goes on where it was"
+    training.model.parameters[:] = training.model.to_array(flat)
+    training.model.set_statistics({name: kept[name] for name in network.statistic_shapes})
+    np.testing.assert_allclose(training.model.logits(few.evaluated), averaged, rtol=1e-5, atol=1e-5)
+
+
+def test_the_last_clean_epochs_see_images_as_they_are(engine: Engine, few: data.Splits) -> None:
+    """Train accuracy is counted on what is trained on: a distortion that ruins digits leaves it to clean epochs."""
+    ruin = {"augment": {"shift_px": 30.0}, "epochs": 4, "lr": 0.03, "clean_epochs": 2}
+    epochs = last(train(engine, recipe_of("lighter", **ruin), splits=few, seed=1, resume=Progress())).epochs
+    shares = [epoch.n_train_correct / epoch.n_train for epoch in epochs]
+    assert max(shares[:2]) < 0.3 < min(shares[3:])
 
 
 def test_the_last_partial_batch_is_kept(engine: Engine, few: data.Splits) -> None:
@@ -193,12 +257,13 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
     assert not torch.equal(y, dropout(x, 0.3, random=torch.Generator().manual_seed(2)))
 
 
-def test_warp_equals_the_reference(few: data.Splits) -> None:
+@pytest.mark.parametrize(("elastic_px", "cutout_px"), [(0.0, 0), (1.5, 0), (0.0, 7), (0.7, 4)])
+def test_warp_equals_the_reference(few: data.Splits, elastic_px: float, cutout_px: int) -> None:
     images = few.train.images[:40]
-    settings = Augment(rotation_deg=25, shift_px=3, scale=0.2, shear_deg=15)
-    maps = augment.draw(settings, 40, size=28, rng=generator(1, 0, purpose="augment"))
-    ours = warp(torch.from_numpy(images.copy()).float(), torch.from_numpy(maps)).numpy()
-    np.testing.assert_allclose(ours, augment.warp(images, maps), atol=0.02)  # of 255
+    settings = Augment(rotation_deg=25, shift_px=3, scale=0.2, shear_deg=15, elastic_px=elastic_px, cutout_px=cutout_px)
+    warps = augment.draw_warps(settings, 40, size=28, rng=lambda purpose: generator(1, 0, purpose=purpose))
+    ours = warp(torch.from_numpy(images.copy()).float(), warps).numpy()
+    np.testing.assert_allclose(ours, augment.warp(images, warps), atol=0.05)  # of 255
 
 
 def test_the_set_lives_on_the_device_as_bytes(few: data.Splits) -> None:

@@ -32,6 +32,7 @@ ORDER = [
     "machine",
     "speeds",
     "engines",
+    "engines.averaging",
     "engines.optimizer",
     "engines.training",
     "engines.torch",

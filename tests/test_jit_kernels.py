@@ -238,27 +238,30 @@ def test_exponential_is_exact_to_two_units_in_the_last_place() -> None:
     assert np.isnan(y).all()
 
 
-@given(widths, st.integers(1, 3), st.integers(2, 14), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=30)
-def test_gathered_and_warped_images(forced: tuple[int, int], channels: int, size: int, seed: int) -> None:
+@given(widths, st.integers(1, 3), st.integers(2, 14), st.booleans(), st.booleans(), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=40)
+def test_gathered_and_warped_images(
+    forced: tuple[int, int], channels: int, size: int, bent: bool, cut: bool, seed: int
+) -> None:
     width, _ = forced
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (9, channels, size, size), dtype=np.uint8)
     indices = rng.integers(0, 9, (2, LANES))
     scale, offset = random(rng, channels), random(rng, channels)
-    distortion = Augment(rotation_deg=180, shift_px=size, scale=0.5, shear_deg=30)
-    maps = augment.draw(distortion, 2 * LANES, size=size, rng=rng)
+    more = {"elastic_px": 2.0 * bent, "cutout_px": cut * int(rng.integers(1, size + 2))}
+    distortion = Augment(rotation_deg=180, shift_px=size, scale=0.5, shear_deg=30, **more)  # type: ignore[arg-type]
+    warps = augment.draw_warps(distortion, 2 * LANES, size=size, rng=lambda _: rng)
     x = aligned(2, channels, size, size, LANES)
     code = MachineCode(
         [
             gathered("plain", channels=channels, size=size, width=width),
-            warped("warped", channels=channels, size=size, width=width),
+            warped("warped", channels=channels, size=size, bent=bent, cut=cut, width=width),
         ],
         host(),
     )
     chosen = images[indices.ravel()].astype(np.float64)
-    for name, expected, more in (("plain", chosen, []), ("warped", augment.warp(chosen, maps), [lanes_of(maps)])):
-        code.call(name, with_rim(images), indices, *more, scale, offset, x, n_blocks=2)
+    for name, expected, lanes in (("plain", chosen, []), ("warped", augment.warp(chosen, warps), [lanes_of(warps)])):
+        code.call(name, with_rim(images), indices, *lanes, scale, offset, x, n_blocks=2)
         normalised = expected * scale[:, None, None] + offset[:, None, None]
         np.testing.assert_allclose(as_images(x).numpy(), normalised, atol=0.01 * float(np.abs(scale).max()))
 

@@ -216,11 +216,13 @@ RUNGS = {
     ),
     "an unknown schedule": (
         'change.schedule = { kind = "stp", every_epochs = 6 }  <--',
-        "rung 2, change.schedule: unknown kind 'stp'; known are 'constant', 'step'",
+        "rung 2, change.schedule: unknown kind 'stp'; known are 'constant', 'step', 'cosine', 'linear', 'one-cycle',"
+        " 'plateau'",
     ),
     "a schedule without a kind": (
         "change.schedule = { every_epochs = 6 }  <--",
-        "rung 2, change.schedule: give it a kind, one of 'constant', 'step'",
+        "rung 2, change.schedule: give it a kind, one of 'constant', 'step', 'cosine', 'linear', 'one-cycle',"
+        " 'plateau'",
     ),
     "an unknown layer": (
         'change.network = [\n    "conv 4 3x3",\n    "convv 4 3x3",  <--\n    "gap",\n    "linear 10",\n]',
@@ -543,6 +545,8 @@ def test_the_line_of_nothing_is_the_first() -> None:
         ("", 'change.schedule = { kind = "step", every_epochs = 3 }'),
         ("optimizer = { momentum = 0.0 }", "change.optimizer = { momentum = 0.0, nesterov = true }"),
         ("", 'change.network = ["conv 4 block conv relu norm dropout", "gap", "linear 10"]'),
+        ("", "change.clean_epochs = 2"),
+        ("augment = { scale = 0.1 }\nclean_epochs = 3", "change.augment = { scale = 0.2 }"),
     ],
 )
 def test_a_change_without_effect_is_no_change(tmp_path: Path, bottom: str, change: str) -> None:
@@ -553,7 +557,7 @@ def test_a_change_without_effect_is_no_change(tmp_path: Path, bottom: str, chang
         f'[rung.recipe]\nnetwork = ["conv 4", "gap", "linear 10"]\nepochs = 3\n{bottom}\n'
         f'[[rung]]\nname = "c"\nwhy = "d"\n{change}\n'
     )
-    with pytest.raises(LadderError, match=r"ladder\.toml:14: rung 'c' changes \w+ but nothing that happens"):
+    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: rung 'c' changes \w+ but nothing that happens"):
         ladder_file.load(path)
 
 

@@ -17,7 +17,7 @@ from stepladder.comparing import ALPHA, interval_of_mean
 from stepladder.geometry import Network
 from stepladder.ladder import Rung, Target
 from stepladder.layers import Conv, Depthwise, GlobalAvgPool, Linear
-from stepladder.recipe import Augment, Constant, Recipe
+from stepladder.recipe import Augment, Constant, Plateau, Recipe
 from stepladder.results import RungResult
 from stepladder.run import Epoch, Run
 from stepladder.schedule import learning_rate
@@ -412,8 +412,13 @@ def _falls(before: float, after: float) -> bool:
 
 
 def _rates(recipe: Recipe, epochs: Sequence[Epoch]) -> list[float]:
-    """The learning rate at the first step of each epoch."""
+    """The learning rate at the first step of each epoch; of a plateau one that is never the same.
+
+    That falls at another epoch with each seed, so that nothing can be said of its stretches over seeds.
+    """
     steps = ceil(epochs[0].n_train / recipe.batch_size)
+    if isinstance(recipe.schedule, Plateau):
+        return [recipe.lr / (number + 1) for number in range(len(epochs))]
     return [learning_rate(recipe, step=number * steps, steps_per_epoch=steps) for number in range(len(epochs))]
 
 

@@ -57,7 +57,7 @@ TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str)]
 class Augment(Frozen):
     """Random distortion of each training image, anew at each epoch: one bilinear warp about the centre, zeros outside.
 
-    Each quantity is drawn uniformly from its range. Nothing is distorted by default.
+    Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default.
     """
 
     rotation_deg: float = Field(0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
@@ -66,6 +66,16 @@ class Augment(Frozen):
     )
     scale: float = Field(0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
     shear_deg: float = Field(0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
+    elastic_px: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="bent smoothly: each column and each row of pixels is moved, across and down separately, by a"
+        " random curve of four cosines with this root mean square in pixels",
+    )
+    cutout_px: int = Field(
+        0, ge=0, le=1000, description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)"
+    )
 
     def __str__(self) -> str:
         parts = [
@@ -73,6 +83,8 @@ class Augment(Frozen):
             f"shift ±{self.shift_px:g} px" if self.shift_px else "",
             f"scale ±{100 * self.scale:g}%" if self.scale else "",
             f"shear ±{self.shear_deg:g}°" if self.shear_deg else "",
+            f"elastic {self.elastic_px:g} px" if self.elastic_px else "",
+            f"cutout {self.cutout_px} px" if self.cutout_px else "",
         ]
         return ", ".join(part for part in parts if part) or "none"
 
@@ -122,9 +134,93 @@ class Step(Frozen):
     kind: Literal["step"]
     every_epochs: int = Field(ge=1, description="epochs between two drops")
     factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    warmup_epochs: float = Field(
+        0.0,
+        ge=0,
+        description="epochs in which the learning rate rises from 0, linearly; drops are counted from the start",
+    )
 
     def __str__(self) -> str:
-        return f"times {self.factor:g} every {self.every_epochs} epochs"
+        return f"times {self.factor:g} every {self.every_epochs} epochs" + _ends_text(self.warmup_epochs, 0.0)
+
+
+WARMUP = Field(0.0, ge=0, description="epochs in which the learning rate rises from 0, linearly, before all else")
+FINAL = Field(0.0, ge=0, le=1, description="what the learning rate ends at, as a part of lr")
+
+
+class Cosine(Frozen):
+    """The learning rate falls along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
+
+    kind: Literal["cosine"]
+    warmup_epochs: float = WARMUP
+    final: float = FINAL
+
+    def __str__(self) -> str:
+        return "cosine" + _ends_text(self.warmup_epochs, self.final)
+
+
+class LinearDecay(Frozen):
+    """The learning rate falls along a line."""
+
+    kind: Literal["linear"]
+    warmup_epochs: float = WARMUP
+    final: float = FINAL
+
+    def __str__(self) -> str:
+        return "linear" + _ends_text(self.warmup_epochs, self.final)
+
+
+class OneCycle(Frozen):
+    """The learning rate rises to lr and falls far below where it began, along two half cosines (Smith 2018).
+
+    PyTorch's OneCycleLR, with the momentum left alone.
+    """
+
+    kind: Literal["one-cycle"]
+    rise: float = Field(0.3, gt=0, lt=1, description="the part of all steps in which it rises")
+    start: float = Field(0.04, gt=0, le=1, description="what it begins at, as a part of lr")
+    final: float = Field(4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
+
+    def __str__(self) -> str:
+        return f"one cycle, rising for {100 * self.rise:g}%"
+
+
+class Plateau(Frozen):
+    """The learning rate is multiplied by ``factor`` when the training loss has not fallen for ``patience`` epochs.
+
+    PyTorch's ReduceLROnPlateau on the mean training loss: the evaluated images have no say in a training. An epoch has
+    to be better than the best before it by ``threshold``, as a part of that.
+    """
+
+    kind: Literal["plateau"]
+    patience: int = Field(2, ge=0, description="epochs without a fall that are put up with; the next one is too many")
+    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    threshold: float = Field(1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none")
+
+    def __str__(self) -> str:
+        return f"times {self.factor:g} after more than {self.patience} epochs without a fall of the training loss"
+
+
+Schedule = Constant | Step | Cosine | LinearDecay | OneCycle | Plateau
+
+
+def _ends_text(warmup_epochs: float, final: float) -> str:
+    warmup = f", warm-up of {warmup_epochs:g} epochs" if warmup_epochs else ""
+    return warmup + (f", to {100 * final:g}%" if final else "")
+
+
+class Average(Frozen):
+    """What is evaluated, and kept: an exponential moving average of weights and batch norm statistics.
+
+    Polyak & Juditsky 1992, as in Tarvainen & Valpola 2017; corrected for its start as Adam's moments are. The training
+    itself is not touched.
+    """
+
+    horizon_epochs: float = Field(gt=0, description="after this many epochs a weight counts for 1/e of a present one")
+    every_steps: int = Field(10, ge=1, description="steps from one look at the weights to the next")
+
+    def __str__(self) -> str:
+        return f"over {self.horizon_epochs:g} epochs"
 
 
 class CrossEntropy(Frozen):
@@ -159,7 +255,7 @@ class Recipe(Frozen):
         ),
     ] = Field(Sgd(), description="how gradients move the parameters")
     lr: float = Field(0.01, gt=0, description="learning rate before its schedule")
-    schedule: Constant | Step = Field(Constant(), discriminator="kind", description="how the learning rate changes")
+    schedule: Schedule = Field(Constant(), discriminator="kind", description="how the learning rate changes")
     weight_decay: float = Field(
         0.0,
         ge=0,
@@ -169,6 +265,8 @@ class Recipe(Frozen):
     loss: CrossEntropy = Field(CrossEntropy(), description="what is minimised")
     batch_size: int = Field(64, ge=1, le=65536, description="images per step; a smaller last batch is kept")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
+    clean_epochs: int = Field(0, ge=0, description="the last epochs, so many, that train on images without distortion")
+    average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
 
     def network_for(self, image: ImageShape) -> Network:
         """The network on these images; raises GeometryError where it does not fit."""
@@ -196,8 +294,8 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     )
     blocks = [layer.block for layer in layers if isinstance(layer, Conv | Depthwise | Linear)]
     drops = any(block is not None and "dropout" in block.steps for block in blocks)
-    schedule: Constant | Step = recipe.schedule
-    if isinstance(schedule, Step) and schedule.every_epochs >= recipe.epochs:
+    schedule: Schedule = recipe.schedule
+    if isinstance(schedule, Step) and schedule.every_epochs >= recipe.epochs and not schedule.warmup_epochs:
         schedule = Constant()
     optimizer: Sgd | Adam = recipe.optimizer
     if isinstance(optimizer, Sgd):
@@ -210,6 +308,8 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
         "dropout": recipe.dropout if drops else 0.0,
         "schedule": schedule,
         "optimizer": optimizer,
+        "augment": Augment() if recipe.clean_epochs >= recipe.epochs else recipe.augment,
+        "clean_epochs": 0 if recipe.augment == Augment() else min(recipe.clean_epochs, recipe.epochs),
     }
     return tuple(effective.get(name, getattr(recipe, name)) for name in Recipe.model_fields)
 
@@ -223,6 +323,8 @@ def _without_dropout(layer: Layer) -> str:
 
 def describe(name: str, value: Any) -> str:
     """A concept's value in words, for tables and messages: ``describe("dropout", 0.05) == "5%"``."""
+    if value is None:
+        return "none"
     if name == "network":
         return describe_network(value)
     if name == "dropout":

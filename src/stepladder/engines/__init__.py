@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder.augment import Warps
 from stepladder.data import Labelled, Splits
 from stepladder.errors import EngineError
 from stepladder.geometry import Network
@@ -33,8 +34,8 @@ class Model(Protocol):
     def begin_epoch(self, *, dropout_seed: int) -> None:
         """Zero the tally and seed the dropout of the epoch."""
 
-    def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
-        """Forward and backward on training images ``indices`` (n,), warped by ``maps`` (n, 2, 3) if given.
+    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
+        """Forward and backward on training images ``indices`` (n,), warped by those n ``warps`` if given.
 
         Sets ``gradients`` to those of the mean loss, moves the running statistics and adds to the tally.
         """

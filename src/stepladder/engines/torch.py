@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stepladder.augment import Warps, in_holes
 from stepladder.data import Labelled, Splits
 from stepladder.engines import NORM_EPSILON, NORM_MOMENTUM
 from stepladder.errors import EngineError
@@ -80,11 +81,11 @@ class TorchModel:
         self.loss_sum = torch.zeros((), device=self.device, dtype=torch.float64)
         self.n_correct = torch.zeros((), device=self.device, dtype=torch.int64)
 
-    def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
         chosen = torch.from_numpy(indices).to(self.device)
         pixels = self.images[chosen].to(self.dtype)
-        if maps is not None:
-            pixels = warp(pixels, torch.from_numpy(maps).to(self.device, self.dtype))
+        if warps is not None:
+            pixels = warp(pixels, warps)
         labels = self.labels[chosen]
         logits = self.forward(pixels * self.pixel_scale + self.pixel_offset, training=True)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.loss.label_smoothing)
@@ -173,14 +174,21 @@ def dropout(x: Tensor, probability: float, *, random: torch.Generator) -> Tensor
     return x * kept * (65536 / n_kept)
 
 
-def warp(pixels: Tensor, maps: Tensor) -> Tensor:
-    """augment.warp on the device: images (N, C, H, W), maps (N, 2, 3) from output to source pixels."""
+def warp(pixels: Tensor, warps: Warps) -> Tensor:
+    """augment.warp on the device of the images (N, C, H, W)."""
     n, _, size, _ = pixels.shape
     at = torch.arange(size, device=pixels.device, dtype=pixels.dtype)
     y, x = torch.meshgrid(at, at, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)]).reshape(3, -1)
-    source = (maps @ points).reshape(n, 2, size, size).permute(0, 2, 3, 1)  # (N, H, W, 2), x before y
-    return F.grid_sample(pixels, source * (2 / (size - 1)) - 1, padding_mode="zeros", align_corners=True)
+    source = (torch.from_numpy(warps.maps).to(pixels) @ points).reshape(n, 2, size, size)  # x before y
+    if warps.curves is not None:
+        curves = torch.from_numpy(warps.curves).to(pixels)
+        source = source + curves[:, ::2, None, :] + curves[:, 1::2, :, None]
+    grid = source.permute(0, 2, 3, 1) * (2 / (size - 1)) - 1
+    warped = F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=True)
+    if warps.holes is None:
+        return warped
+    return warped.masked_fill(torch.from_numpy(in_holes(warps.holes, size)).to(pixels.device), 0.0)
 
 
 def _views(flat: Tensor, network: Network) -> dict[str, Tensor]:

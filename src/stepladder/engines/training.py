@@ -1,6 +1,7 @@
 """The one loop that every engine trains in: draws, steps, evaluation, and what is written down of an epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from math import isfinite
 from time import perf_counter
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder import augment
+from stepladder.augment import Warps, draw_warps
 from stepladder.data import Splits
 from stepladder.draws import generator, integer_seed
 from stepladder.engines import Engine, Model
+from stepladder.engines.averaging import MovingAverage, averaged
 from stepladder.engines.optimizer import state_names, update
 from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
@@ -28,21 +30,18 @@ def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: 
     The last Progress yielded has all epochs, or the epoch at which the training diverged.
     """
     network = recipe.network_for(splits.image)
-    model = engine.model(network, recipe, splits=splits)
+    training = Training(engine.model(network, recipe, splits=splits), network, recipe, splits=splits, seed=seed)
     progress = replace(resume, n_resumed=resume.n_resumed + bool(resume.epochs))
-    state = _set_state(model, recipe, arrays=progress.arrays or initial_arrays(network, seed))
-    decay = model.to_array(weight_decay(network, recipe))
+    training.set_arrays(progress.arrays or initial_arrays(network, seed))
     while not progress.is_finished(recipe):
         number = len(progress.epochs)
         start = perf_counter()
         with np.errstate(all="ignore"):  # a training that diverges is recorded as such
-            train_loss, n_train_correct = _train_epoch(
-                model, recipe, splits=splits, state=state, decay=decay, seed=seed, number=number
-            )
+            train_loss, n_train_correct = training.epoch(number, [each.train_loss for each in progress.epochs])
         middle = perf_counter()
-        logits = model.logits(splits.evaluated)
+        logits = training.logits()
         if not (isfinite(train_loss) and np.isfinite(logits).all()):
-            yield replace(progress, diverged_at_epoch=number + 1, wrong_images=(), arrays=_arrays(model, state))
+            yield replace(progress, diverged_at_epoch=number + 1, wrong_images=(), arrays=training.arrays())
             return
         n_correct, loss, confusion, wrong = judge(logits, splits.evaluated.labels)
         epoch = Epoch(
@@ -56,36 +55,78 @@ def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: 
             train_s=middle - start,
             evaluate_s=perf_counter() - middle,
         )
-        progress = replace(progress, epochs=(*progress.epochs, epoch), wrong_images=wrong, arrays=_arrays(model, state))
+        progress = replace(progress, epochs=(*progress.epochs, epoch), wrong_images=wrong, arrays=training.arrays())
         yield progress
 
 
-def _train_epoch(
-    model: Model, recipe: Recipe, *, splits: Splits, state: Mapping[str, Any], decay: Any, seed: int, number: int
-) -> tuple[float, int]:
-    """One pass over the training images; the mean loss and the number of correct answers on the way."""
-    n = len(splits.train)
-    steps_per_epoch = -(-n // recipe.batch_size)
-    order = generator(seed, number, purpose="order").permutation(n)
-    maps = None
-    if recipe.augment != Augment():
-        maps = augment.draw(recipe.augment, n, size=splits.image.size, rng=generator(seed, number, purpose="augment"))
-    model.begin_epoch(dropout_seed=integer_seed(seed, number, purpose="dropout"))
-    for start in range(0, n, recipe.batch_size):
-        batch = slice(start, start + recipe.batch_size)
-        model.learn(order[batch], None if maps is None else maps[batch])
-        step = number * steps_per_epoch + start // recipe.batch_size
-        update(
-            recipe.optimizer,
-            model.parameters,
-            gradients=model.gradients,
-            state=state,
-            decay=decay,
-            lr=learning_rate(recipe, step=step, steps_per_epoch=steps_per_epoch),
-            step=step,
+class Training:
+    """A model, its optimizer's state and, where the recipe has one, the moving average of its weights."""
+
+    def __init__(self, model: Model, network: Network, recipe: Recipe, *, splits: Splits, seed: int) -> None:
+        self.model, self.recipe, self.splits, self.seed = model, recipe, splits, seed
+        self.steps_per_epoch = -(-len(splits.train) // recipe.batch_size)
+        self._decay = model.to_array(weight_decay(network, recipe))
+        self._state: dict[str, Any] = {}
+        self._average: MovingAverage | None = None
+
+    def set_arrays(self, arrays: Arrays) -> None:
+        """Go on from these; what belongs to the optimizer or the average is zero if not there."""
+        model = self.model
+        model.parameters[:] = model.to_array(arrays[PARAMETERS])
+        statistics = {name.removeprefix(STATISTIC): a for name, a in arrays.items() if name.startswith(STATISTIC)}
+        model.set_statistics(statistics)
+        zeros = np.zeros_like(arrays[PARAMETERS])
+        names = state_names(self.recipe.optimizer)
+        self._state = {name: model.to_array(arrays.get(name, zeros)) for name in names}
+        if self.recipe.average:
+            steps = self.steps_per_epoch
+            self._average = MovingAverage(self.recipe.average, model, steps_per_epoch=steps, arrays=arrays)
+
+    def arrays(self) -> Arrays:
+        """Parameters, batch norm's statistics, the optimizer's state, the average."""
+        statistics = {STATISTIC + name: array for name, array in self.model.statistics().items()}
+        kept = {PARAMETERS: self.model.parameters, **self._state}
+        average = self._average.arrays(self.model) if self._average else {}
+        return {name: self.model.to_numpy(array) for name, array in kept.items()} | statistics | average
+
+    def epoch(self, number: int, train_losses: Sequence[float]) -> tuple[float, int]:
+        """One pass over the training images; the mean loss and the number of correct answers on the way."""
+        model, recipe, n = self.model, self.recipe, len(self.splits.train)
+        order = generator(self.seed, number, purpose="order").permutation(n)
+        warps = self._warps(number)
+        model.begin_epoch(dropout_seed=integer_seed(self.seed, number, purpose="dropout"))
+        for start in range(0, n, recipe.batch_size):
+            batch = slice(start, start + recipe.batch_size)
+            model.learn(order[batch], None if warps is None else warps[batch])
+            step = number * self.steps_per_epoch + start // recipe.batch_size
+            lr = learning_rate(recipe, step=step, steps_per_epoch=self.steps_per_epoch, train_losses=train_losses)
+            update(
+                recipe.optimizer,
+                model.parameters,
+                gradients=model.gradients,
+                state=self._state,
+                decay=self._decay,
+                lr=lr,
+                step=step,
+            )
+            if self._average:
+                self._average.after_step(model, step)
+        loss_sum, n_correct = model.tally()
+        return loss_sum / n, n_correct
+
+    def _warps(self, number: int) -> Warps | None:
+        """What happens to the images of an epoch, in the order in which they come."""
+        augment, n = self.recipe.augment, len(self.splits.train)
+        if augment == Augment() or number >= self.recipe.epochs - self.recipe.clean_epochs:
+            return None
+        return draw_warps(
+            augment, n, size=self.splits.image.size, rng=lambda purpose: generator(self.seed, number, purpose=purpose)
         )
-    loss_sum, n_correct = model.tally()
-    return loss_sum / n, n_correct
+
+    def logits(self) -> NDArray[np.float32]:
+        """The answers to the evaluated images, of the average if there is one."""
+        with self._average.in_use(self.model) if self._average else nullcontext():
+            return self.model.logits(self.splits.evaluated)
 
 
 def initial_arrays(network: Network, seed: int) -> Arrays:
@@ -121,10 +162,14 @@ def weight_decay(network: Network, recipe: Recipe) -> NDArray[np.float32]:
 
 
 def weights(network: Network, arrays: Arrays) -> Arrays:
-    """A state's parameters and statistics by name and shape: what is kept of a finished run."""
+    """A state's parameters and statistics by name and shape, as they were evaluated: what is kept of a finished run."""
     shapes = network.parameter_shapes
-    named = {name: arrays[PARAMETERS][part].reshape(shapes[name]) for name, part in network.parameter_slices.items()}
-    return named | {name: arrays[STATISTIC + name] for name in network.statistic_shapes}
+    flat, statistics = averaged(arrays) or (
+        arrays[PARAMETERS],
+        {n: arrays[STATISTIC + n] for n in network.statistic_shapes},
+    )
+    named = {name: flat[part].reshape(shapes[name]) for name, part in network.parameter_slices.items()}
+    return named | {name: statistics[name] for name in network.statistic_shapes}
 
 
 def judge(
@@ -147,18 +192,3 @@ def judge(
     )
     loss = -float(log_probability[np.arange(n), labels].mean())
     return n - len(wrong), loss, tuple(tuple(row) for row in confusion.tolist()), wrong
-
-
-def _arrays(model: Model, state: Mapping[str, Any]) -> Arrays:
-    """Parameters, batch norm's statistics and the optimizer's state."""
-    statistics = {STATISTIC + name: array for name, array in model.statistics().items()}
-    kept = {PARAMETERS: model.parameters, **state}
-    return {name: model.to_numpy(array) for name, array in kept.items()} | statistics
-
-
-def _set_state(model: Model, recipe: Recipe, *, arrays: Arrays) -> dict[str, Any]:
-    """Put arrays into the model; what belongs to the optimizer is returned, zero if not there."""
-    model.parameters[:] = model.to_array(arrays[PARAMETERS])
-    model.set_statistics({name.removeprefix(STATISTIC): a for name, a in arrays.items() if name.startswith(STATISTIC)})
-    zeros = np.zeros_like(arrays[PARAMETERS])
-    return {name: model.to_array(arrays.get(name, zeros)) for name in state_names(recipe.optimizer)}

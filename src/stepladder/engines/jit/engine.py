@@ -10,6 +10,7 @@ import llvmlite
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder.augment import Warps
 from stepladder.data import Labelled, Splits
 from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
 from stepladder.engines.jit.layout import LANES, blocks_for
@@ -92,10 +93,10 @@ class JitModel:
         self._random = np.random.Generator(np.random.Philox(key=dropout_seed))
         self._answers: list[NDArray[np.float32]] = []
 
-    def learn(self, indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
         n = len(indices)
         n_blocks = self._set_batch(n)
-        self.gather(self.images, indices, maps)
+        self.gather(self.images, indices, warps)
         self._loss["labels"][:n] = self._labels[indices]
         if self._drops:
             self.dropout_keys[:] = self._random.integers(0, 2**32, len(self.dropout_keys), np.uint32)
@@ -113,17 +114,17 @@ class JitModel:
             self._loss["weight"][:] = self._in_use / n
         return blocks_for(n)
 
-    def gather(self, images: NDArray[np.uint8], indices: NDArray[np.int64], maps: NDArray[np.float32] | None) -> None:
+    def gather(self, images: NDArray[np.uint8], indices: NDArray[np.int64], warps: Warps | None) -> None:
         """Put chosen images into the arena, lanes beyond the last repeating the first."""
         n, n_blocks = len(indices), blocks_for(len(indices))
         self._indices[:n], self._indices[n : n_blocks * LANES] = indices, indices[0]
         start = self._start + 4 * self.planned.images.start
         scale, offset = self._pixel_scale.ctypes.data, self._pixel_offset.ctypes.data
-        if maps is None:
+        if warps is None:
             self._plain(images.ctypes.data, self._indices.ctypes.data, scale, offset, start, n_blocks)
             return
         assert self._warp is not None
-        lanes = lanes_of(maps)
+        lanes = lanes_of(warps)
         self._warp(images.ctypes.data, self._indices.ctypes.data, lanes.ctypes.data, scale, offset, start, n_blocks)
 
     def tally(self) -> tuple[float, int]:
@@ -179,5 +180,6 @@ def compiled(planned: PlannedNetwork, recipe: Recipe, target: Target) -> Machine
     sizes = {"channels": image.channels, "size": image.size, "width": target.width}
     kernels = [gathered("gathered", **sizes)]
     if recipe.augment != Augment():
-        kernels.append(warped("warped", **sizes))
+        bent, cut = recipe.augment.elastic_px > 0, recipe.augment.cutout_px > 0
+        kernels.append(warped("warped", **sizes, bent=bent, cut=cut))
     return MachineCode([*kernels, *planned.plan.kernels.values(), *planned.plan.sequences()], target)

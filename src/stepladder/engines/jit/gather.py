@@ -7,6 +7,7 @@ asking where it is: (N, C, S + 2 RIM, S + 2 RIM) uint8, and SLACK bytes more, be
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder.augment import Warps
 from stepladder.engines.jit.emit import Index, Kernel, Vector
 from stepladder.engines.jit.layout import LANES, blocks_for
 from stepladder.engines.jit.memory import aligned
@@ -24,13 +25,17 @@ def with_rim(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return flat
 
 
-def lanes_of(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maps (N, 2, 3) of augment.draw as ``warped`` wants them: (B, 6, L), aligned, zero beyond the last."""
-    n_blocks = blocks_for(len(maps))
-    filled = np.zeros((n_blocks * LANES, 6), np.float32)
-    filled[: len(maps)] = maps.reshape(-1, 6)
-    lanes = aligned(n_blocks, 6, LANES)
-    lanes[:] = filled.reshape(n_blocks, LANES, 6).transpose(0, 2, 1)
+def lanes_of(warps: Warps) -> NDArray[np.float32]:
+    """Warps as ``warped`` wants them: (B, K, L), aligned, zero beyond the last. K is 6 for the map, then 4 S for curves
+    and 4 for a hole, where there are such.
+    """
+    n = len(warps.maps)
+    rows = [each.reshape(n, -1) for each in (warps.maps, warps.curves, warps.holes) if each is not None]
+    n_blocks, n_values = blocks_for(n), sum(row.shape[1] for row in rows)
+    filled = np.zeros((n_blocks * LANES, n_values), np.float32)
+    np.concatenate(rows, 1, out=filled[:n])
+    lanes = aligned(n_blocks, n_values, LANES)
+    lanes[:] = filled.reshape(n_blocks, LANES, n_values).transpose(0, 2, 1)
     return lanes
 
 
@@ -53,16 +58,24 @@ def gathered(name: str, *, channels: int, size: int, width: int) -> Kernel:
     return kernel
 
 
-def warped(name: str, *, channels: int, size: int, width: int) -> Kernel:
-    """x = warp(image) * scale + offset: bilinear, zeros outside (before normalising).
+def warped(name: str, *, channels: int, size: int, bent: bool, cut: bool, width: int) -> Kernel:
+    """x = warp(image) * scale + offset: bilinear, zeros outside and in holes (before normalising).
 
-    Pointers: images (see with_rim); indices (B, L) int64; maps (see lanes_of); scale, offset (C); x (B, C, S, S, L).
+    ``bent`` by curves, ``cut`` by holes. Pointers: images (see with_rim); indices (B, L) int64; warps (see lanes_of);
+    scale, offset (C); x (B, C, S, S, L).
     """
-    kernel = Kernel(name, ["images", "indices", "maps", "scale", "offset", "x"], ["n_blocks"], width=width)
+    kernel = Kernel(name, ["images", "indices", "warps", "scale", "offset", "x"], ["n_blocks"], width=width)
     row = size + 2 * RIM
+    first_hole = 6 + 4 * size * bent
+    n_values = first_hole + 4 * cut
     with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, LANES, width) as lane:
         starts = _starts(kernel, block * LANES + lane, channels * row * row)
-        a, b, shift_x, c_, d, shift_y = (kernel.load("maps", (block * 6 + n) * LANES + lane) for n in range(6))
+
+        def value(n: Index | int) -> Vector:
+            return kernel.load("warps", (block * n_values + n) * LANES + lane)
+
+        a, b, shift_x, c_, d, shift_y = (value(n) for n in range(6))
+        hole = [value(first_hole + n) for n in range(4)] if cut else []
         with kernel.loop(0, channels) as c:
             scale, offset = kernel.broadcast("scale", c), kernel.broadcast("offset", c)
             plane = c * (row * row)
@@ -70,15 +83,36 @@ def warped(name: str, *, channels: int, size: int, width: int) -> Kernel:
                 down = kernel.spread(y.as_float())
                 with kernel.loop(0, size) as x:
                     across = kernel.spread(x.as_float())
-                    left, part_x = _split(kernel, a * across + (b * down + shift_x), size)
-                    top, part_y = _split(kernel, c_ * across + (d * down + shift_y), size)
+                    source_x, source_y = a * across + (b * down + shift_x), c_ * across + (d * down + shift_y)
+                    if bent:
+                        source_x += value(x + 6) + value(y + (6 + size))
+                        source_y += value(x + (6 + 2 * size)) + value(y + (6 + 3 * size))
+                    left, part_x = _split(kernel, source_x, size)
+                    top, part_y = _split(kernel, source_y, size)
                     places = [start + plane for start in _offsets(kernel, starts, top, left, row)]
                     upper = _between(kernel, places, part_x)
                     lower = _between(kernel, [place + row for place in places], part_x)
-                    value = upper + (lower - upper) * part_y
+                    pixel = upper + (lower - upper) * part_y
+                    if cut:
+                        pixel = _outside(kernel, hole, across, down, pixel)
                     out = (((block * channels + c) * size + y) * size + x) * LANES + lane
-                    kernel.store("x", out, kernel.multiply_add(value, scale, offset))
+                    kernel.store("x", out, kernel.multiply_add(pixel, scale, offset))
     return kernel
+
+
+def _outside(kernel: Kernel, hole: list[Vector], across: Vector, down: Vector, pixel: Vector) -> Vector:
+    """0 within the hole (left, top, right, bottom), the pixel elsewhere."""
+    left, top, right, bottom = hole
+    found: Vector | float = 0.0
+    for comparison, at, edge in (
+        ("olt", down, bottom),
+        ("oge", down, top),
+        ("olt", across, right),
+        ("oge", across, left),
+    ):
+        found = kernel.select(comparison, (at, edge), found, pixel)
+    assert isinstance(found, Vector)
+    return found
 
 
 def _starts(kernel: Kernel, first: Index, image_size: int) -> list[Index]:
