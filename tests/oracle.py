@@ -53,6 +53,7 @@ class Oracle(nn.Module):
         self.masks: dict[int, Tensor] = {}
         self.closest = float("inf")
         self.flattest = 0.0
+        self.norm_scale = recipe.norm_scale
         x = images[:1].float()
         for index, layer in enumerate(recipe.network):
             operation = operation_of(layer, x)
@@ -69,7 +70,7 @@ class Oracle(nn.Module):
                 relu.register_forward_pre_hook(self.look_at)
                 return relu
             case "norm":
-                norm = nn.BatchNorm2d(channels)
+                norm = nn.BatchNorm2d(channels) if self.norm_scale else Shifted(channels)
                 norm.register_forward_pre_hook(self.look_at_spread)
                 return norm
             case _:
@@ -92,6 +93,17 @@ class Oracle(nn.Module):
         for block in self.blocks:
             x = block(x)
         return x.flatten(1)
+
+
+class Shifted(nn.BatchNorm2d):
+    """Batch norm with a shift of its own and no scale."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + self.shift[:, None, None]
 
 
 class Masked(nn.Module):

@@ -38,9 +38,10 @@ def few(splits: data.Splits) -> data.Splits:
     return data.Splits(splits.train[:1000], splits.evaluated[:300], splits.image)
 
 
+@pytest.mark.parametrize("norm_scale", [True, False], ids=["scaled", "unscaled"])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_gradients_equal_the_oracles(engine: Engine, network: str, few: data.Splits) -> None:
-    pair = Pair(engine, recipe_of(network, loss={"label_smoothing": 0.1}), few)
+def test_gradients_equal_the_oracles(engine: Engine, network: str, norm_scale: bool, few: data.Splits) -> None:
+    pair = Pair(engine, recipe_of(network, loss={"label_smoothing": 0.1}, norm_scale=norm_scale), few)
     indices = pair.clear_batch(64)
     loss = pair.oracle_loss(indices)
     expected = torch.autograd.grad(loss, list(pair.oracle.parameters()))
@@ -68,7 +69,7 @@ OPTIMIZERS: dict[str, tuple[Sgd | Adam, float, Callable[..., torch.optim.Optimiz
 def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
     engine: Engine, network: str, optimizer_name: str, few: data.Splits
 ) -> None:
-    pair = Pair(engine, recipe_of(network), few)
+    pair = Pair(engine, recipe_of(network, norm_scale=optimizer_name != "nesterov"), few)
     optimizer, lr, theirs_of = OPTIMIZERS[optimizer_name]
     weights_only = [p for p in pair.oracle.parameters() if p.ndim > 1]
     others = [p for p in pair.oracle.parameters() if p.ndim == 1]
@@ -76,7 +77,7 @@ def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
     oracle_optimizer = theirs_of(groups, lr=lr)
     zeros = np.zeros(pair.network.params, np.float32)
     state = {name: pair.model.to_array(zeros) for name in state_names(optimizer)}
-    decay = pair.model.to_array(weight_decay(pair.network, recipe_of(network, weight_decay=0.01)))
+    decay = pair.model.to_array(weight_decay(pair.network, pair.recipe.model_copy(update={"weight_decay": 0.01})))
     pair.model.begin_epoch(dropout_seed=0)
     for step in range(10):
         indices = np.arange(step * 50, step * 50 + 50)

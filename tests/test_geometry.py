@@ -4,6 +4,7 @@ The PyTorch modules are built here from the layer values alone, not by stepladde
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -130,6 +131,14 @@ def test_names_and_shapes_of_arrays() -> None:
         "3.norm.running_var": (10,),
     }
     assert (net.largest.index, net.largest.params) == (3, 40 + 10 + 20)
+
+
+def test_a_norm_without_its_scale_has_a_shift_alone() -> None:
+    scaled = network("conv 4 3x3", "gap", "linear 10 block linear norm", block="conv relu norm")
+    plain = replace(scaled, norm_scale=False)
+    assert scaled.parameter_shapes.keys() - plain.parameter_shapes.keys() == {"0.norm.weight", "2.norm.weight"}
+    assert scaled.params - plain.params == 4 + 10
+    assert plain.statistic_shapes == scaled.statistic_shapes
 
 
 def test_without_spatial_layers_a_network_sees_one_pixel_at_a_time() -> None:

@@ -116,16 +116,18 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
     st.sampled_from([(2, 7), (2, 10), (3, 9)]),
     st.sampled_from([32, 48, 27]),
     st.sampled_from([0.0, 0.3]),
+    st.booleans(),
 )
 @settings(deadline=None, max_examples=100)
 def test_gradients_of_random_networks_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float
+    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
 ) -> None:
     """Within 1e-4 of each parameter's gradient, or no further off than ten times what torch's own float32 is.
 
     The floor: what a norm cancels (a bias, the scale of a whole input) has a gradient of almost 0, made of large terms.
     """
-    recipe = Recipe.model_validate({"network": network, "epochs": 1, "batch_size": n, "dropout": dropout})
+    fields = {"network": network, "epochs": 1, "batch_size": n, "dropout": dropout, "norm_scale": norm_scale}
+    recipe = Recipe.model_validate(fields)
     splits = small(n, *image)
     try:
         geometry = recipe.network_for(splits.image)

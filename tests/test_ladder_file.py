@@ -546,6 +546,7 @@ def test_the_line_of_nothing_is_the_first() -> None:
         ("optimizer = { momentum = 0.0 }", "change.optimizer = { momentum = 0.0, nesterov = true }"),
         ("", 'change.network = ["conv 4 block conv relu norm dropout", "gap", "linear 10"]'),
         ("", "change.clean_epochs = 2"),
+        ('block = "conv relu"', "change.norm_scale = false"),
         ("augment = { scale = 0.1 }\nclean_epochs = 3", "change.augment = { scale = 0.2 }"),
     ],
 )

@@ -268,6 +268,8 @@ def test_changed_fields_are_those_that_carry_the_change(below: Recipe, above: Re
         ("average", None, "none"),
         ("average", Average(horizon_epochs=1.5), "over 1.5 epochs"),
         ("clean_epochs", 1, "1"),
+        ("norm_scale", False, "no"),
+        ("norm_scale", True, "yes"),
         ("loss", CrossEntropy(), "cross-entropy"),
         ("loss", CrossEntropy(label_smoothing=0.1), "cross-entropy, label smoothing 0.1"),
     ],

@@ -96,16 +96,19 @@ def few() -> data.Splits:
     return data.Splits(whole.train[:24], whole.evaluated[:300], whole.image)
 
 
+@pytest.mark.parametrize("norm_scale", [True, False], ids=["scaled", "unscaled"])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_values_and_gradients_of_every_layer_are_the_oracles(network: str, few: data.Splits) -> None:
-    require_equal(recipe_of(network), few)
+def test_values_and_gradients_of_every_layer_are_the_oracles(network: str, norm_scale: bool, few: data.Splits) -> None:
+    require_equal(recipe_of(network, norm_scale=norm_scale), few)
 
 
-@given(network_texts(), st.sampled_from([(1, 10), (2, 7), (2, 10), (3, 9)]))
+@given(network_texts(), st.booleans(), st.sampled_from([(1, 10), (2, 7), (2, 10), (3, 9)]))
 @settings(deadline=None, max_examples=100)
-def test_values_and_gradients_of_random_networks_are_the_oracles(network: list[str], image: tuple[int, int]) -> None:
+def test_values_and_gradients_of_random_networks_are_the_oracles(
+    network: list[str], norm_scale: bool, image: tuple[int, int]
+) -> None:
     splits = small(6, *image)
-    recipe = Recipe.model_validate({"network": network, "epochs": 1})
+    recipe = Recipe.model_validate({"network": network, "norm_scale": norm_scale, "epochs": 1})
     try:
         recipe.network_for(splits.image)
     except GeometryError:

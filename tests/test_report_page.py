@@ -230,9 +230,10 @@ def test_the_javascript_network_answers_as_the_engine(page: Page, trained: tuple
     assert (got.argmax(1) == expected.argmax(1)).all()
 
 
-def test_the_javascript_network_knows_every_layer(page: Page) -> None:
+@pytest.mark.parametrize("norm_scale", [True, False])
+def test_the_javascript_network_knows_every_layer(page: Page, norm_scale: bool) -> None:
     splits = data.splits(data.load("mnist"), n_dev=0)
-    recipe = recipe_of("all layers")
+    recipe = recipe_of("all layers", norm_scale=norm_scale)
     network = recipe.network_for(splits.image)
     rng = np.random.default_rng(3)
     state = initial_arrays(network, 1)

@@ -74,7 +74,7 @@ _OPERATIONS: dict[type, str] = {
 
 @dataclass(frozen=True)
 class Network:
-    """Layers, the block order of its convolutions, and the images it is for.
+    """Layers, the block order of its convolutions, the images it is for, and whether its batch norms learn a scale.
 
     Raises GeometryError when made of layers that do not fit: a kernel larger than its padded input, or an end that
     is not one number per class.
@@ -83,6 +83,7 @@ class Network:
     layers: tuple[Layer, ...]
     block: Block
     image: ImageShape
+    norm_scale: bool = True
 
     def __post_init__(self) -> None:
         if not self.rows:
@@ -99,7 +100,7 @@ class Network:
         """The geometry of each layer."""
         rows: list[LayerGeometry] = []
         for index, layer in enumerate(self.layers):
-            rows.append(_place(index, layer, self.block, self.image, rows[-1] if rows else None))
+            rows.append(_place(index, layer, self, rows[-1] if rows else None))
         return tuple(rows)
 
     @property
@@ -144,7 +145,8 @@ class Network:
         }
 
 
-def _place(index: int, layer: Layer, block: Block, image: ImageShape, below: LayerGeometry | None) -> LayerGeometry:
+def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | None) -> LayerGeometry:
+    image = network.image
     in_channels, in_size = (below.out_channels, below.out_size) if below else (image.channels, image.size)
     jump, rf, start = (below.jump_out, below.rf_out, below.rf_start) if below else (1, 1, 0)
     kernel, padding, stride = _window(layer, in_size)
@@ -157,8 +159,11 @@ def _place(index: int, layer: Layer, block: Block, image: ImageShape, below: Lay
         )
     out_size = (in_size + 2 * padding - kernel) // stride + 1
     out_channels = _out_channels(layer, in_channels)
-    steps = _steps(layer, block)
-    parameters = _parameters(index, layer, in_channels, in_size, out_channels, steps)
+    steps = _steps(layer, network.block)
+    parameters = _operation_parameters(index, layer, in_channels, in_size, out_channels)
+    if "norm" in steps:
+        parameters |= {f"{index}.norm.weight": (out_channels,)} if network.norm_scale else {}
+        parameters |= {f"{index}.norm.bias": (out_channels,)}
     return LayerGeometry(
         index=index,
         layer=layer,
@@ -209,8 +214,8 @@ def _steps(layer: Layer, block: Block) -> tuple[str, ...]:
             return ()
 
 
-def _parameters(
-    index: int, layer: Layer, in_channels: int, in_size: int, out_channels: int, steps: tuple[str, ...]
+def _operation_parameters(
+    index: int, layer: Layer, in_channels: int, in_size: int, out_channels: int
 ) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {}
     match layer:
@@ -224,7 +229,4 @@ def _parameters(
             return shapes
     if layer.bias:
         shapes[f"{index}.bias"] = (out_channels,)
-    if "norm" in steps:
-        shapes[f"{index}.norm.weight"] = (out_channels,)
-        shapes[f"{index}.norm.bias"] = (out_channels,)
     return shapes

@@ -244,6 +244,9 @@ class Recipe(Frozen):
         description="the layers, in their text form"
     )
     block: TextBlock = Field(Block(("relu", "norm", "dropout")), description="what follows each convolution, in order")
+    norm_scale: bool = Field(
+        True, description="whether batch norm learns a scale besides a shift; the weights after it can do the same"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="probability of zeroing a value at each 'dropout' of a block")
     augment: Augment = Field(Augment(), description="random distortion of training images")
     optimizer: Annotated[
@@ -270,7 +273,7 @@ class Recipe(Frozen):
 
     def network_for(self, image: ImageShape) -> Network:
         """The network on these images; raises GeometryError where it does not fit."""
-        return Network(self.network, self.block, image)
+        return Network(self.network, self.block, image, self.norm_scale)
 
     def essence(self) -> dict[str, Any]:
         """The fields that differ from the defaults, as JSON values: what a stored run is keyed by."""
@@ -302,7 +305,9 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
         optimizer = optimizer if optimizer.momentum else Sgd(momentum=0.0)
     elif not recipe.weight_decay:
         optimizer = optimizer.model_copy(update={"kind": "adam"})
+    norms = any("norm" in block.steps for block in blocks if block is not None)
     effective = {
+        "norm_scale": recipe.norm_scale or not norms,
         "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),
         "block": None,
         "dropout": recipe.dropout if drops else 0.0,
@@ -325,6 +330,8 @@ def describe(name: str, value: Any) -> str:
     """A concept's value in words, for tables and messages: ``describe("dropout", 0.05) == "5%"``."""
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if name == "network":
         return describe_network(value)
     if name == "dropout":

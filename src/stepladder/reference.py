@@ -118,8 +118,8 @@ def _step_back(step: str, index: int, *, weights: Weights, output: Values, gradi
 
 def _norm_scale(index: int, weights: Weights) -> Values:
     """What batch norm multiplies each channel by, (C,)."""
-    scale: Values = weights[f"{index}.norm.weight"] / np.sqrt(weights[f"{index}.norm.running_var"] + NORM_EPSILON)
-    return scale
+    spread: Values = np.sqrt(weights[f"{index}.norm.running_var"] + NORM_EPSILON)
+    return weights.get(f"{index}.norm.weight", np.ones_like(spread)) / spread
 
 
 def _operated(row: LayerGeometry, weights: Weights, *, x: Values) -> Values:

@@ -121,7 +121,7 @@ class TorchModel:
                 return F.relu(x)
             case "norm":
                 mean, var = self.running[f"{index}.norm.running_mean"], self.running[f"{index}.norm.running_var"]
-                scale, shift = self.leaves[f"{index}.norm.weight"], self.leaves[f"{index}.norm.bias"]
+                scale, shift = self.leaves.get(f"{index}.norm.weight"), self.leaves[f"{index}.norm.bias"]
                 return F.batch_norm(x, mean, var, scale, shift, training, NORM_MOMENTUM, NORM_EPSILON)
             case _:
                 return dropout(x, self.recipe.dropout, random=self.random) if training and self.recipe.dropout else x

@@ -70,6 +70,8 @@ class JitModel:
         self._warp = self.code.function("warped") if recipe.augment != Augment() else None
 
         self.arena = aligned(self.planned.plan.n_floats)
+        for buffer in self.planned.plan.ones:
+            self._view(buffer)[:] = 1
         self._start = self.arena.ctypes.data
         self.parameters = self._view(self.planned.parameters)
         self.gradients = self._view(self.planned.gradients)

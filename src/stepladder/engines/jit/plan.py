@@ -48,6 +48,7 @@ class Plan:
     target: Target
     ragged: bool
     n_floats: int = 0
+    ones: list[Buffer] = field(default_factory=list)
     shared: dict[str, Buffer] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
     forward: list[Call] = field(default_factory=list)
@@ -63,6 +64,11 @@ class Plan:
         buffer = Buffer(self.n_floats, size)
         self.n_floats += -(-size // FLOATS_PER_LINE) * FLOATS_PER_LINE
         return buffer
+
+    def take_ones(self, size: int) -> Buffer:
+        """So many floats, 1 from the start and for good."""
+        self.ones.append(self.take(size))
+        return self.ones[-1]
 
     def take_blocks(self, values: int) -> Buffer:
         """So many values of each image of a batch."""

@@ -162,11 +162,12 @@ class Convolution:
         plan = context.plan
         names = ("mean", "rstd", "a", "b", "slope", "offset", "total_gradient", "total_product")
         per_channel = {name: plan.take(row.out_channels) for name in names}
-        per_channel |= {"scale": context.parameters[f"{prefix}.weight"], "shift": context.parameters[f"{prefix}.bias"]}
-        per_channel |= {
-            "d_scale": context.gradients[f"{prefix}.weight"],
-            "d_shift": context.gradients[f"{prefix}.bias"],
-        }
+        per_channel |= {"shift": context.parameters[f"{prefix}.bias"], "d_shift": context.gradients[f"{prefix}.bias"]}
+        if f"{prefix}.weight" in context.parameters:
+            scale, d_scale = context.parameters[f"{prefix}.weight"], context.gradients[f"{prefix}.weight"]
+        else:
+            scale, d_scale = plan.take_ones(row.out_channels), plan.take(row.out_channels)
+        per_channel |= {"scale": scale, "d_scale": d_scale}
         per_channel |= {name: context.statistics[f"{prefix}.{name}"] for name in ("running_mean", "running_var")}
         row_sums = {name: plan.take(self.row_sums_size) for name in ("sum", "sum_squared")}
         return Norm(row.out_channels, row.out_size, per_channel, row_sums)

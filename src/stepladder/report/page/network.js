@@ -126,7 +126,7 @@ function applyStep(step, layer, x, network) {
   const area = layer.outSize ** 2;
   return x.map((value, k) => {
     const channel = Math.floor(k / area);
-    const scale = weight[channel] / Math.sqrt(variance[channel] + network.normEpsilon);
+    const scale = (weight?.[channel] ?? 1) / Math.sqrt(variance[channel] + network.normEpsilon);
     return (value - mean[channel]) * scale + bias[channel];
   });
 }
