@@ -63,7 +63,7 @@ def refusal(folder: Path, text: str) -> str:
 
 
 def test_shipped_ladders() -> None:
-    assert ladder_file.shipped() == ("mnist-8k", "mnist-8k-as-run")
+    assert ladder_file.shipped() == ("mnist-8k", "mnist-8k-as-run", "mnist-8k-record")
 
 
 @pytest.mark.parametrize("name", ["mnist-8k", "mnist-8k-as-run"])
@@ -428,7 +428,8 @@ def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("mnist8k", "did you mean 'mnist-8k'?"), ("zebra", "known are mnist-8k, mnist-8k-as-run")]
+    ("name", "hint"),
+    [("mnist8k", "did you mean 'mnist-8k'?"), ("zebra", "known are mnist-8k, mnist-8k-as-run, mnist-8k-record")],
 )
 def test_an_unknown_shipped_ladder_is_refused(name: str, hint: str) -> None:
     with pytest.raises(LadderError) as refused:

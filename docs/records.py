@@ -1,0 +1,213 @@
+"""Make records, and write docs/records.md and the headers of ladders from them. Tests hold page and headers to it.
+
+::
+
+    python docs/records.py train LADDER --seeds 101-200 --store DIR
+    python docs/records.py make NAME LADDER --seeds 101-200 --store DIR --mean 99.55 --worst 99.45 --params 8000
+    python docs/records.py page
+
+``train`` trains the top rung alone; a killed one goes on. ``make`` writes src/stepladder/records/NAME.json, and then
+what ``page`` writes. LADDER is a shipped ladder; a file of your own needs ``--to``, a folder for the record.
+"""
+
+import argparse
+import re
+import sys
+import textwrap
+from decimal import Decimal
+from pathlib import Path
+
+from stepladder import ladder_file, record
+from stepladder.climbing import climb
+from stepladder.engines import choose_engine
+from stepladder.errors import LadderError, StepladderError
+from stepladder.files import write_atomically
+from stepladder.record import Claim, HeldClaim, MeanClaim, ParamsClaim, WorstClaim
+from stepladder.report.live import LiveClimb
+from stepladder.report.record_page import NO_RECORDS, Records, header_text, records_table
+from stepladder.report.tables import Table
+from stepladder.results import collect
+from stepladder.store import Store
+
+DOCS = Path(__file__).parent
+PAGE = DOCS / "records.md"
+PACKAGE = DOCS.parent / "src" / "stepladder"
+WIDTH = 128  # columns of a ladder's header
+
+HEAD = f"""\
+# Records
+
+Made by `docs/records.py` from the records in the package; do not edit. `stepladder reproduce NAME` climbs one of them
+again.
+
+## Protocol
+
+- **One number per seed.** The result of a run is the accuracy on MNIST's 10,000 test images at its last epoch,
+  {record.MOST_EPOCHS} at most. No checkpoint is picked, nothing is averaged over test images, and no image is
+  evaluated more than once per epoch.
+- **Fresh seeds.** At least {record.LEAST_SEEDS} of them, one unbroken range, none below {record.FIRST_SEED}: seeds 1
+  to {record.FIRST_SEED - 1} are for choosing. No seed is left out, not even one that diverged: it is listed, holds no
+  target, and leaves the record without a mean. Fresh means that nobody has chosen anything by these seeds' results:
+  neither the ladder, nor one of several ladders, nor the claims' kinds. Who has to change the ladder afterwards takes
+  other seeds. The machine checks the range; whether seeds are fresh, it cannot know.
+- **One experiment.** One engine and revision, one installation, one kind of CPU; recipe and images by their hash.
+- **Parameters** are every trainable number, scale and shift of batch norm included.
+- **Claims.** *Mean*: the whole 95% interval (Student) of the mean over seeds lies at or above it. *Worst*: no seed of
+  the record ends below it. *Target held*: at least this share of the record's seeds is at or above the target at
+  every one of the last epochs that it speaks of; the exact 95% interval of the share stands beside it (Clopper &
+  Pearson). *Parameters*: counted.
+- All of this is about seeds, on these 10,000 images, which the makers of every recipe have looked at before.
+
+## Again
+
+`stepladder reproduce NAME` trains the top rung with 8 seeds that the record has not (`--seeds 100` for 100, `--seeds
+301-400` for exactly those) and says of each claim that it *stands*, *fails*, or *cannot be told* with so few. Only
+fresh seeds count, and the record's do not help them. A claim that is true fails in 2.5% of cases at most:
+
+- *Mean* and *target held* stand where the 95% interval of the fresh seeds lies at or above the claim, and fail where
+  it lies below. With a claim of 95%, less than 72 seeds cannot show that the target is held.
+- *Worst* is a claim about n seeds. It stands if none of at least n fresh seeds is below it. If the recipe is the
+  same, the k worst of the n + N seeds are all among the N fresh ones with a probability of C(N, k) / C(n + N, k) at
+  most, whatever their distribution; the claim fails where that is at most 2.5%: 2 of 8 below, or 6 of 100, for n =
+  100. A fresh seed that diverges is below.
+- The fresh mean less the record's is shown with its 95% interval (Welch), and decides nothing.
+- Seeds of the record (`--seeds 101-108`) are no fresh evidence. On the same engine and kind of CPU they must come out
+  the same, bit for bit; if they do not, that is said, and counts as a failure.
+
+The exit code is 1 if a claim fails, else 0.
+
+## The records
+"""
+
+PUBLIC = """\
+## Public results
+
+For comparison, what we found published for MNIST. Each is one seed, chosen on the test images, and often by the best
+epoch: such numbers are higher than what the same recipe gives with a fresh seed.
+
+| goal | public result | how it was found |
+|---|---|---|
+| best accuracy under 8,000 parameters | 99.56% | its best epoch; 99.484% over its last five epochs |
+| fewest parameters with the last five epochs ≥ 99.40% | 6,136 parameters | nothing at 99.40% under 5,000 |
+| fewest parameters with 99.00% | 697 parameters, 99.03% | 2,000 epochs, the best of 700 runs |
+"""
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown."""
+    lines = [table.header, tuple("--:" if n in table.numeric else "---" for n in range(len(table.header))), *table.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page(records: Records | None = None) -> str:
+    """docs/records.md, of the shipped records unless others are given."""
+    records = [record.load(name) for name in record.shipped()] if records is None else records
+    table = markdown(records_table(records)) if records else NO_RECORDS
+    return "\n".join([HEAD, table, "", PUBLIC])
+
+
+def with_header(text: str, claims: list[str]) -> str:
+    """A ladder's file with these claims as the first paragraph of its header."""
+    first, _, rest = text.partition("\n#\n")
+    if not all(line.startswith("#") for line in first.splitlines()):
+        raise LadderError("a ladder with a record begins with a comment, whose first paragraph ends with a lone '#'")
+    lines = [line for claim in claims for line in textwrap.wrap(claim, WIDTH - 2, break_on_hyphens=False)]
+    return "\n".join(f"# {line}" for line in lines) + "\n#\n" + rest
+
+
+def write() -> None:
+    """The page, and the headers of the shipped ladders that have a record."""
+    records = [record.load(name) for name in record.shipped()]
+    for name in sorted({ladder.name for _, ladder in records}):
+        path = PACKAGE / "ladders" / f"{name}.toml"
+        claims = [header_text(each, ladder) for each, ladder in records if ladder.name == name]
+        write_atomically(path, with_header(path.read_text(encoding="utf-8"), claims).encode())
+    write_atomically(PAGE, page(records).encode())
+
+
+def seeds_of(text: str) -> range:
+    match = re.fullmatch(r"(\d{1,9})-(\d{1,9})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of seeds, such as 101-200")
+    return range(int(match[1]), int(match[2]) + 1)
+
+
+def claims_of(options: argparse.Namespace) -> list[Claim]:
+    """The claims that were asked for."""
+    claims: list[Claim] = []
+    if options.mean is not None:
+        claims.append(MeanClaim(at_least=options.mean))
+    if options.worst is not None:
+        claims.append(WorstClaim(at_least=options.worst))
+    if options.held is not None:
+        claims.append(HeldClaim(share_at_least=options.held))
+    if options.params is not None:
+        claims.append(ParamsClaim(at_most=options.params))
+    return claims
+
+
+def make(options: argparse.Namespace) -> None:
+    """Make one record; raises LadderError with all that stands against it."""
+    if options.to is None and options.ladder not in ladder_file.shipped():
+        raise LadderError(f"{options.ladder} is no shipped ladder: ship it, or give a folder for the record with --to")
+    claims = claims_of(options)
+    if not claims:
+        raise LadderError("a record claims something: --mean, --worst, --held or --params")
+    store = Store.open(options.store)
+    results = collect(record.top_of(ladder_file.load(options.ladder)), store, engine=options.engine)
+    made = record.record_of(results, name=options.name, claims=claims, seeds=options.seeds)
+    for note in store.notes:
+        print(f"note: {note}", file=sys.stderr)
+    path = (options.to or PACKAGE / "records") / f"{options.name}.json"
+    write_atomically(path, record.record_text(made).encode())
+    print(path)
+    if options.to is None:
+        write()
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train the top rung with these seeds."""
+    engine, reason = choose_engine(options.engine or "auto", device="auto")
+    store = Store.open(options.store, create=True)
+    with LiveClimb() as watcher:
+        watcher.noted(f"engine {reason}")
+        top = record.top_of(ladder_file.load(options.ladder))
+        failures = climb(top, seeds=options.seeds, store=store, engine=engine, jobs=options.jobs, watcher=watcher)
+    if failures:
+        raise LadderError("not trained: " + "; ".join(map(str, failures)))
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = whole.add_subparsers(required=True)
+    for name, verb in (("train", train), ("make", make)):
+        command = commands.add_parser(name, help=verb.__doc__)
+        command.set_defaults(verb=verb)
+        if verb is make:
+            command.add_argument("name")
+        command.add_argument("ladder")
+        command.add_argument("--store", default="runs")
+        command.add_argument("--seeds", type=seeds_of, required=True, help="such as 101-200")
+        command.add_argument("--engine", help="such as 'jit'")
+        if verb is train:
+            command.add_argument("--jobs", type=int)
+            continue
+        command.add_argument("--to", type=Path, help="folder for the record, instead of the package")
+        command.add_argument("--mean", type=Decimal, help="the mean is at least this, in percent")
+        command.add_argument("--worst", type=Decimal, help="every seed is at least this, in percent")
+        command.add_argument("--held", type=Decimal, help="this share of seeds, such as 0.95, holds the target")
+        command.add_argument("--params", type=int, help="parameters are this at most")
+    commands.add_parser("page", help=write.__doc__).set_defaults(verb=lambda _: write())
+    return whole
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    try:
+        options.verb(options)
+    except StepladderError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

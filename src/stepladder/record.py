@@ -1,0 +1,388 @@
+"""Records: what the top rung of a ladder claims, and the results of every seed that the claims rest on.
+
+::
+
+    records/NAME.json    {"format_version": 1, "name": ..., "claims": [...], ..., "runs": [{"seed": 101, ...}, ...]}
+
+A record holds integers, one line for each seed. Mean, worst seed and share are computed from them wherever they are
+shown, and a record whose claims they do not support is refused, when it is made and when it is read.
+
+FORMAT_VERSION history: 1, the first.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from scipy import stats
+
+from stepladder.comparing import ALPHA, interval_of_mean
+from stepladder.data import describe
+from stepladder.errors import LadderError
+from stepladder.ladder import Ladder, Percent, Target, budget_excess
+from stepladder.ladder_file import load as load_ladder
+from stepladder.layers import did_you_mean
+from stepladder.recipe import Frozen
+from stepladder.results import Results
+from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
+
+FORMAT_VERSION = 1
+
+FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
+LEAST_SEEDS = 100
+MOST_EPOCHS = 15
+
+
+class MeanClaim(Frozen):
+    """The mean over seeds of the final epoch's accuracy, in percent."""
+
+    kind: Literal["mean"] = "mean"
+    at_least: Percent = Field(gt=0, le=100)
+
+    def __str__(self) -> str:
+        return f"mean ≥ {self.at_least}%"
+
+
+class WorstClaim(Frozen):
+    """The final epoch's accuracy of the worst of the record's seeds, in percent."""
+
+    kind: Literal["worst"] = "worst"
+    at_least: Percent = Field(gt=0, le=100)
+
+    def __str__(self) -> str:
+        return f"worst seed ≥ {self.at_least}%"
+
+
+class HeldClaim(Frozen):
+    """The share of seeds, from 0 to 1, that hold the target of the ladder."""
+
+    kind: Literal["held"] = "held"
+    share_at_least: Percent = Field(gt=0, le=1)
+
+    def __str__(self) -> str:
+        return f"target held by ≥ {float(100 * self.share_at_least):g}% of seeds"
+
+
+class ParamsClaim(Frozen):
+    """Every trainable number of the network, as budgets count them."""
+
+    kind: Literal["params"] = "params"
+    at_most: int = Field(ge=1)
+
+    def __str__(self) -> str:
+        return f"at most {self.at_most:,} parameters"
+
+
+Claim = Annotated[MeanClaim | WorstClaim | HeldClaim | ParamsClaim, Field(discriminator="kind")]
+
+
+class SeedResult(Frozen):
+    """One seed: images right after each of the last epochs that the target speaks of, the last one being the result.
+
+    None of them if the run diverged.
+    """
+
+    seed: int = Field(ge=0)
+    n_correct: tuple[int, ...]
+    diverged_at_epoch: int | None = None
+
+
+class Record(Frozen):
+    """Claims about the top rung of a ladder, and what they rest on: one result for each seed of a range.
+
+    ``experiment`` is the key of recipe and images (run.experiment_key), ``finished`` the times, UTC, at which the first
+    and the last of the runs were done. All runs are of one engine, one installation and one kind of CPU.
+    """
+
+    name: str = Field(min_length=1)
+    ladder: str = Field(min_length=1, description="a shipped ladder, or the path of a file, relative to the record's")
+    claims: tuple[Claim, ...] = Field(min_length=1)
+    experiment: str = Field(pattern="^[0-9a-f]{16}$")
+    engine: EngineIdentity
+    versions: dict[str, str]
+    cpu: str
+    finished: tuple[str, str]
+    n_evaluated: int = Field(ge=1)
+    runs: tuple[SeedResult, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "Record":
+        if [run.seed for run in self.runs] != list(range(self.runs[0].seed, self.runs[-1].seed + 1)):
+            raise ValueError("its seeds are no unbroken range in order")
+        if any(not 0 <= n <= self.n_evaluated for run in self.runs for n in run.n_correct):
+            raise ValueError("it has more images right than were evaluated, or fewer than none")
+        if len({claim.kind for claim in self.claims}) < len(self.claims):
+            raise ValueError("it claims two things of one kind")
+        return self
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(run.seed for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What seeds add up to; accuracies in percent, of the final epoch, of the seeds that did not diverge.
+
+    Mean, worst and deviation are None where a seed diverged: those of the survivors would flatter. ``image`` is what
+    one image is worth, in points.
+    """
+
+    seeds: tuple[int, ...]
+    diverged: tuple[int, ...]
+    accuracies: tuple[Fraction, ...]
+    n_held: int
+    image: float
+
+    @property
+    def mean(self) -> Fraction | None:
+        return mean(self.accuracies) if self.accuracies and not self.diverged else None
+
+    @property
+    def worst(self) -> Fraction | None:
+        return min(self.accuracies) if self.accuracies and not self.diverged else None
+
+    @property
+    def sd(self) -> float | None:
+        """Of the sample; needs two seeds."""
+        return float(stdev(self.accuracies)) if len(self.accuracies) > 1 and not self.diverged else None
+
+    @property
+    def mean_interval(self) -> tuple[float, float] | None:
+        """Student's 95% interval of the mean; the spread counts as one image at least, for few seeds may be equal."""
+        if self.sd is None:
+            return None
+        return interval_of_mean([float(each) for each in self.accuracies], least_spread=self.image)
+
+    @property
+    def held_interval(self) -> tuple[float, float] | None:
+        return share_interval(self.n_held, len(self.seeds))
+
+    def n_below(self, least: Fraction) -> int:
+        """Seeds that end below an accuracy; one that diverged is below any."""
+        return len(self.diverged) + sum(each < least for each in self.accuracies)
+
+
+def share_interval(k: int, n: int) -> tuple[float, float] | None:
+    """The exact 95% interval of a share, k of n (Clopper & Pearson 1934); None of nothing."""
+    if not n:
+        return None
+    found = stats.binomtest(k, n).proportion_ci(1 - ALPHA, method="exact")
+    return float(found.low), float(found.high)
+
+
+def numbers(runs: Sequence[SeedResult], *, n_evaluated: int, target: Target) -> Numbers:
+    """What these runs add up to."""
+    needed = Fraction(target.accuracy) * n_evaluated / 100
+    return Numbers(
+        seeds=tuple(run.seed for run in runs),
+        diverged=tuple(run.seed for run in runs if run.diverged_at_epoch is not None),
+        accuracies=tuple(Fraction(100 * run.n_correct[-1], n_evaluated) for run in runs if run.n_correct),
+        n_held=sum(bool(run.n_correct) and min(run.n_correct) >= needed for run in runs),
+        image=100 / n_evaluated,
+    )
+
+
+def numbers_of(record: Record, ladder: Ladder) -> Numbers:
+    """What a record's runs add up to."""
+    return numbers(record.runs, n_evaluated=record.n_evaluated, target=ladder.rungs[-1].target)
+
+
+def seed_result(run: Run, target: Target) -> SeedResult:
+    """What a record keeps of a run."""
+    if run.diverged_at_epoch is not None:
+        return SeedResult(seed=run.identity.seed, n_correct=(), diverged_at_epoch=run.diverged_at_epoch)
+    last = run.epochs[-target.last_epochs :]
+    return SeedResult(seed=run.identity.seed, n_correct=tuple(epoch.n_correct for epoch in last))
+
+
+def top_of(ladder: Ladder) -> Ladder:
+    """The top rung alone, which a record is about."""
+    return replace(ladder, rungs=ladder.rungs[-1:])
+
+
+def params_of(ladder: Ladder) -> int:
+    """Every trainable number of the top rung."""
+    return ladder.rungs[-1].network(describe(ladder.data).image).params
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the records that come with Stepladder."""
+    folder = resources.files("stepladder") / "records"
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
+
+
+def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
+    """A shipped record by name, or any record by the path of its file; and its ladder.
+
+    Raises LadderError that says what is wrong, also if the ladder has changed since or the claims are not supported.
+    """
+    name, known = str(name_or_path), shipped()
+    if name in known:
+        content = resources.files("stepladder").joinpath("records", f"{name}.json").read_bytes()
+        return _checked(_read(content, name), name, Path())
+    if not name.endswith(".json"):
+        hint = did_you_mean(name, known) if known else ": none is shipped yet"
+        raise LadderError(f"no record {name!r}{hint}; a file of your own ends in .json")
+    try:
+        content = Path(name).read_bytes()
+    except OSError as error:
+        raise LadderError(f"{name}: cannot read this record: {error.strerror}") from None
+    return _checked(_read(content, name), name, Path(name).parent)
+
+
+def _read(content: bytes, file: str) -> Record:
+    try:
+        tree = json.loads(content)
+        version = tree.pop("format_version")
+        if version > FORMAT_VERSION:
+            raise LadderError(
+                f"{file}: this record is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it"
+            )
+        return Record.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise LadderError(f"{file}: no record: {where + ': ' if where else ''}{first['msg']}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, LadderError):
+            raise
+        raise LadderError(f"{file}: no record: {type(error).__name__}: {error}") from None
+
+
+def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
+    """A record and its ladder, which must be the one that it was made of, and support the claims."""
+    ladder = load_ladder(folder / record.ladder if record.ladder.endswith(".toml") else record.ladder)
+    top = ladder.rungs[-1]
+    if experiment_key(top.recipe, data_identity(ladder)) != record.experiment:
+        raise LadderError(
+            f"{file}: the top rung of {ladder.source}, '{top.name}', trains another recipe or other images than those"
+            " of this record: make the record again"
+        )
+    for run in record.runs:
+        if len(run.n_correct) != (0 if run.diverged_at_epoch is not None else top.target.last_epochs):
+            raise LadderError(f"{file}: seed {run.seed} has not the last {top.target.last_epochs} epochs of the target")
+    if problems := unsupported(record, ladder):
+        raise LadderError(f"{file}: {'; '.join(problems)}")
+    return record, ladder
+
+
+def unsupported(record: Record, ladder: Ladder) -> list[str]:
+    """The claims that the record's own runs do not support, and why; empty if they support all."""
+    found, params = numbers_of(record, ladder), params_of(ladder)
+    problems = [_problem(claim, found, params) for claim in record.claims]
+    return [f"'{claim}' is not supported: {each}" for claim, each in zip(record.claims, problems, strict=True) if each]
+
+
+def _problem(claim: Claim, found: Numbers, params: int) -> str:
+    """Why a claim is not supported; empty if it is.
+
+    A mean is about the recipe: it is claimed only where the interval lies above. Worst and share are of these seeds.
+    """
+    match claim:
+        case ParamsClaim():
+            return f"there are {params:,}" if params > claim.at_most else ""
+        case HeldClaim():
+            n = len(found.seeds)
+            return f"{found.n_held} of {n} held it" if Fraction(found.n_held, n) < claim.share_at_least else ""
+        case MeanClaim() | WorstClaim() if found.diverged:
+            return f"diverged with seed {', '.join(map(str, found.diverged))}"
+        case MeanClaim():
+            assert found.mean is not None
+            assert found.mean_interval is not None
+            low, high = found.mean_interval
+            text = f"the mean is {float(found.mean):.4f}, its 95% interval {low:.4f} to {high:.4f}"
+            return text if low < claim.at_least else ""
+        case WorstClaim():
+            assert found.worst is not None
+            return f"the worst is {float(found.worst):g}" if found.worst < claim.at_least else ""
+
+
+def record_of(results: Results, *, name: str, claims: Sequence[Claim], seeds: Sequence[int]) -> Record:
+    """The record of these seeds of the top rung; ``results`` are those of all seeds that the store has.
+
+    Raises LadderError with all that stands against it.
+    """
+    ladder = results.ladder
+    stored = {run.identity.seed: run for run in results.rungs[-1].runs}
+    problems = [
+        *against_rules(ladder, n_seeds=len(seeds)),
+        *_against_seeds(seeds, stored=sorted(stored)),
+    ]
+    if problems:
+        raise LadderError(f"no record {name!r}: {'; '.join(problems)}")
+    record = _assembled(ladder, [stored[seed] for seed in seeds], name=name, claims=claims)
+    if problems := unsupported(record, ladder):
+        raise LadderError(f"no record {name!r}: {'; '.join(problems)}")
+    return record
+
+
+def against_rules(ladder: Ladder, *, n_seeds: int) -> list[str]:
+    """How a ladder, or the number of seeds, breaks the protocol; empty if neither does."""
+    top = ladder.rungs[-1]
+    problems = budget_excess(top, top.network(describe(ladder.data).image))
+    if ladder.evaluate_on != "test":
+        problems.append(f"{ladder.source} is evaluated on {ladder.evaluate_on}, a record on test")
+    if top.recipe.epochs > MOST_EPOCHS:
+        problems.append(f"rung {top.name!r} trains for {top.recipe.epochs} epochs, a record for {MOST_EPOCHS} at most")
+    if n_seeds < LEAST_SEEDS:
+        problems.append(f"{n_seeds} seeds are too few: a record takes {LEAST_SEEDS} at least")
+    return problems
+
+
+def _against_seeds(seeds: Sequence[int], *, stored: Sequence[int]) -> list[str]:
+    """What is wrong with the choice of seeds: there must be none."""
+    first, last = min(seeds, default=FIRST_SEED), max(seeds, default=FIRST_SEED)
+    problems = []
+    if list(seeds) != list(range(first, last + 1)):
+        problems.append("the seeds are no unbroken range in order: no seed may be left out")
+    if first < FIRST_SEED:
+        problems.append(f"seed {first} may have been chosen with: a record takes seeds from {FIRST_SEED} on")
+    if missing := sorted(set(seeds) - set(stored)):
+        problems.append(f"{len(missing)} of its seeds are not trained by this engine, the first of them {missing[0]}")
+    if left_out := [seed for seed in stored if FIRST_SEED <= seed < first]:
+        problems.append(f"seed {left_out[0]} is trained too: begin with the first fresh seed that was")
+    return problems
+
+
+def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequence[Claim]) -> Record:
+    """A record from its runs; raises LadderError if they are not of one installation and one kind of CPU."""
+    target = ladder.rungs[-1].target
+    for what in ("cpu", "versions"):
+        kinds = {str(getattr(run.provenance, what)) for run in runs}
+        if len(kinds) > 1:
+            raise LadderError(f"no record {name!r}: its runs are of more than one {what}: {'; '.join(sorted(kinds))}")
+    times = sorted(run.provenance.finished_at for run in runs)
+    (n_evaluated,) = {epoch.n_evaluated for run in runs for epoch in run.epochs} or {0}
+    body: dict[str, Any] = {
+        "name": name,
+        "ladder": ladder.source,
+        "claims": tuple(claims),
+        "experiment": runs[0].identity.experiment,
+        "engine": runs[0].identity.engine,
+        "versions": runs[0].provenance.versions,
+        "cpu": runs[0].provenance.cpu,
+        "finished": (times[0], times[-1]),
+        "n_evaluated": n_evaluated,
+        "runs": tuple(seed_result(run, target) for run in runs),
+    }
+    try:
+        return Record.model_validate(body)
+    except ValidationError as error:
+        raise LadderError(f"no record {name!r}: {error.errors(include_url=False)[0]['msg']}") from None
+
+
+def record_text(record: Record) -> str:
+    """A record as the content of its file, one seed a line."""
+    head = {"format_version": FORMAT_VERSION} | record.model_dump(mode="json", exclude={"runs"})
+    runs = [json.dumps(run.model_dump(mode="json", exclude_none=True)) for run in record.runs]
+    opened = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
+    return opened + ',\n "runs": [\n  ' + ",\n  ".join(runs) + "\n ]\n}\n"

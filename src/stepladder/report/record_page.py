@@ -1,0 +1,273 @@
+"""Records, and what became of one that was climbed again: as pages, as the header of a ladder, and for machines."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from stepladder.ladder import Ladder
+from stepladder.record import (
+    HeldClaim,
+    MeanClaim,
+    Numbers,
+    ParamsClaim,
+    Record,
+    WorstClaim,
+    numbers_of,
+    params_of,
+)
+from stepladder.report.check_json import SCHEMA_VERSION
+from stepladder.report.compare_page import interval_text, points, share_text
+from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
+from stepladder.reproducing import ClaimVerdict, Repeat, Reproduction
+
+Records = Sequence[tuple[Record, Ladder]]
+
+NO_RECORDS = "No record is shipped yet."
+
+
+def records_page(records: Records) -> Page:
+    """All that ``stepladder reproduce`` shows without a name."""
+    return [records_table(records)] if records else [NO_RECORDS]
+
+
+def records_table(records: Records) -> Table:
+    """The records with what their seeds add up to."""
+    return Table(
+        title="",
+        header=(
+            *("record", "ladder", "claims", "parameters", "epochs", "seeds", "test %", "95% interval", "± sd"),
+            *("worst", "target", "held", "95% interval of the share", "engine", "finished"),
+        ),
+        rows=tuple(_record_row(record, ladder) for record, ladder in records),
+        numeric=frozenset({3, 4, 6, 8, 9}),
+        words=frozenset({2, 10, 13}),
+        dropped_first=(14, 13, 12, 10, 4, 8, 7),
+    )
+
+
+def _record_row(record: Record, ladder: Ladder) -> tuple[str, ...]:
+    found, top = numbers_of(record, ladder), ladder.rungs[-1]
+    return (
+        record.name,
+        ladder.name,
+        "; ".join(map(str, record.claims)),
+        f"{params_of(ladder):,}",
+        str(top.recipe.epochs),
+        seeds_text(found.seeds),
+        mean_text(found.mean),
+        mean_interval_text(found.mean_interval),
+        NOTHING if found.sd is None else f"{found.sd:.3f}",
+        percent(found.worst, target=_claimed_worst(record)),
+        target_text(top.target),
+        f"{found.n_held} of {len(found.seeds)}" + _diverged_text(found),
+        _share_interval_text(found),
+        str(record.engine),
+        record.finished[1][:10],
+    )
+
+
+def _claimed_worst(record: Record) -> Decimal | None:
+    """The worst accuracy that a record claims, None if it claims none: display never rounds up to it."""
+    return next((claim.at_least for claim in record.claims if isinstance(claim, WorstClaim)), None)
+
+
+def mean_text(value: Fraction | float | None) -> str:
+    """A mean over many seeds, in percent: cut after three decimals, so that it is never rounded up to a claim."""
+    return NOTHING if value is None else f"{floor(1000 * value) / 1000:.3f}"
+
+
+def mean_interval_text(interval: tuple[float, float] | None) -> str:
+    return NOTHING if interval is None else " to ".join(map(mean_text, interval))
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """``101 to 200``; seeds with gaps one by one."""
+    if len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds)) or "none"
+
+
+def _diverged_text(found: Numbers) -> str:
+    return f" (diverged: seed {seeds_text(found.diverged)})" if found.diverged else ""
+
+
+def _share_interval_text(found: Numbers) -> str:
+    return NOTHING if found.held_interval is None else " to ".join(map(share_text, found.held_interval))
+
+
+def header_text(record: Record, ladder: Ladder) -> str:
+    """What the file of the ladder says of its record, first of all."""
+    found, top = numbers_of(record, ladder), ladder.rungs[-1]
+    deviation = NOTHING if found.sd is None else f"{found.sd:.3f}"
+    return (
+        f"Record {record.name}: {'; '.join(map(str, record.claims))}. Top rung, {params_of(ladder):,} parameters, seeds"
+        f" {seeds_text(found.seeds)}: {mean_text(found.mean)}% ± {deviation} of the"
+        f" test images at the last of {top.recipe.epochs} epochs, worst"
+        f" {percent(found.worst, target=_claimed_worst(record))}%; {target_text(top.target)} with"
+        f" {found.n_held} of {len(found.seeds)}{_diverged_text(found)}. {record.engine}, {record.cpu},"
+        f" {record.finished[1][:10]}."
+    )
+
+
+def reproduction_page(again: Reproduction) -> Page:
+    """All that ``stepladder reproduce NAME`` shows."""
+    n, of = len(again.found.seeds), len(again.claimed.seeds)
+    table = Table(
+        title=f"Record '{again.record.name}', climbed again with seeds"
+        f" {seeds_text([run.identity.seed for run in again.runs])}",
+        header=("claim", "the claim", f"with {n} fresh seeds", "95% interval", f"the record, {of} seeds"),
+        rows=tuple(_verdict_row(verdict, again) for verdict in again.verdicts),
+        numeric=frozenset(),
+        words=frozenset({0, 2}),
+        dropped_first=(4, 3),
+    )
+    return [table, *reproduction_notes(again)]
+
+
+def _verdict_row(verdict: ClaimVerdict, again: Reproduction) -> tuple[str, ...]:
+    n = len(again.found.seeds)
+    outcome = f"cannot be told with {n} seeds" if verdict.outcome == "cannot be told" else verdict.outcome
+    return (str(verdict.claim), outcome, *_found_texts(verdict, again.found), _recorded_text(verdict, again.claimed))
+
+
+def _found_texts(verdict: ClaimVerdict, found: Numbers) -> tuple[str, str]:
+    """What the fresh seeds gave, and the interval that the outcome follows from."""
+    n, claim = len(found.seeds), verdict.claim
+    shares = NOTHING if verdict.interval is None else " to ".join(map(share_text, verdict.interval))
+    match claim:
+        case ParamsClaim():
+            return f"{int(verdict.value or 0):,}", NOTHING
+        case _ if not n:
+            return NOTHING, NOTHING
+        case HeldClaim():
+            return f"{found.n_held} of {n}{_diverged_text(found)}", shares
+        case WorstClaim():
+            text = f"{verdict.n_missed} of {n} below{_diverged_text(found)}"
+            return text + (f", worst {percent(found.worst, target=claim.at_least)}%" if found.worst else ""), shares
+        case MeanClaim() if found.diverged:
+            return f"no mean{_diverged_text(found)}", NOTHING
+        case MeanClaim():
+            return f"{mean_text(found.mean)}%", mean_interval_text(verdict.interval)
+
+
+def _recorded_text(verdict: ClaimVerdict, claimed: Numbers) -> str:
+    match verdict.claim:
+        case ParamsClaim():
+            return NOTHING
+        case HeldClaim():
+            return f"{claimed.n_held} of {len(claimed.seeds)}"
+        case WorstClaim():
+            return f"worst {percent(claimed.worst, target=verdict.claim.at_least)}%"
+        case MeanClaim():
+            return f"{mean_text(claimed.mean)}%"
+
+
+def reproduction_notes(again: Reproduction) -> list[str]:
+    """How the outcomes were found, and what else the runs say."""
+    notes = [
+        "stands, fails: the fresh seeds alone show it, each with an error of 2.5% at most. Mean and share: by their 95%"
+        f" intervals. Worst: stands if none of at least {len(again.claimed.seeds)} fresh seeds is below; fails if so"
+        " many below would be chance in at most 2.5% of cases.",
+        f"Target: {target_text(again.ladder.rungs[-1].target)}.",
+    ]
+    if again.difference:
+        difference, interval = again.difference
+        notes.append(f"Mean against the record's: {points(difference)} points {interval_text(interval)} (95%, Welch).")
+    if again.repeat:
+        notes.append(repeat_text(again.repeat, again.record))
+    engines = sorted({f"{run.identity.engine}, {run.provenance.cpu}" for run in again.runs})
+    notes.append(f"Engine: {'; '.join(engines) or NOTHING}; the record's: {again.record.engine}, {again.record.cpu}.")
+    return notes
+
+
+def repeat_text(repeat: Repeat, record: Record) -> str:
+    """Whether the record's own seeds came out the same; where they must and do not, that is said loudly."""
+    n = len(repeat.equal) + len(repeat.different)
+    apart = "They are no fresh seeds, and the claims are not judged by them."
+    if not repeat.different:
+        return f"Of the record's own seeds {n} were trained again: all repeat it bit for bit. {apart}"
+    which = seeds_text(repeat.different)
+    if repeat.must_be_equal:
+        return (
+            f"NOT REPEATED: {len(repeat.different)} of the record's own {n} seeds that were trained again give other"
+            f" numbers (seed {which}), on the same engine ({record.engine}) and kind of CPU ({record.cpu}), where they"
+            f" must be equal bit for bit: report it as a bug. {apart}"
+        )
+    return (
+        f"Of the record's own seeds {n} were trained again, and {len(repeat.equal)} repeat it bit for bit; on another"
+        f" engine or kind of CPU, or a GPU, they need not. {apart}"
+    )
+
+
+def records_dict(records: Records) -> dict[str, Any]:
+    """What ``stepladder reproduce --json`` prints without a name."""
+    return {"schema_version": SCHEMA_VERSION, "records": [record_dict(record, ladder) for record, ladder in records]}
+
+
+def record_dict(record: Record, ladder: Ladder) -> dict[str, Any]:
+    """One record, without its runs."""
+    top = ladder.rungs[-1]
+    return {
+        "name": record.name,
+        "ladder": ladder.name,
+        "rung": top.name,
+        "claims": [claim.model_dump(mode="json") for claim in record.claims],
+        "params": params_of(ladder),
+        "epochs": top.recipe.epochs,
+        "target": top.target.model_dump(mode="json"),
+        "engine": record.engine.model_dump(),
+        "versions": record.versions,
+        "cpu": record.cpu,
+        "finished": list(record.finished),
+        **_numbers_dict(numbers_of(record, ladder)),
+    }
+
+
+def reproduction_dict(again: Reproduction) -> dict[str, Any]:
+    """What ``stepladder reproduce NAME --json`` prints. Nothing is rounded."""
+    repeat = again.repeat
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "record": record_dict(again.record, again.ladder),
+        "fresh": _numbers_dict(again.found),
+        "claims": [_verdict_dict(verdict) for verdict in again.verdicts],
+        "difference": again.difference and again.difference[0],
+        "difference_interval": again.difference and list(again.difference[1]),
+        "repeat": repeat
+        and {
+            "equal": list(repeat.equal),
+            "different": list(repeat.different),
+            "must_be_equal": repeat.must_be_equal,
+        },
+        "fails": again.fails,
+    }
+
+
+def _numbers_dict(found: Numbers) -> dict[str, Any]:
+    return {
+        "seeds": list(found.seeds),
+        "diverged": list(found.diverged),
+        "test_final_mean": _number(found.mean),
+        "test_final_mean_interval": found.mean_interval,
+        "test_final_sd": found.sd,
+        "test_final_min": _number(found.worst),
+        "held": [found.n_held, len(found.seeds)],
+        "held_interval": found.held_interval,
+    }
+
+
+def _verdict_dict(verdict: ClaimVerdict) -> dict[str, Any]:
+    return {
+        "claim": verdict.claim.model_dump(mode="json"),
+        "outcome": verdict.outcome,
+        "value": _number(verdict.value),
+        "interval": verdict.interval,
+        "n_missed": verdict.n_missed,
+        "p": verdict.p,
+    }
+
+
+def _number(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,237 @@
+"""Climb a record again, with seeds that it has not, and say whether its claims stand.
+
+A claim *stands* or *fails* only where the new seeds alone show it; with few of them it *cannot be told*. Each kind of
+claim fails with a probability of 2.5% at most although it is true:
+
+- mean: Student's 95% interval of the new seeds' mean lies above the claimed mean, or below it.
+- held: the exact 95% interval of the share (Clopper & Pearson 1934) lies above the claimed share, or below it.
+- worst: no seed of the record's n was below. If the recipe is the same, all n + N seeds are alike, and the k worst of
+  them are all among the N new ones with a probability of C(N, k) / C(n + N, k) at most, whatever the distribution. The
+  claim fails if that is at most 2.5%: 2 of 8 new seeds are below, or 6 of 100, with n = 100. It stands if none of at
+  least n new seeds is below: as many as it was claimed of.
+- params: counted.
+
+A seed that the record has is no new evidence. It must give the same numbers, bit for bit, on the same engine and kind
+of CPU, and does not count for the claims.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import comb
+from statistics import fmean, variance
+from typing import Literal
+
+from scipy import stats
+
+from stepladder.climbing import Failure, Watcher, climb
+from stepladder.comparing import ALPHA
+from stepladder.engines import Engine
+from stepladder.ladder import Ladder
+from stepladder.record import (
+    Claim,
+    HeldClaim,
+    MeanClaim,
+    Numbers,
+    ParamsClaim,
+    Record,
+    WorstClaim,
+    numbers,
+    numbers_of,
+    params_of,
+    seed_result,
+    share_interval,
+    top_of,
+)
+from stepladder.results import collect
+from stepladder.run import Run
+from stepladder.store import Store
+
+Outcome = Literal["stands", "fails", "cannot be told"]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """What new seeds say of a claim.
+
+    ``value`` is the mean or the worst accuracy in percent, the share of seeds that hold the target, or the parameters;
+    ``interval`` the 95% interval of the mean, of the share below the claimed worst, or of the share that holds.
+    ``n_missed`` seeds are below the claimed worst, or do not hold, or, for a mean, diverged. ``p`` is the probability
+    that so many of the worst seeds are among the new ones by chance, for a claim of the worst alone.
+    """
+
+    claim: Claim
+    outcome: Outcome
+    value: Fraction | None = None
+    interval: Interval | None = None
+    n_missed: int | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Seeds of the record that were trained again. ``must_be_equal``: on its engine and kind of CPU, on a CPU."""
+
+    equal: tuple[int, ...]
+    different: tuple[int, ...]
+    must_be_equal: bool
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A record climbed again: ``found`` is about the seeds that the record has not, and so are the verdicts.
+
+    ``difference`` is the new mean less the record's, in points, with Welch's 95% interval; None without two seeds.
+    """
+
+    record: Record
+    ladder: Ladder
+    claimed: Numbers
+    found: Numbers
+    verdicts: tuple[ClaimVerdict, ...]
+    difference: tuple[float, Interval] | None
+    repeat: Repeat | None
+    runs: tuple[Run, ...]
+
+    @property
+    def fails(self) -> bool:
+        """Whether a claim fails, or a seed does not repeat that must."""
+        broken = self.repeat is not None and self.repeat.must_be_equal and bool(self.repeat.different)
+        return broken or any(verdict.outcome == "fails" for verdict in self.verdicts)
+
+
+def fresh_seeds(record: Record, seeds: int | Sequence[int]) -> Sequence[int]:
+    """So many seeds after the record's last one, or exactly those that are given."""
+    last = record.seeds[-1]
+    return range(last + 1, last + 1 + seeds) if isinstance(seeds, int) else seeds
+
+
+def reproduce(
+    record: Record,
+    ladder: Ladder,
+    *,
+    seeds: Sequence[int],
+    store: Store,
+    engine: Engine,
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+) -> tuple[list[Failure], Reproduction]:
+    """Climb the top rung alone with these seeds; returns the runs that failed twice, and what the others say.
+
+    Raises what ``climb`` raises.
+    """
+    top = top_of(ladder)
+    failures = climb(top, seeds=seeds, store=store, engine=engine, jobs=jobs, watcher=watcher)
+    results = collect(top, store, engine=engine.identity, seeds=seeds)
+    return failures, reproduction(record, ladder, results.rungs[-1].runs)
+
+
+def reproduction(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Reproduction:
+    """What these runs of the top rung say of a record."""
+    target = ladder.rungs[-1].target
+    ordered = tuple(sorted(runs, key=lambda run: run.identity.seed))
+    fresh = [seed_result(run, target) for run in ordered if run.identity.seed not in record.seeds]
+    claimed = numbers_of(record, ladder)
+    found = numbers(fresh, n_evaluated=record.n_evaluated, target=target)
+    params = params_of(ladder)
+    return Reproduction(
+        record=record,
+        ladder=ladder,
+        claimed=claimed,
+        found=found,
+        verdicts=tuple(judge(claim, claimed=claimed, found=found, params=params) for claim in record.claims),
+        difference=difference_of_means(found, claimed),
+        repeat=_repeat(record, ladder, ordered),
+        runs=ordered,
+    )
+
+
+def judge(claim: Claim, *, claimed: Numbers, found: Numbers, params: int) -> ClaimVerdict:
+    """What new seeds say of a claim that rests on others."""
+    match claim:
+        case MeanClaim():
+            return _judge_mean(claim, claimed=claimed, found=found)
+        case WorstClaim():
+            return _judge_worst(claim, claimed=claimed, found=found)
+        case HeldClaim():
+            return _judge_held(claim, found)
+        case ParamsClaim():
+            return ClaimVerdict(claim, "stands" if params <= claim.at_most else "fails", value=Fraction(params))
+
+
+def _judge_mean(claim: MeanClaim, *, claimed: Numbers, found: Numbers) -> ClaimVerdict:
+    """Seeds that diverged have no accuracy, so that there is no mean: it fails if they are too many to be chance."""
+    n_diverged = len(found.diverged)
+    if n_diverged:
+        p = chance_of_worst(n_diverged, n_new=len(found.seeds), n_record=len(claimed.seeds))
+        return ClaimVerdict(claim, "fails" if p <= ALPHA / 2 else "cannot be told", n_missed=n_diverged)
+    outcome = _by_interval(found.mean_interval, Fraction(claim.at_least))
+    return ClaimVerdict(claim, outcome, value=found.mean, interval=found.mean_interval, n_missed=0)
+
+
+def _judge_worst(claim: WorstClaim, *, claimed: Numbers, found: Numbers) -> ClaimVerdict:
+    n, n_below = len(found.seeds), found.n_below(Fraction(claim.at_least))
+    p = chance_of_worst(n_below, n_new=n, n_record=len(claimed.seeds))
+    outcome: Outcome = "cannot be told"
+    if p <= ALPHA / 2:
+        outcome = "fails"
+    elif not n_below and n >= len(claimed.seeds):
+        outcome = "stands"
+    return ClaimVerdict(
+        claim, outcome, value=found.worst, interval=share_interval(n_below, n), n_missed=n_below, p=p if n else None
+    )
+
+
+def _judge_held(claim: HeldClaim, found: Numbers) -> ClaimVerdict:
+    n = len(found.seeds)
+    return ClaimVerdict(
+        claim,
+        _by_interval(found.held_interval, Fraction(claim.share_at_least)),
+        value=Fraction(found.n_held, n) if n else None,
+        interval=found.held_interval,
+        n_missed=n - found.n_held,
+    )
+
+
+def _by_interval(interval: Interval | None, least: Fraction) -> Outcome:
+    if interval is None:
+        return "cannot be told"
+    low, high = interval
+    return "stands" if low >= least else "fails" if high < least else "cannot be told"
+
+
+def chance_of_worst(k: int, *, n_new: int, n_record: int) -> float:
+    """The probability that the k worst of all seeds are all among the new ones, if all are alike."""
+    return comb(n_new, k) / comb(n_new + n_record, k)
+
+
+def difference_of_means(found: Numbers, claimed: Numbers) -> tuple[float, Interval] | None:
+    """The first mean less the second, in points, with Welch's 95% interval; None without two accuracies of each.
+
+    The spread of each counts as one image at least, as in Numbers.mean_interval.
+    """
+    if found.sd is None or claimed.sd is None:
+        return None
+    samples = [[float(each) for each in of.accuracies] for of in (found, claimed)]
+    errors = [max(variance(of), found.image**2) / len(of) for of in samples]  # of the means, squared
+    freedom = sum(errors) ** 2 / sum(error**2 / (len(of) - 1) for error, of in zip(errors, samples, strict=True))
+    half = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * sum(errors) ** 0.5
+    difference = fmean(samples[0]) - fmean(samples[1])
+    return difference, (difference - half, difference + half)
+
+
+def _repeat(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Repeat | None:
+    """How the record's own seeds came out again; None if none was trained."""
+    kept = {run.seed: run for run in record.runs}
+    again = [run for run in runs if run.identity.seed in kept]
+    if not again:
+        return None
+    target = ladder.rungs[-1].target
+    same = {run.identity.seed: seed_result(run, target) == kept[run.identity.seed] for run in again}
+    return Repeat(
+        equal=tuple(seed for seed, is_same in same.items() if is_same),
+        different=tuple(seed for seed, is_same in same.items() if not is_same),
+        must_be_equal=record.engine.device == "cpu"
+        and all(run.identity.engine == record.engine and run.provenance.cpu == record.cpu for run in again),
+    )
