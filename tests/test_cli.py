@@ -13,7 +13,7 @@ from conftest import TINY_LADDER, CommandLine
 from stepladder.errors import EXIT_CODES
 from stepladder.store import Store
 
-HELP = ("check", "climb", "show", "ladders")
+HELP = ("check", "climb", "show", "reproduce", "ladders")
 
 
 def refused(done: "subprocess.CompletedProcess[str]", exit_code: int, *words: str) -> None:
@@ -270,5 +270,5 @@ def test_help_speaks_of_every_command_and_exit_code(stepladder: CommandLine) -> 
 
 def test_shipped_ladders_are_listed(stepladder: CommandLine) -> None:
     body = json.loads(stepladder("ladders", "--json").stdout)
-    assert [ladder["name"] for ladder in body["ladders"]] == ["mnist-8k", "mnist-8k-as-run"]
+    assert [ladder["name"] for ladder in body["ladders"]] == ["mnist-8k", "mnist-8k-as-run", "mnist-8k-record"]
     assert stepladder("ladders").stdout.startswith("mnist-8k: 99.4% on MNIST")

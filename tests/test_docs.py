@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from stepladder import cli, ladder_file
+from stepladder.checking import check_rungs, excess_of
+from stepladder.data import describe
 from stepladder.errors import EXIT_CODES
+from stepladder.recipe import changed_fields, what_happens
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -50,3 +53,13 @@ def test_every_exit_code_is_documented() -> None:
     text = (ROOT / "docs" / "store.md").read_text().replace("\n", " ")
     for code, meaning in EXIT_CODES.items():
         assert f"{code} {meaning}" in text
+
+
+def test_every_concept_that_is_measured_is_one_change_within_the_budget() -> None:
+    concepts = runpy.run_path(str(ROOT / "docs" / "concepts.py"))
+    for name in concepts["CONCEPTS"]:
+        ladder = concepts["ladder_of"](name)
+        below, above = (rung.recipe for rung in ladder.rungs)
+        assert changed_fields(below, above) == ladder.rungs[1].changes, name
+        assert what_happens(below) != what_happens(above), name
+        assert not excess_of(check_rungs(ladder, describe(ladder.data))), name

@@ -75,6 +75,34 @@ class _Seeds(click.ParamType[Sequence[int]]):
         return range(first, last + 1)
 
 
+class _FreshSeeds(click.ParamType[int | Sequence[int]]):
+    """``8`` for so many that a record has not, ``101-200`` for exactly those."""
+
+    name = _Seeds.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Sequence[int]:
+        if isinstance(value, int | range):
+            return value
+        seeds = _Seeds().convert(value, param, ctx)
+        return seeds if "-" in value else len(seeds)
+
+
+class _Duration(click.ParamType[float]):
+    """``90s``, ``30m``, ``1h30m`` in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,6})s?)?", value)
+        parts = match.groups() if match else (None, None, None)
+        seconds = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
+        if not seconds:
+            self.fail(f"{value!r} is no time, such as 90s, 30m or 1h30m", param, ctx)
+        return float(seconds)
+
+
 DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
 LADDER = click.argument("ladder", default="mnist-8k")
 SEEDS = click.option("--seeds", type=_Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
@@ -292,6 +320,119 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
 
 
 @main.command()
+@LADDER
+@click.option("--params", type=click.IntRange(min=1), help="The most parameters [default: the ladder's budget].")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")
+@click.option("--smallest", is_flag=True, help="Look for the fewest parameters that hold the target with every seed.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for those that get so far."
+)
+@click.option("--trials", type=click.IntRange(min=1), default=60, show_default=True, help="Networks to try, in all.")
+@click.option("--max-time", type=_Duration(), help="Be at the end by then, as 90s, 30m or 1h30m.")
+@JOBS
+@click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--storage",
+    envvar="STEPLADDER_STORAGE",
+    show_envvar=True,
+    help="Database that several searches share, as an SQLAlchemy URL [default: search.db in the store].",
+)
+@click.option("-o", "--output", help="Ladder file to write, its picture beside it [default: LADDER-search.toml].")
+@STORE
+@JSON
+def search(
+    ladder: str,
+    params: int | None,
+    epochs: int | None,
+    smallest: bool,
+    seeds: int,
+    trials: int,
+    max_time: float | None,
+    jobs: int | None,
+    engine: str,
+    device: str,
+    storage: str | None,
+    output: str | None,
+    store: str,
+    as_json: bool,
+) -> None:
+    """Search for the best network under the budget, or the smallest that holds the target, looking at dev only.
+
+    It begins at the top rung, spends seeds and epochs by successive halving, and writes a ladder that leads to the
+    winner one concept at a time. Started again, it goes on. Exits with 1 unless the winner holds the target with every
+    seed.
+    """
+    from stepladder import ladder_file
+    from stepladder.engines import choose_engine
+    from stepladder.report.live_search import LiveSearch
+    from stepladder.search_ladder import output_path
+    from stepladder.search_study import require_optuna
+    from stepladder.searching import quest
+    from stepladder.searching import search as search_networks
+    from stepladder.store import Store
+
+    require_optuna()
+    sought = quest(ladder_file.load(ladder), params=params, epochs=epochs, n_seeds=seeds, smallest=smallest)
+    path = output_path(sought, output)
+    chosen, reason = choose_engine(engine, device=device)
+    opened = Store.open(store, create=True)
+    how: dict[str, Any] = {"storage": storage, "n_trials": trials, "jobs": jobs, "max_s": max_time}
+    with LiveSearch() as watcher:
+        watcher.noted(f"engine {reason}")
+        found = search_networks(sought, store=opened, engine=chosen, watcher=watcher, **how)
+    _print_found(found, path, as_json)
+    if found.failures:
+        raise UnfinishedClimbError("not trained: " + "; ".join(found.failures))
+    if not found.reached:
+        sys.exit(TARGET_MISSED)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option(
+    "--seeds", type=_FreshSeeds(), default="8", show_default=True, help="N that the record has not, or FIRST to LAST."
+)
+@JOBS
+@click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@STORE
+@JSON
+def reproduce(
+    name: str | None, seeds: int | Sequence[int], jobs: int | None, engine: str, device: str, store: str, as_json: bool
+) -> None:
+    """Climb a record again, and say whether each of its claims stands; without a NAME, list the records.
+
+    NAME is a shipped record, or a record's JSON file. The top rung of its ladder is trained with fresh seeds. Exits
+    with 1 if a claim fails, or if a seed of the record's own comes out otherwise where it must not.
+    """
+    from stepladder import record as records
+    from stepladder.engines import choose_engine
+    from stepladder.report.live import LiveClimb
+    from stepladder.reproducing import fresh_seeds
+    from stepladder.reproducing import reproduce as climb_again
+    from stepladder.store import Store
+
+    if name is None:
+        _print_records([records.load(each) for each in records.shipped()], as_json)
+        return
+    record, ladder = records.load(name)
+    wanted = fresh_seeds(record, seeds)
+    chosen, reason = choose_engine(engine, device=device)
+    opened = Store.open(store, create=True)
+    with LiveClimb() as watcher:
+        watcher.noted(f"engine {reason}")
+        failures, again = climb_again(
+            record, ladder, seeds=wanted, store=opened, engine=chosen, jobs=jobs, watcher=watcher
+        )
+    _print_reproduction(again, as_json)
+    if failures:
+        raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
+    if again.fails:
+        sys.exit(TARGET_MISSED)
+
+
+@main.command()
 @JSON
 def ladders(as_json: bool) -> None:
     """List the ladders that come with Stepladder."""
@@ -380,6 +521,40 @@ def _print_descent(way: Any, up: Any, down: Any, as_json: bool) -> None:
         from stepladder.report.down_page import down_page
 
         _print_page(down_page(way, up=up, down=down))
+
+
+def _print_records(found: Any, as_json: bool) -> None:
+    from stepladder.report.record_page import records_dict, records_page
+
+    if as_json:
+        _print_json(records_dict(found))
+    else:
+        _print_page(records_page(found))
+
+
+def _print_reproduction(again: Any, as_json: bool) -> None:
+    from stepladder.report.record_page import reproduction_dict, reproduction_page
+
+    if as_json:
+        _print_json(reproduction_dict(again))
+    else:
+        _print_page(reproduction_page(again))
+
+
+def _print_found(found: Any, path: Any, as_json: bool) -> None:
+    """What a search has found; its ladder and picture are written where there is a winner."""
+    from stepladder.report.search_page import search_dict, search_page, search_picture
+    from stepladder.search_ladder import ladder_text, write_all
+
+    files = {}
+    if found.winner:
+        files = {path: ladder_text(found.quest, found.winner), path.with_suffix(".svg"): search_picture(found)}
+        write_all(files)
+    if as_json:
+        _print_json(search_dict(found, written=list(map(str, files))))
+    else:
+        _print_page(search_page(found))
+        click.echo("\n".join(map(str, files)), nl=bool(files))
 
 
 def _print_page(page: Any) -> None:

@@ -1,0 +1,100 @@
+"""What is each concept worth on the objective's top rung? ``python docs/concepts.py climb STORE``, then ``page STORE``.
+
+Every concept is one change of the top rung of mnist-8k, evaluated on test with the same seeds. ``climb`` trains what
+the store does not hold; ``page`` writes docs/concepts.md from what it holds, with verdicts corrected for all of it.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stepladder import Ladder, Recipe, Rung, Store, climb, collect, load
+from stepladder.comparing import verdicts
+from stepladder.engines import choose_engine
+from stepladder.recipe import describe
+from stepladder.report.compare_page import points, verdict
+from stepladder.report.tables import percent
+
+PAGE = Path(__file__).parent / "concepts.md"
+SEEDS = range(1, 9)
+
+CONCEPTS: dict[str, tuple[str, Any]] = {
+    "cosine schedule": ("schedule", {"kind": "cosine"}),
+    "cosine with warm-up": ("schedule", {"kind": "cosine", "warmup_epochs": 2}),
+    "linear schedule": ("schedule", {"kind": "linear"}),
+    "one-cycle schedule": ("schedule", {"kind": "one-cycle"}),
+    "plateau schedule": ("schedule", {"kind": "plateau", "patience": 1}),
+    "moving average": ("average", {"horizon_epochs": 1.0}),
+    "affine augmentation": ("augment", {"rotation_deg": 15.0, "scale": 0.08, "shift_px": 1.5, "shear_deg": 3.0}),
+    "elastic warp": ("augment", {"rotation_deg": 15.0, "elastic_px": 0.3}),
+    "cutout": ("augment", {"rotation_deg": 15.0, "cutout_px": 5}),
+    "clean last epoch": ("clean_epochs", 1),
+    "label smoothing": ("loss", {"label_smoothing": 0.05}),
+    "nesterov momentum": ("optimizer", {"kind": "sgd", "momentum": 0.9, "nesterov": True}),
+    "AdamW": ("optimizer", {"kind": "adamw"}),
+    "weight decay": ("weight_decay", 2e-4),
+    "norm before ReLU": ("block", "conv norm relu dropout"),
+    "norm without scale": ("norm_scale", False),
+}
+
+HEAD = """\
+# What each concept is worth
+
+Made by `docs/concepts.py` from runs; do not edit. Each is one change of the top rung of `mnist-8k` (7,946 parameters,
+14 epochs, {top}% of the test images over {n} seeds), trained with the same seeds, and compared by seed as `stepladder
+compare` does, corrected for all {k} concepts here. That is strict: with {n} seeds {least}.
+What a concept is worth elsewhere, with a better network or beside other concepts, this does not say.
+
+| concept | change | test % | points | verdict |
+|---|---|---|---|---|
+"""
+
+
+def ladder_of(name: str) -> Ladder:
+    """Two rungs: the top of mnist-8k, and that with one concept."""
+    whole = load("mnist-8k")
+    top = whole.rungs[-1]
+    field, value = CONCEPTS[name]
+    recipe = Recipe.model_validate(top.recipe.model_dump(mode="json") | {field: value})
+    above = replace(top, name=name, why="What is it worth?", recipe=recipe, changes=(field,))
+    return replace(whole, rungs=(top, above))
+
+
+def change_text(below: Rung, above: Rung) -> str:
+    (field,) = above.changes
+    old, new = (describe(field, getattr(each.recipe, field)) for each in (below, above))
+    return f"{field.replace('_', ' ')}: {old} → {new}"
+
+
+def page(store: Store) -> str:
+    found = {name: collect(ladder_of(name), store, seeds=SEEDS).rungs for name in CONCEPTS}
+    trained = {name: rungs for name, rungs in found.items() if len(rungs[1].runs) == len(SEEDS)}
+    compared = verdicts([(below, above) for below, above in trained.values()])
+    rows = []
+    for (name, (below, above)), each in zip(trained.items(), compared, strict=True):
+        mean = percent(above.summary.final_mean, target=above.rung.target.accuracy)
+        spread = f"{mean} ± {above.summary.final_sd:.2f}" if above.summary.final_sd is not None else mean
+        cells = (name, change_text(below.rung, above.rung), spread, points(each.difference), verdict(each))
+        rows.append("| " + " | ".join(cells) + " |")
+    below = next(iter(trained.values()))[0]
+    top = percent(below.summary.final_mean, target=below.rung.target.accuracy)
+    unclear = sum(each.outcome == "unknown" for each in compared)
+    least = "no verdict at all is possible" if unclear else "all of them have to agree in sign"
+    missing = [name for name in CONCEPTS if name not in trained]
+    tail = f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""
+    return HEAD.format(top=top, n=len(SEEDS), k=len(compared), least=least) + "\n".join(rows) + "\n" + tail
+
+
+def main(what: str, folder: str) -> None:
+    store = Store.open(folder, create=what == "climb")
+    if what == "climb":
+        engine, _ = choose_engine("jit")
+        for name in CONCEPTS:
+            print(name, *climb(ladder_of(name), seeds=SEEDS, store=store, engine=engine), flush=True)
+    else:
+        PAGE.write_text(page(store), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

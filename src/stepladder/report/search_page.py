@@ -1,0 +1,195 @@
+"""What a search has found: a table, JSON, and a picture of parameters against accuracy."""
+
+from typing import Any
+
+from stepladder.recipe import describe_network
+from stepladder.report.check_json import SCHEMA_VERSION
+from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
+from stepladder.search_trials import STATES, Trial, interval
+from stepladder.searching import Found
+
+VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
+INK, FAINT, LINE, WINNER, TARGET = "#4a4a4a", "#b0b0b0", "#2a6fb0", "#c4520a", "#2e7d32"
+
+
+def search_page(found: Found) -> Page:
+    """The frontier, and what a reader of it must know."""
+    target = found.quest.objective.rungs[0].target
+    rows = tuple(_row(trial, found) for trial in found.frontier)
+    table = Table(
+        title=f"The frontier: no other network that was compared is as small and better on dev. {_goal(found)}",
+        header=("network", "parameters", "dev %", "95% interval", "seeds", "held", ""),
+        rows=rows,
+        numeric=frozenset({1, 2, 3, 4}),
+        words=frozenset({0}),
+        dropped_first=(4, 3),
+    )
+    return [table, f"Target: {target_text(target)}.", *_notes(found)]
+
+
+def search_dict(found: Found, *, written: list[str]) -> dict[str, Any]:
+    """What ``stepladder search --json`` prints. Percentages are not rounded. ``written``: ladder and picture."""
+    quest = found.quest
+    target = quest.objective.rungs[0].target
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ladder": quest.objective.name,
+        "evaluated_on": "dev",
+        "goal": "smallest" if quest.smallest else "best",
+        "params_at_most": quest.space.params,
+        "epochs": quest.epochs,
+        "target": target.model_dump(mode="json"),
+        "reached": found.reached,
+        "out_of_time": found.out_of_time,
+        "n_trials": {state: found.n_in(state) for state in STATES},
+        "n_compared": len(found.contenders),
+        "frontier": [_trial_dict(trial) for trial in found.frontier],
+        "winner": _trial_dict(found.winner) if found.winner else None,
+        "written": written,
+    }
+
+
+def search_picture(found: Found) -> str:
+    """Parameters against mean dev accuracy with 95% intervals over seeds, as SVG.
+
+    All that were trained for all epochs, faint with fewer seeds; the frontier as a line; the winner.
+    """
+    import vl_convert
+
+    svg: str = vl_convert.vegalite_to_svg(_chart(found))
+    return svg
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 seed``, ``4 seeds``."""
+    return f"{n} {noun}" + "s" * (n != 1)
+
+
+def network_text(trial: Trial) -> str:
+    return describe_network(trial.recipe.network)
+
+
+def mean_text(trial: Trial, found: Found) -> str:
+    """``99.41``, or ``99.41 ± 0.05`` where there are seeds enough for an interval."""
+    ends = interval(trial.outcomes[-1])
+    text = percent(trial.accuracy(), target=found.quest.objective.rungs[0].target.accuracy)
+    return text + (f" ± {(ends[1] - ends[0]) / 2:.2f}" if ends else "")
+
+
+def _row(trial: Trial, found: Found) -> tuple[str, ...]:
+    target = found.quest.objective.rungs[0].target.accuracy
+    outcomes = trial.outcomes[-1]
+    return (
+        network_text(trial),
+        f"{trial.params:,}",
+        percent(trial.accuracy(), target=target),
+        _interval_text(trial),
+        str(len(outcomes)),
+        f"{sum(each.held for each in outcomes)} of {len(outcomes)}",
+        "winner" if trial == found.winner else "",
+    )
+
+
+def _interval_text(trial: Trial) -> str:
+    ends = interval(trial.outcomes[-1])
+    return f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else NOTHING
+
+
+def _goal(found: Found) -> str:
+    most = f"of at most {found.quest.space.params:,} parameters"
+    return f"Looked for: the smallest {most} that holds." if found.quest.smallest else f"Looked for: the best {most}."
+
+
+def _notes(found: Found) -> list[str]:
+    n_whole, n_stopped, n_running = map(found.n_in, STATES)
+    notes = [
+        f"Trials: {n_whole} with all seeds, {n_stopped} stopped on the way, {n_running} not at their end."
+        " Intervals are over seeds alone.",
+        "The search looked at dev only. It chose the best of many on the same images, so its numbers flatter: climb the"
+        " ladder, whose seeds had no say in the choice.",
+    ]
+    if found.winner and found.winner not in found.frontier:
+        notes.append(f"The winner: {network_text(found.winner)}, {found.winner.params:,} parameters.")
+    if found.quest.smallest and found.winner and not found.winner.holds():
+        notes.append("None of them held the target with every seed: the winner is the most accurate.")
+    if found.out_of_time:
+        notes.append("The time was over; the same command goes on.")
+    return notes
+
+
+def _trial_dict(trial: Trial) -> dict[str, Any]:
+    outcomes = trial.outcomes[-1]
+    ends = interval(outcomes)
+    return {
+        "trial": trial.number,
+        "params": trial.params,
+        "recipe": trial.recipe.essence(),
+        "dev_final_mean": float(trial.accuracy()),
+        "interval": list(ends) if ends else None,
+        "seeds": [each.seed for each in outcomes],
+        "n_correct": [each.n_correct for each in outcomes],
+        "n_evaluated": [each.n_evaluated for each in outcomes],
+        "held": [sum(each.held for each in outcomes), len(outcomes)],
+    }
+
+
+def _chart(found: Found) -> dict[str, Any]:
+    target = found.quest.objective.rungs[0].target.accuracy
+    points = [_point(trial, found) for trial in found.at_all_epochs]
+    low = min([float(target), *(point["low"] for point in points)])
+    high = max([float(target), *(point["high"] for point in points)])
+    room = 0.06 * (high - low) or 0.01
+    room_px = 130  # for the networks' names, which stand left of their points
+    axis = {"zero": False, "nice": False, "padding": room_px}
+    x = {"field": "parameters", "type": "quantitative", "title": "parameters", "scale": axis}
+    scale = {"domain": [low - room, min(100.0, high + room)], "nice": False, "zero": False}
+    y = {"field": "mean", "type": "quantitative", "title": "dev %, mean over seeds, with 95% interval", "scale": scale}
+    kinds = {"domain": ["fewer seeds", "all seeds", "frontier", "winner"], "range": [FAINT, INK, LINE, WINNER]}
+    colour = {"field": "kind", "type": "nominal", "scale": kinds, "legend": {"title": None, "orient": "top"}}
+    return {
+        "$schema": VEGA_LITE,
+        "width": 640,
+        "height": 400,
+        "background": "white",
+        "title": {"text": f"{found.quest.objective.name}: what {len(points)} networks reach", "fontWeight": "normal"},
+        "data": {"values": points},
+        "layer": [
+            {
+                "data": {"values": [{"mean": float(target), "label": f"target {target}%"}]},
+                "mark": {"type": "rule", "color": TARGET, "strokeDash": [4, 4], "strokeWidth": 1.5},
+                "encoding": {"y": y},
+            },
+            {
+                "transform": [{"filter": "datum.on_frontier"}],
+                "mark": {"type": "line", "color": LINE, "strokeWidth": 1.5, "interpolate": "step-after"},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "mark": {"type": "rule", "strokeWidth": 1.5},
+                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
+            },
+            {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": {"x": x, "y": y, "color": colour}},
+            {
+                "transform": [{"filter": "datum.on_frontier || datum.kind == 'winner'"}],
+                "mark": {"type": "text", "align": "right", "dx": -7, "dy": 10, "fontSize": 10, "color": INK},
+                "encoding": {"x": x, "y": y, "text": {"field": "network", "type": "nominal"}},
+            },
+        ],
+        "config": {"font": "system-ui, sans-serif", "view": {"stroke": None}},
+    }
+
+
+def _point(trial: Trial, found: Found) -> dict[str, Any]:
+    middle = float(trial.accuracy())
+    low, high = interval(trial.outcomes[-1]) or (middle, middle)
+    on_frontier = trial in found.frontier
+    compared = "all seeds" if trial in found.contenders else "fewer seeds"
+    return {
+        "parameters": trial.params,
+        "mean": middle,
+        "low": low,
+        "high": high,
+        "network": network_text(trial),
+        "on_frontier": on_frontier,
+        "kind": "winner" if trial == found.winner else "frontier" if on_frontier else compared,
+    }

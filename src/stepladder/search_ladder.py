@@ -1,0 +1,136 @@
+"""From a search's winner to a ladder file that leads there: from the objective's rung, one concept at a time."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stepladder import data as data_sets
+from stepladder.checking import check_rungs
+from stepladder.errors import LadderError, StoreError
+from stepladder.files import write_atomically
+from stepladder.ladder import Rung
+from stepladder.recipe import Recipe, changed_fields, describe_network, what_happens
+from stepladder.search_trials import Trial
+from stepladder.searching import Quest
+
+MARK = "# Found by stepladder search"
+LONGEST_NAME = 100  # of a ladder, in a file's name
+
+# Changes are tried in this order: first the network, which brings the rungs into the budget of the search.
+ORDER = ("network", "epochs", "schedule", "lr", "batch_size", "weight_decay", "augment", "clean_epochs", "average")
+
+Step = tuple[tuple[str, ...], Recipe]
+
+
+def ladder_text(quest: Quest, winner: Trial) -> str:
+    """A ladder file from the rung that the search began at to its winner, evaluated on dev."""
+    import tomli_w
+
+    objective, rung = quest.objective, quest.objective.rungs[0]
+    params = rung.recipe.network_for(quest.space.image).params
+    budget = {
+        "params": max(rung.budget.params, params),
+        "epochs": max(rung.budget.epochs, rung.recipe.epochs),
+    }
+    begins = _goal_text(quest, winner)
+    tree = {
+        "format_version": 1,
+        "name": f"{objective.name}-search",
+        "about": begins,
+        "data": objective.data if objective.data == "mnist" else str(Path(objective.data).absolute()),
+        "data_sha256": objective.data_sha256,
+        "evaluate_on": "dev",
+        "dev_images": objective.dev_images,
+        "budget": budget,
+        "target": rung.target.model_dump(mode="json"),
+        "rung": _rung_entries(quest, winner.recipe),
+    }
+    today = datetime.now(UTC).date().isoformat()
+    return f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
+
+
+def way_up(below: Recipe, top: Recipe, *, is_sound: Callable[[Recipe], bool]) -> list[Step] | None:
+    """Single changes, each with an effect, from a recipe to another through sound ones; None where there is no way."""
+    names = sorted(changed_fields(below, top), key=lambda name: (name not in ORDER, [*ORDER, name].index(name)))
+    for name in names:
+        step = below.model_copy(update={name: getattr(top, name)})
+        if what_happens(step) == what_happens(below) or not is_sound(step):
+            continue
+        rest = way_up(step, top, is_sound=is_sound)
+        if rest is not None:
+            return [((name,), step), *rest]
+    return None if names else []
+
+
+def output_path(quest: Quest, output: str | None) -> Path:
+    """Where the ladder goes: where it was asked for, or to LADDER-search.toml here.
+
+    Raises StoreError, before anything trains, if it cannot be written there, or if what has the default name is not a
+    ladder that a search wrote. The picture stands beside it as .svg.
+    """
+    name = re.sub(r"[^0-9A-Za-z._-]+", "-", quest.objective.name)[:LONGEST_NAME].strip(".-")
+    path = Path(output if output is not None else f"{name or 'ladder'}-search.toml")
+    if path.suffix != ".toml":
+        raise StoreError(f"{str(path)!r} is no name of a ladder: give --output a file that ends in .toml")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise StoreError(f"cannot write {path}: its folder is not there: give another file with --output")
+    if output is None and path.exists() and not path.read_bytes().startswith(MARK.encode()):
+        raise StoreError(f"{path} is there already and is not of a search: give a file with --output")
+    return path
+
+
+def write_all(files: dict[Path, str]) -> None:
+    """Write files whole or not at all; raises StoreError."""
+    for path, text in files.items():
+        try:
+            write_atomically(path, text.encode())
+        except OSError as error:
+            raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
+
+
+def _rung_entries(quest: Quest, top: Recipe) -> list[dict[str, Any]]:
+    rung = quest.objective.rungs[0]
+    info = data_sets.describe(quest.objective.data)
+
+    def is_sound(recipe: Recipe) -> bool:
+        try:
+            check_rungs(replace(quest.objective, rungs=(replace(rung, recipe=recipe),)), info)
+        except LadderError:
+            return False
+        return True
+
+    steps = way_up(rung.recipe, top, is_sound=is_sound)
+    if steps is None:
+        steps = [(changed_fields(rung.recipe, top), top)]
+    why = f"The top of {quest.objective.name}, where the search began."
+    bottom = {"name": rung.name, "why": why, "recipe": rung.recipe.essence()}
+    return [bottom, *(_entry(quest, rung, names, recipe) for names, recipe in steps)]
+
+
+def _entry(quest: Quest, bottom: Rung, names: tuple[str, ...], recipe: Recipe) -> dict[str, Any]:
+    values = recipe.model_dump(mode="json") | recipe.essence()
+    name = " and ".join(names).replace("_", "-")
+    entry: dict[str, Any] = {
+        "name": f"{name}-found" if name == bottom.name else name,
+        "why": "Chosen by the search together with all other changes: what it is worth alone, 'compare' tells.",
+    }
+    if len(names) > 1:
+        entry["compound"] = "no order was found in which each of these changes can be trained, and has an effect, alone"
+    if "network" in names:
+        entry["budget"] = {"params": quest.space.params}
+    return entry | {"change": {each: values[each] for each in names}}
+
+
+def _goal_text(quest: Quest, winner: Trial) -> str:
+    goal = "The smallest network that holds the target" if quest.smallest else "The most accurate network"
+    if quest.smallest and not winner.holds():
+        goal = "No network held the target: the most accurate one"
+    seeds = winner.outcomes[-1]
+    return (
+        f"{goal} of at most {quest.space.params:,} parameters: {describe_network(winner.recipe.network)} with"
+        f" {winner.params:,}. Mean of dev over seeds {seeds[0].seed} to {seeds[-1].seed}:"
+        f" {float(winner.accuracy()):.3f}%, which flatters it, because it was chosen for that among many."
+    )

@@ -1,0 +1,251 @@
+"""The memory of a search: an Optuna study, in SQLite or in a database that many machines share.
+
+A trial's parameters are Optuna's; its recipe and its outcomes, integers, are attributes of it. A trial whose process is
+gone is given up as failed and queued again: its finished trainings are found in the store.
+"""
+
+import os
+import socket
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stepladder.errors import StepladderError, StoreError
+from stepladder.recipe import Recipe
+from stepladder.search_trials import Outcome, Trial
+
+if TYPE_CHECKING:
+    import optuna
+
+BEAT_S = 30.0
+SILENT_S = 600.0  # a process that is not on this machine is taken for dead after so long without a beat
+N_OPENINGS, OPENING_S = 4, 0.5
+OWNER = ("host", "pid", "alive_at")  # attributes of a trial under way
+SEED = 20200229
+
+
+def require_optuna() -> None:
+    """Raise StepladderError that says what to install, unless Optuna is there."""
+    try:
+        import optuna  # noqa: F401
+        import sqlalchemy  # noqa: F401
+    except ImportError as error:
+        raise StepladderError(
+            f"stepladder search needs Optuna, which is not installed ({error}): pip install 'stepladder[search]'"
+        ) from None
+
+
+class SearchStudy:
+    """Trials of one search, shared by all processes that open it by this name at this storage URL.
+
+    Raises StoreError if the storage cannot be opened.
+    """
+
+    def __init__(self, name: str, *, storage: str, first_guess: dict[str, float]) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with _refusals(storage):
+            self._backend = backend = _open(storage)
+            try:
+                self._study = optuna.create_study(storage=backend, study_name=name, direction="maximize")
+                self._study.enqueue_trial(first_guess)
+            except optuna.exceptions.DuplicatedStudyError:
+                self._study = optuna.load_study(storage=backend, study_name=name)
+        self._own: dict[int, Any] = {}
+
+    def __enter__(self) -> "SearchStudy":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        import optuna
+        import sqlalchemy
+
+        with suppress(sqlalchemy.exc.SQLAlchemyError):
+            self._backend.remove_session()
+            self._backend.engine.dispose()
+        if isinstance(error, sqlalchemy.exc.SQLAlchemyError | optuna.exceptions.StorageInternalError):
+            raise StoreError(
+                f"the search's storage was lost ({_first_line(error)}): what is trained is kept; start again when it is"
+                " back"
+            ) from None
+
+    def ask(self, *, n_trials: int, ceiling: int) -> "optuna.Trial | None":
+        """A trial to propose for, or None if there are ``n_trials`` already.
+
+        Its attributes "number" (Optuna's own counts failed trials) and "ceiling" (the most parameters to propose)
+        outlive a kill. Its draws come from a generator keyed by its number: it proposes what it would have.
+        """
+        import optuna
+
+        if not self._wants_more(n_trials):
+            return None
+        trial = self._study.ask()
+        self._beat(trial)
+        if "ceiling" not in trial.user_attrs:
+            trial.set_user_attr("ceiling", ceiling)
+        if "number" not in trial.user_attrs:
+            trial.set_user_attr("number", self._n_before(trial.number))
+            if trial.user_attrs["number"] >= n_trials:  # another process was quicker
+                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                return None
+        number: int = trial.user_attrs["number"]
+        self._study.sampler = optuna.samplers.TPESampler(seed=SEED + number, multivariate=False)
+        self._own[trial.number] = trial
+        return trial
+
+    def keep(self, trial: "optuna.Trial", recipe: Recipe, *, params: int) -> None:
+        """Keep what a trial proposes."""
+        trial.set_user_attr("recipe", recipe.model_dump(mode="json"))
+        trial.set_user_attr("params", params)
+
+    def report(self, trial: "optuna.Trial", outcomes: tuple[tuple[Outcome, ...], ...], *, score: float) -> None:
+        """Keep the outcomes of a trial's last round, and its score so far."""
+        at = len(outcomes) - 1
+        trial.set_user_attr(f"round {at}", [outcome.model_dump(mode="json") for outcome in outcomes[at]])
+        trial.report(score, at)
+
+    def end(self, trial: "optuna.Trial", *, score: float | None) -> None:
+        """A trial has had all its rounds, and this score; or it is stopped."""
+        import optuna
+
+        state = optuna.trial.TrialState.PRUNED if score is None else optuna.trial.TrialState.COMPLETE
+        self._study.tell(trial, score, state=state, skip_if_finished=True)
+        self._own.pop(trial.number, None)
+
+    def release(self) -> None:
+        """Give the trials under way back, for whoever goes on with the search."""
+        for frozen in self._frozen():
+            if frozen.number in self._own:
+                self._queue_again(frozen)
+        self._own.clear()
+
+    def adopt(self) -> None:
+        """Queue the trials again whose process is gone."""
+        for frozen in self._frozen():
+            if frozen.state.name == "RUNNING" and frozen.number not in self._own and _is_dead(frozen):
+                self._queue_again(frozen)
+
+    def beat(self) -> None:
+        """Say that the own trials are alive, now and then."""
+        for trial in self._own.values():
+            if _seconds_since(trial.user_attrs["alive_at"]) > BEAT_S:
+                self._beat(trial)
+
+    def trials(self) -> list[Trial]:
+        """All trials with a proposal, those of other processes too."""
+        return [_trial(frozen) for frozen in self._frozen() if _counts(frozen) and "recipe" in frozen.user_attrs]
+
+    def _wants_more(self, n_trials: int) -> bool:
+        known = [frozen for frozen in self._frozen() if _counts(frozen)]
+        return len(known) < n_trials or any(frozen.state.name == "WAITING" for frozen in known)
+
+    def _n_before(self, number: int) -> int:
+        return sum(_counts(frozen) and frozen.number < number for frozen in self._frozen())
+
+    def _frozen(self) -> "list[optuna.trial.FrozenTrial]":
+        return self._study.get_trials(deepcopy=False)
+
+    def _beat(self, trial: "optuna.Trial") -> None:
+        for name, value in zip(OWNER, (socket.gethostname(), os.getpid(), _now().isoformat()), strict=True):
+            trial.set_user_attr(name, value)
+
+    def _queue_again(self, frozen: "optuna.trial.FrozenTrial") -> None:
+        import optuna
+
+        again = {"number": self._n_before(frozen.number), **frozen.user_attrs}
+        for name in OWNER:
+            again.pop(name, None)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):  # another process was quicker
+            self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
+            self._study.enqueue_trial(frozen.params, user_attrs=again)
+
+
+def _counts(frozen: "optuna.trial.FrozenTrial") -> bool:
+    """Failed trials are those that were queued again, or one too many."""
+    return frozen.state.name != "FAIL"
+
+
+def _trial(frozen: "optuna.trial.FrozenTrial") -> Trial:
+    about = frozen.user_attrs
+    n_rounds = sum(f"round {at}" in about for at in range(len(about)))
+    outcomes = [tuple(map(Outcome.model_validate, about[f"round {at}"])) for at in range(n_rounds)]
+    return Trial(
+        number=about["number"],
+        params=about["params"],
+        recipe=Recipe.model_validate(about["recipe"]),
+        state={"PRUNED": "stopped", "COMPLETE": "whole"}.get(frozen.state.name, "running"),
+        outcomes=tuple(outcomes),
+    )
+
+
+def _is_dead(frozen: "optuna.trial.FrozenTrial") -> bool:
+    about = frozen.user_attrs
+    started_at = (frozen.datetime_start or datetime.now()).astimezone()
+    if _seconds_since(about.get("alive_at", started_at.isoformat())) > SILENT_S:
+        return True
+    if about.get("host") != socket.gethostname() or "alive_at" not in about or os.name == "nt":
+        return False  # another machine's; and on Windows signal 0 would end the process
+    try:
+        os.kill(about["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _seconds_since(moment: str) -> float:
+    return (_now() - datetime.fromisoformat(moment)) / timedelta(seconds=1)
+
+
+def default_storage(store: Path) -> str:
+    """SQLite, in a file of the store."""
+    import sqlalchemy
+
+    return sqlalchemy.URL.create("sqlite", database=str(store.absolute() / "search.db")).render_as_string()
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _open(storage: str) -> "optuna.storages.RDBStorage":
+    """Several processes may make the tables of a new database at once: all but one fail, and look again."""
+    import optuna
+    import sqlalchemy
+
+    for _ in range(N_OPENINGS - 1):
+        try:
+            return optuna.storages.RDBStorage(storage)
+        except (sqlalchemy.exc.DBAPIError, RuntimeError):
+            time.sleep(OPENING_S)
+    return optuna.storages.RDBStorage(storage)
+
+
+@contextmanager
+def _refusals(storage: str) -> Iterator[None]:
+    """Whatever is wrong with a storage URL, without the password that may be in it."""
+    import sqlalchemy
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna's, about its own future
+            yield
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, OSError, RuntimeError) as error:
+        name = storage.partition("://")[0]
+        raise StoreError(
+            f"cannot open the search's storage ({name}): {_first_line(error)}; give --storage an SQLAlchemy URL, as"
+            " sqlite:///search.db or postgresql+psycopg://user@host/database (which needs psycopg)"
+        ) from None

@@ -1,0 +1,537 @@
+"""Searching: what is proposed, who goes on, real searches that are killed, stopped, shared, and blind to test."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import CommandLine, stepladder_command, write_idx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepladder import cli, ladder_file
+from stepladder.checking import check_rungs, excess_of
+from stepladder.engines import choose_engine
+from stepladder.errors import BudgetError, LadderError, StoreError
+from stepladder.geometry import ImageShape
+from stepladder.layers import Block, parse
+from stepladder.recipe import Adam, Augment, Average, Recipe, Sgd, changed_fields, what_happens
+from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
+from stepladder.search_space import SearchSpace, first_guess, propose, recipe_of
+from stepladder.search_study import SearchStudy, default_storage
+from stepladder.search_trials import Outcome, Trial, ceiling, contenders, frontier, goes_on, interval, rounds, winner
+from stepladder.searching import Deadline, quest
+from stepladder.sources import MNIST, DataInfo
+from stepladder.store import Store
+
+PATIENCE_S = 180
+LADDER = """\
+name = "tiny"
+data = {data!r}
+evaluate_on = "test"
+budget = {{ params = 1000, epochs = 100 }}
+target = {{ accuracy = 20, last_epochs = 1 }}
+
+[[rung]]
+name = "start"
+why = "small enough to train in a moment"
+[rung.recipe]
+network = ["conv 4 3x3 stride 2", "maxpool 2", "conv 6 3x3", "gap", "linear 10"]
+lr = 0.05
+epochs = {epochs}
+"""
+SMALL = ("--trials", 5, "--seeds", 2, "--jobs", 1)
+
+
+class Drawn:
+    """Any choice that is allowed."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.data = data
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        return self.data.draw(st.integers(low, high), name)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        del log
+        if step is None:
+            return self.data.draw(st.floats(low, high), name)
+        return low + step * self.data.draw(st.integers(0, round((high - low) / step)), name)
+
+
+class Guessed:
+    """The guess, which has to be allowed; the least of all else."""
+
+    def __init__(self, guess: dict[str, float]) -> None:
+        self.guess = guess
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        return int(self.suggest_float(name, low, high))
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        del step, log
+        value = self.guess.get(name, low)
+        assert low <= value <= high, name
+        return value
+
+
+NETWORK = (parse("conv 4"), parse("gap"), parse("linear 10"))
+BASES = st.builds(
+    Recipe,
+    network=st.just(NETWORK),
+    block=st.sampled_from([Block(("relu", "norm", "dropout")), Block(("norm", "relu")), Block()]),
+    dropout=st.sampled_from([0.0, 0.05]),
+    augment=st.sampled_from([Augment(), Augment(rotation_deg=8, cutout_px=3)]),
+    optimizer=st.sampled_from([Adam(kind="adam"), Adam(kind="adamw"), Sgd()]),
+    average=st.sampled_from([None, Average(horizon_epochs=1.0)]),
+    clean_epochs=st.integers(0, 2),
+    epochs=st.integers(1, 30),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    base=BASES,
+    image=st.builds(ImageShape, channels=st.integers(1, 4), size=st.integers(2, 40), n_classes=st.integers(2, 20)),
+    n_train=st.one_of(st.integers(2, 70_000), st.sampled_from([129, 12_801])),
+    extra=st.integers(0, 10_000),
+    epochs=st.integers(1, 20),
+    data=st.data(),
+)
+def test_what_is_proposed_keeps_the_budget_fits_and_trains(
+    base: Recipe, image: ImageShape, n_train: int, extra: int, epochs: int, data: st.DataObject
+) -> None:
+    with pytest.raises(BudgetError, match="smallest network that a search proposes"):
+        SearchSpace(base=base, image=image, n_train=n_train, params=1)
+    least = 9 * 4 * image.channels + 9 * 4 * 4 + 16 * ("norm" in base.block.steps) + 5 * image.n_classes
+    space = SearchSpace(base=base, image=image, n_train=n_train, params=least + extra)
+    proposal = propose(space, Drawn(data))
+    for n in (epochs, max(1, round(epochs / 3))):
+        recipe = recipe_of(space, proposal, epochs=n)
+        assert recipe.network_for(image).params <= least + extra
+        assert recipe.epochs == n
+        assert n_train % recipe.batch_size != 1
+        assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+        for name in changed_fields(base, recipe):
+            without = recipe.model_copy(update={name: getattr(base, name)})
+            assert what_happens(without) != what_happens(recipe), f"{name} changes nothing"
+        ladder = replace(LOADED, rungs=(replace(LOADED.rungs[0], recipe=recipe),), dev_images=1)
+        check_rungs(ladder, DataInfo("any", image, n_train + 1, 10))
+
+
+LOADED = replace(ladder_file.load("mnist-8k"), evaluate_on="dev")
+
+
+@settings(max_examples=40, deadline=None)
+@given(params=st.integers(246, 8000), smallest=st.booleans(), data=st.data())
+def test_a_ladder_leads_to_any_proposal_by_single_changes(
+    tmp_path_factory: pytest.TempPathFactory, params: int, smallest: bool, data: st.DataObject
+) -> None:
+    sought = quest(LOADED, params=params, epochs=data.draw(st.sampled_from([14, 15])), smallest=smallest)
+    recipe = recipe_of(sought.space, propose(sought.space, Drawn(data)), epochs=sought.epochs)
+    path = tmp_path_factory.getbasetemp() / "found.toml"
+    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe)))
+    ladder = ladder_file.load(path)
+    assert ladder.rungs[0].recipe == LOADED.rungs[-1].recipe
+    assert ladder.rungs[-1].recipe == recipe
+    assert ladder.rungs[-1].budget.params == params
+    assert ladder.rungs[-1].target == LOADED.rungs[-1].target
+    assert all(len(rung.changes) == 1 for rung in ladder.rungs[1:])
+    assert (ladder.evaluate_on, ladder.data) == ("dev", "mnist")
+    assert not excess_of(check_rungs(ladder, MNIST))
+
+
+def test_the_first_guess_is_in_the_space() -> None:
+    for base in (LOADED.rungs[-1].recipe, LOADED.rungs[-1].recipe.model_copy(update={"optimizer": Adam(kind="adam")})):
+        space = SearchSpace(base=base, image=MNIST.image, n_train=129, params=8000)
+        guess = first_guess(space)
+
+        recipe = recipe_of(space, propose(space, Guessed(guess)), epochs=15)
+        assert recipe.schedule.model_dump() == {"kind": "cosine", "warmup_epochs": 3.0, "final": 0.0}
+        assert recipe.augment == Augment(rotation_deg=8, shift_px=1.5, scale=0.08, shear_deg=3, elastic_px=0.3)
+
+
+def test_without_an_order_there_is_no_way_up() -> None:
+    below = Recipe(network=NETWORK, epochs=2)
+    above = below.model_copy(update={"lr": 0.1, "epochs": 3})
+    steps = way_up(below, above, is_sound=lambda _: True)
+    assert steps is not None
+    assert [names for names, _ in steps] == [("epochs",), ("lr",)]
+    assert way_up(below, above, is_sound=lambda recipe: recipe.lr == 0.01) is None
+
+
+def trial(number: int, params: int, *n_correct: int, held: bool = False, recipe: Recipe | None = None) -> Trial:
+    """A trial with one outcome of 10,000 images in each round."""
+    outcomes = tuple((Outcome(seed=1001, n_correct=n, n_evaluated=10_000, held=held),) for n in n_correct)
+    return Trial(number, params, recipe or Recipe(network=NETWORK, epochs=1), "whole", outcomes)
+
+
+def test_rounds_spend_epochs_then_seeds() -> None:
+    assert [(each.epochs, each.n_seeds) for each in rounds(15, 4)] == [(5, 1), (15, 1), (15, 2), (15, 4)]
+    assert [(each.epochs, each.n_seeds) for each in rounds(15, 3)] == [(5, 1), (15, 1), (15, 2), (15, 3)]
+    assert [(each.epochs, each.n_seeds) for each in rounds(1, 1)] == [(1, 1)]
+    assert list(rounds(15, 4)[-1].seeds) == [1001, 1002, 1003, 1004]
+    with pytest.raises(LadderError, match="0 seeds train nothing"):
+        rounds(15, 0)
+
+
+def test_the_best_third_goes_on() -> None:
+    others = [trial(number, 500, 9000 + number) for number in range(1, 9)]
+    assert goes_on(trial(9, 500, 9007), others, smallest=False, n_rounds=2)  # third of nine: one is better
+    assert not goes_on(trial(9, 500, 9005), others, smallest=False, n_rounds=2)
+    assert goes_on(trial(9, 500, 1), [], smallest=False, n_rounds=2)
+    assert not goes_on(trial(9, 500, 9999), [], smallest=False, n_rounds=1), "there is no other round"
+
+
+def test_the_smallest_is_compared_with_its_like() -> None:
+    others = [trial(number, 1000, 9900) for number in range(1, 9)]
+    small = trial(9, 500, 9000)
+    assert not goes_on(small, others, smallest=False, n_rounds=2)
+    assert goes_on(small, others, smallest=True, n_rounds=2)
+    assert goes_on(trial(9, 1000, 9000, held=True), others, smallest=True, n_rounds=2)
+    assert ceiling([small, trial(1, 700, 9950, held=True)], smallest=True, budget=8000) == 699
+    assert ceiling([trial(1, 700, 9950, held=True)], smallest=False, budget=8000) == 8000
+
+
+def test_the_frontier_and_the_winner_have_known_answers() -> None:
+    trials = [trial(1, 900, 9950), trial(2, 500, 9900), trial(3, 600, 9890), trial(4, 500, 9910, held=True)]
+    assert [each.number for each in frontier(trials)] == [4, 1]
+    best, smallest = winner(trials, smallest=False), winner(trials, smallest=True)
+    assert best is not None
+    assert smallest is not None
+    assert (best.number, smallest.number) == (1, 4)
+    assert winner([], smallest=True) is None
+    assert contenders([trial(1, 1, 9, 9), trial(2, 1, 9)]) == [trial(1, 1, 9, 9)]
+
+
+def test_an_interval_needs_two_seeds() -> None:
+    outcomes = [Outcome(seed=n, n_correct=9940 + n, n_evaluated=10_000, held=False) for n in range(1, 5)]
+    assert interval(outcomes[:1]) is None
+    # mean 99.425, sd 0.0129099, t(3) 3.18245: half 0.020543
+    assert interval(outcomes) == pytest.approx((99.404457, 99.445543), abs=1e-6)
+
+
+def test_a_deadline_begins_nothing_that_would_end_after_it() -> None:
+    deadline = Deadline(100, measured=10.0)
+    assert deadline.allows(900, n_waves=0)
+    assert not deadline.allows(900, n_waves=1)
+    assert not deadline.allows(1100, n_waves=0)
+    assert deadline.measure(200, elapsed_s=10) == 20  # what is measured here counts, and the slowest of it
+    assert deadline.allows(1900, n_waves=0)
+    deadline.measure(50, elapsed_s=10)
+    assert not deadline.allows(600, n_waves=0)
+    assert Deadline(None, measured=1.0).allows(10**9, n_waves=9)
+
+
+class Search:
+    """``stepladder search`` as a process group of its own."""
+
+    def __init__(self, ladder: Path, store: Path, *more: object, output: Path | None = None) -> None:
+        self.store = store
+        written = output or store.with_suffix(".toml")
+        self.process = subprocess.Popen(
+            stepladder_command("search", ladder, "--store", store, "-o", written, *more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
+
+    def __enter__(self) -> "Search":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_all()
+
+    def kill_all(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+    def wait_for(self, pattern: str, count: int = 1) -> list[Path]:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(found := sorted(self.store.glob(pattern))) < count:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, f"no {pattern} in {PATIENCE_S} s"
+            time.sleep(0.01)
+        return found
+
+    def finish(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, out, err
+
+
+def write_ladder(path: Path, data: Path, *, epochs: int = 3) -> Path:
+    path.write_text(LADDER.format(data=str(data), epochs=epochs))
+    return path
+
+
+def trials_of(ladder: Path, store: Path, *, storage: str | None = None) -> list[Trial]:
+    sought = quest(ladder_file.load(ladder), n_seeds=2)
+    name = sought.name(choose_engine()[0])
+    with SearchStudy(name, storage=storage or f"sqlite:///{store}/search.db", first_guess={}) as study:
+        return sorted(study.trials(), key=lambda each: each.number)
+
+
+def weights_in(store: Path) -> list[str]:
+    runs = [run for folder in store.glob("?" * 16) for run in Store.open(store).runs_of(folder.name)]
+    assert {run.identity.data.evaluate_on for run in runs} == {"dev"}
+    return sorted(run.weights_sha256 for run in runs)
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+    return write_ladder(tmp_path_factory.mktemp("search") / "tiny.toml", digits)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, ladder: Path) -> Path:
+    store = tmp_path_factory.mktemp("undisturbed") / "runs"
+    with Search(ladder, store, *SMALL, "--json") as search:
+        returncode, out, err = search.finish()
+    assert returncode in (0, 1), err
+    (store.parent / "out.json").write_text(out)
+    (store.parent / "err.txt").write_text(err)
+    return store
+
+
+def test_a_search_ends_with_a_frontier_a_ladder_and_a_picture(
+    stepladder: CommandLine, undisturbed: Path, ladder: Path
+) -> None:
+    body = json.loads((undisturbed.parent / "out.json").read_text())
+    trials = trials_of(ladder, undisturbed)
+    assert [each.number for each in trials] == list(range(5))
+    assert all(each.params <= 1000 and each.state != "running" for each in trials)
+    assert body["n_trials"]["whole"] + body["n_trials"]["stopped"] == 5
+    assert body["evaluated_on"] == "dev"
+    assert body["winner"] in body["frontier"]
+    assert body["winner"]["seeds"] == [1001, 1002]
+    found, picture = map(Path, body["written"])
+    assert "<svg" in picture.read_text()
+    assert stepladder("check", found).returncode == 0
+    top = ladder_file.load(found).rungs[-1].recipe
+    assert top.essence() == body["winner"]["recipe"]
+    err = (undisturbed.parent / "err.txt").read_text()
+    assert "frontier (2 seeds): " in err
+    assert "5 trials done" in err
+
+
+def test_a_finished_search_trains_nothing_and_more_trials_go_on(ladder: Path, undisturbed: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.glob("*/*")}
+    with Search(ladder, undisturbed, *SMALL) as search:
+        returncode, out, err = search.finish()
+    assert returncode in (0, 1)
+    assert "5 of 5 trials are at their end" in err
+    assert "The frontier" in out
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.glob("*/*")} == before
+
+
+def test_killed_again_and_again_a_search_ends_as_an_undisturbed_one(
+    tmp_path: Path, ladder: Path, undisturbed: Path
+) -> None:
+    store = tmp_path / "runs"
+    for pattern, count in (("*/*.partial.safetensors", 1), ("*/*.json", 3)):
+        with Search(ladder, store, *SMALL) as search:
+            search.wait_for(pattern, count)
+            search.kill_all()
+    finished = {path: path.read_bytes() for path in store.glob("*/*.json")}
+    assert len(finished) >= 3
+    with Search(ladder, store, *SMALL) as search:
+        assert search.finish()[0] in (0, 1)
+    assert all(path.read_bytes() == content for path, content in finished.items()), "a run was trained again"
+    assert trials_of(ladder, store) == trials_of(ladder, undisturbed)
+    assert weights_in(store) == weights_in(undisturbed)
+
+
+def test_no_search_can_see_the_test_images(tmp_path: Path, digits: Path, ladder: Path, undisturbed: Path) -> None:
+    """With noise for test images, and wrong labels, every proposal, every outcome and every weight is the same."""
+    folder = tmp_path / "digits"
+    shutil.copytree(digits, folder)
+    rng = np.random.default_rng(7)
+    write_idx(folder / "t10k-images-idx3-ubyte.gz", rng.integers(0, 256, (500, 28, 28)))
+    write_idx(folder / "t10k-labels-idx1-ubyte", rng.integers(0, 10, 500))
+    blind = write_ladder(tmp_path / "blind.toml", folder)
+    with Search(blind, tmp_path / "runs", *SMALL) as search:
+        assert search.finish()[0] in (0, 1)
+    assert trials_of(blind, tmp_path / "runs") == trials_of(ladder, undisturbed)
+    assert weights_in(tmp_path / "runs") == weights_in(undisturbed)
+
+
+def test_max_time_is_kept(tmp_path: Path, digits: Path) -> None:
+    long = write_ladder(tmp_path / "long.toml", digits, epochs=100)
+    begun = time.monotonic()
+    with Search(long, tmp_path / "runs", "--trials", 500, "--jobs", 1, "--max-time", "6s", "--json") as search:
+        returncode, out, err = search.finish()
+    assert time.monotonic() - begun < 45, "a margin for starting and stopping on a busy machine"
+    assert returncode == 1, err
+    body = json.loads(out)
+    assert body["out_of_time"]
+    assert sum(body["n_trials"].values()) < 100
+
+
+def test_ctrl_c_prints_the_command_that_resumes(tmp_path: Path, ladder: Path) -> None:
+    store = tmp_path / "runs"
+    with Search(ladder, store, *SMALL) as search:
+        search.wait_for("*/*.json")
+        os.killpg(search.process.pid, signal.SIGINT)
+        returncode, _, err = search.finish()
+    assert returncode == 130
+    assert f"stepladder search {ladder} --store {store}" in err
+    assert "Traceback" not in err
+
+
+def test_the_smallest_that_holds_gets_smaller(tmp_path: Path, ladder: Path) -> None:
+    easy = tmp_path / "easy.toml"
+    easy.write_text(ladder.read_text().replace("accuracy = 20", "accuracy = 5"))
+    with Search(easy, tmp_path / "runs", *SMALL, "--trials", 4, "--smallest", "--json") as search:
+        returncode, out, err = search.finish()
+    assert returncode == 0, err
+    body = json.loads(out)
+    assert body["reached"]
+    sizes = [each["params"] for each in body["frontier"]]
+    assert body["winner"]["params"] == min(sizes)
+    assert min(sizes) < 900
+
+
+def test_refusals_come_before_training(
+    stepladder: CommandLine, ladder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> tuple[int, str]:
+        done = stepladder("search", ladder, "--store", "runs", *arguments)
+        assert not list((tmp_path / "runs").glob("*/*"))
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stderr.splitlines()[-1]
+
+    code, message = refused("--params", 200)
+    assert code == 3
+    assert "the smallest network that a search proposes for these images has 246 parameters" in message
+    code, message = refused("--storage", "postgresql+psycopg://me:secret@localhost:1/none")
+    assert code == 2
+    assert "cannot open the search's storage (postgresql+psycopg)" in message
+    assert "secret" not in message
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "optuna.py").write_text("raise ImportError('no optuna here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
+    code, message = refused()
+    assert code == 2
+    assert "pip install 'stepladder[search]'" in message
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/search.db", "mysql+none://here"])
+def test_a_storage_that_cannot_be_opened_is_refused(url: str) -> None:
+    with pytest.raises(StoreError, match=r"cannot open the search's storage .* SQLAlchemy URL"):
+        SearchStudy("any", storage=url, first_guess={})
+
+
+def test_a_lost_storage_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "a?b%20c").mkdir()
+
+    def lose_it() -> None:
+        with SearchStudy("any", storage=default_storage(tmp_path / "a?b%20c"), first_guess={}) as study:
+            (tmp_path / "a?b%20c" / "search.db").write_bytes(b"no database at all" * 1000)
+            study.trials()
+
+    with pytest.raises(StoreError, match=r"storage was lost .*: what is trained is kept"):
+        lose_it()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("soon", None), ("", None), ("0s", None)],
+)
+def test_times_are_read(text: str, seconds: float | None, ladder: Path) -> None:
+    done = CliRunner().invoke(cli.main, ["search", str(ladder), "--params", "1", "--max-time", text])
+    assert done.exit_code == (3 if seconds else 2)
+    assert ("is no time, such as 90s" in done.output) == (seconds is None)
+
+
+def test_a_foreign_file_is_not_overwritten(ladder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sought = quest(ladder_file.load(ladder))
+    assert output_path(sought, None) == Path("tiny-search.toml")
+    Path("tiny-search.toml").write_text("mine = 1")
+    with pytest.raises(StoreError, match="is there already and is not of a search"):
+        output_path(sought, None)
+    Path("tiny-search.toml").write_text(f"{MARK}, some day")
+    assert output_path(sought, None) == Path("tiny-search.toml")
+    with pytest.raises(StoreError, match=r"ends in \.toml"):
+        output_path(sought, "winner.json")
+
+
+def test_a_quest_tightens_and_looks_at_dev(ladder: Path) -> None:
+    loaded = ladder_file.load(ladder)
+    assert loaded.evaluate_on == "test"
+    assert quest(loaded).objective.evaluate_on == "dev"
+    with pytest.raises(BudgetError, match="101 epochs are over the budget of 100"):
+        quest(loaded, epochs=101)
+    with pytest.raises(BudgetError, match=r"--params 1,001 loosens the ladder's budget of 1,000"):
+        quest(loaded, params=1001)
+    patient = replace(loaded, rungs=(replace(loaded.rungs[0], target=LOADED.rungs[0].target),))
+    with pytest.raises(LadderError, match="3 epochs are fewer than the last 5"):
+        quest(patient)
+    with pytest.raises(StoreError, match="its folder is not there"):
+        output_path(quest(loaded), "/no/such/folder/x.toml")
+
+
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own, on a socket in its own folder."""
+    if not POSTGRES:
+        pytest.skip("no PostgreSQL here (Debian's package postgresql)")
+    programs = POSTGRES[-1].parent
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    user: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(folder, pwd.getpwnam("postgres").pw_uid)
+
+    def call(*command: str) -> None:
+        subprocess.run([*user, *command], cwd=folder, check=True, capture_output=True)
+
+    control = [str(programs / "pg_ctl"), "-D", str(folder / "db"), "-w"]
+    settings_text = f"-k {folder} -c listen_addresses='' -c fsync=off"
+    try:
+        call(str(programs / "initdb"), "-D", str(folder / "db"), "-U", "me", "-A", "trust")
+        call(*control, "-l", str(folder / "log"), "-o", settings_text, "start")
+        yield f"postgresql+psycopg://me@/postgres?host={folder}"
+    finally:
+        with suppress(subprocess.CalledProcessError):
+            call(*control, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_two_searches_share_a_postgresql(tmp_path: Path, ladder: Path, postgres: str) -> None:
+    more = (*SMALL, "--storage", postgres)
+    with Search(ladder, tmp_path / "one", *more) as one, Search(ladder, tmp_path / "other", *more) as other:
+        ends = [one.finish(), other.finish()]
+    assert all(returncode in (0, 1) for returncode, _, _ in ends), ends
+    trials = trials_of(ladder, tmp_path, storage=postgres)
+    assert len(trials) == 5
+    assert all(each.state != "running" for each in trials)
+    short = [set(weights_of_first_rounds(tmp_path / name)) for name in ("one", "other")]
+    assert all(short), "both took part"
+    assert not short[0] & short[1], "no trial was tried twice"
+
+
+def weights_of_first_rounds(store: Path) -> list[str]:
+    runs = [run for folder in store.glob("?" * 16) for run in Store.open(store).runs_of(folder.name)]
+    return [run.weights_sha256 for run in runs if run.identity.recipe.epochs == 1]
