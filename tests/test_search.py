@@ -379,8 +379,8 @@ def test_max_time_is_kept(tmp_path: Path, digits: Path) -> None:
     with Search(long, tmp_path / "runs", "--trials", 500, "--jobs", 1, "--max-time", "6s", "--json") as search:
         returncode, out, err = search.finish()
     assert time.monotonic() - begun < 45, "a margin for starting and stopping on a busy machine"
-    assert returncode == 1, err
     body = json.loads(out)
+    assert returncode == (0 if body["reached"] else 1), err  # a quick machine may get so far in that time
     assert body["out_of_time"]
     assert sum(body["n_trials"].values()) < 100
 
