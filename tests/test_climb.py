@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import TINY_LADDER, CommandLine, stepladder_command
+from conftest import TINY_LADDER, CommandLine
+from processes import PATIENCE_S, Climb
 
 from stepladder.climbing import climb, plan
 from stepladder.engines import choose_engine
@@ -20,53 +20,6 @@ from stepladder.errors import BudgetError, LadderError
 from stepladder.ladder_file import load
 from stepladder.run import Run
 from stepladder.store import Store
-
-PATIENCE_S = 120
-
-
-class Climb:
-    """``stepladder climb`` as a process group of its own."""
-
-    def __init__(self, ladder: Path, store: Path, *more: object) -> None:
-        self.store = store
-        self.process = subprocess.Popen(
-            stepladder_command("climb", ladder, "--store", store, *more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            # a CI that runs in the background ignores Ctrl-C, and hands that down
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
-
-    def __enter__(self) -> "Climb":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill_all()
-
-    def kill_all(self) -> None:
-        """``kill -9`` of the parent and every worker at once."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-
-    def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-
-    def wait_for(self, pattern: str, count: int = 1) -> list[Path]:
-        """Wait until the store holds so many files of this pattern."""
-        deadline = time.monotonic() + PATIENCE_S
-        while len(found := sorted(self.store.glob(pattern))) < count:
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, f"no {pattern} in {PATIENCE_S} s"
-            time.sleep(0.01)
-        return found
-
-    def finish(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, out, err
 
 
 def runs_in(ladder: Path, store: Path) -> Iterator[Run]:

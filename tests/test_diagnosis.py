@@ -24,7 +24,8 @@ from stepladder.ladder import Budget, Ladder, Rung, Target
 from stepladder.ladder_file import load
 from stepladder.recipe import Augment, Step
 from stepladder.report.compare_page import verdict
-from stepladder.report.diagnosis_text import RungNotes, apart, beside, count, listed, loss_text, notes
+from stepladder.report.diagnosis_text import RungNotes, apart, beside, listed, loss_text, notes
+from stepladder.report.tables import count
 from stepladder.results import Results, RungResult, collect
 from stepladder.run import Run, WrongImage
 from stepladder.stats import summarise

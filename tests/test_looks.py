@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from conftest import TINY_LADDER, CommandLine
 from numpy.typing import NDArray
+from processes import Climb
 from records import make_run
 from scipy import stats
 from test_cli import refused
-from test_climb import Climb
 
 from stepladder import looks
 from stepladder.climbing import Task, Watchers, climb

@@ -22,6 +22,7 @@ from scipy import stats
 import stepladder
 from stepladder import ladder_file, record
 from stepladder.climbing import climb
+from stepladder.comparing import share_interval
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError
 from stepladder.ladder import Budget, Ladder, Target
@@ -292,7 +293,7 @@ def test_the_worst_seed(n: int, n_below: int, outcome: str) -> None:
     verdict = again(made_up(), [9944] * n_below + [9945] * (n - n_below)).verdicts[1]
     assert (verdict.outcome, verdict.n_missed) == (outcome, n_below)
     assert verdict.p == pytest.approx(stats.hypergeom.pmf(n_below, n + 100, n, n_below))
-    assert verdict.interval == record.share_interval(n_below, n)
+    assert verdict.interval == share_interval(n_below, n)
 
 
 def test_one_fresh_seed_that_diverges_is_below_and_leaves_no_mean() -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import CommandLine, stepladder_command, write_idx
+from conftest import CommandLine, write_idx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import Command
 
 from stepladder import cli, ladder_file
 from stepladder.checking import check_rungs, excess_of
@@ -35,7 +36,6 @@ from stepladder.searching import Deadline, quest
 from stepladder.sources import MNIST, DataInfo
 from stepladder.store import Store
 
-PATIENCE_S = 180
 LADDER = """\
 name = "tiny"
 data = {data!r}
@@ -238,43 +238,11 @@ def test_a_deadline_begins_nothing_that_would_end_after_it() -> None:
     assert Deadline(None, measured=1.0).allows(10**9, n_waves=9)
 
 
-class Search:
+class Search(Command):
     """``stepladder search`` as a process group of its own."""
 
     def __init__(self, ladder: Path, store: Path, *more: object, output: Path | None = None) -> None:
-        self.store = store
-        written = output or store.with_suffix(".toml")
-        self.process = subprocess.Popen(
-            stepladder_command("search", ladder, "--store", store, "-o", written, *more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
-
-    def __enter__(self) -> "Search":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill_all()
-
-    def kill_all(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-
-    def wait_for(self, pattern: str, count: int = 1) -> list[Path]:
-        deadline = time.monotonic() + PATIENCE_S
-        while len(found := sorted(self.store.glob(pattern))) < count:
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, f"no {pattern} in {PATIENCE_S} s"
-            time.sleep(0.01)
-        return found
-
-    def finish(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, out, err
+        super().__init__("search", ladder, store, "-o", output or store.with_suffix(".toml"), *more)
 
 
 def write_ladder(path: Path, data: Path, *, epochs: int = 3) -> Path:

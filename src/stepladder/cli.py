@@ -251,8 +251,7 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
 
     opened = Store.open(store)
     results = collect(ladder_file.load(ladder), opened, engine=engine)
-    for note in opened.notes:
-        click.echo(f"note: {note}", err=True)
+    _echo_notes(opened)
     _print_results(results, as_json)
 
 
@@ -277,8 +276,7 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
     results = collect(loaded, opened, engine=engine)
     way = descent(loaded) if down else None
     below_top = collect(way.as_ladder, opened, engine=results.engine) if way else None
-    for note in opened.notes:
-        click.echo(f"note: {note}", err=True)
+    _echo_notes(opened)
     if way and below_top:
         _print_descent(way, results, below_top, as_json)
     else:
@@ -311,8 +309,7 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)
     text = report_text(loaded, opened, engine=engine, form=form)
-    for note in dict.fromkeys(opened.notes):
-        click.echo(f"note: {note}", err=True)
+    _echo_notes(opened)
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:
@@ -490,6 +487,12 @@ def _train(
     return failures, collect(ladder, store, engine=engine.identity, seeds=seeds)
 
 
+def _echo_notes(store: Any) -> None:
+    """What a store has to say, each thing once."""
+    for note in dict.fromkeys(store.notes):
+        click.echo(f"note: {note}", err=True)
+
+
 def _print_verdicts(results: Any, as_json: bool) -> None:
     if as_json:
         from stepladder.report.compare_json import compare_dict
@@ -543,13 +546,15 @@ def _print_reproduction(again: Any, as_json: bool) -> None:
 
 def _print_found(found: Any, path: Any, as_json: bool) -> None:
     """What a search has found; its ladder and picture are written where there is a winner."""
+    from stepladder.files import write_output
     from stepladder.report.search_page import search_dict, search_page, search_picture
-    from stepladder.search_ladder import ladder_text, write_all
+    from stepladder.search_ladder import ladder_text
 
     files = {}
     if found.winner:
         files = {path: ladder_text(found.quest, found.winner), path.with_suffix(".svg"): search_picture(found)}
-        write_all(files)
+    for file, text in files.items():
+        write_output(file, text)
     if as_json:
         _print_json(search_dict(found, written=list(map(str, files))))
     else:

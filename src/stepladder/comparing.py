@@ -384,17 +384,21 @@ def _correlation(first: Sequence[Fraction], second: Sequence[Fraction]) -> float
 def against_target(result: RungResult) -> TargetVerdict:
     """How often a rung holds its target, and how sure that share is."""
     summary, n = result.summary, len(result.summary.seeds)
-    interval = None
-    if n:
-        found = stats.binomtest(summary.n_held, n).proportion_ci(1 - ALPHA, method="exact")
-        interval = (float(found.low), float(found.high))
     epochs = [epoch if epoch is not None else float("inf") for epoch in summary.consistent_from]
     middle, worst = (median(epochs), max(epochs)) if epochs else (float("inf"), float("inf"))
     return TargetVerdict(
         rung=result.rung.name,
         n_held=summary.n_held,
         n_seeds=n,
-        interval=interval,
+        interval=share_interval(summary.n_held, n),
         consistent_median=None if middle == float("inf") else middle,
         consistent_worst=None if worst == float("inf") else int(worst),
     )
+
+
+def share_interval(k: int, n: int) -> tuple[float, float] | None:
+    """The exact 95% interval of a share, k of n (Clopper & Pearson 1934); None of nothing."""
+    if not n:
+        return None
+    found = stats.binomtest(k, n).proportion_ci(1 - ALPHA, method="exact")
+    return float(found.low), float(found.high)

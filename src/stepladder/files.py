@@ -1,8 +1,16 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, their names, checksums and versions."""
 
+import json
 import os
+import re
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
+
+from stepladder.errors import StoreError
+
+LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -18,3 +26,31 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write what a person asked for with --output; raises StoreError if it cannot be written there."""
+    try:
+        write_atomically(path, text.encode(errors="replace"))  # a file's name may be no text
+    except OSError as error:
+        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
+
+
+def name_for(ladder: str, ending: str) -> str:
+    """A ladder's name, whatever is in it, as a file's: ``name_for("my ladder", "-report.html")``."""
+    name = re.sub(r"[^0-9A-Za-z._-]+", "-", ladder)[:LONGEST_NAME].strip(".-")
+    return f"{name or 'ladder'}{ending}"
+
+
+def checksum(record: Any) -> str:
+    """SHA-256 of a record's JSON, in hex digits."""
+    return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def require_readable(version: int, path: Path, *, known: int) -> None:
+    """Raise StoreError if a file in a store is of a later format than the last one ``known``."""
+    if version > known:
+        raise StoreError(
+            f"{path} was written by a newer Stepladder (format {version}; this one reads up to {known}): upgrade"
+            " Stepladder, or use another folder with --store"
+        )

@@ -16,11 +16,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 from stepladder.errors import StoreError
-from stepladder.files import write_atomically
+from stepladder.files import checksum, require_readable, write_atomically
 from stepladder.recipe import Frozen
 from stepladder.run import RunIdentity
 
@@ -69,15 +68,12 @@ def read(store: Path) -> Looks:
     except OSError as error:
         return Looks(problem=f"cannot read {path}: {error.strerror}")
     try:
-        version = int(json.loads(content)["format_version"])
-        if version > FORMAT_VERSION:
-            return Looks(
-                problem=f"{path} was written by a newer Stepladder (format {version}; this one reads up to"
-                f" {FORMAT_VERSION}): upgrade Stepladder, or use another folder with --store"
-            )
+        require_readable(int(json.loads(content)["format_version"]), path, known=FORMAT_VERSION)
         file = _File.model_validate_json(content)
-        if file.sha256 != _checksum(file.looks):
+        if file.sha256 != checksum(file.looks):
             raise ValueError("its checksum differs")
+    except StoreError as error:
+        return Looks(problem=str(error))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return Looks(
@@ -109,7 +105,7 @@ def _keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
             }
             if before != after:
                 looks = {**known.by_pair, **after}
-                file = _File(format_version=FORMAT_VERSION, sha256=_checksum(looks), looks=looks)
+                file = _File(format_version=FORMAT_VERSION, sha256=checksum(looks), looks=looks)
                 write_atomically(store / "looks.json", file.model_dump_json().encode())
     except OSError as error:
         raise StoreError(
@@ -127,7 +123,3 @@ def _alone(store: Path) -> Iterator[None]:
 
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _checksum(looks: Mapping[str, tuple[Seeds, ...]]) -> str:
-    return sha256(json.dumps(looks, sort_keys=True).encode()).hexdigest()

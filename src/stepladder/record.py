@@ -20,9 +20,8 @@ from statistics import mean, stdev
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
-from scipy import stats
 
-from stepladder.comparing import ALPHA, interval_of_mean
+from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
 from stepladder.ladder import Ladder, Percent, Target, budget_excess
@@ -167,14 +166,6 @@ class Numbers:
     def n_below(self, least: Fraction) -> int:
         """Seeds that end below an accuracy; one that diverged is below any."""
         return len(self.diverged) + sum(each < least for each in self.accuracies)
-
-
-def share_interval(k: int, n: int) -> tuple[float, float] | None:
-    """The exact 95% interval of a share, k of n (Clopper & Pearson 1934); None of nothing."""
-    if not n:
-        return None
-    found = stats.binomtest(k, n).proportion_ci(1 - ALPHA, method="exact")
-    return float(found.low), float(found.high)
 
 
 def numbers(runs: Sequence[SeedResult], *, n_evaluated: int, target: Target) -> Numbers:

@@ -25,7 +25,7 @@ from typing import Literal
 from scipy import stats
 
 from stepladder.climbing import Failure, Watcher, climb
-from stepladder.comparing import ALPHA
+from stepladder.comparing import ALPHA, share_interval
 from stepladder.engines import Engine
 from stepladder.ladder import Ladder
 from stepladder.record import (
@@ -40,7 +40,6 @@ from stepladder.record import (
     numbers_of,
     params_of,
     seed_result,
-    share_interval,
     top_of,
 )
 from stepladder.results import collect

@@ -1,6 +1,5 @@
 """From a search's winner to a ladder file that leads there: from the objective's rung, one concept at a time."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,14 +9,13 @@ from typing import Any
 from stepladder import data as data_sets
 from stepladder.checking import check_rungs
 from stepladder.errors import LadderError, StoreError
-from stepladder.files import write_atomically
+from stepladder.files import name_for
 from stepladder.ladder import Rung
 from stepladder.recipe import Recipe, changed_fields, describe_network, what_happens
 from stepladder.search_trials import Trial
 from stepladder.searching import Quest
 
 MARK = "# Found by stepladder search"
-LONGEST_NAME = 100  # of a ladder, in a file's name
 
 # Changes are tried in this order: first the network, which brings the rungs into the budget of the search.
 ORDER = ("network", "epochs", "schedule", "lr", "batch_size", "weight_decay", "augment", "clean_epochs", "average")
@@ -71,8 +69,7 @@ def output_path(quest: Quest, output: str | None) -> Path:
     Raises StoreError, before anything trains, if it cannot be written there, or if what has the default name is not a
     ladder that a search wrote. The picture stands beside it as .svg.
     """
-    name = re.sub(r"[^0-9A-Za-z._-]+", "-", quest.objective.name)[:LONGEST_NAME].strip(".-")
-    path = Path(output if output is not None else f"{name or 'ladder'}-search.toml")
+    path = Path(output if output is not None else name_for(quest.objective.name, "-search.toml"))
     if path.suffix != ".toml":
         raise StoreError(f"{str(path)!r} is no name of a ladder: give --output a file that ends in .toml")
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -80,15 +77,6 @@ def output_path(quest: Quest, output: str | None) -> Path:
     if output is None and path.exists() and not path.read_bytes().startswith(MARK.encode()):
         raise StoreError(f"{path} is there already and is not of a search: give a file with --output")
     return path
-
-
-def write_all(files: dict[Path, str]) -> None:
-    """Write files whole or not at all; raises StoreError."""
-    for path, text in files.items():
-        try:
-            write_atomically(path, text.encode())
-        except OSError as error:
-            raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
 
 
 def _rung_entries(quest: Quest, top: Recipe) -> list[dict[str, Any]]:

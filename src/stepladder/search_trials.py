@@ -7,7 +7,7 @@ on to more of them only if it is among the best third of those that have come so
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import mean, stdev
+from statistics import mean
 
 from stepladder.errors import LadderError
 from stepladder.ladder import Target
@@ -17,7 +17,6 @@ from stepladder.stats import holds
 
 KEPT = 3  # one in so many goes on
 ABOUT_ITS_SIZE = 1.25  # --smallest compares a trial with those of up to so many times its parameters
-ALPHA = 0.05
 STATES = ("whole", "stopped", "running")
 
 # A climb of the winner's ladder trains seeds 1 to 8: these had no say in what was chosen.
@@ -91,11 +90,10 @@ def interval(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
     """95% interval (Student's t) of the mean accuracy over seeds, in percent; None with fewer than two seeds."""
     if len(outcomes) < 2:
         return None
-    from scipy import stats  # only now: it takes a second
+    from stepladder.comparing import interval_of_mean  # only now: scipy takes a second
 
-    values = [float(outcome.accuracy) for outcome in outcomes]
-    half = float(stats.t.ppf(1 - ALPHA / 2, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return max(0.0, mean(values) - half), min(100.0, mean(values) + half)
+    low, high = interval_of_mean([float(outcome.accuracy) for outcome in outcomes])
+    return max(0.0, low), min(100.0, high)
 
 
 def goes_on(trial: Trial, others: Iterable[Trial], *, smallest: bool, n_rounds: int) -> bool:

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -33,7 +32,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from stepladder.errors import StoreError
-from stepladder.files import write_atomically
+from stepladder.files import checksum, require_readable, write_atomically
 from stepladder.recipe import Frozen
 from stepladder.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
 
@@ -97,7 +96,7 @@ class Store:
             raise StoreError(
                 f'{marker} is damaged: if this folder is a store, write {{"format_version": {FORMAT_VERSION}}} into it'
             ) from None
-        _require_readable(version, marker)
+        require_readable(version, marker, known=FORMAT_VERSION)
         return store
 
     def remove_leftovers(self) -> None:
@@ -134,7 +133,7 @@ class Store:
     def save(self, run: Run, weights: bytes) -> None:
         """Keep a finished run: weights first, then the record that speaks of them, then drop the checkpoint."""
         record = run.model_dump(mode="json")
-        body = {"format_version": FORMAT_VERSION, "sha256": _checksum(record), "run": record}
+        body = {"format_version": FORMAT_VERSION, "sha256": checksum(record), "run": record}
         write_atomically(self._path(run.identity, "safetensors"), weights)
         write_atomically(self._path(run.identity, "json"), json.dumps(body).encode())
         self.partial_path(run.identity).unlink(missing_ok=True)
@@ -188,9 +187,9 @@ class Store:
             raise StoreError(f"cannot read {path}: {error.strerror}") from None
         try:
             body = json.loads(content)
-            _require_readable(body["format_version"], path)
+            require_readable(body["format_version"], path, known=FORMAT_VERSION)
             record = body["run"]
-            if body["sha256"] != _checksum(record):
+            if body["sha256"] != checksum(record):
                 raise DamagedError("its checksum differs")
             run = Run.model_validate_json(json.dumps(record))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -213,7 +212,7 @@ class Store:
         try:
             arrays = load_tensors(content)
             text = _metadata(content)["checkpoint"]
-            _require_readable(json.loads(text)["format_version"], path)
+            require_readable(json.loads(text)["format_version"], path, known=FORMAT_VERSION)
             about = _Checkpoint.model_validate_json(text)
         except (SafetensorError, ValidationError, KeyError, ValueError, TypeError) as error:
             raise DamagedError(_first_line(error)) from None
@@ -259,18 +258,6 @@ def _epochs_in(partial: Path) -> tuple[int, int]:
             return len(about["epochs"]), about["pid"]
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return 0, 0
-
-
-def _require_readable(version: int, path: Path) -> None:
-    if version > FORMAT_VERSION:
-        raise StoreError(
-            f"{path} was written by a newer Stepladder (format {version}; this one reads up to {FORMAT_VERSION}):"
-            " upgrade Stepladder, or use another folder with --store"
-        )
-
-
-def _checksum(record: Any) -> str:
-    return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _arrays_checksum(arrays: Arrays) -> str:

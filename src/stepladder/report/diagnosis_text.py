@@ -28,7 +28,7 @@ from stepladder.layers import GlobalAvgPool, Linear
 from stepladder.recipe import Augment
 from stepladder.report.compare_page import p_text, points, share_text, verdict
 from stepladder.report.result_page import consistency_text
-from stepladder.report.tables import change, percent, target_text
+from stepladder.report.tables import change, count, percent, target_text
 from stepladder.results import Results, RungResult
 
 
@@ -467,11 +467,6 @@ def _is(n: int) -> str:
 
 def _all(n: int) -> str:
     return "both" if n == 2 else f"all {n}"
-
-
-def count(n: int, noun: str) -> str:
-    """``1 image``, ``2,000 images``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def listed(words: Sequence[str]) -> str:

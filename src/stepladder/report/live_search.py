@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stepladder.report.search_page import counted, mean_text, network_text
-from stepladder.report.tables import percent
+from stepladder.report.search_page import mean_text, network_text
+from stepladder.report.tables import count, percent
 from stepladder.search_trials import Trial
 from stepladder.searching import Found
 
@@ -51,13 +51,13 @@ class LiveSearch:
         self._say(
             f"trial {trial.number}: {network_text(trial)}, {trial.params:,} parameters:"
             f" dev {percent(trial.accuracy(), target=target)}%"
-            f" ({counted(this.epochs, 'epoch')}, {counted(this.n_seeds, 'seed')}): {what};"
-            f" {counted(n_done, 'trial')} done"
+            f" ({count(this.epochs, 'epoch')}, {count(this.n_seeds, 'seed')}): {what};"
+            f" {count(n_done, 'trial')} done"
         )
         words = " | ".join(f"{each.params:,}: {mean_text(each, found)}%" for each in found.frontier)
         if words and words != self._frontier:
             self._frontier = words
-            self._say(f"frontier ({counted(len(found.frontier[0].outcomes[-1]), 'seed')}): {words}")
+            self._say(f"frontier ({count(len(found.frontier[0].outcomes[-1]), 'seed')}): {words}")
 
     def noted(self, text: str) -> None:
         self._say(f"note: {text}")

@@ -17,10 +17,10 @@ from stepladder.ladder import Rung
 from stepladder.recipe import Recipe, describe
 from stepladder.report.charts import Spec, accuracy_chart, epochs_table, loss_chart
 from stepladder.report.check_page import layer_table
-from stepladder.report.diagnosis_text import RungNotes, count, notes
+from stepladder.report.diagnosis_text import RungNotes, notes
 from stepladder.report.network_picture import BlockPicture, blocks, layer_words
 from stepladder.report.pictures import MOST_SIDE, field_uri, image_uri
-from stepladder.report.tables import Table
+from stepladder.report.tables import Table, count
 from stepladder.results import Results, RungResult
 
 MOST_FIELDS = 24  # pictures of a layer's field, for networks of very many layers

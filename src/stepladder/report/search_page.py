@@ -3,12 +3,12 @@
 from typing import Any
 
 from stepladder.recipe import describe_network
+from stepladder.report.charts import SCHEMA
 from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
 from stepladder.search_trials import STATES, Trial, interval
 from stepladder.searching import Found
 
-VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
 INK, FAINT, LINE, WINNER, TARGET = "#4a4a4a", "#b0b0b0", "#2a6fb0", "#c4520a", "#2e7d32"
 
 
@@ -58,11 +58,6 @@ def search_picture(found: Found) -> str:
 
     svg: str = vl_convert.vegalite_to_svg(_chart(found))
     return svg
-
-
-def counted(n: int, noun: str) -> str:
-    """``1 seed``, ``4 seeds``."""
-    return f"{n} {noun}" + "s" * (n != 1)
 
 
 def network_text(trial: Trial) -> str:
@@ -147,7 +142,7 @@ def _chart(found: Found) -> dict[str, Any]:
     kinds = {"domain": ["fewer seeds", "all seeds", "frontier", "winner"], "range": [FAINT, INK, LINE, WINNER]}
     colour = {"field": "kind", "type": "nominal", "scale": kinds, "legend": {"title": None, "orient": "top"}}
     return {
-        "$schema": VEGA_LITE,
+        "$schema": SCHEMA,
         "width": 640,
         "height": 400,
         "background": "white",

@@ -1,14 +1,13 @@
 """From a store to a report in one of its forms, and onto the disk."""
 
 import json
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepladder.descent import Descent, descent
 from stepladder.errors import StoreError
-from stepladder.files import write_atomically
+from stepladder.files import name_for, write_output
 from stepladder.ladder import Ladder
 from stepladder.results import Results, collect
 from stepladder.run import EngineIdentity
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 MARK = b'<meta name="generator" content="Stepladder'  # in every page of ours; it stands near the top
 NEAR_THE_TOP = 2000
-LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 
 
 def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
@@ -104,18 +102,19 @@ def write_report(text: str, ladder: Ladder, *, output: str | None) -> Path:
     """
     if output == "":
         raise StoreError("an empty path is no file: give one with --output")
-    path = Path(output or _default_name(ladder))
-    try:
-        if output is None and path.exists():
-            with path.open("rb") as file:
-                if MARK not in file.read(NEAR_THE_TOP):
-                    raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
-        write_atomically(path, text.encode(errors="replace"))  # a file's name may be no text
-    except OSError as error:
-        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
+    path = Path(output or name_for(ladder.name, "-report.html"))
+    if output is None and _is_foreign(path):
+        raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
+    write_output(path, text)
     return path
 
 
-def _default_name(ladder: Ladder) -> str:
-    name = re.sub(r"[^0-9A-Za-z._-]+", "-", ladder.name)[:LONGEST_NAME].strip(".-")
-    return f"{name or 'ladder'}-report.html"
+def _is_foreign(path: Path) -> bool:
+    """Whether there is a file that is no report."""
+    try:
+        if not path.exists():
+            return False
+        with path.open("rb") as file:
+            return MARK not in file.read(NEAR_THE_TOP)
+    except OSError as error:
+        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
