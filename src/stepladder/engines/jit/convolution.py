@@ -127,8 +127,8 @@ def convolution(
     pointers = ["x", "w", *(["bias"] if bias else []), "y", *pointers_of(operations)]
     kernel = Kernel(name, pointers, ["n_blocks"], width=width)
     writer = _Convolution(kernel, shape, registers=registers, bias=bias, operations=operations)
-    with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, shape.out_size) as row:
-        writer.write_row(block, row)
+    with kernel.loop(0, kernel.argument("n_blocks")) as block:
+        writer.write_block(block)
     return kernel
 
 
@@ -168,21 +168,30 @@ class _Convolution:
         self.channels, columns = choose_tile(most_channels, shape.out_size, registers)
         self.tiles = tiles(shape, columns)
 
-    def write_row(self, block: Index, row: Index) -> None:
-        """All tiles of one output row."""
+    def write_block(self, block: Index) -> None:
+        """All tiles of a block of images: those that read the same input rows follow each other."""
+        kernel, shape = self.kernel, self.shape
+        if shape.depthwise:
+            with kernel.loop(0, shape.out_channels) as channel, kernel.loop(0, shape.out_size) as row:
+                self.write_row(block, channel, row)
+        else:
+            with kernel.loop(0, shape.out_size) as row, kernel.loop(0, shape.out_channels, self.channels) as channel:
+                self.write_row(block, channel, row)
+
+    def write_row(self, block: Index, channel: Index, row: Index) -> None:
+        """All tiles of one output row of a tile's channels."""
         kernel, shape = self.kernel, self.shape
         tap_rows: tuple[Index | int, Index | int] = (0, shape.kernel)
         top = row * shape.stride - shape.padding
         if shape.padding:
             tap_rows = ((kernel.index(0) - top).at_least(0), (kernel.index(shape.in_size) - top).at_most(shape.kernel))
-        with kernel.loop(0, shape.out_channels, self.channels) as channel:
-            for tile in self.tiles:
-                with (
-                    kernel.loop(0, tile.repeats) as repeat,
-                    kernel.loop(0, LANES, kernel.width) as lane,
-                ):
-                    column = repeat * tile.n + tile.start
-                    self.write_tile(tile, _Place(block, channel, row, column, lane, top, tap_rows))
+        for tile in self.tiles:
+            with (
+                kernel.loop(0, tile.repeats) as repeat,
+                kernel.loop(0, LANES, kernel.width) as lane,
+            ):
+                column = repeat * tile.n + tile.start
+                self.write_tile(tile, _Place(block, channel, row, column, lane, top, tap_rows))
 
     def write_tile(self, tile: Tile, place: _Place) -> None:
         kernel, shape = self.kernel, self.shape

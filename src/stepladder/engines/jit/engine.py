@@ -37,7 +37,7 @@ class JitEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        return EngineIdentity(name="jit", version=llvmlite.__version__, device="cpu", revision=1)
+        return EngineIdentity(name="jit", version=llvmlite.__version__, device="cpu", revision=2)
 
     @property
     def versions(self) -> dict[str, str]:
