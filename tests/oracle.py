@@ -12,7 +12,7 @@ from stepladder import data
 from stepladder.engines import Engine, Model
 from stepladder.engines.training import initial_arrays
 from stepladder.ladder_file import load
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
 from stepladder.recipe import Recipe
 
 NETWORKS = {
@@ -22,6 +22,7 @@ NETWORKS = {
     "all layers": [
         "conv 6 5x5 stride 2 pad 2 bias",
         "depthwise 3x3 pad 1",
+        "residual 1",
         "maxpool 3 stride 2 pad 1",
         "conv 8 1x1 block conv norm relu",
         "avgpool 2 stride 1",
@@ -54,14 +55,15 @@ class Oracle(nn.Module):
         self.closest = float("inf")
         self.flattest = 0.0
         self.norm_scale = recipe.norm_scale
+        self.layers = recipe.network
         x = images[:1].float()
         for index, layer in enumerate(recipe.network):
-            operation = operation_of(layer, x)
-            x = operation(x).detach()
-            self.blocks.append(operation)
+            steps = [operation_of(layer, x)]
+            x = steps[0](x).detach()
             if isinstance(layer, Conv | Depthwise | Linear):
-                for step in (recipe.block if layer.block is None else layer.block).steps:
-                    self.blocks.append(self.step_of(step, index, x.shape[1]))
+                order = (recipe.block if layer.block is None else layer.block).steps
+                steps += [self.step_of(step, index, x.shape[1]) for step in order]
+            self.blocks.append(nn.Sequential(*steps))
 
     def step_of(self, step: str, index: int, channels: int) -> nn.Module:
         match step:
@@ -89,10 +91,18 @@ class Oracle(nn.Module):
         ratios = (mean / spread)[mean > 0]
         self.flattest = max([self.flattest, *ratios.tolist()])
 
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.blocks:
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """What each layer gives."""
+        given: list[Tensor] = []
+        for layer, block in zip(self.layers, self.blocks, strict=True):
             x = block(x)
-        return x.flatten(1)
+            if isinstance(layer, Residual):
+                x = x + given[-layer.back - 1]
+            given.append(x)
+        return given
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(x)[-1].flatten(1)
 
 
 class Shifted(nn.BatchNorm2d):
@@ -127,10 +137,11 @@ def operation_of(layer: Layer, x: Tensor) -> nn.Module:
             return nn.Conv2d(
                 channels, channels, layer.kernel, layer.stride, layer.padding, groups=channels, bias=layer.bias
             )
-        case MaxPool():
-            return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
-        case AvgPool():
-            return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding)
+        case Residual():
+            return nn.Identity()
+        case MaxPool() | AvgPool():
+            pool = nn.MaxPool2d if isinstance(layer, MaxPool) else nn.AvgPool2d
+            return pool(layer.kernel, layer.stride, layer.padding)
         case GlobalAvgPool():
             return nn.AdaptiveAvgPool2d(1)
         case Linear():

@@ -242,7 +242,7 @@ def test_initial_weights_are_pytorchs_default(few: data.Splits) -> None:
     torch.manual_seed(0)
     theirs = nn.Conv2d(8, 500, 4).weight.detach().abs()
     bound = float(theirs.max())
-    ours = np.abs(named["5.weight"])  # conv 5 4x4 on 8 channels
+    ours = np.abs(named["6.weight"])  # conv 5 4x4 on 8 channels
     assert 0.95 * bound < ours.max() <= 1.001 * bound
     assert ours.std() == pytest.approx(float(theirs.std()), rel=0.1)
     assert (named["3.norm.weight"] == 1).all()

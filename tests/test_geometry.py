@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from stepladder import ladder_file
 from stepladder.errors import GeometryError
 from stepladder.geometry import ImageShape, LayerGeometry, Network
-from stepladder.layers import STEPS, AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, parse
+from stepladder.layers import (
+    STEPS,
+    AvgPool,
+    Block,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    parse,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -176,6 +188,23 @@ def test_without_spatial_layers_a_network_sees_one_pixel_at_a_time() -> None:
             " as 'gap' and 'linear 10' do",
         ),
         ((), None, "a network without layers"),
+        (
+            ("conv 8", "depthwise pad 1", "residual 2", "gap", "linear 10"),
+            2,
+            "layer 3 ('residual 2') goes back to the image or beyond it: it can add what a layer gave",
+        ),
+        (
+            ("conv 8", "conv 8", "residual 1", "gap", "linear 10"),
+            2,
+            "layer 3 ('residual 1') adds to its 8 x 24 x 24 values, 1 px apart, what layer 1 ('conv 8 3x3') gave:"
+            " 8 x 26 x 26 values, 1 px apart. Give the layers between as many channels, stride 1 and padding",
+        ),
+        (  # 4 x 4, then 2 x 2, then 4 x 4 again, but of places 3 pixels apart
+            ("maxpool 7", "conv 8 1x1", "conv 8 stride 3 pad 2", "conv 8 pad 2", "residual 2", "gap", "linear 10"),
+            4,
+            "layer 5 ('residual 2') adds to its 8 x 4 x 4 values, 21 px apart, what layer 2 ('conv 8 1x1') gave:"
+            " 8 x 4 x 4 values, 7 px apart. Give the layers between as many channels, stride 1 and padding",
+        ),
     ],
 )
 def test_networks_that_do_not_fit_are_refused(texts: tuple[str, ...], layer_index: int | None, message: str) -> None:
@@ -224,6 +253,10 @@ def networks(draw: st.DrawFn, *, gaps: bool = True) -> Network:
     for _ in range(draw(st.integers(0, 5))):
         layer, channels, size = draw(windows(size, channels, gaps=gaps))
         layers.append(layer)
+        if draw(st.integers(0, 3)) == 0:
+            half = draw(st.integers(0, 2))
+            n = draw(st.integers(1, 2))
+            layers += [Depthwise(2 * half + 1, padding=half)] * n + [Residual(draw(st.integers(1, n)))]
     end: list[Layer] = draw(st.lists(linears, max_size=2))
     if not end or draw(st.booleans()):
         layers.append(GlobalAvgPool())
@@ -247,12 +280,13 @@ def torch_module(layer: Layer, block: Block, shape: "tuple[int, ...]") -> "nn.Se
             window = (layer.kernel, layer.stride, layer.padding)
             conv = nn.Conv2d(channels, channels, *window, groups=channels, bias=layer.bias)
             return nn.Sequential(conv, *torch_steps(layer, block, channels))
-        case MaxPool():
-            return nn.Sequential(nn.MaxPool2d(layer.kernel, layer.stride, layer.padding))
-        case AvgPool():
-            return nn.Sequential(nn.AvgPool2d(layer.kernel, layer.stride, layer.padding))
+        case MaxPool() | AvgPool():
+            pool = nn.MaxPool2d if isinstance(layer, MaxPool) else nn.AvgPool2d
+            return nn.Sequential(pool(layer.kernel, layer.stride, layer.padding))
         case GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1))
+        case Residual():
+            return nn.Sequential(nn.Identity())
         case Linear(out_features=n):
             linear = nn.Linear(channels * shape[2] * shape[3], n, bias=layer.bias)
             return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (n, 1, 1)), *torch_steps(layer, block, n))
@@ -315,6 +349,7 @@ def seen_by(net: Network, rows: tuple[LayerGeometry, ...], pixel: tuple[int, int
 
     image = torch.zeros(1, net.image.channels, net.image.size, net.image.size, dtype=torch.float64, requires_grad=True)
     x = image
+    given: list[Tensor] = []
     for row in rows:
         layer: Layer = row.layer
         if isinstance(layer, MaxPool):
@@ -323,6 +358,9 @@ def seen_by(net: Network, rows: tuple[LayerGeometry, ...], pixel: tuple[int, int
         for weights in module.parameters():
             nn.init.constant_(weights, 0.5)
         x = module(x)
+        if isinstance(layer, Residual):
+            x = x + given[-layer.back - 1]
+        given.append(x)
     (gradient,) = torch.autograd.grad(x[0, 0, *pixel], image)
     touched = [(gradient != 0).any(dim).any(0).any(0).nonzero().flatten().tolist() for dim in (3, 2)]
     return [(indices[0], indices[-1] + 1) for indices in touched]

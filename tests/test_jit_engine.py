@@ -79,8 +79,25 @@ def layer_texts(draw: st.DrawFn) -> str:
 
 
 @st.composite
+def residual_texts(draw: st.DrawFn) -> list[str]:
+    """Layers that keep the shape, and residuals around some of them."""
+    layers: list[str] = []
+    for _ in range(draw(st.integers(1, 3))):
+        kind, kernel = draw(st.sampled_from(["depthwise", "maxpool", "avgpool"])), draw(st.sampled_from([3, 5]))
+        pool = f"{kind} 3 stride 1 pad 1"
+        block = block_text(draw(st.sampled_from(ORDERS)), "depthwise")
+        layers.append(f"depthwise {kernel}x{kernel} pad {kernel // 2} {block}" if kind == "depthwise" else pool)
+        if draw(st.booleans()):
+            layers.append(f"residual {draw(st.integers(1, len(layers)))}")
+    return [*layers, f"residual {draw(st.integers(1, len(layers)))}"]
+
+
+@st.composite
 def network_texts(draw: st.DrawFn) -> list[str]:
     body = draw(st.lists(layer_texts(), min_size=1, max_size=4))
+    if draw(st.booleans()):
+        place = draw(st.integers(1, len(body)))
+        body[place:place] = draw(residual_texts())
     head = draw(st.sampled_from([[], ["gap"]]))
     hidden = [f"linear {draw(st.integers(3, 12))} block linear {draw(st.sampled_from(ORDERS[1:]))}"]
     bias = draw(st.sampled_from(["", " nobias"]))

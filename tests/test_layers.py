@@ -17,6 +17,7 @@ from stepladder.layers import (
     Layer,
     Linear,
     MaxPool,
+    Residual,
     parse,
 )
 
@@ -43,10 +44,17 @@ def pools(draw: st.DrawFn) -> Layer:
     return MaxPool(kernel, stride, padding) if draw(st.booleans()) else AvgPool(kernel, stride, padding)
 
 
-layers = convolutions() | pools() | st.just(GlobalAvgPool()) | st.builds(Linear, numbers, st.booleans(), blocks)
+layers = (
+    convolutions()
+    | pools()
+    | st.just(GlobalAvgPool())
+    | st.builds(Residual, numbers)
+    | st.builds(Linear, numbers, st.booleans(), blocks)
+)
 
 VOCABULARY = (
-    *("conv", "depthwise", "maxpool", "avgpool", "gap", "linear", "stride", "pad", "bias", "nobias", "bare", "block"),
+    *("conv", "depthwise", "maxpool", "avgpool", "gap", "residual", "linear"),
+    *("stride", "pad", "bias", "nobias", "bare", "block"),
     *(*STEPS, "0", "1", "2", "3", "3x3", "2x2", "3x5", "0x0", "x", "-1", "1.5", "1e3", "8x", "٣", "²", "convv"),
 )
 spaces = st.sampled_from((" ", "  ", "\t", "\n", "\u2003"))
@@ -93,6 +101,7 @@ def test_a_block_order_is_read_back_from_its_text(block: Block, operation: str) 
         ("maxpool 3 stride 2 pad 1", MaxPool(3, stride=2, padding=1)),
         ("avgpool 2 stride 1", AvgPool(2, stride=1)),
         ("gap", GlobalAvgPool()),
+        ("residual 2", Residual(2)),
         ("linear 10", Linear(10, bias=True, block=Block())),
         ("linear 32 nobias block linear relu", Linear(32, bias=False, block=Block(("relu",)))),
         ("  conv\t 8   3x3 ", Conv(8)),
@@ -112,6 +121,7 @@ def test_known_texts(text: str, layer: Layer) -> None:
         (MaxPool(2, 2), "maxpool 2"),
         (AvgPool(3, 2, 1), "avgpool 3 stride 2 pad 1"),
         (GlobalAvgPool(), "gap"),
+        (Residual(3), "residual 3"),
         (Linear(10), "linear 10"),
         (Linear(10, False, Block(("norm",))), "linear 10 nobias block linear norm"),
     ],
@@ -127,10 +137,10 @@ def test_known_layers(layer: Layer, text: str) -> None:
         ("Conv 8", "unknown layer 'Conv' in 'Conv 8'; did you mean 'conv'?"),
         (
             "dense 10",
-            "unknown layer 'dense' in 'dense 10'; known are avgpool, conv, depthwise, gap, linear, maxpool",
+            "unknown layer 'dense' in 'dense 10'; known are avgpool, conv, depthwise, gap, linear, maxpool, residual",
         ),
-        ("", "an empty layer; known layers are conv, depthwise, maxpool, avgpool, gap, linear"),
-        (" \t", "an empty layer; known layers are conv, depthwise, maxpool, avgpool, gap, linear"),
+        ("", "an empty layer; known layers are conv, depthwise, maxpool, avgpool, gap, residual, linear"),
+        (" \t", "an empty layer; known layers are conv, depthwise, maxpool, avgpool, gap, residual, linear"),
     ],
 )
 def test_unknown_layers_are_refused(text: str, message: str) -> None:
@@ -151,6 +161,9 @@ WHOLE = "must be a whole number of at least"
         ("maxpool 2 bare", "unknown word 'bare'; known are pad, stride"),
         ("linear 10 bias", "unknown word 'bias'; did you mean 'nobias'?"),
         ("gap 2", "unknown word '2'; nothing may follow here"),
+        ("residual 2 bare", "unknown word 'bare'; nothing may follow here"),
+        ("residual", f"the number of layers to go back {WHOLE} 1, not nothing"),
+        ("residual 0", f"the number of layers to go back {WHOLE} 1, not 0"),
         # an option twice
         ("conv 8 pad 1 pad 1", "'pad' comes on top of an earlier word about the same thing"),
         ("maxpool 3 stride 2 stride 3", "'stride' comes on top of an earlier word about the same thing"),

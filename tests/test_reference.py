@@ -1,6 +1,5 @@
 """The network in plain numpy: every layer and its gradient against torch in float64, and the runs of real engines."""
 
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -53,16 +52,6 @@ def oracle_of(recipe: Recipe, weights: Arrays, *, images: Array) -> Oracle:
     return oracle
 
 
-def oracle_layers(oracle: Oracle, network: Network, x: Tensor) -> list[Tensor]:
-    """What each layer gives after its steps."""
-    blocks, outputs = iter(oracle.blocks), []
-    for row in network.rows:
-        for block in islice(blocks, 1 + len(row.steps)):
-            x = block(x)
-        outputs.append(x)
-    return outputs
-
-
 def pixels(splits: data.Splits) -> Array:
     """Real digits, normalised, with a little noise: between equal patches, rounding decides which is the maximum."""
     x = normalised(splits.train.images, pixel_mean=splits.pixel_mean, pixel_std=splits.pixel_std, dtype=np.float64)
@@ -74,7 +63,7 @@ def require_equal(recipe: Recipe, splits: data.Splits) -> None:
     network, x = recipe.network_for(splits.image), pixels(splits)
     weights = random_weights(network)
     images = torch.from_numpy(x).requires_grad_()
-    theirs = oracle_layers(oracle_of(recipe, weights, images=x), network, images)
+    theirs = oracle_of(recipe, weights, images=x).outputs(images)
     forward = trace(network, weights, x=x)
     for row, ours, expected in zip(network.rows, forward.activations, theirs, strict=True):
         require_near(ours, expected)

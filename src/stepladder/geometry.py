@@ -11,7 +11,7 @@ from itertools import accumulate
 from math import prod
 
 from stepladder.errors import GeometryError
-from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
 
 Shape = tuple[int, ...]
 
@@ -61,6 +61,11 @@ class LayerGeometry:
     def operation(self) -> str:
         return _OPERATIONS[type(self.layer)]
 
+    @property
+    def added(self) -> int | None:
+        """The index of the layer whose output a residual adds."""
+        return self.index - 1 - self.layer.back if isinstance(self.layer, Residual) else None
+
 
 _OPERATIONS: dict[type, str] = {
     Conv: "Conv2d",
@@ -68,6 +73,7 @@ _OPERATIONS: dict[type, str] = {
     MaxPool: "MaxPool",
     AvgPool: "AvgPool",
     GlobalAvgPool: "GAP",
+    Residual: "Residual",
     Linear: "Linear",
 }
 
@@ -100,7 +106,10 @@ class Network:
         """The geometry of each layer."""
         rows: list[LayerGeometry] = []
         for index, layer in enumerate(self.layers):
-            rows.append(_place(index, layer, self, rows[-1] if rows else None))
+            row = _place(index, layer, self, rows[-1] if rows else None)
+            if isinstance(layer, Residual):
+                _require_same_shape(row, layer, rows)
+            rows.append(row)
         return tuple(rows)
 
     @property
@@ -185,9 +194,29 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
     )
 
 
+def _require_same_shape(row: LayerGeometry, layer: Residual, rows: list[LayerGeometry]) -> None:
+    """Raise GeometryError where a residual has nothing to add, or values of other places in the image."""
+    where = f"layer {row.index + 1} ('{layer}')"
+    if row.added is None or row.added < 0:
+        raise GeometryError(
+            f"{where} goes back to the image or beyond it: it can add what a layer gave", layer_index=row.index
+        )
+    other = rows[row.added]
+    theirs, ours = ((each.out_channels, each.out_size, each.jump_out) for each in (other, row))
+    if theirs != ours:
+        found = [f"{channels} x {size} x {size} values, {jump} px apart" for channels, size, jump in (ours, theirs)]
+        raise GeometryError(
+            f"{where} adds to its {found[0]}, what layer {row.added + 1} ('{other.layer}') gave: {found[1]}. Give the"
+            " layers between as many channels, stride 1 and padding",
+            layer_index=row.index,
+        )
+
+
 def _window(layer: Layer, in_size: int) -> tuple[int, int, int]:
     """Kernel, padding and stride; a layer that takes its whole input in is a kernel of that size."""
     match layer:
+        case Residual():
+            return 1, 0, 1
         case GlobalAvgPool() | Linear():
             return in_size, 0, 1
         case _:

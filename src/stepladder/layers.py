@@ -7,6 +7,7 @@ The vocabulary (brackets mark what may be left out)::
     maxpool K [stride S] [pad P]                                              K or KxK; stride K unless given
     avgpool K [stride S] [pad P]
     gap                                                                       global average pool
+    residual N                                                                plus what went into the N-th layer back
     linear OUT [nobias] [block linear STEP ...]                               bare and biased unless given
 
 A STEP is ``relu``, ``norm`` or ``dropout``. A convolution takes its steps from the recipe's block order, such as
@@ -124,6 +125,22 @@ class GlobalAvgPool:
 
 
 @dataclass(frozen=True)
+class Residual:
+    """The sum of what comes in and what went into the layer ``back`` layers before this one (He et al. 2016).
+
+    After ``depthwise pad 1``, ``conv 8 1x1``, a ``residual 2`` adds what the depthwise convolution took in.
+    """
+
+    back: int
+
+    def __post_init__(self) -> None:
+        _require_sound(self)
+
+    def __str__(self) -> str:
+        return f"residual {self.back}"
+
+
+@dataclass(frozen=True)
 class Linear:
     """Every output from every input value (channels, height, width flattened in this order)."""
 
@@ -139,12 +156,13 @@ class Linear:
         return _join(f"linear {self.out_features}", "" if self.bias else "nobias", block)
 
 
-Layer = Conv | Depthwise | MaxPool | AvgPool | GlobalAvgPool | Linear
+Layer = Conv | Depthwise | MaxPool | AvgPool | GlobalAvgPool | Residual | Linear
 
 
 def _require_sound(layer: Layer) -> None:
     """Raise LadderError for numbers that make no layer."""
-    for name, least in (("out_channels", 1), ("out_features", 1), ("kernel", 1), ("stride", 1), ("padding", 0)):
+    leasts = {"out_channels": 1, "out_features": 1, "kernel": 1, "stride": 1, "padding": 0, "back": 1}
+    for name, least in leasts.items():
         value = getattr(layer, name, least)
         if value < least:
             raise LadderError(f"layer '{layer}': {name} must be at least {least}, not {value}")
@@ -274,6 +292,12 @@ def _gap(words: _Words) -> Layer:
     return GlobalAvgPool()
 
 
+def _residual(words: _Words) -> Layer:
+    back = words.number("the number of layers to go back")
+    words.options("", ())
+    return Residual(back)
+
+
 def _linear(words: _Words) -> Layer:
     out_features = words.number("the number of output features")
     return Linear(out_features, **words.options("linear", ("nobias", "block")))
@@ -285,6 +309,7 @@ _READERS: dict[str, Callable[[_Words], Layer]] = {
     "maxpool": _pool(MaxPool),
     "avgpool": _pool(AvgPool),
     "gap": _gap,
+    "residual": _residual,
     "linear": _linear,
 }
 

@@ -17,7 +17,7 @@ from pydantic import (
 
 from stepladder.errors import LadderError
 from stepladder.geometry import ImageShape, Network
-from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, parse
+from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual, parse
 
 
 class Frozen(BaseModel):
@@ -345,7 +345,8 @@ def describe_network(layers: Sequence[Layer]) -> str:
     """A network on one line, as in ``8-8-P-12p-16b-gap-10``; two different networks never read the same.
 
     Channels, then k5 for a 5x5 kernel, s2 for stride 2, p for pad 1, + for a bias, b for bare, [steps] for a block
-    order of its own; dw depthwise; P and A a 2x2 max or average pool; n a linear layer without bias.
+    order of its own; dw depthwise; P and A a 2x2 max or average pool; n a linear layer without bias; r2 a residual from
+    before the last 2 layers.
     """
     return "-".join(_short(layer) for layer in layers)
 
@@ -367,6 +368,8 @@ def _short(layer: Layer) -> str:
             return str(layer.out_features) + ("" if layer.bias else "n") + block
         case GlobalAvgPool():
             return "gap"
+        case Residual():
+            return f"r{layer.back}"
 
 
 def _short_padding(padding: int) -> str:

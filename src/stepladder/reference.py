@@ -67,6 +67,8 @@ def trace(network: Network, weights: Weights, *, x: Values) -> Trace:
     layers: list[tuple[Values, ...]] = []
     for row in network.rows:
         values = [x, _operated(row, weights, x=x)]
+        if row.added is not None:
+            values[1] = values[1] + layers[row.added][-1]
         for step in row.steps:
             values.append(_stepped(step, row.index, weights=weights, x=values[-1]))
         layers.append(tuple(values))
@@ -85,13 +87,16 @@ def input_gradient(forward: Trace, layer: int, *, cotangent: Values) -> Values:
 
     Of equal values in a max pool's window the first gets the gradient, and a ReLU's at 0 is 0, as in PyTorch.
     """
-    gradient = cotangent
+    gradients = {layer: cotangent}  # by what each layer gives, as far as known
     for index in reversed(range(layer + 1)):
-        row, values = forward.network.rows[index], forward.values[index]
+        row, values, gradient = forward.network.rows[index], forward.values[index], gradients.pop(index)
         for step, output in zip(reversed(row.steps), reversed(values), strict=False):
             gradient = _step_back(step, index, weights=forward.weights, output=output, gradient=gradient)
-        gradient = _operation_back(row, forward.weights, x=values[0], gradient=gradient)
-    return gradient
+        if row.added is not None:
+            gradients[row.added] = gradients.get(row.added, 0) + gradient
+        below = _operation_back(row, forward.weights, x=values[0], gradient=gradient)
+        gradients[index - 1] = gradients.get(index - 1, 0) + below
+    return gradients[-1]
 
 
 def _stepped(step: str, index: int, *, weights: Weights, x: Values) -> Values:
@@ -123,7 +128,7 @@ def _norm_scale(index: int, weights: Weights) -> Values:
 
 
 def _operated(row: LayerGeometry, weights: Weights, *, x: Values) -> Values:
-    """The operation of one layer, without its steps: (N, C, H, W) -> (N, C', H', W')."""
+    """The operation of one layer, without its steps: (N, C, H, W) -> (N, C', H', W'). A residual's gives its input."""
     columns = _columns(row, x)
     n, channels, n_taps, _ = columns.shape
     y: Values

@@ -17,7 +17,7 @@ from stepladder.data import Labelled, Splits
 from stepladder.engines import NORM_EPSILON, NORM_MOMENTUM
 from stepladder.errors import EngineError
 from stepladder.geometry import LayerGeometry, Network
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual
 from stepladder.recipe import Recipe
 from stepladder.run import EngineIdentity
 
@@ -109,10 +109,12 @@ class TorchModel:
 
     def forward(self, x: Tensor, *, training: bool) -> Tensor:
         """Logits (N, n_classes) of normalised images (N, C, H, W)."""
+        outputs: list[Tensor] = []
         for row in self.network.rows:
-            x = operate(row, self.leaves, x=x)
+            x = operate(row, self.leaves, x=x) if row.added is None else x + outputs[row.added]
             for step in row.steps:
                 x = self._step(step, row.index, x, training=training)
+            outputs.append(x)
         return x.flatten(1)
 
     def _step(self, step: str, index: int, x: Tensor, *, training: bool) -> Tensor:
@@ -159,6 +161,8 @@ def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) 
         case Linear():
             assert weight is not None
             return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
+        case Residual():
+            raise AssertionError("a residual is no operation on its input alone")
 
 
 def dropout(x: Tensor, probability: float, *, random: torch.Generator) -> Tensor:

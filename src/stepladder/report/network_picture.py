@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import log2
 
 from stepladder.geometry import LayerGeometry, Network
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual
 
 TALLEST = 72.0  # of a block, for a map as large as the image
 SMALLEST = 5.0
@@ -63,6 +63,7 @@ _KINDS: dict[type, str] = {
     MaxPool: "pool",
     AvgPool: "pool",
     GlobalAvgPool: "pool",
+    Residual: "residual",
     Linear: "linear",
 }
 
@@ -74,6 +75,8 @@ def layer_words(row: LayerGeometry) -> str:
             return "GAP"
         case Linear():
             return "linear"
+        case Residual():
+            return f"residual {row.layer.back}"
         case Conv() | Depthwise():
             usual = 1
         case _:

@@ -45,4 +45,5 @@ def _layer(row: LayerGeometry) -> dict[str, Any]:
         "kernel": row.kernel,
         "stride": row.stride,
         "padding": row.padding,
+        "added": row.added,
     }

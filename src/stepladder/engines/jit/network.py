@@ -1,13 +1,13 @@
 """From a Network to the plan of its training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from stepladder.engines.jit.plan import Buffer, Plan
-from stepladder.engines.jit.steps import Context, Convolution, Loss, Normalised, Pool, Tensor
+from stepladder.engines.jit.steps import Context, Convolution, Loss, Normalised, Pool, Sum, Tensor
 from stepladder.geometry import ImageShape, LayerGeometry, Network
-from stepladder.layers import Conv, Depthwise, Linear
+from stepladder.layers import Conv, Depthwise, Linear, Residual
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,21 @@ def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothin
     image = network.image
     images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.size**2), None)
     tensor = images
-    steps: list[Convolution | Normalised | Pool] = []
+    steps: list[Convolution | Normalised | Pool | Sum] = []
+    added = {row.added for row in network.rows}
+    outputs: list[Tensor] = []
     for row in network.rows:
         if tensor.norm and not passes_through(row):
             steps.append(Normalised(context, tensor, after=(), index=row.index - 1))
             tensor = steps[-1].output
-        computes = isinstance(row.layer, Conv | Depthwise | Linear)
-        steps.append(Convolution(context, row, tensor) if computes else Pool(context, row, tensor))
+        steps.append(_step(context, row, tensor, outputs))
         tensor = steps[-1].output
         after = row.steps[row.steps.index("norm") + 1 :] if "norm" in row.steps else ()
-        if "relu" in after or ("dropout" in after and dropout):
+        applied = "relu" in after or ("dropout" in after and dropout)
+        if applied or (tensor.norm and row.index in added):
             steps.append(Normalised(context, tensor, after=after, index=row.index))
             tensor = steps[-1].output
+        outputs.append(tensor)
     if tensor.norm:
         steps.append(Normalised(context, tensor, after=(), index=network.rows[-1].index))
         tensor = steps[-1].output
@@ -78,12 +81,24 @@ def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothin
     )
 
 
+def _step(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]) -> Convolution | Pool | Sum:
+    """A layer on what the layer below gave; ``outputs`` are what all layers below gave."""
+    match row.layer:
+        case Conv() | Depthwise() | Linear():
+            return Convolution(context, row, tensor)
+        case Residual():
+            assert row.added is not None
+            return Sum(context, row, tensor, outputs[row.added])
+        case _:
+            return Pool(context, row, tensor)
+
+
 def passes_through(row: LayerGeometry) -> bool:
     """Whether a layer can take in values that are still to be normalised: padding would be 0 before, not after."""
     match row.layer:
         case Conv() | Linear():
             return row.padding == 0
-        case Depthwise():
+        case Depthwise() | Residual():
             return False
         case _:
             return row.operation == "MaxPool" or row.padding == 0

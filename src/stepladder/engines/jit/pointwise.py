@@ -73,6 +73,21 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Plus:
+    """The value and that of another tensor of the same shape, to which the pointer ``other`` goes."""
+
+    other: str = "other"
+
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        return (self.other,)
+
+    @contextmanager
+    def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:  # noqa: ARG002
+        yield lambda value, at, image: value + kernel.load(self.other, at)  # noqa: ARG005
+
+
+@dataclass(frozen=True)
 class Dropout:
     """Zero with this probability, else scaled up to keep the mean; its own gradient.
 

@@ -20,6 +20,7 @@ from stepladder.engines.jit.pointwise import (
     InUse,
     NormGradient,
     Operation,
+    Plus,
     Relu,
     ReluGradient,
     RowSums,
@@ -55,6 +56,10 @@ class Chain:
             assert known == buffer, f"two buffers are called {name}"
         self.operations.append(operation)
 
+    def and_then(self, other: "Chain") -> "Chain":
+        assert not set(self.buffers) & set(other.buffers)
+        return Chain([*self.operations, *other.operations], {**self.buffers, **other.buffers})
+
 
 @dataclass
 class Norm:
@@ -72,7 +77,8 @@ class Tensor:
     """What flows between steps: (B, C, H, W, L). With a ``norm``, the values are still to be normalised.
 
     ``gradient`` is None where nobody asks for it. ``way_back`` is what is left to do with the gradient by the values
-    once it is known: a list of operations, told when all of the forward pass is planned.
+    once it is known: a list of operations, told when all of the forward pass is planned. ``added`` are gradients that
+    reach the values around the layers that come next.
     """
 
     channels: int
@@ -81,9 +87,13 @@ class Tensor:
     gradient: Buffer | None
     norm: Norm | None = None
     source: "Convolution | Normalised | None" = None
+    added: list[Buffer] = field(default_factory=list)
 
     def way_back(self) -> Chain:
-        return self.source.way_back() if self.source else Chain()
+        chain = Chain()
+        for number, buffer in enumerate(self.added):
+            chain.add(Plus(f"added_{number}"), **{f"added_{number}": buffer})
+        return chain.and_then(self.source.way_back()) if self.source else chain
 
 
 @dataclass(frozen=True)
@@ -350,6 +360,36 @@ class Pool:
         plan.call(calls, kernel, buffers | chain.buffers)
         if not exact:
             plan_pass(plan, f"way_back_before_{self.row.index}", chain, self.input, to)
+
+
+class Sum:
+    """A residual: two tensors, neither still to be normalised, added."""
+
+    def __init__(self, context: Context, row: LayerGeometry, input: Tensor, other: Tensor) -> None:
+        assert input.norm is None
+        assert other.norm is None
+        self.context, self.row, self.input, self.other = context, row, input, other
+        plan, n_values = context.plan, row.out_channels * row.out_size**2
+        gradient = plan.take_blocks(n_values) if input.gradient is not None else None
+        self.output = Tensor(row.out_channels, row.out_size, plan.take_blocks(n_values), gradient)
+        kernel = self._pass("sum", Chain([Plus()]))
+        buffers = {"x": input.values, "other": other.values, "y": self.output.values}
+        for calls in (plan.forward, plan.evaluation):
+            plan.call(calls, kernel, buffers)
+
+    def _pass(self, name: str, chain: Chain) -> Kernel:
+        row, width = self.row, self.context.plan.width
+        name = f"{name}_{row.index}"
+        return pointwise(name, chain.operations, channels=row.out_channels, size=row.out_size, width=width)
+
+    def backward(self) -> None:
+        """The gradient goes both ways as it is: at once to the input, to the other tensor when its layers come."""
+        if self.input.gradient is None or self.output.gradient is None:
+            return
+        self.other.added.append(self.output.gradient)
+        plan, chain = self.context.plan, self.input.way_back()
+        buffers = {"x": self.output.gradient, "y": self.input.gradient} | chain.buffers
+        plan.call(plan.backward, self._pass("sum_gradient", chain), buffers)
 
 
 class Loss:

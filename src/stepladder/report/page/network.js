@@ -26,7 +26,7 @@ function activations(network, pixels) {
   const maps = [];
   let x = normalised(network, pixels);
   for (const layer of network.layers) {
-    x = OPERATIONS[layer.operation](layer, x, network.arrays);
+    x = OPERATIONS[layer.operation](layer, x, network.arrays, maps);
     for (const step of layer.steps) x = applyStep(step, layer, x, network);
     maps.push(x);
   }
@@ -50,6 +50,7 @@ const OPERATIONS = {
   MaxPool: (layer, x) => pool(layer, x, (values) => Math.max(...values)),
   AvgPool: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / layer.kernel ** 2),
   GAP: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / values.length),
+  Residual: (layer, x, _, maps) => x.map((value, k) => value + maps[layer.added][k]),
   Linear: linear,
 };
 
