@@ -36,12 +36,13 @@ class Warps:
 
 
 def draw_warps(augment: Augment, n: int, *, size: int, rng: Callable[[Purpose], np.random.Generator]) -> Warps:
-    """Draw what happens to n images; ``rng`` gives a generator for each of "augment", "elastic" and "cutout".
+    """Draw what happens to n images; ``rng`` gives a generator for each of "augment", "mirror", "elastic" and "cutout".
 
     So turning one on leaves the draws of the others alone.
     """
+    maps = draw(augment, n, size=size, rng=rng("augment"))
     return Warps(
-        draw(augment, n, size=size, rng=rng("augment")),
+        mirrored(maps, size=size, rng=rng("mirror")) if augment.mirror else maps,
         draw_curves(augment.elastic_px, n, size=size, rng=rng("elastic")) if augment.elastic_px else None,
         draw_holes(augment.cutout_px, n, size=size, rng=rng("cutout")) if augment.cutout_px else None,
     )
@@ -65,6 +66,13 @@ def draw(augment: Augment, n: int, *, size: int, rng: np.random.Generator) -> ND
     moved = centre + np.stack([shift_x, shift_y], -1)
     offset = centre - np.einsum("nij,nj->ni", linear, moved)
     return np.concatenate([linear, offset[:, :, None]], 2).astype(np.float32)
+
+
+def mirrored(maps: NDArray[np.float32], *, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Half of the maps (n, 2, 3), by chance, of the image mirrored left to right: its x counts from the other side."""
+    other = maps[:, 0] * np.float32(-1) + np.array([0, 0, size - 1], np.float32)
+    chosen = rng.integers(0, 2, (len(maps), 1)) == 1
+    return np.stack([np.where(chosen, other, maps[:, 0]), maps[:, 1]], 1)
 
 
 def draw_curves(elastic_px: float, n: int, *, size: int, rng: np.random.Generator) -> NDArray[np.float32]:

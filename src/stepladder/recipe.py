@@ -66,6 +66,7 @@ class Augment(Frozen):
     )
     scale: float = Field(0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
     shear_deg: float = Field(0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
+    mirror: bool = Field(False, description="every second image, by chance, mirrored left to right")
     elastic_px: float = Field(
         0.0,
         ge=0,
@@ -83,6 +84,7 @@ class Augment(Frozen):
             f"shift ±{self.shift_px:g} px" if self.shift_px else "",
             f"scale ±{100 * self.scale:g}%" if self.scale else "",
             f"shear ±{self.shear_deg:g}°" if self.shear_deg else "",
+            "mirrored" if self.mirror else "",
             f"elastic {self.elastic_px:g} px" if self.elastic_px else "",
             f"cutout {self.cutout_px} px" if self.cutout_px else "",
         ]
