@@ -14,6 +14,7 @@ from stepladder.recipe import (
     Constant,
     Cosine,
     CrossEntropy,
+    Distill,
     LinearDecay,
     OneCycle,
     Plateau,
@@ -25,7 +26,7 @@ from stepladder.recipe import (
 PAGE = Path(__file__).parent / "recipes.md"
 
 MODELS = (
-    *(Augment, Sgd, Adam, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, Average, CrossEntropy),
+    *(Augment, Sgd, Adam, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, Average, CrossEntropy, Distill),
     *(Budget, Target),
 )
 

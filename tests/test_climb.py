@@ -14,11 +14,14 @@ import pytest
 from conftest import TINY_LADDER, CommandLine
 from processes import PATIENCE_S, Climb
 
+from stepladder import data
 from stepladder.climbing import climb, plan
 from stepladder.engines import choose_engine
+from stepladder.engines.training import train
 from stepladder.errors import BudgetError, LadderError
 from stepladder.ladder_file import load
-from stepladder.run import Run
+from stepladder.one_run import Work, train_one
+from stepladder.run import Progress, Run
 from stepladder.store import Store
 
 
@@ -243,3 +246,43 @@ def test_refusals_come_before_training(tmp_path: Path, module_ladder: Path) -> N
     with pytest.raises(BudgetError, match=r"has 342 parameters, 42 over its budget of 300.*conv 6 3x3.*228"):
         climb(load(over), seeds=[1], store=store, engine=engine)
     assert not list(store.folder.glob("*/*"))
+
+
+def test_a_teacher_is_trained_first_once_and_kept_as_a_run(tmp_path: Path, digits: Path) -> None:
+    path, store = tmp_path / "tiny.toml", tmp_path / "runs"
+    taught = 'name = "taught"\nwhy = "A teacher."\nchange.distill = { network = ["conv 6", "gap", "linear 10"] }\n'
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + f"\n[[rung]]\n{taught}")
+    with Climb(path, store, "--seeds", 1) as climbing:
+        returncode, out, err = climbing.finish()
+    assert returncode in (0, 1), err
+    assert "distill: none → from 6-gap-10" in out
+    engine, _ = choose_engine()
+    identity = plan(load(path), seeds=[1], engine=engine)[-1].identity
+    opened = Store.open(store)
+    student = opened.find(identity, set_aside=False)
+    assert student is not None
+    trained = identity.model_copy(update={"recipe": identity.recipe.teacher})
+    teacher = opened.find(trained, set_aside=False)
+    assert teacher is not None
+
+    before = (store / f"{trained.key}.json").read_bytes()
+    (store / f"{identity.key}.json").unlink()
+    work = Work(str(digits), identity.data, store, engine.identity)
+    assert train_one(work, identity) == []
+    assert (store / f"{trained.key}.json").read_bytes() == before, "a teacher that is there is not trained again"
+    again = opened.find(identity, set_aside=False)
+    assert again is not None
+    assert again.numbers() == student.numbers()
+
+    splits = data.splits(data.load(str(digits)), n_dev=identity.data.dev_images)
+    own = train(engine, identity.recipe, splits=splits, seed=1, resume=Progress(), teacher=opened.weights(teacher))
+    *_, end = own
+    assert [each.train_loss for each in end.epochs] == [each.train_loss for each in student.epochs]
+
+
+def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, digits: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    taught = 'name = "taught"\nwhy = "?"\nchange.distill = { network = ["conv 6 99x99", "gap", "linear 10"] }\n'
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + f"\n[[rung]]\n{taught}")
+    with pytest.raises(LadderError, match=r"rung 'taught': its teacher: layer 1 \('conv 6 99x99'\) has a 99x99 kernel"):
+        plan(load(path), seeds=[1], engine=choose_engine()[0])

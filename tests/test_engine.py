@@ -17,10 +17,20 @@ from stepladder.draws import generator
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.optimizer import state_names, update
 from stepladder.engines.torch import TorchModel, dropout, warp
-from stepladder.engines.training import STATISTIC, Training, initial_arrays, judge, train, weight_decay, weights
+from stepladder.engines.training import (
+    STATISTIC,
+    Teacher,
+    Training,
+    initial_arrays,
+    judge,
+    train,
+    weight_decay,
+    weights,
+)
 from stepladder.errors import EngineError
-from stepladder.recipe import Adam, Augment, Sgd
-from stepladder.run import Progress
+from stepladder.recipe import Adam, Augment, Recipe, Sgd
+from stepladder.reference import trace
+from stepladder.run import Arrays, Progress
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +150,59 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, few: data
         assert resumed.n_resumed == 1
 
 
+def teacher_weights(recipe: Recipe, splits: data.Splits) -> Arrays:
+    """Some weights of a recipe's teacher, not trained."""
+    assert recipe.teacher is not None
+    network = recipe.teacher.network_for(splits.image)
+    arrays = initial_arrays(network, 9)
+    rng = np.random.default_rng(3)
+    moved = {name: array + rng.uniform(0, 0.2, array.shape).astype(np.float32) for name, array in arrays.items()}
+    return weights(network, moved)
+
+
+TAUGHT: dict[str, object] = {
+    "distill": {"network": list(NETWORKS["all layers"]), "share": 0.7},
+    "loss": {"label_smoothing": 0.1},
+}
+
+
+def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(engine: Engine, few: data.Splits) -> None:
+    settings = Augment(rotation_deg=25, shift_px=3, elastic_px=0.5)
+    fields = {"batch_size": 50, "augment": settings.model_dump()}
+    recipe = recipe_of("lighter", **TAUGHT, **fields)
+    assert recipe.teacher == recipe_of("all layers", loss={"label_smoothing": 0.1}, **fields)
+    known = teacher_weights(recipe, few)
+    teacher = Teacher(engine, recipe, known, splits=few)
+    indices = np.random.default_rng(0).permutation(1000)[:50]
+    warps = augment.draw_warps(settings, 50, size=28, rng=lambda purpose: generator(1, 0, purpose=purpose))
+    targets = teacher.targets(indices, warps)
+
+    x = augment.warp(few.train.images[indices], warps).astype(np.float64) / 255
+    x = (x - few.pixel_mean[:, None, None]) / few.pixel_std[:, None, None]
+    logits = trace(recipe.teacher.network_for(few.image), known, x=x).logits
+    soft = F.softmax(torch.from_numpy(logits), 1).numpy()
+    hard = 0.9 * np.eye(10)[few.train.labels[indices]] + 0.01
+    np.testing.assert_allclose(targets, 0.7 * soft + 0.3 * hard, atol=2e-3)
+
+    pair = Pair(engine, recipe, few)
+    pair.model.begin_epoch(dropout_seed=0)
+    pair.model.learn(indices, None, targets)
+    loss = F.cross_entropy(pair.oracle(pair.images[indices]), torch.from_numpy(targets).double())
+    expected = torch.autograd.grad(loss, list(pair.oracle.parameters()))
+    pair.compare(pair.model.to_numpy(pair.model.gradients), list(expected), tolerance=1e-4)
+    assert pair.model.tally()[0] / 50 == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_a_resumed_student_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
+    recipe = recipe_of("lighter", **BUSY, **TAUGHT)
+    teacher = teacher_weights(recipe, few)
+    steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress(), teacher=teacher))
+    resumed = last(train(engine, recipe, splits=few, seed=3, resume=steps[0], teacher=teacher))
+    assert same(resumed, steps[-1])
+    untaught = last(train(engine, recipe_of("lighter", **BUSY), splits=few, seed=3, resume=Progress()))
+    assert not same(untaught, steps[-1])
+
+
 def test_what_is_evaluated_and_kept_is_the_moving_average(engine: Engine, few: data.Splits) -> None:
     """Against the definition, over the weights after every step: those of k looks ago count decay ** k."""
     recipe = recipe_of("lighter", average={"horizon_epochs": 0.5, "every_steps": 2}, batch_size=100)
@@ -149,11 +212,13 @@ def test_what_is_evaluated_and_kept_is_the_moving_average(engine: Engine, few: d
     seen: list[dict[str, NDArray[np.float64]]] = []
     learn = training.model.learn
 
-    def learn_and_look(indices: NDArray[np.int64], warps: Warps | None) -> None:
+    def learn_and_look(
+        indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+    ) -> None:
         if number := len(seen_steps):
             look(number - 1)
         seen_steps.append(len(indices))
-        learn(indices, warps)
+        learn(indices, warps, targets)
 
     def look(step: int) -> None:
         arrays = training.arrays()

@@ -196,9 +196,18 @@ def test_pools_and_their_gradients(shape: ConvolutionShape, forced: tuple[int, i
     close(as_images(dx).float().numpy(), theirs.grad.numpy())
 
 
-@given(widths, st.integers(2, 62), st.sampled_from([0.0, 0.1]), st.sampled_from([0.1, 3.0, 60.0]), st.booleans())
-@settings(deadline=None, max_examples=40)
-def test_softmax_loss(forced: tuple[int, int], n_classes: int, smoothing: float, spread: float, ties: bool) -> None:
+@given(
+    widths,
+    st.integers(2, 62),
+    st.sampled_from([0.0, 0.1, None]),
+    st.sampled_from([0.1, 3.0, 60.0]),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=50)
+def test_softmax_loss(
+    forced: tuple[int, int], n_classes: int, smoothing: float | None, spread: float, ties: bool
+) -> None:
+    """Without a smoothing, the targets are probabilities."""
     width, _ = forced
     rng = np.random.default_rng(5)
     logits = random(rng, 2, n_classes, LANES)
@@ -207,11 +216,17 @@ def test_softmax_loss(forced: tuple[int, int], n_classes: int, smoothing: float,
     labels[:] = rng.integers(0, n_classes, labels.shape)
     weight.ravel()[:27] = 1 / 27  # five lanes are beyond the last image
     gradient, (sum_exp, rest, hit) = aligned(*logits.shape), written
-    kernel = softmax_loss("k", n_classes, label_smoothing=smoothing, width=width)
-    run(kernel, logits, labels, weight, gradient, sum_exp, rest, hit, n_blocks=2)
+    targets = aligned(*logits.shape)
+    targets[:] = rng.dirichlet(np.ones(n_classes), (2, LANES)).transpose(0, 2, 1)
+    soft = smoothing is None
+    kernel = softmax_loss("k", n_classes, label_smoothing=smoothing or 0.0, targets=soft, width=width)
+    run(kernel, logits, labels, weight, *[targets] * soft, gradient, sum_exp, rest, hit, n_blocks=2)
     theirs = torch.from_numpy(logits.transpose(0, 2, 1).reshape(-1, n_classes)[:27].astype(np.float64)).requires_grad_()
     wanted = torch.from_numpy(labels.ravel()[:27].astype(np.int64))
-    losses = F.cross_entropy(theirs, wanted, label_smoothing=smoothing, reduction="none")
+    probabilities = torch.from_numpy(targets.transpose(0, 2, 1).reshape(-1, n_classes)[:27].astype(np.float64))
+    losses = F.cross_entropy(
+        theirs, probabilities if soft else wanted, label_smoothing=smoothing or 0.0, reduction="none"
+    )
     losses.mean().backward()  # type: ignore[no-untyped-call]
     assert theirs.grad is not None
     ours = gradient.transpose(0, 2, 1).reshape(-1, n_classes)

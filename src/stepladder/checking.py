@@ -1,7 +1,7 @@
 """What can be said of a ladder before anything trains: sizes, budgets, and how long a climb will take."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stepladder import sources
 from stepladder.errors import BudgetError, GeometryError, LadderError
@@ -82,6 +82,7 @@ def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
                 f"{ladder.source}: rung {rung.name!r} has no parameters to train: add a conv or linear layer"
             )
         _require_full_batches(ladder, rung, network, info)
+        _require_sound_teacher(ladder, rung, info)
         rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
     return tuple(rungs)
 
@@ -104,14 +105,38 @@ def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds:
     macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    macs = n_seeds * sum(macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung in ladder.rungs)
+    rungs = [*ladder.rungs, *(teacher for rung in ladder.rungs if (teacher := teacher_rung(rung)))]
+    macs = n_seeds * sum(macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung in rungs)
     return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
 
 
 def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
-    """Multiply-adds of one epoch: forward, and twice that backward, in training; forward in evaluation."""
+    """Multiply-adds of one epoch: forward, and twice that backward, in training; forward in evaluation.
+
+    A teacher answers to each training image.
+    """
     n_dev = ladder.n_dev(info.n_train)
-    return rung.network(info.image).macs * (3 * (info.n_train - n_dev) + (n_dev or info.n_test))
+    n_train = info.n_train - n_dev
+    teacher = teacher_rung(rung)
+    answers = teacher.network(info.image).macs * n_train if teacher else 0
+    return rung.network(info.image).macs * (3 * n_train + (n_dev or info.n_test)) + answers
+
+
+def teacher_rung(rung: Rung) -> Rung | None:
+    """What a rung's teacher would be as a rung."""
+    return replace(rung, recipe=rung.recipe.teacher) if rung.recipe.teacher else None
+
+
+def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
+    """Raise LadderError for a teacher that cannot be trained on these images."""
+    teacher = teacher_rung(rung)
+    if teacher is None:
+        return
+    try:
+        network = teacher.recipe.network_for(info.image)
+    except GeometryError as error:
+        raise GeometryError(f"{ladder.source}: rung {rung.name!r}: its teacher: {error}") from None
+    _require_full_batches(ladder, teacher, network, info)
 
 
 def _require_full_batches(ladder: Ladder, rung: Rung, network: Network, info: DataInfo) -> None:

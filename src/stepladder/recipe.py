@@ -235,6 +235,26 @@ class CrossEntropy(Frozen):
         return "cross-entropy" + (f", label smoothing {self.label_smoothing:g}" if self.label_smoothing else "")
 
 
+NetworkLayers = Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)]
+
+
+class Distill(Frozen):
+    """A larger network's answers to the same distorted images as targets, besides the labels (Hinton et al. 2015).
+
+    The teacher is this recipe with its own network, trained before and from the same seed; it sees each image as the
+    student does (which matters: Beyer et al. 2022). Its parameters are not the student's, and no part of the budget.
+    """
+
+    network: NetworkLayers = Field(description="the teacher's layers, in their text form")
+    share: float = Field(
+        1.0, gt=0, le=1, description="of the targets that are the teacher's; the others are the label's"
+    )
+
+    def __str__(self) -> str:
+        share = "" if self.share == 1 else f", {100 * self.share:g}% of the targets"
+        return f"from {describe_network(self.network)}{share}"
+
+
 class Recipe(Frozen):
     """One field per concept: a rung of a ladder changes exactly one of them.
 
@@ -242,9 +262,7 @@ class Recipe(Frozen):
     so a default never changes its meaning, and a new field's default is what was done before the field existed.
     """
 
-    network: Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)] = Field(
-        description="the layers, in their text form"
-    )
+    network: NetworkLayers = Field(description="the layers, in their text form")
     block: TextBlock = Field(Block(("relu", "norm", "dropout")), description="what follows each convolution, in order")
     norm_scale: bool = Field(
         True, description="whether batch norm learns a scale besides a shift; the weights after it can do the same"
@@ -272,6 +290,14 @@ class Recipe(Frozen):
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     clean_epochs: int = Field(0, ge=0, description="the last epochs, so many, that train on images without distortion")
     average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
+    distill: Distill | None = Field(None, description="learn from the answers of a larger network, trained before")
+
+    @property
+    def teacher(self) -> "Recipe | None":
+        """The recipe of the network that it learns from."""
+        if self.distill is None:
+            return None
+        return self.model_copy(update={"network": self.distill.network, "distill": None})
 
     def network_for(self, image: ImageShape) -> Network:
         """The network on these images; raises GeometryError where it does not fit."""
@@ -308,7 +334,9 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     elif not recipe.weight_decay:
         optimizer = optimizer.model_copy(update={"kind": "adam"})
     norms = any("norm" in block.steps for block in blocks if block is not None)
+    learns_labels = recipe.distill is None or recipe.distill.share < 1
     effective = {
+        "loss": recipe.loss if learns_labels else CrossEntropy(),
         "norm_scale": recipe.norm_scale or not norms,
         "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),
         "block": None,

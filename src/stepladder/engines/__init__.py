@@ -34,11 +34,17 @@ class Model(Protocol):
     def begin_epoch(self, *, dropout_seed: int) -> None:
         """Zero the tally and seed the dropout of the epoch."""
 
-    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
+    def learn(
+        self, indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+    ) -> None:
         """Forward and backward on training images ``indices`` (n,), warped by those n ``warps`` if given.
 
+        ``targets`` (n, n_classes) are probabilities to learn instead of the labels: of a recipe that distils, always.
         Sets ``gradients`` to those of the mean loss, moves the running statistics and adds to the tally.
         """
+
+    def answers(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
+        """The evaluated network's logits (n, n_classes) of training images, given as to ``learn``."""
 
     def tally(self) -> tuple[float, int]:
         """Sum of the losses and number of correct answers since ``begin_epoch``."""

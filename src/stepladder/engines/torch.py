@@ -81,18 +81,33 @@ class TorchModel:
         self.loss_sum = torch.zeros((), device=self.device, dtype=torch.float64)
         self.n_correct = torch.zeros((), device=self.device, dtype=torch.int64)
 
-    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
-        chosen = torch.from_numpy(indices).to(self.device)
-        pixels = self.images[chosen].to(self.dtype)
-        if warps is not None:
-            pixels = warp(pixels, warps)
-        labels = self.labels[chosen]
-        logits = self.forward(pixels * self.pixel_scale + self.pixel_offset, training=True)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.loss.label_smoothing)
+    def learn(
+        self, indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+    ) -> None:
+        labels = self.labels[torch.from_numpy(indices).to(self.device)]
+        logits = self.forward(self._images(indices, warps), training=True)
+        if targets is None:
+            loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.loss.label_smoothing)
+        else:
+            loss = F.cross_entropy(logits, torch.tensor(targets, device=self.device, dtype=self.dtype))
         gradients = torch.autograd.grad(loss, list(self.leaves.values()))
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradients)
         self.loss_sum += loss.detach().double() * len(indices)
         self.n_correct += (logits.argmax(1) == labels).sum()
+
+    def answers(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            logits: NDArray[np.float32] = (
+                self.forward(self._images(indices, warps), training=False).float().cpu().numpy()
+            )
+        return logits
+
+    def _images(self, indices: NDArray[np.int64], warps: Warps | None) -> Tensor:
+        """Training images (n, C, H, W), warped and normalised."""
+        pixels = self.images[torch.from_numpy(indices).to(self.device)].to(self.dtype)
+        if warps is not None:
+            pixels = warp(pixels, warps)
+        return pixels * self.pixel_scale + self.pixel_offset
 
     def tally(self) -> tuple[float, int]:
         return self.loss_sum.item(), int(self.n_correct.item())

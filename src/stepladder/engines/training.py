@@ -24,13 +24,25 @@ from stepladder.schedule import learning_rate
 STATISTIC, PARAMETERS = "statistic.", "parameters"
 
 
-def train(engine: Engine, recipe: Recipe, *, splits: Splits, seed: int, resume: Progress) -> Iterator[Progress]:
+def train(
+    engine: Engine,
+    recipe: Recipe,
+    *,
+    splits: Splits,
+    seed: int,
+    resume: Progress,
+    teacher: Arrays | None = None,
+) -> Iterator[Progress]:
     """Train from where ``resume`` stands (``Progress()`` is the start) and yield after every epoch.
 
-    The last Progress yielded has all epochs, or the epoch at which the training diverged.
+    The last Progress yielded has all epochs, or the epoch at which the training diverged. ``teacher`` are the weights,
+    by name, of a finished run of ``recipe.teacher``, where the recipe has one.
     """
     network = recipe.network_for(splits.image)
     training = Training(engine.model(network, recipe, splits=splits), network, recipe, splits=splits, seed=seed)
+    if recipe.distill is not None:
+        assert teacher is not None, "a recipe that distils is trained with its teacher's weights"
+        training.teacher = Teacher(engine, recipe, teacher, splits=splits)
     progress = replace(resume, n_resumed=resume.n_resumed + bool(resume.epochs))
     training.set_arrays(progress.arrays or initial_arrays(network, seed))
     while not progress.is_finished(recipe):
@@ -65,6 +77,7 @@ class Training:
     def __init__(self, model: Model, network: Network, recipe: Recipe, *, splits: Splits, seed: int) -> None:
         self.model, self.recipe, self.splits, self.seed = model, recipe, splits, seed
         self.steps_per_epoch = -(-len(splits.train) // recipe.batch_size)
+        self.teacher: Teacher | None = None
         self._decay = model.to_array(weight_decay(network, recipe))
         self._state: dict[str, Any] = {}
         self._average: MovingAverage | None = None
@@ -97,7 +110,8 @@ class Training:
         model.begin_epoch(dropout_seed=integer_seed(self.seed, number, purpose="dropout"))
         for start in range(0, n, recipe.batch_size):
             batch = slice(start, start + recipe.batch_size)
-            model.learn(order[batch], None if warps is None else warps[batch])
+            warped = None if warps is None else warps[batch]
+            model.learn(order[batch], warped, self.teacher.targets(order[batch], warped) if self.teacher else None)
             step = number * self.steps_per_epoch + start // recipe.batch_size
             lr = learning_rate(recipe, step=step, steps_per_epoch=self.steps_per_epoch, train_losses=train_losses)
             update(
@@ -127,6 +141,31 @@ class Training:
         """The answers to the evaluated images, of the average if there is one."""
         with self._average.in_use(self.model) if self._average else nullcontext():
             return self.model.logits(self.splits.evaluated)
+
+
+class Teacher:
+    """A trained network whose answers are learned (recipe.Distill)."""
+
+    def __init__(self, engine: Engine, recipe: Recipe, weights: Arrays, *, splits: Splits) -> None:
+        assert recipe.teacher is not None
+        assert recipe.distill is not None
+        network = recipe.teacher.network_for(splits.image)
+        flat = np.concatenate([weights[name].ravel() for name in network.parameter_shapes])
+        self.share = recipe.distill.share
+        self.model = engine.model(network, recipe.teacher, splits=splits)
+        self.model.parameters[:] = self.model.to_array(flat)
+        self.model.set_statistics({name: weights[name] for name in network.statistic_shapes})
+        smoothing, n_classes = recipe.loss.label_smoothing, splits.image.n_classes
+        labels = np.eye(n_classes) * (1 - smoothing) + smoothing / n_classes
+        self._by_label = ((1 - self.share) * labels[splits.train.labels]).astype(np.float32)  # (n_train, n_classes)
+
+    def targets(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
+        """The probabilities (n, n_classes) to learn for training images."""
+        logits = self.model.answers(indices, warps)
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        share = np.float32(self.share) * powers / powers.sum(1, keepdims=True)
+        targets: NDArray[np.float32] = share + self._by_label[indices]
+        return targets
 
 
 def initial_arrays(network: Network, seed: int) -> Arrays:

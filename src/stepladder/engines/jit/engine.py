@@ -95,11 +95,19 @@ class JitModel:
         self._random = np.random.Generator(np.random.Philox(key=dropout_seed))
         self._answers: list[NDArray[np.float32]] = []
 
-    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
+    def learn(
+        self, indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+    ) -> None:
         n = len(indices)
         n_blocks = self._set_batch(n)
         self.gather(self.images, indices, warps)
         self._loss["labels"][:n] = self._labels[indices]
+        assert (targets is None) == ("targets" not in self._loss)
+        if targets is not None:
+            by_lane = np.zeros((n_blocks * LANES, targets.shape[1]), np.float32)
+            by_lane[:n] = targets
+            wanted = self._loss["targets"].reshape(self.n_blocks, -1, LANES)
+            wanted[:n_blocks] = by_lane.reshape(n_blocks, LANES, -1).transpose(0, 2, 1)
         if self._drops:
             self.dropout_keys[:] = self._random.integers(0, 2**32, len(self.dropout_keys), np.uint32)
         self._learn(self._start, n_blocks, n)
@@ -135,17 +143,23 @@ class JitModel:
 
     def logits(self, part: Labelled) -> NDArray[np.float32]:
         pixels = self.engine.with_rim(part.images)
-        n_classes, capacity = self.network.image.n_classes, self.n_blocks * LANES
-        answers = self._view(self.planned.logits).reshape(self.n_blocks, n_classes, LANES)
-        logits = np.empty((len(part), n_classes), np.float32)
-        for start in range(0, len(part), capacity):
-            indices = np.arange(start, min(start + capacity, len(part)))
-            self.gather(pixels, indices, None)
-            self._in_use[:], self._n_images = 1, -1
-            self._evaluate(self._start, blocks_for(len(indices)), len(indices))
-            images = answers.transpose(0, 2, 1).reshape(-1, n_classes)
-            logits[indices] = images[: len(indices)]
+        parts = np.array_split(np.arange(len(part)), range(self.n_blocks * LANES, len(part), self.n_blocks * LANES))
+        logits: NDArray[np.float32] = np.concatenate([self._evaluated(pixels, indices, None) for indices in parts])
         return logits
+
+    def answers(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
+        return self._evaluated(self.images, indices, warps)
+
+    def _evaluated(
+        self, images: NDArray[np.uint8], indices: NDArray[np.int64], warps: Warps | None
+    ) -> NDArray[np.float32]:
+        """Logits (n, n_classes) of chosen images, at most a batch of them."""
+        n, n_classes = len(indices), self.network.image.n_classes
+        self.gather(images, indices, warps)
+        self._in_use[:], self._n_images = 1, -1
+        self._evaluate(self._start, blocks_for(n), n)
+        by_block = self._view(self.planned.logits).reshape(self.n_blocks, n_classes, LANES)
+        return by_block.transpose(0, 2, 1).reshape(-1, n_classes)[:n].copy()
 
     def statistics(self) -> dict[str, NDArray[np.float32]]:
         return {name: array.copy() for name, array in self.running.items()}
@@ -166,7 +180,8 @@ def plan(network: Network, recipe: Recipe, *, n_train: int, target: Target) -> P
     largest = min(recipe.batch_size, n_train)
     ragged = any(size % LANES for size in (largest, n_train % recipe.batch_size))
     empty = Plan(n_blocks=blocks_for(largest), target=target, ragged=ragged)
-    planned = plan_network(network, empty, dropout=recipe.dropout, label_smoothing=recipe.loss.label_smoothing)
+    smoothing, targets = recipe.loss.label_smoothing, recipe.distill is not None
+    planned = plan_network(network, empty, dropout=recipe.dropout, label_smoothing=smoothing, targets=targets)
     n_bytes, memory = 4 * planned.plan.n_floats, memory_bytes()
     if memory is not None and n_bytes > MOST_OF_MEMORY * memory:
         raise EngineError(

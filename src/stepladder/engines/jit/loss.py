@@ -4,15 +4,16 @@ from stepladder.engines.jit.emit import Kernel, Vector
 from stepladder.engines.jit.layout import LANES
 
 
-def softmax_loss(name: str, n_classes: int, *, label_smoothing: float, width: int) -> Kernel:
+def softmax_loss(name: str, n_classes: int, *, label_smoothing: float, targets: bool, width: int) -> Kernel:
     """Gradient of the loss by the logits, and what the loss is made of.
 
     Pointers: logits (B, K, L); labels (B, L), class numbers as float32; weight (B, L), what an image counts: 1/n, or 0
-    in lanes beyond the last image. Written: gradient (B, K, L); sum_exp and rest (B, L): the loss of an image is
-    log(sum_exp) + rest; hit (B, L), 1 where the first largest logit is the label's. The logarithm, one per image, is
-    left to the caller. NaN among an image's logits makes its loss and gradient NaN.
+    in lanes beyond the last image; with ``targets`` these (B, K, L), the probabilities to learn. Written: gradient
+    (B, K, L); sum_exp and rest (B, L): the loss of an image is log(sum_exp) + rest; hit (B, L), 1 where the first
+    largest logit is the label's. The logarithm, one per image, is left to the caller. NaN among an image's logits makes
+    its loss and gradient NaN.
     """
-    pointers = ["logits", "labels", "weight", "gradient", "sum_exp", "rest", "hit"]
+    pointers = ["logits", "labels", "weight", *["targets"] * targets, "gradient", "sum_exp", "rest", "hit"]
     kernel = Kernel(name, pointers, ["n_blocks"], width=width)
     off = label_smoothing / n_classes
     with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, LANES, width) as lane:
@@ -37,7 +38,10 @@ def softmax_loss(name: str, n_classes: int, *, label_smoothing: float, width: in
         number.set(kernel.zero())
         with kernel.loop(0, n_classes) as k:
             at = first + k * LANES
-            wanted = kernel.select("oeq", (number.get(), label), 1 - label_smoothing + off, off)
+            if targets:
+                wanted = kernel.load("targets", at)
+            else:
+                wanted = kernel.select("oeq", (number.get(), label), 1 - label_smoothing + off, off)
             expected.add_product(wanted, kernel.load("logits", at))
             share = kernel.load("gradient", at) / total.get()
             kernel.store("gradient", at, (share - wanted) * weight)

@@ -26,8 +26,10 @@ class PlannedNetwork:
     loss: Mapping[str, Buffer]
 
 
-def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothing: float) -> PlannedNetwork:
-    """Plan forward, evaluation and backward passes of a network."""
+def plan_network(
+    network: Network, plan: Plan, *, dropout: float, label_smoothing: float, targets: bool
+) -> PlannedNetwork:
+    """Plan forward, evaluation and backward passes of a network; it learns ``targets`` if not the labels."""
     parameters, gradients = plan.take(network.params), plan.take(network.params)
     statistics = {name: plan.take(prod(shape)) for name, shape in network.statistic_shapes.items()}
 
@@ -64,7 +66,7 @@ def plan_network(network: Network, plan: Plan, *, dropout: float, label_smoothin
     if tensor.norm:
         steps.append(Normalised(context, tensor, after=(), index=network.rows[-1].index))
         tensor = steps[-1].output
-    loss = Loss(context, tensor, label_smoothing=label_smoothing)
+    loss = Loss(context, tensor, label_smoothing=label_smoothing, targets=targets)
     for step in (loss, *reversed(steps)):
         step.backward()
     return PlannedNetwork(
