@@ -154,7 +154,7 @@ def make(options: argparse.Namespace) -> None:
     if not claims:
         raise LadderError("a record claims something: --mean, --worst, --held or --params")
     store = Store.open(options.store)
-    results = collect(record.top_of(ladder_file.load(options.ladder)), store, engine=options.engine)
+    results = collect(ladder_file.load(options.ladder).top, store, engine=options.engine)
     made = record.record_of(results, name=options.name, claims=claims, seeds=options.seeds)
     for note in store.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -171,7 +171,7 @@ def train(options: argparse.Namespace) -> None:
     store = Store.open(options.store, create=True)
     with LiveClimb() as watcher:
         watcher.noted(f"engine {reason}")
-        top = record.top_of(ladder_file.load(options.ladder))
+        top = ladder_file.load(options.ladder).top
         failures = climb(top, seeds=options.seeds, store=store, engine=engine, jobs=options.jobs, watcher=watcher)
     if failures:
         raise LadderError("not trained: " + "; ".join(map(str, failures)))

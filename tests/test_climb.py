@@ -116,6 +116,15 @@ def test_a_stored_climb_trains_nothing(stepladder: CommandLine, module_ladder: P
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
 
 
+def test_the_top_rung_alone(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
+    """Its runs are those of the whole climb."""
+    again = stepladder("climb", module_ladder, "--top", "--store", undisturbed, "--seeds", 2)
+    assert again.returncode in (0, 1)
+    assert "2 of 2 runs are stored" in again.stderr
+    assert "rotation" in again.stdout
+    assert "start" not in again.stdout
+
+
 def test_two_seeds_are_too_few_for_a_verdict(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
     text = stepladder("compare", module_ladder, "--store", undisturbed).stdout
     assert text.count("unknown: 2 seeds in common: 7 are the least that could tell") == 2

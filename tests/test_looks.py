@@ -686,6 +686,8 @@ def test_damaged_looks_stop_verdicts_and_nothing_else(stepladder: CommandLine, t
     ("arguments", "words"),
     [
         (["--until-decided", "--down"], ["--until-decided", "leave --down out"]),
+        (["--top", "--until-decided"], ["--top", "nothing to compare it with"]),
+        (["--top", "--down"], ["--top", "nothing to compare it with"]),
         (["--max-seeds", "16"], ["--max-seeds goes with --until-decided"]),
         (["--until-decided", "--max-seeds", "4"], ["the 8 seeds to begin with are more than 4", "raise --max-seeds"]),
         (["--until-decided", "--seeds", "65"], ["the 65 seeds to begin with are more than 64"]),

@@ -467,7 +467,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=4))
     store = Store.open(folder / "runs", create=True)
     engine, _ = choose_engine("auto")
-    top = record.top_of(ladder_file.load(folder / "tiny.toml"))
+    top = ladder_file.load(folder / "tiny.toml").top
     assert not climb(top, seeds=range(101, 201), store=store, engine=engine)
     found = numbers(
         [record.seed_result(run, top.rungs[-1].target) for run in collect(top, store).rungs[-1].runs],

@@ -177,6 +177,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
     help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs stepladder[torch].",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--top", is_flag=True, help="The top rung alone.")
 @DOWN
 @UNTIL_DECIDED
 @MAX
@@ -190,6 +191,7 @@ def climb(
     jobs: int | None,
     engine: str,
     device: str,
+    top: bool,
     down: bool,
     until_decided: bool,
     max_seeds: int | None,
@@ -212,8 +214,8 @@ def climb(
     from stepladder.results import collect
     from stepladder.store import Store
 
-    _refuse_mixed(down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
-    whole = ladder_file.load(ladder)
+    _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
+    whole = ladder_file.load(ladder).top if top else ladder_file.load(ladder)
     way = descent(whole) if down else None
     loaded = way.as_ladder if way else whole
     require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before an engine is imported or a folder made
@@ -445,8 +447,12 @@ def ladders(as_json: bool) -> None:
             click.echo(f"{ladder.name}: {' '.join(ladder.about.split())}")
 
 
-def _refuse_mixed(*, down: bool, until_decided: bool, max_seeds: int | None, live: bool, port: int | None) -> None:
+def _refuse_mixed(
+    *, top: bool, down: bool, until_decided: bool, max_seeds: int | None, live: bool, port: int | None
+) -> None:
     """Options of a climb that make no sense together."""
+    if top and (down or until_decided):
+        raise LadderError("--top trains one rung, and nothing to compare it with: leave --down or --until-decided out")
     if down and until_decided:
         raise LadderError("--until-decided is about each rung and the rung below: leave --down out")
     if max_seeds and not until_decided:

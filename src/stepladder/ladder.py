@@ -1,6 +1,6 @@
 """The nouns of a ladder: Budget, Target, Rung, Ladder. How they are read from a file is in ladder_file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -90,6 +90,11 @@ class Ladder:
                 f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images: set dev_images"
             )
         return size
+
+    @property
+    def top(self) -> "Ladder":
+        """The top rung alone."""
+        return replace(self, rungs=self.rungs[-1:])
 
     def rung(self, name: str) -> Rung:
         for rung in self.rungs:

@@ -12,7 +12,7 @@ FORMAT_VERSION history: 1, the first.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -191,11 +191,6 @@ def seed_result(run: Run, target: Target) -> SeedResult:
         return SeedResult(seed=run.identity.seed, n_correct=(), diverged_at_epoch=run.diverged_at_epoch)
     last = run.epochs[-target.last_epochs :]
     return SeedResult(seed=run.identity.seed, n_correct=tuple(epoch.n_correct for epoch in last))
-
-
-def top_of(ladder: Ladder) -> Ladder:
-    """The top rung alone, which a record is about."""
-    return replace(ladder, rungs=ladder.rungs[-1:])
 
 
 def params_of(ladder: Ladder) -> int:

@@ -40,7 +40,6 @@ from stepladder.record import (
     numbers_of,
     params_of,
     seed_result,
-    top_of,
 )
 from stepladder.results import collect
 from stepladder.run import Run
@@ -120,7 +119,7 @@ def reproduce(
 
     Raises what ``climb`` raises.
     """
-    top = top_of(ladder)
+    top = ladder.top
     failures = climb(top, seeds=seeds, store=store, engine=engine, jobs=jobs, watcher=watcher)
     results = collect(top, store, engine=engine.identity, seeds=seeds)
     return failures, reproduction(record, ladder, results.rungs[-1].runs)
