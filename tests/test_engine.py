@@ -310,8 +310,8 @@ def test_initial_weights_are_pytorchs_default(few: data.Splits) -> None:
     ours = np.abs(named["6.weight"])  # conv 5 4x4 on 8 channels
     assert 0.95 * bound < ours.max() <= 1.001 * bound
     assert ours.std() == pytest.approx(float(theirs.std()), rel=0.1)
-    assert (named["3.norm.weight"] == 1).all()
-    assert (named["3.norm.running_mean"] == 0).all()
+    assert (named["4.norm.weight"] == 1).all()
+    assert (named["4.norm.running_mean"] == 0).all()
 
 
 def test_dropout_keeps_the_mean_and_the_share() -> None:
