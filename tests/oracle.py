@@ -12,7 +12,7 @@ from stepladder import data
 from stepladder.engines import Engine, Model
 from stepladder.engines.training import initial_arrays
 from stepladder.ladder_file import load
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual, SqueezeExcite
 from stepladder.recipe import Recipe
 
 NETWORKS = {
@@ -21,6 +21,7 @@ NETWORKS = {
     "receptive-field": list(map(str, load("mnist-8k").rungs[-1].recipe.network)),
     "all layers": [
         "conv 6 5x5 stride 2 pad 2 bias",
+        "squeeze-excite 3",
         "depthwise 3x3 pad 1",
         "residual 1",
         "maxpool 3 stride 2 pad 1",
@@ -60,6 +61,9 @@ class Oracle(nn.Module):
         for index, layer in enumerate(recipe.network):
             steps = [operation_of(layer, x)]
             x = steps[0](x).detach()
+            for module in steps[0].modules():
+                if isinstance(module, nn.ReLU):
+                    module.register_forward_pre_hook(self.look_at)
             if isinstance(layer, Conv | Depthwise | Linear):
                 order = (recipe.block if layer.block is None else layer.block).steps
                 steps += [self.step_of(step, index, x.shape[1]) for step in order]
@@ -105,6 +109,19 @@ class Oracle(nn.Module):
         return self.outputs(x)[-1].flatten(1)
 
 
+class Gated(nn.Module):
+    """Each channel times what all channels' means decide."""
+
+    def __init__(self, channels: int, reduced: int) -> None:
+        super().__init__()
+        two = nn.Linear(channels, reduced), nn.ReLU(), nn.Linear(reduced, channels)
+        self.decide = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), *two, nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate: Tensor = self.decide(x)
+        return x * gate[:, :, None, None]
+
+
 class Shifted(nn.BatchNorm2d):
     """Batch norm with a shift of its own and no scale."""
 
@@ -131,12 +148,9 @@ class Masked(nn.Module):
 def operation_of(layer: Layer, x: Tensor) -> nn.Module:
     channels = x.shape[1]
     match layer:
-        case Conv(out_channels=out_channels):
-            return nn.Conv2d(channels, out_channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
-        case Depthwise():
-            return nn.Conv2d(
-                channels, channels, layer.kernel, layer.stride, layer.padding, groups=channels, bias=layer.bias
-            )
+        case Conv() | Depthwise():
+            n, groups = (layer.out_channels, 1) if isinstance(layer, Conv) else (channels, channels)
+            return nn.Conv2d(channels, n, layer.kernel, layer.stride, layer.padding, groups=groups, bias=layer.bias)
         case Residual():
             return nn.Identity()
         case MaxPool() | AvgPool():
@@ -144,6 +158,8 @@ def operation_of(layer: Layer, x: Tensor) -> nn.Module:
             return pool(layer.kernel, layer.stride, layer.padding)
         case GlobalAvgPool():
             return nn.AdaptiveAvgPool2d(1)
+        case SqueezeExcite():
+            return Gated(channels, layer.reduced)
         case Linear():
             linear = nn.Linear(x[0].numel(), layer.out_features, bias=layer.bias)
             return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (layer.out_features, 1, 1)))

@@ -66,6 +66,7 @@ def test_energy_is_zero_outside_the_theoretical_window(texts: list[str], image: 
         ["conv 3 3x3 pad 1 bare", "depthwise 2x2 bare", "conv 3 5x5 stride 3 bare", "gap", "linear 10"],
         ["avgpool 3 stride 1 pad 1", "conv 3 2x2 bare", "avgpool 2", "linear 10"],
         ["conv 3 3x3 stride 2 bare", "depthwise 3x3 pad 1 bare", "residual 1", "avgpool 2", "gap", "linear 10"],
+        ["conv 3 2x2 stride 2 bare", "squeeze-excite 2", "conv 3 3x3 pad 1 bare", "avgpool 2", "gap", "linear 10"],
     ],
 )
 def test_positive_weights_fill_the_theoretical_window(texts: list[str]) -> None:

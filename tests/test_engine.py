@@ -307,11 +307,15 @@ def test_initial_weights_are_pytorchs_default(few: data.Splits) -> None:
     torch.manual_seed(0)
     theirs = nn.Conv2d(8, 500, 4).weight.detach().abs()
     bound = float(theirs.max())
-    ours = np.abs(named["6.weight"])  # conv 5 4x4 on 8 channels
+    ours = np.abs(named["7.weight"])  # conv 5 4x4 on 8 channels
     assert 0.95 * bound < ours.max() <= 1.001 * bound
     assert ours.std() == pytest.approx(float(theirs.std()), rel=0.1)
-    assert (named["4.norm.weight"] == 1).all()
-    assert (named["4.norm.running_mean"] == 0).all()
+    assert (named["2.norm.weight"] == 1).all()
+    assert (named["2.norm.running_mean"] == 0).all()
+    for part, fan_in in (("reduce", 6), ("expand", 3)):  # squeeze-excite 3 on 6 channels
+        for kind in ("weight", "bias"):
+            numbers = np.abs(named[f"1.{part}.{kind}"])
+            assert 0.3 * fan_in**-0.5 < numbers.max() <= fan_in**-0.5
 
 
 def test_dropout_keeps_the_mean_and_the_share() -> None:

@@ -26,6 +26,7 @@ from stepladder.layers import (
     Linear,
     MaxPool,
     Residual,
+    SqueezeExcite,
     parse,
 )
 
@@ -113,36 +114,42 @@ def test_multiply_adds_by_hand() -> None:
         "depthwise 3x3 pad 1",  # 6x6 -> 6x6: each of 4 * 6 * 6 takes 3 * 3
         "maxpool 2",  # 6x6 -> 3x3: none
         "conv 5 2x2 stride 1 bare",  # 3x3 -> 2x2: each of 5 * 2 * 2 takes 4 * 2 * 2
+        "squeeze-excite 3",  # each of 3 takes 5, and each of 5 takes 3
         "linear 6",  # each of 6 takes 5 * 2 * 2
         "linear 3 nobias",  # each of 3 takes 6
         image=ImageShape(channels=2, size=8, n_classes=3),
     )
-    assert [row.macs for row in net.rows] == [2592, 1296, 0, 320, 120, 18]
-    assert net.macs == 4346
-    assert [row.params for row in net.rows] == [72 + 4 + 8, 36 + 8, 0, 80, 120 + 6, 18]
-    assert net.params == 352
+    assert [row.macs for row in net.rows] == [2592, 1296, 0, 320, 30, 120, 18]
+    assert net.macs == 4376
+    assert [row.params for row in net.rows] == [72 + 4 + 8, 36 + 8, 0, 80, 30 + 3 + 5, 120 + 6, 18]
+    assert net.params == 390
 
 
 def test_names_and_shapes_of_arrays() -> None:
-    net = network("conv 4 3x3", "depthwise 3x3 bias bare", "gap", "linear 10 block linear norm", block="conv relu norm")
+    texts = ("conv 4 3x3", "depthwise 3x3 bias bare", "gap", "squeeze-excite 2", "linear 10 block linear norm")
+    net = network(*texts, block="conv relu norm")
     assert net.parameter_shapes == {
         "0.weight": (4, 1, 3, 3),
         "0.norm.weight": (4,),
         "0.norm.bias": (4,),
         "1.weight": (4, 1, 3, 3),
         "1.bias": (4,),
-        "3.weight": (10, 4),
-        "3.bias": (10,),
-        "3.norm.weight": (10,),
-        "3.norm.bias": (10,),
+        "3.reduce.weight": (2, 4),
+        "3.reduce.bias": (2,),
+        "3.expand.weight": (4, 2),
+        "3.expand.bias": (4,),
+        "4.weight": (10, 4),
+        "4.bias": (10,),
+        "4.norm.weight": (10,),
+        "4.norm.bias": (10,),
     }
     assert net.statistic_shapes == {
         "0.norm.running_mean": (4,),
         "0.norm.running_var": (4,),
-        "3.norm.running_mean": (10,),
-        "3.norm.running_var": (10,),
+        "4.norm.running_mean": (10,),
+        "4.norm.running_var": (10,),
     }
-    assert (net.largest.index, net.largest.params) == (3, 40 + 10 + 20)
+    assert (net.largest.index, net.largest.params) == (4, 40 + 10 + 20)
 
 
 def test_a_norm_without_its_scale_has_a_shift_alone() -> None:
@@ -151,6 +158,17 @@ def test_a_norm_without_its_scale_has_a_shift_alone() -> None:
     assert scaled.parameter_shapes.keys() - plain.parameter_shapes.keys() == {"0.norm.weight", "2.norm.weight"}
     assert scaled.params - plain.params == 4 + 10
     assert plain.statistic_shapes == scaled.statistic_shapes
+
+
+def test_after_a_squeeze_excite_every_pixel_sees_the_whole_map_below() -> None:
+    rows = network("conv 4 3x3 pad 1", "maxpool 2", "squeeze-excite 2", "conv 8 3x3", "gap", "linear 10").rows
+    assert (rows[1].out_size, rows[1].jump_out, rows[1].rf_start, rows[1].rf_out) == (14, 2, -1, 4)
+    gated = rows[2]
+    assert (gated.out_channels, gated.out_size, gated.jump_out) == (4, 14, 2)
+    starts = [gated.rf_start + i * gated.jump_out for i in range(14)]
+    assert max(starts) == -1
+    assert min(starts) + gated.rf_out == -1 + 13 * 2 + 4
+    assert rows[3].rf_out == gated.rf_out + 2 * 2
 
 
 def test_without_spatial_layers_a_network_sees_one_pixel_at_a_time() -> None:
@@ -257,6 +275,8 @@ def networks(draw: st.DrawFn, *, gaps: bool = True) -> Network:
             half = draw(st.integers(0, 2))
             n = draw(st.integers(1, 2))
             layers += [Depthwise(2 * half + 1, padding=half)] * n + [Residual(draw(st.integers(1, n)))]
+        if draw(st.integers(0, 5)) == 0:
+            layers.append(SqueezeExcite(draw(st.integers(1, 9))))
     end: list[Layer] = draw(st.lists(linears, max_size=2))
     if not end or draw(st.booleans()):
         layers.append(GlobalAvgPool())
@@ -269,17 +289,16 @@ def networks(draw: st.DrawFn, *, gaps: bool = True) -> Network:
 
 def torch_module(layer: Layer, block: Block, shape: "tuple[int, ...]") -> "nn.Sequential":
     """The layer in PyTorch's words, for an input of this shape (N, C, H, W); output (N, C, H, W) too."""
+    from oracle import Gated
     from torch import nn
 
     channels = shape[1]
     match layer:
-        case Conv(out_channels=n):
-            conv = nn.Conv2d(channels, n, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
-            return nn.Sequential(conv, *torch_steps(layer, block, n))
-        case Depthwise():
+        case Conv() | Depthwise():
             window = (layer.kernel, layer.stride, layer.padding)
-            conv = nn.Conv2d(channels, channels, *window, groups=channels, bias=layer.bias)
-            return nn.Sequential(conv, *torch_steps(layer, block, channels))
+            n, groups = (layer.out_channels, 1) if isinstance(layer, Conv) else (channels, channels)
+            conv = nn.Conv2d(channels, n, *window, groups=groups, bias=layer.bias)
+            return nn.Sequential(conv, *torch_steps(layer, block, n))
         case MaxPool() | AvgPool():
             pool = nn.MaxPool2d if isinstance(layer, MaxPool) else nn.AvgPool2d
             return nn.Sequential(pool(layer.kernel, layer.stride, layer.padding))
@@ -287,6 +306,8 @@ def torch_module(layer: Layer, block: Block, shape: "tuple[int, ...]") -> "nn.Se
             return nn.Sequential(nn.AdaptiveAvgPool2d(1))
         case Residual():
             return nn.Sequential(nn.Identity())
+        case SqueezeExcite(reduced=n):
+            return nn.Sequential(Gated(channels, n))
         case Linear(out_features=n):
             linear = nn.Linear(channels * shape[2] * shape[3], n, bias=layer.bias)
             return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (n, 1, 1)), *torch_steps(layer, block, n))
@@ -342,7 +363,8 @@ def test_multiply_adds_are_those_of_torch(net: Network) -> None:
 def seen_by(net: Network, rows: tuple[LayerGeometry, ...], pixel: tuple[int, int]) -> list[tuple[int, int]]:
     """Where in the image the gradient of one output pixel is not zero: (start, end) down and across.
 
-    With weights that are all positive, means instead of maxima, and nothing in between, no gradient cancels.
+    With weights that are all positive, means instead of maxima and of gates, and nothing in between, no gradient
+    cancels.
     """
     import torch
     from torch import nn
@@ -357,7 +379,7 @@ def seen_by(net: Network, rows: tuple[LayerGeometry, ...], pixel: tuple[int, int
         module = torch_module(layer, net.block, tuple(x.shape))[0].double()
         for weights in module.parameters():
             nn.init.constant_(weights, 0.5)
-        x = module(x)
+        x = x + x.mean((1, 2, 3), keepdim=True) if isinstance(layer, SqueezeExcite) else module(x)
         if isinstance(layer, Residual):
             x = x + given[-layer.back - 1]
         given.append(x)

@@ -51,6 +51,7 @@ ORDER = [
     "engines.jit.norm",
     "engines.jit.weights",
     "engines.jit.loss",
+    "engines.jit.gate",
     "engines.jit.gather",
     "engines.jit.plan",
     "engines.jit.steps",

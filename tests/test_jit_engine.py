@@ -67,7 +67,9 @@ def block_text(order: str, operation: str) -> str:
 
 @st.composite
 def layer_texts(draw: st.DrawFn) -> str:
-    kind = draw(st.sampled_from(["conv", "conv", "conv", "depthwise", "maxpool", "avgpool"]))
+    kind = draw(st.sampled_from(["conv", "conv", "conv", "depthwise", "maxpool", "avgpool", "squeeze-excite"]))
+    if kind == "squeeze-excite":
+        return f"{kind} {draw(st.integers(1, 5))}"
     kernel, stride = draw(st.integers(1, 5)), draw(st.sampled_from([1, 1, 1, 2, 3]))
     if kind in ("maxpool", "avgpool"):
         return f"{kind} {kernel} stride {stride} pad {draw(st.integers(0, kernel // 2))}"
@@ -83,10 +85,10 @@ def residual_texts(draw: st.DrawFn) -> list[str]:
     """Layers that keep the shape, and residuals around some of them."""
     layers: list[str] = []
     for _ in range(draw(st.integers(1, 3))):
-        kind, kernel = draw(st.sampled_from(["depthwise", "maxpool", "avgpool"])), draw(st.sampled_from([3, 5]))
-        pool = f"{kind} 3 stride 1 pad 1"
-        block = block_text(draw(st.sampled_from(ORDERS)), "depthwise")
-        layers.append(f"depthwise {kernel}x{kernel} pad {kernel // 2} {block}" if kind == "depthwise" else pool)
+        kernel, block = draw(st.sampled_from([3, 5])), block_text(draw(st.sampled_from(ORDERS)), "depthwise")
+        pools = [f"{kind} 3 stride 1 pad 1" for kind in ("maxpool", "avgpool")]
+        depthwise = f"depthwise {kernel}x{kernel} pad {kernel // 2} {block}"
+        layers.append(draw(st.sampled_from([depthwise, *pools, "squeeze-excite 2"])))
         if draw(st.booleans()):
             layers.append(f"residual {draw(st.integers(1, len(layers)))}")
     return [*layers, f"residual {draw(st.integers(1, len(layers)))}"]
@@ -98,7 +100,7 @@ def network_texts(draw: st.DrawFn) -> list[str]:
     if draw(st.booleans()):
         place = draw(st.integers(1, len(body)))
         body[place:place] = draw(residual_texts())
-    head = draw(st.sampled_from([[], ["gap"]]))
+    head = draw(st.sampled_from([[], ["gap"], ["gap", "squeeze-excite 3"]]))
     hidden = [f"linear {draw(st.integers(3, 12))} block linear {draw(st.sampled_from(ORDERS[1:]))}"]
     bias = draw(st.sampled_from(["", " nobias"]))
     return [*body, *head, *draw(st.sampled_from([[], hidden])), f"linear 10{bias}"]

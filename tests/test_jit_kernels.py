@@ -16,6 +16,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 from stepladder import augment
 from stepladder.engines.jit.convolution import ConvolutionShape, convolution, split_evenly
 from stepladder.engines.jit.emit import Kernel
+from stepladder.engines.jit.gate import GateShape, finish_gate, gate, gate_gradient
 from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.loss import exponential, softmax_loss
@@ -196,6 +197,77 @@ def test_pools_and_their_gradients(shape: ConvolutionShape, forced: tuple[int, i
     close(as_images(dx).float().numpy(), theirs.grad.numpy())
 
 
+def gate_arrays(shape: GateShape, width: int, *, spread: float, n_blocks: int) -> dict[str, Array]:
+    """All that the kernels of a squeeze-excite work on, by pointer; z is about ``spread`` in size."""
+    rng = np.random.default_rng(6)
+    image = (n_blocks, shape.channels, shape.size, shape.size, LANES)
+    arrays = {"x": random(rng, *image), "dy": random(rng, *image), "y": aligned(*image), "dx": aligned(*image)}
+    arrays |= {name: aligned(n_blocks, n, LANES) for name, n in shape.values.items()}
+    for part in shape.parts:
+        arrays[f"{part.name}_weight"] = random(rng, part.n_outputs, part.n_inputs)
+        arrays[f"{part.name}_bias"] = random(rng, part.n_outputs)
+        arrays[f"d_{part.name}_weight"] = aligned(part.n_outputs, part.n_inputs)
+        arrays[f"d_{part.name}_bias"] = aligned(part.n_outputs)
+        arrays[f"{part.name}_sums"] = aligned(part.n_sums, width)
+    arrays["expand_weight"] *= spread
+    arrays["expand_bias"] *= spread
+    return arrays
+
+
+def theirs_of_gate(arrays: dict[str, Array], size: int) -> tuple[Tensor, dict[str, NDArray[np.float64]]]:
+    """A squeeze-excite by torch: what it gives, and its gradients by pointer."""
+    names = ("x", "reduce_weight", "reduce_bias", "expand_weight", "expand_bias")
+    double = {name: torch.from_numpy(arrays[name].astype(np.float64)) for name in names} | {"x": as_images(arrays["x"])}
+    inputs = {name: values.requires_grad_() for name, values in double.items()}
+    reduced = F.relu(F.linear(inputs["x"].sum((2, 3)) / size**2, inputs["reduce_weight"], inputs["reduce_bias"]))
+    z = F.linear(reduced, inputs["expand_weight"], inputs["expand_bias"])
+    y = inputs["x"] * torch.sigmoid(z)[:, :, None, None]
+    gradients = torch.autograd.grad(y, list(inputs.values()), as_images(arrays["dy"]))
+    return y, {f"d{'_' * (name != 'x')}{name}": each.numpy() for name, each in zip(names, gradients, strict=True)}
+
+
+@given(
+    st.builds(GateShape, channels=st.integers(1, 9), reduced=st.integers(1, 5), size=st.integers(1, 7)),
+    widths,
+    st.sampled_from([0.1, 1.0, 30.0]),
+    st.integers(1, 2),
+)
+@settings(deadline=None, max_examples=60)
+def test_squeeze_excite_and_its_gradient(
+    shape: GateShape, forced: tuple[int, int], spread: float, n_blocks: int
+) -> None:
+    width, _ = forced
+    arrays = gate_arrays(shape, width, spread=spread, n_blocks=n_blocks)
+    forward, back = gate("k", shape, width=width), gate_gradient("k", shape, width=width, operations=[Relu()])
+    finish = finish_gate("k", shape, width=width)
+    y, gradients = theirs_of_gate(arrays, shape.size)
+    for turn in range(2):  # the sums are clear again
+        for kernel in (forward, back, finish):
+            by_block = {"n_blocks": n_blocks} if kernel is not finish else {}
+            MachineCode([kernel], host()).call("k", *(arrays[name] for name in kernel.pointers), **by_block)
+        if turn == 0:
+            arrays["d_expand_bias"][:] = np.nan
+    close(as_images(arrays["y"]).numpy(), y.detach().numpy())
+    close(as_images(arrays["dx"]).numpy(), gradients.pop("dx").clip(0), tolerance=5e-6)
+    ours = np.concatenate([arrays[name].ravel() for name in gradients])  # in one of them all may cancel
+    close(ours, np.concatenate([each.ravel() for each in gradients.values()]), tolerance=5e-6)
+    for part in shape.parts:
+        assert not arrays[f"{part.name}_sums"].any()
+
+
+def test_a_gate_that_is_nearly_open_keeps_the_digits_of_its_slope() -> None:
+    """1 - sigmoid(14) is 8e-7: as a difference in float32 it would have one digit."""
+    shape = GateShape(channels=1, reduced=1, size=1)
+    arrays = gate_arrays(shape, host().width, spread=0.0, n_blocks=1)
+    for z in (14.0, -14.0, 80.0, -80.0):
+        arrays["expand_bias"][:] = z
+        kernel = gate("k", shape, width=host().width)
+        run(kernel, *(arrays[name] for name in kernel.pointers), n_blocks=1)
+        power = np.exp(-abs(z))
+        np.testing.assert_allclose(arrays["gate_slope"], power / (1 + power) ** 2, rtol=1e-6)
+        np.testing.assert_allclose(arrays["gate"], (1 if z > 0 else power) / (1 + power), rtol=1e-6)
+
+
 @given(
     widths,
     st.integers(2, 62),
@@ -281,7 +353,7 @@ def test_gathered_and_warped_images(
         np.testing.assert_allclose(as_images(x).numpy(), normalised, atol=0.01 * float(np.abs(scale).max()))
 
 
-def test_nan_is_not_hidden_by_relu_or_maximum() -> None:
+def test_nan_is_not_hidden_by_relu_or_maximum_or_gate() -> None:
     shape = ConvolutionShape(1, 1, 2, 2)
     x, w, y = aligned(1, 1, 2, 2, LANES), aligned(1, 2, 2, 1), aligned(1, 1, 1, 1, LANES)
     x[:], w[:] = np.nan, 1.0
@@ -291,6 +363,11 @@ def test_nan_is_not_hidden_by_relu_or_maximum() -> None:
     y[:] = 0
     run(max_pool("k", shape, width=width), x, y, n_blocks=1)
     assert np.isnan(y).all()
+    arrays = gate_arrays(GateShape(channels=2, reduced=2, size=2), width, spread=1.0, n_blocks=1)
+    arrays["x"][:, 0, 0, 0] = np.nan
+    kernel = gate("k", GateShape(channels=2, reduced=2, size=2), width=width)
+    run(kernel, *(arrays[name] for name in kernel.pointers), n_blocks=1)
+    assert np.isnan(arrays["y"]).all()
 
 
 @pytest.mark.parametrize("cpu", ["x86-64-v2", "x86-64-v3"])

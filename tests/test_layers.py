@@ -18,6 +18,7 @@ from stepladder.layers import (
     Linear,
     MaxPool,
     Residual,
+    SqueezeExcite,
     parse,
 )
 
@@ -49,11 +50,13 @@ layers = (
     | pools()
     | st.just(GlobalAvgPool())
     | st.builds(Residual, numbers)
+    | st.builds(SqueezeExcite, numbers)
     | st.builds(Linear, numbers, st.booleans(), blocks)
 )
 
+LAYERS = ("conv", "depthwise", "maxpool", "avgpool", "gap", "residual", "squeeze-excite", "linear")
 VOCABULARY = (
-    *("conv", "depthwise", "maxpool", "avgpool", "gap", "residual", "linear"),
+    *LAYERS,
     *("stride", "pad", "bias", "nobias", "bare", "block"),
     *(*STEPS, "0", "1", "2", "3", "3x3", "2x2", "3x5", "0x0", "x", "-1", "1.5", "1e3", "8x", "٣", "²", "convv"),
 )
@@ -102,6 +105,7 @@ def test_a_block_order_is_read_back_from_its_text(block: Block, operation: str) 
         ("avgpool 2 stride 1", AvgPool(2, stride=1)),
         ("gap", GlobalAvgPool()),
         ("residual 2", Residual(2)),
+        ("squeeze-excite 4", SqueezeExcite(4)),
         ("linear 10", Linear(10, bias=True, block=Block())),
         ("linear 32 nobias block linear relu", Linear(32, bias=False, block=Block(("relu",)))),
         ("  conv\t 8   3x3 ", Conv(8)),
@@ -122,6 +126,7 @@ def test_known_texts(text: str, layer: Layer) -> None:
         (AvgPool(3, 2, 1), "avgpool 3 stride 2 pad 1"),
         (GlobalAvgPool(), "gap"),
         (Residual(3), "residual 3"),
+        (SqueezeExcite(2), "squeeze-excite 2"),
         (Linear(10), "linear 10"),
         (Linear(10, False, Block(("norm",))), "linear 10 nobias block linear norm"),
     ],
@@ -135,12 +140,13 @@ def test_known_layers(layer: Layer, text: str) -> None:
     [
         ("convv 8", "unknown layer 'convv' in 'convv 8'; did you mean 'conv'?"),
         ("Conv 8", "unknown layer 'Conv' in 'Conv 8'; did you mean 'conv'?"),
+        ("squeeze 4", "unknown layer 'squeeze' in 'squeeze 4'; did you mean 'squeeze-excite'?"),
         (
             "dense 10",
-            "unknown layer 'dense' in 'dense 10'; known are avgpool, conv, depthwise, gap, linear, maxpool, residual",
+            "unknown layer 'dense' in 'dense 10'; known are avgpool, conv, depthwise, gap, linear, maxpool, residual,"
+            " squeeze-excite",
         ),
-        ("", "an empty layer; known layers are conv, depthwise, maxpool, avgpool, gap, residual, linear"),
-        (" \t", "an empty layer; known layers are conv, depthwise, maxpool, avgpool, gap, residual, linear"),
+        *((text, f"an empty layer; known layers are {', '.join(LAYERS)}") for text in ("", " \t")),
     ],
 )
 def test_unknown_layers_are_refused(text: str, message: str) -> None:
@@ -164,6 +170,9 @@ WHOLE = "must be a whole number of at least"
         ("residual 2 bare", "unknown word 'bare'; nothing may follow here"),
         ("residual", f"the number of layers to go back {WHOLE} 1, not nothing"),
         ("residual 0", f"the number of layers to go back {WHOLE} 1, not 0"),
+        ("squeeze-excite 4 relu", "unknown word 'relu'; nothing may follow here"),
+        ("squeeze-excite", f"the number of values that the means are reduced to {WHOLE} 1, not nothing"),
+        ("squeeze-excite 0", f"the number of values that the means are reduced to {WHOLE} 1, not 0"),
         # an option twice
         ("conv 8 pad 1 pad 1", "'pad' comes on top of an earlier word about the same thing"),
         ("maxpool 3 stride 2 stride 3", "'stride' comes on top of an earlier word about the same thing"),

@@ -284,6 +284,7 @@ def test_values_in_words(name: str, value: object, words: str) -> None:
     [
         (("conv 8", "conv 8", "maxpool 2", "conv 12 pad 1", "gap", "linear 10"), "8-8-P-12p-gap-10"),
         (("conv 16 bare", "avgpool 3", "depthwise", "depthwise pad 1"), "16b-A3-dw-dwp"),
+        (("depthwise pad 1", "residual 1", "squeeze-excite 4"), "dwp-r1-se4"),
         (("conv 16 1x1", "conv 8 5x5 stride 2 pad 2", "depthwise 5x5 stride 2 bare"), "16k1-8k5s2p2-dwk5s2b"),
     ],
 )

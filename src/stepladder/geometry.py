@@ -3,6 +3,10 @@
 Receptive fields follow Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks"
 (Distill 2019): with jump j (input pixels between neighbouring outputs) and receptive field r, a layer of kernel k and
 stride s gives r + (k - 1) j and j s. Images and kernels are square.
+
+A squeeze-excite multiplies every pixel by what the means of its whole input decide, so that a pixel sees all of it. In
+a map of n x n pixels that is a window of 2 n - 1 around each: the literature, which leaves the gate out of the field,
+says less than gradients show.
 """
 
 from dataclasses import dataclass
@@ -11,7 +15,18 @@ from itertools import accumulate
 from math import prod
 
 from stepladder.errors import GeometryError
-from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
+from stepladder.layers import (
+    AvgPool,
+    Block,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    SqueezeExcite,
+)
 
 Shape = tuple[int, ...]
 
@@ -32,7 +47,7 @@ class LayerGeometry:
     ``rf_start`` is where the receptive field of the first output pixel starts, negative when in the padding: output
     pixel i sees no other image pixels than the ``rf_out`` from ``rf_start + i * jump_out`` on (fewer at the rim).
     ``parameters`` maps the names of trainable arrays to their shapes, batch norm's scale and shift included.
-    ``macs`` counts multiply-adds of convolutions and linear layers for one image.
+    ``macs`` counts multiply-adds of convolutions and linear layers, a squeeze-excite's two among them, for one image.
     """
 
     index: int
@@ -74,6 +89,7 @@ _OPERATIONS: dict[type, str] = {
     AvgPool: "AvgPool",
     GlobalAvgPool: "GAP",
     Residual: "Residual",
+    SqueezeExcite: "SqueezeExcite",
     Linear: "Linear",
 }
 
@@ -170,6 +186,8 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
     out_channels = _out_channels(layer, in_channels)
     steps = _steps(layer, network.block)
     parameters = _operation_parameters(index, layer, in_channels, in_size, out_channels)
+    n_weights = sum(prod(shape) for name, shape in parameters.items() if name.endswith(".weight"))
+    n_uses = 1 if isinstance(layer, SqueezeExcite) else out_size**2
     if "norm" in steps:
         parameters |= {f"{index}.norm.weight": (out_channels,)} if network.norm_scale else {}
         parameters |= {f"{index}.norm.bias": (out_channels,)}
@@ -190,7 +208,7 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
         rf_out=rf + (kernel - 1) * jump,
         rf_start=start - padding * jump,
         parameters=parameters,
-        macs=prod(parameters.get(f"{index}.weight", (0,))) * out_size**2,
+        macs=n_weights * n_uses,
     )
 
 
@@ -213,10 +231,12 @@ def _require_same_shape(row: LayerGeometry, layer: Residual, rows: list[LayerGeo
 
 
 def _window(layer: Layer, in_size: int) -> tuple[int, int, int]:
-    """Kernel, padding and stride; a layer that takes its whole input in is a kernel of that size."""
+    """Kernel, padding and stride; a layer that takes its whole input in is a kernel that reaches all of it."""
     match layer:
         case Residual():
             return 1, 0, 1
+        case SqueezeExcite():
+            return 2 * in_size - 1, in_size - 1, 1
         case GlobalAvgPool() | Linear():
             return in_size, 0, 1
         case _:
@@ -254,6 +274,10 @@ def _operation_parameters(
             shapes[f"{index}.weight"] = (out_channels, 1, layer.kernel, layer.kernel)
         case Linear():
             shapes[f"{index}.weight"] = (out_channels, in_channels * in_size**2)
+        case SqueezeExcite(reduced=n):
+            for part, shape in (("reduce", (n, in_channels)), ("expand", (in_channels, n))):
+                shapes |= {f"{index}.{part}.weight": shape, f"{index}.{part}.bias": shape[:1]}
+            return shapes
         case _:
             return shapes
     if layer.bias:

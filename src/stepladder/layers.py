@@ -8,6 +8,7 @@ The vocabulary (brackets mark what may be left out)::
     avgpool K [stride S] [pad P]
     gap                                                                       global average pool
     residual N                                                                plus what went into the N-th layer back
+    squeeze-excite R                                                          channels times what their means decide
     linear OUT [nobias] [block linear STEP ...]                               bare and biased unless given
 
 A STEP is ``relu``, ``norm`` or ``dropout``. A convolution takes its steps from the recipe's block order, such as
@@ -141,6 +142,23 @@ class Residual:
 
 
 @dataclass(frozen=True)
+class SqueezeExcite:
+    """Each channel times a number between 0 and 1 that the means of all channels decide (Hu, Shen & Sun 2018).
+
+    The means go through a linear layer to ``reduced`` numbers, a ReLU, a linear layer back to one number for each
+    channel, and a sigmoid.
+    """
+
+    reduced: int
+
+    def __post_init__(self) -> None:
+        _require_sound(self)
+
+    def __str__(self) -> str:
+        return f"squeeze-excite {self.reduced}"
+
+
+@dataclass(frozen=True)
 class Linear:
     """Every output from every input value (channels, height, width flattened in this order)."""
 
@@ -156,12 +174,12 @@ class Linear:
         return _join(f"linear {self.out_features}", "" if self.bias else "nobias", block)
 
 
-Layer = Conv | Depthwise | MaxPool | AvgPool | GlobalAvgPool | Residual | Linear
+Layer = Conv | Depthwise | MaxPool | AvgPool | GlobalAvgPool | Residual | SqueezeExcite | Linear
 
 
 def _require_sound(layer: Layer) -> None:
     """Raise LadderError for numbers that make no layer."""
-    leasts = {"out_channels": 1, "out_features": 1, "kernel": 1, "stride": 1, "padding": 0, "back": 1}
+    leasts = {"out_channels": 1, "out_features": 1, "kernel": 1, "stride": 1, "padding": 0, "back": 1, "reduced": 1}
     for name, least in leasts.items():
         value = getattr(layer, name, least)
         if value < least:
@@ -298,6 +316,12 @@ def _residual(words: _Words) -> Layer:
     return Residual(back)
 
 
+def _squeeze_excite(words: _Words) -> Layer:
+    reduced = words.number("the number of values that the means are reduced to")
+    words.options("", ())
+    return SqueezeExcite(reduced)
+
+
 def _linear(words: _Words) -> Layer:
     out_features = words.number("the number of output features")
     return Linear(out_features, **words.options("linear", ("nobias", "block")))
@@ -310,6 +334,7 @@ _READERS: dict[str, Callable[[_Words], Layer]] = {
     "avgpool": _pool(AvgPool),
     "gap": _gap,
     "residual": _residual,
+    "squeeze-excite": _squeeze_excite,
     "linear": _linear,
 }
 

@@ -17,7 +17,19 @@ from pydantic import (
 
 from stepladder.errors import LadderError
 from stepladder.geometry import ImageShape, Network
-from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual, parse
+from stepladder.layers import (
+    AvgPool,
+    Block,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    SqueezeExcite,
+    parse,
+)
 
 
 class Frozen(BaseModel):
@@ -376,7 +388,7 @@ def describe_network(layers: Sequence[Layer]) -> str:
 
     Channels, then k5 for a 5x5 kernel, s2 for stride 2, p for pad 1, + for a bias, b for bare, [steps] for a block
     order of its own; dw depthwise; P and A a 2x2 max or average pool; n a linear layer without bias; r2 a residual from
-    before the last 2 layers.
+    before the last 2 layers; se4 a squeeze-excite by way of 4 values.
     """
     return "-".join(_short(layer) for layer in layers)
 
@@ -400,6 +412,8 @@ def _short(layer: Layer) -> str:
             return "gap"
         case Residual():
             return f"r{layer.back}"
+        case SqueezeExcite():
+            return f"se{layer.reduced}"
 
 
 def _short_padding(padding: int) -> str:

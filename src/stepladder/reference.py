@@ -2,7 +2,7 @@
 
 Dropout does nothing here and batch norm uses its running statistics: this is the network that is evaluated.
 Every operation looks at its input through windows of kernel x kernel pixels; a linear layer and a global average
-pool have one window, the whole input.
+pool have one window, the whole input. A squeeze-excite stands apart.
 
 Letters in shapes: N images, C channels, H = W = size pixels, K = kernel * kernel taps, P = output pixels.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stepladder.engines import NORM_EPSILON
 from stepladder.geometry import LayerGeometry, Network
-from stepladder.layers import Conv, Depthwise, Linear, MaxPool
+from stepladder.layers import Conv, Depthwise, Linear, MaxPool, SqueezeExcite
 
 Values = NDArray[np.floating[Any]]
 Weights = Mapping[str, NDArray[Any]]
@@ -129,6 +129,8 @@ def _norm_scale(index: int, weights: Weights) -> Values:
 
 def _operated(row: LayerGeometry, weights: Weights, *, x: Values) -> Values:
     """The operation of one layer, without its steps: (N, C, H, W) -> (N, C', H', W'). A residual's gives its input."""
+    if isinstance(row.layer, SqueezeExcite):
+        return x * _gate(row, weights, x=x)[1][:, :, None, None]
     columns = _columns(row, x)
     n, channels, n_taps, _ = columns.shape
     y: Values
@@ -149,6 +151,8 @@ def _operated(row: LayerGeometry, weights: Weights, *, x: Values) -> Values:
 
 def _operation_back(row: LayerGeometry, weights: Weights, *, x: Values, gradient: Values) -> Values:
     """From the gradient by what an operation gave to that by what it took in, ``x``."""
+    if isinstance(row.layer, SqueezeExcite):
+        return _gate_back(row, weights, x=x, gradient=gradient)
     n, channels = x.shape[:2]
     shape = (n, channels, row.kernel**2, row.out_size**2)
     columns: Values
@@ -165,6 +169,23 @@ def _operation_back(row: LayerGeometry, weights: Weights, *, x: Values, gradient
         case _:
             columns = np.broadcast_to(gradient.reshape(n, channels, 1, -1) / row.kernel**2, shape)
     return _scattered(row, columns)
+
+
+def _gate(row: LayerGeometry, weights: Weights, *, x: Values) -> tuple[Values, Values]:
+    """What a squeeze-excite reduces the means of ``x`` to (N, R), and what it multiplies channels by (N, C)."""
+    reduce, expand = (weights[f"{row.index}.{part}.weight"].T for part in ("reduce", "expand"))
+    reduced: Values = np.maximum(x.mean((2, 3)) @ reduce + weights[f"{row.index}.reduce.bias"], 0)
+    logits = reduced @ expand + weights[f"{row.index}.expand.bias"]
+    return reduced, (1 + np.tanh(logits / 2)) / 2  # the sigmoid, without a power that overflows
+
+
+def _gate_back(row: LayerGeometry, weights: Weights, *, x: Values, gradient: Values) -> Values:
+    """The gradient by what a squeeze-excite took in: what goes around its gate, and what goes through its means."""
+    reduced, gate = _gate(row, weights, x=x)
+    by_logits = (gradient * x).sum((2, 3)) * gate * (1 - gate)
+    by_reduced = by_logits @ weights[f"{row.index}.expand.weight"] * (reduced > 0)
+    by_means: Values = by_reduced @ weights[f"{row.index}.reduce.weight"]
+    return gradient * gate[:, :, None, None] + by_means[:, :, None, None] / row.in_size**2
 
 
 def _columns(row: LayerGeometry, x: Values) -> Values:

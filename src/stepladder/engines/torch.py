@@ -17,7 +17,7 @@ from stepladder.data import Labelled, Splits
 from stepladder.engines import NORM_EPSILON, NORM_MOMENTUM
 from stepladder.errors import EngineError
 from stepladder.geometry import LayerGeometry, Network
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
 from stepladder.recipe import Recipe
 from stepladder.run import EngineIdentity
 
@@ -161,12 +161,10 @@ def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) 
     """The operation of one layer, without its steps: (N, C, H, W) -> (N, C', H', W')."""
     weight, bias = parameters.get(f"{row.index}.weight"), parameters.get(f"{row.index}.bias")
     match row.layer:
-        case Conv():
+        case Conv() | Depthwise():
             assert weight is not None
-            return F.conv2d(x, weight, bias, row.stride, row.padding)
-        case Depthwise():
-            assert weight is not None
-            return F.conv2d(x, weight, bias, row.stride, row.padding, groups=row.in_channels)
+            groups = row.in_channels if isinstance(row.layer, Depthwise) else 1
+            return F.conv2d(x, weight, bias, row.stride, row.padding, groups=groups)
         case MaxPool():
             return F.max_pool2d(x, row.kernel, row.stride, row.padding)
         case AvgPool():
@@ -176,8 +174,18 @@ def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) 
         case Linear():
             assert weight is not None
             return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
+        case SqueezeExcite():
+            return x * gate(row, parameters, x=x)[:, :, None, None]
         case Residual():
             raise AssertionError("a residual is no operation on its input alone")
+
+
+def gate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) -> Tensor:
+    """What a squeeze-excite multiplies the channels of ``x`` (N, C, H, W) by: (N, C)."""
+    reduce, expand = (
+        [parameters[f"{row.index}.{part}.{name}"] for name in ("weight", "bias")] for part in ("reduce", "expand")
+    )
+    return F.linear(F.relu(F.linear(x.mean((2, 3)), *reduce)), *expand).sigmoid()
 
 
 def dropout(x: Tensor, probability: float, *, random: torch.Generator) -> Tensor:

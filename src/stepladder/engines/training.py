@@ -181,7 +181,8 @@ def initial_arrays(network: Network, seed: int) -> Arrays:
             if ".norm." in name:
                 parts.append(np.full(shape, 1.0 if name.endswith("weight") else 0.0))
             else:
-                bound = np.prod(row.parameters[f"{row.index}.weight"][1:]) ** -0.5
+                weight = name.rpartition(".")[0] + ".weight"  # a bias has the fan-in of the weights beside it
+                bound = np.prod(row.parameters[weight][1:]) ** -0.5
                 parts.append(rng.uniform(-bound, bound, shape))
     parameters = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
     statistics = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import log2
 
 from stepladder.geometry import LayerGeometry, Network
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual
+from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
 
 TALLEST = 72.0  # of a block, for a map as large as the image
 SMALLEST = 5.0
@@ -64,6 +64,7 @@ _KINDS: dict[type, str] = {
     AvgPool: "pool",
     GlobalAvgPool: "pool",
     Residual: "residual",
+    SqueezeExcite: "gate",
     Linear: "linear",
 }
 
@@ -75,8 +76,8 @@ def layer_words(row: LayerGeometry) -> str:
             return "GAP"
         case Linear():
             return "linear"
-        case Residual():
-            return f"residual {row.layer.back}"
+        case Residual() | SqueezeExcite():
+            return str(row.layer)
         case Conv() | Depthwise():
             usual = 1
         case _:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import prod
 
 from stepladder.engines.jit.plan import Buffer, Plan
-from stepladder.engines.jit.steps import Context, Convolution, Loss, Normalised, Pool, Sum, Tensor
+from stepladder.engines.jit.steps import Context, Convolution, Gate, Loss, Normalised, Pool, Sum, Tensor
 from stepladder.geometry import ImageShape, LayerGeometry, Network
-from stepladder.layers import Conv, Depthwise, Linear, Residual
+from stepladder.layers import Conv, Depthwise, Linear, Residual, SqueezeExcite
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan_network(
     image = network.image
     images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.size**2), None)
     tensor = images
-    steps: list[Convolution | Normalised | Pool | Sum] = []
+    steps: list[Convolution | Normalised | Pool | Sum | Gate] = []
     added = {row.added for row in network.rows}
     outputs: list[Tensor] = []
     for row in network.rows:
@@ -83,7 +83,9 @@ def plan_network(
     )
 
 
-def _step(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]) -> Convolution | Pool | Sum:
+def _step(
+    context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]
+) -> Convolution | Pool | Sum | Gate:
     """A layer on what the layer below gave; ``outputs`` are what all layers below gave."""
     match row.layer:
         case Conv() | Depthwise() | Linear():
@@ -91,6 +93,8 @@ def _step(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequenc
         case Residual():
             assert row.added is not None
             return Sum(context, row, tensor, outputs[row.added])
+        case SqueezeExcite():
+            return Gate(context, row, tensor)
         case _:
             return Pool(context, row, tensor)
 
@@ -100,7 +104,7 @@ def passes_through(row: LayerGeometry) -> bool:
     match row.layer:
         case Conv() | Linear():
             return row.padding == 0
-        case Depthwise() | Residual():
+        case Depthwise() | Residual() | SqueezeExcite():
             return False
         case _:
             return row.operation == "MaxPool" or row.padding == 0

@@ -51,7 +51,8 @@ const OPERATIONS = {
   AvgPool: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / layer.kernel ** 2),
   GAP: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / values.length),
   Residual: (layer, x, _, maps) => x.map((value, k) => value + maps[layer.added][k]),
-  Linear: linear,
+  SqueezeExcite: squeezeExcite,
+  Linear: (layer, x, arrays) => affine(x, arrays, layer.index, layer.outChannels),
 };
 
 /** The part of a kernel that falls into the image: taps t with 0 <= start + t < size. */
@@ -108,10 +109,23 @@ function pool(layer, x, summary) {
   return y;
 }
 
-function linear(layer, x, arrays) {
-  const weight = arrays[`${layer.index}.weight`];
-  const bias = arrays[`${layer.index}.bias`];
-  return Float32Array.from({ length: layer.outChannels }, (_, out) => {
+/** Each map times a number between 0 and 1 that the means of all maps decide. */
+function squeezeExcite(layer, x, arrays) {
+  const area = layer.inSize ** 2;
+  const means = Float32Array.from({ length: layer.inChannels }, (_, map) => {
+    return x.subarray(map * area, (map + 1) * area).reduce((a, b) => a + b, 0) / area;
+  });
+  const nReduced = arrays[`${layer.index}.reduce.bias`].length;
+  const reduced = affine(means, arrays, `${layer.index}.reduce`, nReduced).map((value) => Math.max(0, value));
+  const gate = affine(reduced, arrays, `${layer.index}.expand`, layer.outChannels);
+  return x.map((value, k) => value / (1 + Math.exp(-gate[Math.floor(k / area)])));
+}
+
+/** Every one of `nOutputs` numbers from all of x, by the weights and, if there is one, the bias of this name. */
+function affine(x, arrays, name, nOutputs) {
+  const weight = arrays[`${name}.weight`];
+  const bias = arrays[`${name}.bias`];
+  return Float32Array.from({ length: nOutputs }, (_, out) => {
     let sum = bias ? bias[out] : 0;
     for (let k = 0; k < x.length; k++) sum += weight[out * x.length + k] * x[k];
     return sum;
