@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from stepladder import augment, data
 from stepladder.draws import generator
 from stepladder.engines import Engine, choose_engine
-from stepladder.engines.optimizer import state_names, update
+from stepladder.engines.optimizer import hidden_matrices, state_names, update
 from stepladder.engines.torch import warp
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
 from stepladder.ladder_file import load
@@ -54,7 +54,7 @@ def ours(engine: Engine, recipe: Recipe, splits: data.Splits) -> Step:
     model = engine.model(network, recipe, splits=splits)
     model.parameters[:] = model.to_array(initial_arrays(network, 1)[PARAMETERS])
     state = {name: model.to_array(np.zeros(network.params, np.float32)) for name in state_names(recipe.optimizer)}
-    decay = model.to_array(weight_decay(network, recipe))
+    decay, matrices = model.to_array(weight_decay(network, recipe)), hidden_matrices(network)
     order, maps = batches(recipe, len(splits.train))
     model.begin_epoch(dropout_seed=1)
 
@@ -67,6 +67,7 @@ def ours(engine: Engine, recipe: Recipe, splits: data.Splits) -> Step:
             gradients=model.gradients,
             state=state,
             decay=decay,
+            matrices=matrices,
             lr=recipe.lr,
             step=number,
         )

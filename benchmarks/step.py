@@ -21,7 +21,7 @@ from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.plan import Call
 from stepladder.engines.jit.target import host
-from stepladder.engines.optimizer import state_names
+from stepladder.engines.optimizer import hidden_matrices, state_names
 from stepladder.engines.optimizer import update as update_parameters
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
 from stepladder.ladder_file import load
@@ -44,12 +44,18 @@ def main() -> None:
     if recipe.augment != Augment():
         maps = Warps(draw(recipe.augment, len(indices), size=splits.image.size, rng=generator(1, 0, purpose="augment")))
     state = {name: np.zeros_like(model.parameters) for name in state_names(recipe.optimizer)}
-    decay = weight_decay(network, recipe)
+    decay, matrices = weight_decay(network, recipe), hidden_matrices(network)
 
     def update() -> None:
-        gradients, lr = model.gradients, 1e-9
         update_parameters(
-            recipe.optimizer, model.parameters, gradients=gradients, state=state, decay=decay, lr=lr, step=0
+            recipe.optimizer,
+            model.parameters,
+            gradients=model.gradients,
+            state=state,
+            decay=decay,
+            matrices=matrices,
+            lr=1e-9,
+            step=0,
         )
 
     learn = model.code.function("learn")

@@ -33,6 +33,7 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
     "label smoothing": ("loss", {"label_smoothing": 0.05}),
     "nesterov momentum": ("optimizer", {"kind": "sgd", "momentum": 0.9, "nesterov": True}),
     "AdamW": ("optimizer", {"kind": "adamw"}),
+    "Muon": ("optimizer", {"kind": "muon"}),
     "weight decay": ("weight_decay", 2e-4),
     "norm before ReLU": ("block", "conv norm relu dropout"),
     "norm without scale": ("norm_scale", False),

@@ -16,6 +16,7 @@ from stepladder.recipe import (
     CrossEntropy,
     Distill,
     LinearDecay,
+    Muon,
     OneCycle,
     Plateau,
     Recipe,
@@ -26,7 +27,7 @@ from stepladder.recipe import (
 PAGE = Path(__file__).parent / "recipes.md"
 
 MODELS = (
-    *(Augment, Sgd, Adam, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, Average, CrossEntropy, Distill),
+    *(Augment, Sgd, Adam, Muon, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, Average, CrossEntropy, Distill),
     *(Budget, Target),
 )
 

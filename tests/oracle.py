@@ -1,6 +1,7 @@
 """Networks written out independently in torch's own modules, in float64: what an engine's numbers are held against."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,6 +121,48 @@ class Gated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gate: Tensor = self.decide(x)
         return x * gate[:, :, None, None]
+
+
+def hidden_matrices(oracle: Oracle) -> list[nn.Parameter]:
+    """The weights that Muon takes: of all convolutions and linear layers but the last, without depthwise ones."""
+    weights = [
+        next(block.parameters())
+        for layer, block in zip(oracle.layers, oracle.blocks, strict=True)
+        if isinstance(layer, Conv | Linear)
+    ]
+    return weights[:-1]
+
+
+class MuonByValues(torch.optim.Optimizer):
+    """Muon from its definition: the polynomial of the iteration, taken of the singular values themselves."""
+
+    def __init__(self, groups: list[dict[str, Any]], *, lr: float, momentum: float, hidden: list[nn.Parameter]) -> None:
+        super().__init__(groups, {"lr": lr})
+        self.momentum = momentum
+        self.hidden = {id(weight) for weight in hidden}
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        for group in self.param_groups:
+            for p in group["params"]:
+                assert p.grad is not None
+                velocity = self.state[p].setdefault("velocity", torch.zeros_like(p))
+                velocity.mul_(self.momentum).add_(p.grad)
+                move = p.grad + self.momentum * velocity
+                if id(p) in self.hidden:
+                    rows, columns = p.flatten(1).shape
+                    move = by_values(move.flatten(1)).view_as(p) * max(1, rows / columns) ** 0.5
+                p.sub_(group["lr"] * (group["weight_decay"] * p + move))
+
+
+def by_values(matrix: Tensor, *, n_steps: int = 5) -> Tensor:
+    """What Newton-Schulz makes of a matrix, by its singular values."""
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    values = values / (values.square().sum().sqrt() + 1e-7)
+    for _ in range(n_steps):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    made: Tensor = left * values @ right
+    return made
 
 
 class Shifted(nn.BatchNorm2d):

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
+import oracle
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracle import NETWORKS, Pair, recipe_of
+from oracle import NETWORKS, MuonByValues, Pair, by_values, recipe_of
 from torch import nn
 
 from stepladder import augment, data
 from stepladder.augment import Warps
 from stepladder.draws import generator
 from stepladder.engines import Engine, choose_engine
-from stepladder.engines.optimizer import state_names, update
+from stepladder.engines.optimizer import Matrix, hidden_matrices, orthogonal, state_names, update
 from stepladder.engines.torch import TorchModel, dropout, warp
 from stepladder.engines.training import (
     STATISTIC,
@@ -28,7 +32,7 @@ from stepladder.engines.training import (
     weights,
 )
 from stepladder.errors import EngineError
-from stepladder.recipe import Adam, Augment, Recipe, Sgd
+from stepladder.recipe import Adam, Augment, Muon, Recipe, Sgd
 from stepladder.reference import trace
 from stepladder.run import Arrays, Progress
 
@@ -81,23 +85,7 @@ def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
 ) -> None:
     pair = Pair(engine, recipe_of(network, norm_scale=optimizer_name != "nesterov"), few)
     optimizer, lr, theirs_of = OPTIMIZERS[optimizer_name]
-    weights_only = [p for p in pair.oracle.parameters() if p.ndim > 1]
-    others = [p for p in pair.oracle.parameters() if p.ndim == 1]
-    groups = [{"params": weights_only, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
-    oracle_optimizer = theirs_of(groups, lr=lr)
-    zeros = np.zeros(pair.network.params, np.float32)
-    state = {name: pair.model.to_array(zeros) for name in state_names(optimizer)}
-    decay = pair.model.to_array(weight_decay(pair.network, pair.recipe.model_copy(update={"weight_decay": 0.01})))
-    pair.model.begin_epoch(dropout_seed=0)
-    for step in range(10):
-        indices = np.arange(step * 50, step * 50 + 50)
-        oracle_optimizer.zero_grad()
-        pair.oracle_loss(indices).backward()  # type: ignore[no-untyped-call]
-        oracle_optimizer.step()
-        pair.model.learn(indices, None)
-        gradients = pair.model.gradients
-        update(optimizer, pair.model.parameters, gradients=gradients, state=state, decay=decay, lr=lr, step=step)
-    pair.compare(pair.model.to_numpy(pair.model.parameters), list(pair.oracle.parameters()), tolerance=1e-3)
+    ten_steps(pair, optimizer, theirs_of(groups_of(pair), lr=lr), lr=lr)
     running = [b for name, b in pair.oracle.named_buffers() if "running" in name]
     for ours, theirs in zip(pair.model.statistics().values(), running, strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-3, atol=1e-4)
@@ -105,6 +93,99 @@ def test_ten_steps_statistics_and_evaluation_equal_the_oracles(
     with torch.no_grad():
         expected = pair.oracle(pair.images[:200]).numpy()
     np.testing.assert_allclose(pair.model.logits(few.train[:200]), expected, rtol=1e-3, atol=2e-3)
+
+
+def groups_of(pair: Pair) -> list[dict[str, Any]]:
+    """The oracle's parameters: weights decay, all else does not."""
+    weights_only = [p for p in pair.oracle.parameters() if p.ndim > 1]
+    others = [p for p in pair.oracle.parameters() if p.ndim == 1]
+    return [{"params": weights_only, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+
+
+def ten_steps(pair: Pair, optimizer: Sgd | Adam | Muon, theirs: torch.optim.Optimizer, *, lr: float) -> None:
+    """Ten steps of the model and of its oracle, after which their parameters must be alike."""
+    zeros = np.zeros(pair.network.params, np.float32)
+    state = {name: pair.model.to_array(zeros) for name in state_names(optimizer)}
+    decay = pair.model.to_array(weight_decay(pair.network, pair.recipe.model_copy(update={"weight_decay": 0.01})))
+    pair.model.begin_epoch(dropout_seed=0)
+    for step in range(10):
+        indices = np.arange(step * 50, step * 50 + 50)
+        theirs.zero_grad()
+        pair.oracle_loss(indices).backward()  # type: ignore[no-untyped-call]
+        theirs.step()
+        pair.model.learn(indices, None)
+        update(
+            optimizer,
+            pair.model.parameters,
+            gradients=pair.model.gradients,
+            state=state,
+            decay=decay,
+            matrices=hidden_matrices(pair.network),
+            lr=lr,
+            step=step,
+        )
+    pair.compare(pair.model.to_numpy(pair.model.parameters), list(pair.oracle.parameters()), tolerance=1e-3)
+
+
+@pytest.mark.parametrize("network", ["lighter", "all layers"])
+def test_ten_steps_of_muon_equal_its_definition(engine: Engine, network: str, few: data.Splits) -> None:
+    pair = Pair(engine, recipe_of(network), few)
+    theirs = MuonByValues(groups_of(pair), lr=0.005, momentum=0.9, hidden=oracle.hidden_matrices(pair.oracle))
+    ten_steps(pair, Muon(kind="muon", momentum=0.9), theirs, lr=0.005)
+
+
+def test_muon_takes_matrices_but_the_last(few: data.Splits) -> None:
+    network = recipe_of("all layers").network_for(few.image)
+    found = {(matrix.part.start, matrix.n_rows) for matrix in hidden_matrices(network)}
+    names = ("0.weight", "4.weight", "6.weight", "7.weight")  # 1 is depthwise, 8 the last
+    assert found == {(network.parameter_slices[n].start, network.parameter_shapes[n][0]) for n in names}
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_muon_moves_matrices_as_pytorchs_does(nesterov: bool) -> None:
+    """Alike within 5% of a step's norm, which another scale is not: PyTorch's iterates in bfloat16, of 8 bits."""
+    shapes = [(16, 72), (40, 9), (12, 108), (24, 16)]
+    rng = np.random.default_rng(1)
+    theirs = [nn.Parameter(torch.from_numpy(rng.normal(0, 0.1, shape).astype(np.float32))) for shape in shapes]
+    ours, ends = np.concatenate([p.detach().numpy().ravel() for p in theirs]), np.cumsum([0, *map(np.prod, shapes)])
+    matrices = [Matrix(slice(ends[n], ends[n + 1]), shape[0]) for n, shape in enumerate(shapes)]
+    muon = Muon(kind="muon", momentum=0.8, nesterov=nesterov)
+    reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.3, momentum=0.8, nesterov=nesterov)
+    velocity, decay = np.zeros_like(ours), np.full_like(ours, 0.3)
+    for step in range(4):
+        before = ours.copy()
+        for p in theirs:
+            p.grad = torch.from_numpy(rng.normal(0, 1e-3, p.shape).astype(np.float32))
+        gradients = np.concatenate([p.grad.numpy().ravel() for p in theirs if p.grad is not None])
+        reference.step()  # type: ignore[no-untyped-call]
+        state = {"velocity": velocity}
+        update(muon, ours, gradients=gradients, state=state, decay=decay, matrices=matrices, lr=0.02, step=step)
+        for matrix, p in zip(matrices, theirs, strict=True):
+            expected = p.detach().numpy().ravel()
+            error = np.linalg.norm(ours[matrix.part] - expected)
+            assert error < 0.05 * np.linalg.norm(expected - before[matrix.part])
+            ours[matrix.part] = expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 150), st.integers(-8, 8), st.integers(0, 2**32 - 1))
+def test_orthogonal_is_a_polynomial_of_singular_values(n_rows: int, n_columns: int, exponent: int, seed: int) -> None:
+    """In numpy and in torch, for matrices of any size of numbers."""
+    matrix = np.random.default_rng(seed).normal(0, 10.0**exponent, (n_rows, n_columns)).astype(np.float32)
+    expected = by_values(torch.from_numpy(matrix).double()).numpy()
+    in_torch = orthogonal(torch.from_numpy(matrix), n_steps=5).numpy()
+    for found in (orthogonal(matrix, n_steps=5), in_torch):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+    values = np.linalg.svd(in_torch, compute_uv=False)
+    assert values.max() < 1.21
+
+
+def test_orthogonal_leaves_nothing_where_nothing_is() -> None:
+    matrix = np.zeros((3, 5), np.float32)
+    assert (orthogonal(matrix, n_steps=5) == 0).all()
+    matrix[1] = 2.0
+    assert np.linalg.matrix_rank(orthogonal(matrix, n_steps=5)) == 1
 
 
 def last(progress: Iterator[Progress]) -> Progress:
@@ -141,8 +222,9 @@ def test_the_same_seed_repeats_and_another_differs(engine: Engine, few: data.Spl
     assert not same(first, other)
 
 
-def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
-    recipe = recipe_of("lighter", **BUSY)
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, optimizer: str, few: data.Splits) -> None:
+    recipe = recipe_of("lighter", **BUSY, optimizer={"kind": optimizer})
     steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress()))
     for step in steps[:-1]:
         resumed = last(train(engine, recipe, splits=few, seed=3, resume=step))

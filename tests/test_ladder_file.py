@@ -545,6 +545,10 @@ def test_the_line_of_nothing_is_the_first() -> None:
         ('block = "conv relu norm"', "change.dropout = 0.5"),
         ("", 'change.schedule = { kind = "step", every_epochs = 3 }'),
         ("optimizer = { momentum = 0.0 }", "change.optimizer = { momentum = 0.0, nesterov = true }"),
+        (
+            'optimizer = { kind = "muon", momentum = 0.0 }',
+            'change.optimizer = { kind = "muon", momentum = 0.0, nesterov = false }',
+        ),
         ("", 'change.network = ["conv 4 block conv relu norm dropout", "gap", "linear 10"]'),
         ("", "change.clean_epochs = 2"),
         ('block = "conv relu"', "change.norm_scale = false"),

@@ -20,6 +20,7 @@ from stepladder.recipe import (
     Cosine,
     CrossEntropy,
     LinearDecay,
+    Muon,
     OneCycle,
     Plateau,
     Recipe,
@@ -49,6 +50,8 @@ orders = st.permutations(STEPS).flatmap(lambda steps: st.integers(0, 3).map(lamb
 augments = st.builds(Augment, rotation_deg=floats(0, 180), shift_px=floats(0, 1000), scale=floats(0, 0.99))
 steps = st.builds(Step, kind=st.just("step"), every_epochs=st.integers(1, 99), factor=floats(1e-300, 0.99))
 
+momenta = floats(0, 1, exclude_max=True)
+
 # Any field may be left out.
 recipes = st.fixed_dictionaries(
     {"network": st.lists(texts, min_size=1, max_size=5), "epochs": st.integers(1, 100_000)},
@@ -56,7 +59,8 @@ recipes = st.fixed_dictionaries(
         "block": orders,
         "dropout": floats(0, 1, exclude_max=True),
         "augment": augments,
-        "optimizer": st.builds(Sgd, momentum=floats(0, 1, exclude_max=True), nesterov=st.booleans()),
+        "optimizer": st.builds(Sgd, momentum=momenta, nesterov=st.booleans())
+        | st.builds(Muon, kind=st.just("muon"), momentum=momenta, n_steps=st.integers(1, 9)),
         "lr": floats(0, 1e300, exclude_min=True),
         "schedule": st.just(Constant()) | steps,
         "weight_decay": floats(0, 1),
@@ -143,6 +147,11 @@ def test_the_essence_leaves_out_nested_defaults() -> None:
     }
 
 
+def test_an_optimizer_of_no_kind_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValidationError, match="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon'"):
+        recipe(optimizer={"kind": "moun"})
+
+
 @pytest.mark.parametrize("layer", ["{}", '{"kernel": 2, "stride": 2}', '{"out_channels": 0}'])
 def test_a_layer_in_json_is_a_text(layer: str) -> None:
     with pytest.raises(ValidationError):
@@ -165,6 +174,8 @@ def test_a_layer_in_json_is_a_text(layer: str) -> None:
         *({"augment": {"rotation_deg": value}} for value in (-1, 180.1, "15")),
         *({"augment": value} for value in ({"shift_px": -1}, {"scale": 1.0}, {"shear_deg": 90}, "rotation")),
         *({"optimizer": {"momentum": value}} for value in (1.0, -0.1)),
+        *({"optimizer": {"kind": "muon", **value}} for value in ({"momentum": 1.0}, {"n_steps": 0}, {"other_lr": 0})),
+        {"optimizer": {"n_steps": 5}},
         *({"optimizer": value} for value in ({"kind": "adma"}, {"kind": "adam", "momentum": 0.9}, {"nesterov": 1})),
         *({"schedule": {"kind": "step", "every_epochs": value}} for value in (0, 1.5)),
         *({"schedule": {"kind": "step", "every_epochs": 6, "factor": value}} for value in (0, 1)),
@@ -249,6 +260,12 @@ def test_changed_fields_are_those_that_carry_the_change(below: Recipe, above: Re
         ("augment", Augment(shift_px=2, mirror=True), "shift ±2 px, mirrored"),
         ("optimizer", Sgd(), "SGD, momentum 0.9"),
         ("optimizer", Sgd(momentum=0.0, nesterov=True), "SGD, momentum 0, nesterov"),
+        ("optimizer", Muon(kind="muon"), "Muon, momentum 0.95, nesterov, 5 rounds, others at 1 times lr"),
+        (
+            "optimizer",
+            Muon(kind="muon", momentum=0.9, nesterov=False, n_steps=3, other_lr=0.25),
+            "Muon, momentum 0.9, 3 rounds, others at 0.25 times lr",
+        ),
         ("schedule", Constant(), "constant"),
         ("schedule", Step(kind="step", every_epochs=6), "times 0.1 every 6 epochs"),
         (

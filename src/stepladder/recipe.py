@@ -127,6 +127,26 @@ class Adam(Frozen):
         return f"{name}, betas {self.beta1:g} and {self.beta2:g}"
 
 
+class Muon(Frozen):
+    """Muon (Jordan et al. 2024): SGD with momentum, the step of each weight matrix made orthogonal before it is taken.
+
+    A convolution's matrix has a row for each of its channels. As the paper advises, the last layer's is left out, and
+    so is all that is no matrix: depthwise weights, biases and batch norm move by plain SGD with the same momentum. The
+    step of a matrix is multiplied by the square root of rows / columns where it has more rows (torch.optim.Muon).
+    """
+
+    kind: Literal["muon"]
+    momentum: float = Field(0.95, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(True, description="look one step of the momentum ahead")
+    n_steps: int = Field(5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal")
+    other_lr: float = Field(1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr")
+
+    def __str__(self) -> str:
+        nesterov = ", nesterov" if self.nesterov else ""
+        others = f"others at {self.other_lr:g} times lr"
+        return f"Muon, momentum {self.momentum:g}{nesterov}, {self.n_steps} rounds, {others}"
+
+
 def _optimizer_kind(value: object) -> str:
     """SGD unless said otherwise."""
     kind = value.get("kind", "sgd") if isinstance(value, dict) else getattr(value, "kind", "sgd")
@@ -282,11 +302,11 @@ class Recipe(Frozen):
     dropout: float = Field(0.0, ge=0, lt=1, description="probability of zeroing a value at each 'dropout' of a block")
     augment: Augment = Field(Augment(), description="random distortion of training images")
     optimizer: Annotated[
-        Annotated[Sgd, Tag("sgd")] | Annotated[Adam, Tag("adam")],
+        Annotated[Sgd, Tag("sgd")] | Annotated[Adam, Tag("adam")] | Annotated[Muon, Tag("muon")],
         Discriminator(
             _optimizer_kind,
             custom_error_type="optimizer",
-            custom_error_message="the kind of an optimizer is 'sgd', 'adam' or 'adamw'",
+            custom_error_message="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon'",
         ),
     ] = Field(Sgd(), description="how gradients move the parameters")
     lr: float = Field(0.01, gt=0, description="learning rate before its schedule")
@@ -294,7 +314,7 @@ class Recipe(Frozen):
     weight_decay: float = Field(
         0.0,
         ge=0,
-        description="times the weight, added to its gradient (AdamW: times lr too, taken from the weight);"
+        description="times the weight, added to its gradient (AdamW and Muon: times lr too, taken from the weight);"
         " convolution and linear weights only",
     )
     loss: CrossEntropy = Field(CrossEntropy(), description="what is minimised")
@@ -340,9 +360,9 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     schedule: Schedule = recipe.schedule
     if isinstance(schedule, Step) and schedule.every_epochs >= recipe.epochs and not schedule.warmup_epochs:
         schedule = Constant()
-    optimizer: Sgd | Adam = recipe.optimizer
-    if isinstance(optimizer, Sgd):
-        optimizer = optimizer if optimizer.momentum else Sgd(momentum=0.0)
+    optimizer: Sgd | Adam | Muon = recipe.optimizer
+    if isinstance(optimizer, Sgd | Muon):
+        optimizer = optimizer if optimizer.momentum else optimizer.model_copy(update={"nesterov": False})
     elif not recipe.weight_decay:
         optimizer = optimizer.model_copy(update={"kind": "adam"})
     norms = any("norm" in block.steps for block in blocks if block is not None)

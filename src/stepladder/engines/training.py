@@ -15,7 +15,7 @@ from stepladder.data import Splits
 from stepladder.draws import generator, integer_seed
 from stepladder.engines import Engine, Model
 from stepladder.engines.averaging import MovingAverage, averaged
-from stepladder.engines.optimizer import state_names, update
+from stepladder.engines.optimizer import hidden_matrices, state_names, update
 from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Arrays, Epoch, Progress, WrongImage
@@ -79,6 +79,7 @@ class Training:
         self.steps_per_epoch = -(-len(splits.train) // recipe.batch_size)
         self.teacher: Teacher | None = None
         self._decay = model.to_array(weight_decay(network, recipe))
+        self._matrices = hidden_matrices(network)
         self._state: dict[str, Any] = {}
         self._average: MovingAverage | None = None
 
@@ -120,6 +121,7 @@ class Training:
                 gradients=model.gradients,
                 state=self._state,
                 decay=self._decay,
+                matrices=self._matrices,
                 lr=lr,
                 step=step,
             )
