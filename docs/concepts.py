@@ -37,6 +37,7 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
     "weight decay": ("weight_decay", 2e-4),
     "norm before ReLU": ("block", "conv norm relu dropout"),
     "norm without scale": ("norm_scale", False),
+    "recalibrated norm": ("recalibrate_images", 10_000),
 }
 
 HEAD = """\

@@ -18,8 +18,9 @@ from torch import nn
 from stepladder import augment, data
 from stepladder.augment import Warps
 from stepladder.draws import generator
-from stepladder.engines import Engine, choose_engine
+from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.optimizer import Matrix, hidden_matrices, orthogonal, state_names, update
+from stepladder.engines.recalibrating import Recalibration
 from stepladder.engines.torch import TorchModel, dropout, warp
 from stepladder.engines.training import (
     STATISTIC,
@@ -222,9 +223,19 @@ def test_the_same_seed_repeats_and_another_differs(engine: Engine, few: data.Spl
     assert not same(first, other)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
-def test_a_resumed_training_ends_as_an_undisturbed_one(engine: Engine, optimizer: str, few: data.Splits) -> None:
-    recipe = recipe_of("lighter", **BUSY, optimizer={"kind": optimizer})
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"optimizer": {"kind": "muon"}, "recalibrate_images": 200},
+        {"average": None, "recalibrate_images": 200},
+    ],
+    ids=["busy", "muon and recalibrated", "recalibrated without average"],
+)
+def test_a_resumed_training_ends_as_an_undisturbed_one(
+    engine: Engine, fields: dict[str, Any], few: data.Splits
+) -> None:
+    recipe = recipe_of("lighter", **BUSY | fields)
     steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress()))
     for step in steps[:-1]:
         resumed = last(train(engine, recipe, splits=few, seed=3, resume=step))
@@ -276,7 +287,7 @@ def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(engi
 
 
 def test_a_resumed_student_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
-    recipe = recipe_of("lighter", **BUSY, **TAUGHT)
+    recipe = recipe_of("lighter", **BUSY, **TAUGHT, recalibrate_images=128)
     teacher = teacher_weights(recipe, few)
     steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress(), teacher=teacher))
     resumed = last(train(engine, recipe, splits=few, seed=3, resume=steps[0], teacher=teacher))
@@ -289,7 +300,7 @@ def test_what_is_evaluated_and_kept_is_the_moving_average(engine: Engine, few: d
     """Against the definition, over the weights after every step: those of k looks ago count decay ** k."""
     recipe = recipe_of("lighter", average={"horizon_epochs": 0.5, "every_steps": 2}, batch_size=100)
     network = recipe.network_for(few.image)
-    training = Training(engine.model(network, recipe, splits=few), network, recipe, splits=few, seed=1)
+    training = Training(engine, network, recipe, splits=few, seed=1)
     training.set_arrays(initial_arrays(network, 1))
     seen: list[dict[str, NDArray[np.float64]]] = []
     learn = training.model.learn
@@ -332,6 +343,114 @@ def test_what_is_evaluated_and_kept_is_the_moving_average(engine: Engine, few: d
     np.testing.assert_allclose(training.model.logits(few.evaluated), averaged, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("average", [None, {"horizon_epochs": 0.5, "every_steps": 2}], ids=["last", "average"])
+def test_recalibrated_statistics_are_those_of_the_evaluated_weights(
+    engine: Engine, average: dict[str, float] | None, few: data.Splits
+) -> None:
+    """Against torch's cumulative average over the same batches, without dropout; the training is not moved by it."""
+    fields = {"dropout": 0.2, "augment": {"rotation_deg": 20.0}, "average": average, "batch_size": 64}
+    recipe = recipe_of("all layers", **fields, block="conv relu norm dropout", recalibrate_images=300)
+    pair = Pair(engine, recipe, few)
+    training = Training(engine, pair.network, recipe, splits=few, seed=1)
+    training.set_arrays(initial_arrays(pair.network, 1))
+    training.epoch(0, [])
+    before = training.arrays()
+    logits = training.logits()
+    arrays = training.arrays()
+    assert set(arrays) - set(before) == {f"recalibrated.{name}" for name in pair.network.statistic_shapes}
+    assert all(np.array_equal(arrays[name], before[name]) for name in before)
+
+    kept = weights(pair.network, arrays)
+    flat = np.concatenate([kept[name].ravel() for name in pair.network.parameter_shapes])
+    assert np.array_equal(flat, before["parameters"]) == (average is None)
+    nn.utils.vector_to_parameters(torch.from_numpy(flat).double(), pair.oracle.parameters())
+    cumulate(pair.oracle)
+    order = generator(1, 0, purpose="recalibrate").permutation(1000)
+    with torch.no_grad():
+        for start in range(0, 300, 64):
+            pair.oracle(pair.images[order[start : start + 64]])
+        running = [b for name, b in pair.oracle.named_buffers() if "running" in name]
+        for name, theirs in zip(pair.network.statistic_shapes, running, strict=True):
+            np.testing.assert_allclose(kept[name], theirs.numpy(), rtol=1e-4, atol=1e-5)
+        pair.oracle.eval()
+        mean, std = few.pixel_mean[:, None, None], few.pixel_std[:, None, None]
+        images = torch.from_numpy((few.evaluated.images / 255 - mean) / std)
+        np.testing.assert_allclose(logits, pair.oracle(images).numpy(), rtol=1e-3, atol=1e-3)
+
+    model = engine.model(pair.network, recipe, splits=few)
+    model.parameters[:] = model.to_array(flat)
+    model.set_statistics({name: kept[name] for name in pair.network.statistic_shapes})
+    assert np.array_equal(model.logits(few.evaluated), logits), "what is kept is what was evaluated"
+
+
+def cumulate(oracle: nn.Module) -> None:
+    """Batch norm's statistics from here on: the mean of those of all batches."""
+    for module in oracle.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+
+
+@pytest.mark.parametrize("engine_name", ["torch", "jit"])
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_recalibration_forgets_the_statistics_of_the_training(
+    recalibrations: dict[str, tuple[Recalibration, Model, Arrays]], engine_name: str, spread: float, seed: int
+) -> None:
+    recalibration, model, expected = recalibrations[engine_name]
+    rng = np.random.default_rng(seed)
+    model.set_statistics({name: rng.normal(1, spread, a.shape).astype(np.float32) for name, a in expected.items()})
+    for name, found in recalibration.statistics(model).items():
+        np.testing.assert_allclose(found, expected[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def recalibrations(few: data.Splits) -> dict[str, tuple[Recalibration, Model, Arrays]]:
+    """By engine: a recalibration, a model at its start and the statistics that fit it."""
+    recipe = recipe_of("lighter", recalibrate_images=500, batch_size=100)
+    network = recipe.network_for(few.image)
+    made = {}
+    for name in ("torch", "jit"):
+        engine, _ = choose_engine(name, device="cpu")
+        model = engine.model(network, recipe, splits=few)
+        arrays = initial_arrays(network, 1)
+        model.parameters[:] = model.to_array(arrays["parameters"])
+        model.set_statistics({each: arrays[STATISTIC + each] for each in network.statistic_shapes})
+        recalibration = Recalibration(engine, network, recipe, splits=few, seed=1)
+        made[name] = (recalibration, model, recalibration.statistics(model))
+    return made
+
+
+def test_recalibration_leaves_the_training_as_it_is(engine: Engine, few: data.Splits) -> None:
+    plain, other = (
+        last(train(engine, recipe_of("lighter", **BUSY | fields), splits=few, seed=1, resume=Progress()))
+        for fields in ({}, {"recalibrate_images": 200})
+    )
+    assert plain.arrays is not None
+    assert other.arrays is not None
+    assert all(np.array_equal(plain.arrays[name], other.arrays[name]) for name in plain.arrays)
+    for a, b in zip(plain.epochs, other.epochs, strict=True):
+        assert (a.train_loss, a.n_train_correct) == (b.train_loss, b.n_train_correct)
+        assert a.loss != b.loss
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "images", "shape"),
+    [(64, 300, (5, 64)), (64, 320, (5, 64)), (64, 1, (1, 64)), (64, 5000, (15, 64)), (5000, 10, (1, 1000))],
+)
+def test_recalibration_takes_whole_batches(
+    batch_size: int, images: int, shape: tuple[int, int], few: data.Splits
+) -> None:
+    recipe = recipe_of("lighter", batch_size=batch_size, recalibrate_images=images)
+    engine, _ = choose_engine("torch", device="cpu")
+    network = recipe.network_for(few.image)
+    one, again, other = (Recalibration(engine, network, recipe, splits=few, seed=n).batches for n in (1, 1, 2))
+    assert one.shape == shape
+    assert len(set(one.ravel())) == one.size
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
 def test_the_last_clean_epochs_see_images_as_they_are(engine: Engine, few: data.Splits) -> None:
     """Train accuracy is counted on what is trained on: a distortion that ruins digits leaves it to clean epochs."""
     ruin = {"augment": {"shift_px": 30.0}, "epochs": 4, "lr": 0.03, "clean_epochs": 2}
@@ -349,11 +468,15 @@ def test_the_last_partial_batch_is_kept(engine: Engine, few: data.Splits) -> Non
     assert model.tally()[1] <= 50
 
 
-def test_a_diverged_training_says_so_and_has_no_accuracy(engine: Engine, few: data.Splits) -> None:
-    end = last(train(engine, recipe_of("lighter", lr=1e30, epochs=4), splits=few, seed=1, resume=Progress()))
+@pytest.mark.parametrize("recalibrate_images", [0, 100])
+def test_a_diverged_training_says_so_and_has_no_accuracy(
+    engine: Engine, recalibrate_images: int, few: data.Splits
+) -> None:
+    recipe = recipe_of("lighter", lr=1e30, epochs=4, recalibrate_images=recalibrate_images)
+    end = last(train(engine, recipe, splits=few, seed=1, resume=Progress()))
     assert end.diverged_at_epoch is not None
     assert len(end.epochs) == end.diverged_at_epoch - 1 < 4
-    assert end.is_finished(recipe_of("lighter", epochs=4))
+    assert end.is_finished(recipe)
     assert end.wrong_images == ()
 
 

@@ -34,6 +34,7 @@ ORDER = [
     "engines",
     "engines.averaging",
     "engines.optimizer",
+    "engines.recalibrating",
     "engines.training",
     "engines.torch",
     "engines.jit",

@@ -552,6 +552,8 @@ def test_the_line_of_nothing_is_the_first() -> None:
         ("", 'change.network = ["conv 4 block conv relu norm dropout", "gap", "linear 10"]'),
         ("", "change.clean_epochs = 2"),
         ('block = "conv relu"', "change.norm_scale = false"),
+        ('block = "conv relu"', "change.recalibrate_images = 1000"),
+        ("recalibrate_images = 65", "change.recalibrate_images = 128"),
         ("augment = { scale = 0.1 }\nclean_epochs = 3", "change.augment = { scale = 0.2 }"),
     ],
 )

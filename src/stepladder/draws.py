@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["init", "order", "augment", "mirror", "elastic", "cutout", "dropout"]
+Purpose = Literal["init", "order", "augment", "mirror", "elastic", "cutout", "dropout", "recalibrate"]
 
 
 def generator(seed: int, epoch: int, *, purpose: Purpose) -> np.random.Generator:

@@ -323,6 +323,12 @@ class Recipe(Frozen):
     clean_epochs: int = Field(0, ge=0, description="the last epochs, so many, that train on images without distortion")
     average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
     distill: Distill | None = Field(None, description="learn from the answers of a larger network, trained before")
+    recalibrate_images: int = Field(
+        0,
+        ge=0,
+        description="evaluate, and keep, batch norm statistics taken anew over so many training images, undistorted and"
+        " without dropout, in whole batches (Wu & Johnson 2021); 0 for those of the training",
+    )
 
     @property
     def teacher(self) -> "Recipe | None":
@@ -330,6 +336,11 @@ class Recipe(Frozen):
         if self.distill is None:
             return None
         return self.model_copy(update={"network": self.distill.network, "distill": None})
+
+    @property
+    def recalibration_batches(self) -> int:
+        """Batches that statistics are taken over, where there are as many."""
+        return -(-self.recalibrate_images // self.batch_size)
 
     def network_for(self, image: ImageShape) -> Network:
         """The network on these images; raises GeometryError where it does not fit."""
@@ -349,7 +360,8 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     """A recipe as far as it has an effect: two recipes that train the same way give the same.
 
     Block orders are written into the layers; dropout that no block applies, a schedule whose first drop comes after
-    the last epoch and nesterov without momentum do nothing, and Adam without weight decay is AdamW.
+    the last epoch, nesterov without momentum and recalibration without batch norm do nothing, and Adam without weight
+    decay is AdamW.
     """
     layers = tuple(
         replace(layer, block=recipe.block) if isinstance(layer, Conv | Depthwise) and layer.block is None else layer
@@ -376,6 +388,7 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
         "schedule": schedule,
         "optimizer": optimizer,
         "augment": Augment() if recipe.clean_epochs >= recipe.epochs else recipe.augment,
+        "recalibrate_images": recipe.recalibration_batches if norms else 0,
         "clean_epochs": 0 if recipe.augment == Augment() else min(recipe.clean_epochs, recipe.epochs),
     }
     return tuple(effective.get(name, getattr(recipe, name)) for name in Recipe.model_fields)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from stepladder.augment import Warps, draw_warps
 from stepladder.data import Splits
 from stepladder.draws import generator, integer_seed
-from stepladder.engines import Engine, Model
+from stepladder.engines import Engine
 from stepladder.engines.averaging import MovingAverage, averaged
 from stepladder.engines.optimizer import hidden_matrices, state_names, update
+from stepladder.engines.recalibrating import Recalibration, recalibrated
 from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Arrays, Epoch, Progress, WrongImage
@@ -39,7 +40,7 @@ def train(
     by name, of a finished run of ``recipe.teacher``, where the recipe has one.
     """
     network = recipe.network_for(splits.image)
-    training = Training(engine.model(network, recipe, splits=splits), network, recipe, splits=splits, seed=seed)
+    training = Training(engine, network, recipe, splits=splits, seed=seed)
     if recipe.distill is not None:
         assert teacher is not None, "a recipe that distils is trained with its teacher's weights"
         training.teacher = Teacher(engine, recipe, teacher, splits=splits)
@@ -72,9 +73,10 @@ def train(
 
 
 class Training:
-    """A model, its optimizer's state and, where the recipe has one, the moving average of its weights."""
+    """A model, its optimizer's state and, where the recipe has them, moving average of weights and recalibration."""
 
-    def __init__(self, model: Model, network: Network, recipe: Recipe, *, splits: Splits, seed: int) -> None:
+    def __init__(self, engine: Engine, network: Network, recipe: Recipe, *, splits: Splits, seed: int) -> None:
+        model = engine.model(network, recipe, splits=splits)
         self.model, self.recipe, self.splits, self.seed = model, recipe, splits, seed
         self.steps_per_epoch = -(-len(splits.train) // recipe.batch_size)
         self.teacher: Teacher | None = None
@@ -82,6 +84,9 @@ class Training:
         self._matrices = hidden_matrices(network)
         self._state: dict[str, Any] = {}
         self._average: MovingAverage | None = None
+        self._recalibration: Recalibration | None = None
+        if recipe.recalibrate_images and network.statistic_shapes:
+            self._recalibration = Recalibration(engine, network, recipe, splits=splits, seed=seed)
 
     def set_arrays(self, arrays: Arrays) -> None:
         """Go on from these; what belongs to the optimizer or the average is zero if not there."""
@@ -97,11 +102,12 @@ class Training:
             self._average = MovingAverage(self.recipe.average, model, steps_per_epoch=steps, arrays=arrays)
 
     def arrays(self) -> Arrays:
-        """Parameters, batch norm's statistics, the optimizer's state, the average."""
+        """Parameters, batch norm's statistics, the optimizer's state, the average, what was recalibrated."""
         statistics = {STATISTIC + name: array for name, array in self.model.statistics().items()}
         kept = {PARAMETERS: self.model.parameters, **self._state}
         average = self._average.arrays(self.model) if self._average else {}
-        return {name: self.model.to_numpy(array) for name, array in kept.items()} | statistics | average
+        found = self._recalibration.arrays() if self._recalibration else {}
+        return {name: self.model.to_numpy(array) for name, array in kept.items()} | statistics | average | found
 
     def epoch(self, number: int, train_losses: Sequence[float]) -> tuple[float, int]:
         """One pass over the training images; the mean loss and the number of correct answers on the way."""
@@ -140,8 +146,10 @@ class Training:
         )
 
     def logits(self) -> NDArray[np.float32]:
-        """The answers to the evaluated images, of the average if there is one."""
-        with self._average.in_use(self.model) if self._average else nullcontext():
+        """The answers to the evaluated images: of the average if there is one, recalibrated if that is wanted."""
+        average = self._average.in_use(self.model) if self._average else nullcontext()
+        recalibration = self._recalibration.in_use(self.model) if self._recalibration else nullcontext()
+        with average, recalibration:
             return self.model.logits(self.splits.evaluated)
 
 
@@ -210,6 +218,7 @@ def weights(network: Network, arrays: Arrays) -> Arrays:
         arrays[PARAMETERS],
         {n: arrays[STATISTIC + n] for n in network.statistic_shapes},
     )
+    statistics |= recalibrated(arrays)
     named = {name: flat[part].reshape(shapes[name]) for name, part in network.parameter_slices.items()}
     return named | {name: statistics[name] for name in network.statistic_shapes}
 
