@@ -138,7 +138,7 @@ def test_ten_steps_of_muon_equal_its_definition(engine: Engine, network: str, fe
 def test_muon_takes_matrices_but_the_last(few: data.Splits) -> None:
     network = recipe_of("all layers").network_for(few.image)
     found = {(matrix.part.start, matrix.n_rows) for matrix in hidden_matrices(network)}
-    names = ("0.weight", "4.weight", "6.weight", "7.weight")  # 1 is depthwise, 8 the last
+    names = ("0.weight", "5.weight", "7.weight", "8.weight")  # 2 is depthwise, 9 the last
     assert found == {(network.parameter_slices[n].start, network.parameter_shapes[n][0]) for n in names}
 
 
