@@ -17,8 +17,19 @@ from stepladder.searching import Quest
 
 MARK = "# Found by stepladder search"
 
-# Changes are tried in this order: first the network, which brings the rungs into the budget of the search.
-ORDER = ("network", "epochs", "schedule", "lr", "batch_size", "weight_decay", "augment", "clean_epochs", "average")
+# Changes are tried in this order: first the two that bring the rungs into the budget of the search.
+ORDER = (
+    "network",
+    "norm_scale",
+    "epochs",
+    "schedule",
+    "lr",
+    "batch_size",
+    "weight_decay",
+    "augment",
+    "clean_epochs",
+    "average",
+)
 
 Step = tuple[tuple[str, ...], Recipe]
 
@@ -28,11 +39,15 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
     import tomli_w
 
     objective, rung = quest.objective, quest.objective.rungs[0]
-    params = rung.recipe.network_for(quest.space.image).params
+    steps = _steps(quest, winner.recipe)
+    params = [recipe.network_for(quest.space.image).params for recipe in (rung.recipe, *(above for _, above in steps))]
     budget = {
-        "params": max(rung.budget.params, params),
+        "params": max(rung.budget.params, *params),
         "epochs": max(rung.budget.epochs, rung.recipe.epochs),
     }
+    entries = _rung_entries(quest, steps)
+    n_larger = max((number for number, each in enumerate(params, 1) if each > quest.space.params), default=0)
+    entries[n_larger]["budget"] = {"params": quest.space.params}  # from the first rung on that allows it
     begins = _goal_text(quest, winner)
     tree = {
         "format_version": 1,
@@ -44,7 +59,7 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
         "dev_images": objective.dev_images,
         "budget": budget,
         "target": rung.target.model_dump(mode="json"),
-        "rung": _rung_entries(quest, winner.recipe),
+        "rung": entries,
     }
     today = datetime.now(UTC).date().isoformat()
     return f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
@@ -52,7 +67,9 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
 
 def way_up(below: Recipe, top: Recipe, *, is_sound: Callable[[Recipe], bool]) -> list[Step] | None:
     """Single changes, each with an effect, from a recipe to another through sound ones; None where there is no way."""
-    names = sorted(changed_fields(below, top), key=lambda name: (name not in ORDER, [*ORDER, name].index(name)))
+    # The scale goes before the network changes, or comes after it: none on the way has more parameters than both ends.
+    order = ORDER if top.norm_scale else ("norm_scale", *ORDER)
+    names = sorted(changed_fields(below, top), key=lambda name: [*order, name].index(name))
     for name in names:
         step = below.model_copy(update={name: getattr(top, name)})
         if what_happens(step) == what_happens(below) or not is_sound(step):
@@ -79,7 +96,8 @@ def output_path(quest: Quest, output: str | None) -> Path:
     return path
 
 
-def _rung_entries(quest: Quest, top: Recipe) -> list[dict[str, Any]]:
+def _steps(quest: Quest, top: Recipe) -> list[Step]:
+    """From the objective's rung to a recipe: one change each, or all at once where there is no such way."""
     rung = quest.objective.rungs[0]
     info = data_sets.describe(quest.objective.data)
 
@@ -91,14 +109,17 @@ def _rung_entries(quest: Quest, top: Recipe) -> list[dict[str, Any]]:
         return True
 
     steps = way_up(rung.recipe, top, is_sound=is_sound)
-    if steps is None:
-        steps = [(changed_fields(rung.recipe, top), top)]
+    return [(changed_fields(rung.recipe, top), top)] if steps is None else steps
+
+
+def _rung_entries(quest: Quest, steps: list[Step]) -> list[dict[str, Any]]:
+    rung = quest.objective.rungs[0]
     why = f"The top of {quest.objective.name}, where the search began."
     bottom = {"name": rung.name, "why": why, "recipe": rung.recipe.essence()}
-    return [bottom, *(_entry(quest, rung, names, recipe) for names, recipe in steps)]
+    return [bottom, *(_entry(rung, names, recipe) for names, recipe in steps)]
 
 
-def _entry(quest: Quest, bottom: Rung, names: tuple[str, ...], recipe: Recipe) -> dict[str, Any]:
+def _entry(bottom: Rung, names: tuple[str, ...], recipe: Recipe) -> dict[str, Any]:
     values = recipe.model_dump(mode="json") | recipe.essence()
     name = " and ".join(names).replace("_", "-")
     entry: dict[str, Any] = {
@@ -107,8 +128,6 @@ def _entry(quest: Quest, bottom: Rung, names: tuple[str, ...], recipe: Recipe) -
     }
     if len(names) > 1:
         entry["compound"] = "no order was found in which each of these changes can be trained, and has an effect, alone"
-    if "network" in names:
-        entry["budget"] = {"params": quest.space.params}
     return entry | {"change": {each: values[each] for each in names}}
 
 

@@ -134,8 +134,9 @@ def _chart(found: Found) -> dict[str, Any]:
     low = min([float(target), *(point["low"] for point in points)])
     high = max([float(target), *(point["high"] for point in points)])
     room = 0.06 * (high - low) or 0.01
-    room_px = 130  # for the networks' names, which stand left of their points
-    axis = {"zero": False, "nice": False, "padding": room_px}
+    sizes = [point["parameters"] for point in points]
+    middle = (min(sizes) + max(sizes)) / 2
+    axis = {"zero": False, "nice": False, "padding": 60}
     x = {"field": "parameters", "type": "quantitative", "title": "parameters", "scale": axis}
     scale = {"domain": [low - room, min(100.0, high + room)], "nice": False, "zero": False}
     y = {"field": "mean", "type": "quantitative", "title": "dev %, mean over seeds, with 95% interval", "scale": scale}
@@ -164,11 +165,17 @@ def _chart(found: Found) -> dict[str, Any]:
                 "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
             },
             {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": {"x": x, "y": y, "color": colour}},
-            {
-                "transform": [{"filter": "datum.on_frontier || datum.kind == 'winner'"}],
-                "mark": {"type": "text", "align": "right", "dx": -7, "dy": 10, "fontSize": 10, "color": INK},
-                "encoding": {"x": x, "y": y, "text": {"field": "network", "type": "nominal"}},
-            },
+            *(  # the networks' names stand on that side of their points where there is more room
+                {
+                    "transform": [{"filter": f"(datum.on_frontier || datum.kind == 'winner') && {where}"}],
+                    "mark": {"type": "text", "align": align, "dx": dx, "dy": 10, "fontSize": 10, "color": INK},
+                    "encoding": {"x": x, "y": y, "text": {"field": "network", "type": "nominal"}},
+                }
+                for align, dx, where in (
+                    ("left", 7, f"datum.parameters < {middle}"),
+                    ("right", -7, f"datum.parameters >= {middle}"),
+                )
+            ),
         ],
         "config": {"font": "system-ui, sans-serif", "view": {"stroke": None}},
     }
