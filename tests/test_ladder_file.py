@@ -63,7 +63,7 @@ def refusal(folder: Path, text: str) -> str:
 
 
 def test_shipped_ladders() -> None:
-    assert ladder_file.shipped() == ("mnist-8k", "mnist-8k-as-run", "mnist-8k-record")
+    assert ladder_file.shipped() == ("mnist-4500", "mnist-8k", "mnist-8k-as-run", "mnist-8k-record", "mnist-fast")
 
 
 @pytest.mark.parametrize("name", ["mnist-8k", "mnist-8k-as-run"])
@@ -429,7 +429,10 @@ def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("mnist8k", "did you mean 'mnist-8k'?"), ("zebra", "known are mnist-8k, mnist-8k-as-run, mnist-8k-record")],
+    [
+        ("mnist8k", "did you mean 'mnist-8k'?"),
+        ("zebra", "known are mnist-4500, mnist-8k, mnist-8k-as-run, mnist-8k-record, mnist-fast"),
+    ],
 )
 def test_an_unknown_shipped_ladder_is_refused(name: str, hint: str) -> None:
     with pytest.raises(LadderError) as refused:
