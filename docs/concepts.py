@@ -19,6 +19,11 @@ from stepladder.report.tables import percent
 PAGE = Path(__file__).parent / "concepts.md"
 SEEDS = range(1, 9)
 
+STEM = ("conv 8 3x3 pad 1", "conv 8 3x3 pad 1")
+BODY = ("maxpool 2", *("conv 12 3x3",) * 4, "conv 16 3x3", "gap", "linear 24", "linear 10")
+SEPARABLE = (*("depthwise 3x3 bare", "conv 32 1x1") * 4, "depthwise 3x3 bare", "conv 36 1x1")
+WIDE = ("conv 16 3x3 pad 1", "conv 16 3x3 pad 1", "maxpool 2", *("conv 24 3x3",) * 4, "conv 32 3x3", *BODY[-3:])
+
 CONCEPTS: dict[str, tuple[str, Any]] = {
     "cosine schedule": ("schedule", {"kind": "cosine"}),
     "cosine with warm-up": ("schedule", {"kind": "cosine", "warmup_epochs": 2}),
@@ -38,6 +43,10 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
     "norm before ReLU": ("block", "conv norm relu dropout"),
     "norm without scale": ("norm_scale", False),
     "recalibrated norm": ("recalibrate_images", 10_000),
+    "residual connection": ("network", [*STEM, "residual 1", *BODY]),
+    "squeeze-excite": ("network", [*STEM, "squeeze-excite 2", *BODY]),
+    "separable convolutions": ("network", [*STEM, "maxpool 2", *SEPARABLE, *BODY[-3:]]),
+    "distillation": ("distill", {"network": list(WIDE)}),
 }
 
 HEAD = """\
