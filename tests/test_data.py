@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 import stepladder
 from stepladder import data, ladder_file, sources
+from stepladder.checking import check
 from stepladder.data import ImageSet, Labelled
 from stepladder.errors import DataError, LadderError
 
@@ -308,6 +309,17 @@ def test_fashion_mnist_as_debian_packages_it() -> None:
     splits = data.splits(found, n_dev=0)
     assert splits.pixel_mean.round(4).tolist() == [0.286]
     assert splits.pixel_std.round(4).tolist() == [0.353]
+
+
+def test_the_example_climbs_on_these_very_images() -> None:
+    if not FASHION.is_dir():
+        pytest.skip("the Debian package dataset-fashion-mnist is not installed")
+    ladder = ladder_file.load(str(Path(__file__).parents[1] / "examples" / "fashion-8k.toml"))
+    assert ladder.data_sha256 == data.load(ladder.data).sha256
+    assert len(ladder.rungs) > 5
+    found = check(ladder, n_seeds=8, jobs=2, speeds={})
+    assert not found.excess
+    assert all(len(rung.changes) == 1 for rung in ladder.rungs[1:])
 
 
 def labels_for(draw: st.DrawFn, n: int, known: list[int]) -> NDArray[np.uint8]:
