@@ -17,10 +17,11 @@ from processes import PATIENCE_S, Climb
 from stepladder import data
 from stepladder.climbing import climb, plan
 from stepladder.engines import choose_engine
-from stepladder.engines.training import train
+from stepladder.engines.training import initial_arrays, train
 from stepladder.errors import BudgetError, LadderError
 from stepladder.ladder_file import load
-from stepladder.one_run import Work, train_one
+from stepladder.one_run import Work, finish, train_one
+from stepladder.results import collect
 from stepladder.run import Progress, Run
 from stepladder.store import Store
 
@@ -289,9 +290,36 @@ def test_a_teacher_is_trained_first_once_and_kept_as_a_run(tmp_path: Path, digit
     assert [each.train_loss for each in end.epochs] == [each.train_loss for each in student.epochs]
 
 
-def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, digits: Path) -> None:
-    path = tmp_path / "tiny.toml"
-    taught = 'name = "taught"\nwhy = "?"\nchange.distill = { network = ["conv 6 99x99", "gap", "linear 10"] }\n'
+def test_the_looks_of_a_teacher_count_and_its_divergence_is_its_students(tmp_path: Path, digits: Path) -> None:
+    path, engine = tmp_path / "tiny.toml", choose_engine()[0]
+    taught = 'name = "taught"\nwhy = "?"\nchange.distill = { network = ["conv 6", "gap", "linear 10"] }\n'
     path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + f"\n[[rung]]\n{taught}")
-    with pytest.raises(LadderError, match=r"rung 'taught': its teacher: layer 1 \('conv 6 99x99'\) has a 99x99 kernel"):
+    ladder, store = load(path).top, Store.open(tmp_path / "runs", create=True)
+    assert climb(ladder, seeds=[1], store=store, engine=engine, jobs=1) == []
+    assert collect(ladder, store).n_test_looks == 3 + 3
+
+    (task,) = plan(ladder, seeds=[2], engine=engine)
+    trained = task.identity.model_copy(update={"recipe": task.identity.recipe.teacher})
+    splits = data.splits(data.load(str(digits)), n_dev=0)
+    assert trained.recipe is not None
+    arrays = initial_arrays(trained.recipe.network_for(splits.image), 2)
+    end = Progress(diverged_at_epoch=2, arrays=arrays)
+    finish(store, trained, progress=end, engine=engine, splits=splits)
+    assert climb(ladder, seeds=[2], store=store, engine=engine, jobs=1) == []
+    summary = collect(ladder, store).rungs[-1].summary
+    assert (summary.seeds, summary.diverged, summary.final_mean) == ((1, 2), (2,), None)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ('["conv 6 99x99", "gap", "linear 10"]', r"layer 1 \('conv 6 99x99'\) has a 99x99 kernel"),
+        ('["maxpool 28"]', "the network ends in 1 x 1 x 1 values"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, digits: Path, network: str, message: str) -> None:
+    path = tmp_path / "tiny.toml"
+    taught = f'name = "taught"\nwhy = "?"\nchange.distill = {{ network = {network} }}\n'
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + f"\n[[rung]]\n{taught}")
+    with pytest.raises(LadderError, match=f"rung 'taught': its teacher: {message}"):
         plan(load(path), seeds=[1], engine=choose_engine()[0])

@@ -776,6 +776,8 @@ def test_the_receptive_field_before_the_average() -> None:
     wide = changed_rung(network=load_layers("conv 4 29x29 pad 14", "gap", "linear 10"))
     assert diagnosed(seeds(), wide).sees == 29
     assert "receptive field" not in diagnosed(seeds(), wide).next_steps
+    gated = changed_rung(network=load_layers("conv 4", "squeeze-excite 2", "conv 4", "gap", "linear 10"))
+    assert diagnosed(seeds(), gated).sees == 5, "a gate sees all pixels, but only their mean"
     bare = changed_rung(network=load_layers("gap", "linear 10"))
     assert diagnosed(seeds(), bare).sees is None
     assert "receptive field" not in diagnosed(seeds(), bare).next_steps

@@ -29,6 +29,7 @@ from stepladder.recipe import (
     changed_fields,
     describe,
     describe_network,
+    what_happens,
 )
 
 NETWORK = ("conv 4 3x3", "maxpool 2", "gap", "linear 10")
@@ -150,6 +151,39 @@ def test_the_essence_leaves_out_nested_defaults() -> None:
 def test_an_optimizer_of_no_kind_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValidationError, match="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon'"):
         recipe(optimizer={"kind": "moun"})
+    with pytest.raises(ValidationError, match="or 'muon', as in kind = \"muon\""):
+        recipe(optimizer="muon")
+
+
+PLAIN = ["conv 4 bare", "gap", "linear 10"]  # takes nothing from the recipe's block order
+TAUGHT = {"network": ["conv 8", "gap", "linear 10"]}  # takes all of it
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": {"label_smoothing": 0.1}},
+        {"dropout": 0.2},
+        {"block": "conv relu norm"},
+        {"norm_scale": False},
+        {"recalibrate_images": 128},
+        {"distill": TAUGHT | {"share": 0.5}},
+    ],
+)
+def test_what_happens_to_a_teacher_happens(change: dict[str, Any]) -> None:
+    taught = recipe(network=PLAIN, distill=TAUGHT, dropout=0.1)
+    other = recipe(**{"network": PLAIN, "distill": TAUGHT, "dropout": 0.1} | change)
+    assert what_happens(other) != what_happens(taught)
+    untaught = [recipe(**{"network": PLAIN, "dropout": 0.1} | more) for more in ({}, change)]
+    if not change.keys() & {"distill", "loss"}:
+        assert what_happens(untaught[0]) == what_happens(untaught[1]), "without a teacher it does nothing"
+
+
+def test_a_teacher_written_in_two_ways_is_one() -> None:
+    two = [{"network": [f"conv 8 block conv {steps}", "gap", "linear 10"]} for steps in ("relu", "relu dropout")]
+    idle, dropping = ([recipe(network=PLAIN, distill=each, dropout=p) for each in two] for p in (0.0, 0.1))
+    assert what_happens(idle[0]) == what_happens(idle[1])
+    assert what_happens(dropping[0]) != what_happens(dropping[1])
 
 
 @pytest.mark.parametrize("layer", ["{}", '{"kernel": 2, "stride": 2}', '{"out_channels": 0}'])

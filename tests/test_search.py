@@ -106,7 +106,7 @@ BASES = st.builds(
     block=st.sampled_from([Block(("relu", "norm", "dropout")), Block(("norm", "relu")), Block()]),
     norm_scale=st.booleans(),
     dropout=st.sampled_from([0.0, 0.05]),
-    augment=st.sampled_from([Augment(), Augment(rotation_deg=8, cutout_px=3)]),
+    augment=st.sampled_from([Augment(), Augment(rotation_deg=8, cutout_px=3), Augment(mirror=True)]),
     optimizer=st.sampled_from([Adam(kind="adam"), Adam(kind="adamw"), Sgd()]),
     average=st.sampled_from([None, Average(horizon_epochs=1.0)]),
     clean_epochs=st.integers(0, 2),
@@ -139,6 +139,8 @@ def test_what_is_proposed_keeps_the_budget_fits_and_trains(
         assert re.fullmatch(PROPOSED, text_of(recipe))
         assert recipe.norm_scale == base.norm_scale or "norm" in base.block.steps
         assert recipe.epochs == n
+        kept = (recipe.augment.mirror, recipe.augment.cutout_px)
+        assert kept == (base.augment.mirror, base.augment.cutout_px), "what is not searched stays"
         assert n_train % recipe.batch_size != 1
         assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
         for name in changed_fields(base, recipe):

@@ -7,6 +7,7 @@ from stepladder import sources
 from stepladder.errors import BudgetError, GeometryError, LadderError
 from stepladder.geometry import Network
 from stepladder.ladder import Ladder, Rung, budget_excess
+from stepladder.recipe import Recipe
 from stepladder.sources import DataInfo
 
 # Of one process, two at once on 2 cores of an AMD EPYC, over mnist-8k: jit on Zen 5, 2026-11-23; torch on Zen 3, a day
@@ -77,11 +78,7 @@ def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
             network = rung.network(info.image)
         except GeometryError as error:
             raise GeometryError(f"{ladder.source}: {error}", layer_index=error.layer_index) from None
-        if not network.params:
-            raise LadderError(
-                f"{ladder.source}: rung {rung.name!r} has no parameters to train: add a conv or linear layer"
-            )
-        _require_full_batches(ladder, rung, network, info)
+        _require_trainable(ladder, f"rung {rung.name!r}", rung.recipe, network, info)
         _require_sound_teacher(ladder, rung, info)
         rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
     return tuple(rungs)
@@ -105,8 +102,9 @@ def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds:
     macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    rungs = [*ladder.rungs, *(teacher for rung in ladder.rungs if (teacher := teacher_rung(rung)))]
-    macs = n_seeds * sum(macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung in rungs)
+    rungs = {rung.recipe: rung for rung in ladder.rungs}
+    rungs |= {teacher.recipe: teacher for rung in ladder.rungs if (teacher := teacher_rung(rung))}
+    macs = n_seeds * sum(macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung in rungs.values())
     return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
 
 
@@ -122,6 +120,12 @@ def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
     return rung.network(info.image).macs * (3 * n_train + (n_dev or info.n_test)) + answers
 
 
+def macs_of_run(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
+    """Multiply-adds of all epochs, those of a teacher's own training included."""
+    rungs = [rung, *filter(None, [teacher_rung(rung)])]
+    return sum(macs_per_epoch(ladder, each, info=info) * each.recipe.epochs for each in rungs)
+
+
 def teacher_rung(rung: Rung) -> Rung | None:
     """What a rung's teacher would be as a rung."""
     return replace(rung, recipe=rung.recipe.teacher) if rung.recipe.teacher else None
@@ -129,24 +133,29 @@ def teacher_rung(rung: Rung) -> Rung | None:
 
 def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
     """Raise LadderError for a teacher that cannot be trained on these images."""
-    teacher = teacher_rung(rung)
-    if teacher is None:
+    recipe, whose = rung.recipe.teacher, f"rung {rung.name!r}: its teacher"
+    if recipe is None:
         return
     try:
-        network = teacher.recipe.network_for(info.image)
+        network = recipe.network_for(info.image)
     except GeometryError as error:
-        raise GeometryError(f"{ladder.source}: rung {rung.name!r}: its teacher: {error}") from None
-    _require_full_batches(ladder, teacher, network, info)
+        raise GeometryError(f"{ladder.source}: {whose}: {error}") from None
+    _require_trainable(ladder, whose, recipe, network, info)
 
 
-def _require_full_batches(ladder: Ladder, rung: Rung, network: Network, info: DataInfo) -> None:
-    """Batch norm needs two values per channel: refuse a last batch of one image where it sees one pixel."""
+def _require_trainable(ladder: Ladder, whose: str, recipe: Recipe, network: Network, info: DataInfo) -> None:
+    """Refuse a network without parameters, or of which batch norm would see one value per channel.
+
+    That is, a last batch of one image where it sees one pixel.
+    """
+    if not network.params:
+        raise LadderError(f"{ladder.source}: {whose} has no parameters to train: add a conv or linear layer")
     n_train = info.n_train - ladder.n_dev(info.n_train)
-    n_last = n_train % rung.recipe.batch_size or rung.recipe.batch_size
+    n_last = n_train % recipe.batch_size or recipe.batch_size
     for row in network.rows:
         if n_last == 1 and "norm" in row.steps and row.out_size == 1:
             raise LadderError(
-                f"{ladder.source}: rung {rung.name!r}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
+                f"{ladder.source}: {whose}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
                 f" channel over a last batch of one image ({n_train:,} images in batches of"
-                f" {rung.recipe.batch_size}): choose another batch_size"
+                f" {recipe.batch_size}): choose another batch_size"
             )

@@ -14,7 +14,7 @@ from pebble import ProcessExpired
 
 from stepladder import data as data_sets
 from stepladder import speeds
-from stepladder.checking import check_rungs, macs_per_epoch, require_within_budget
+from stepladder.checking import check_rungs, macs_of_run, macs_per_epoch, require_within_budget
 from stepladder.engines import Engine
 from stepladder.errors import LadderError, StepladderError
 from stepladder.ladder import Ladder, Rung
@@ -35,6 +35,7 @@ class Task:
     rung: Rung
     identity: RunIdentity
     macs_per_epoch: int
+    macs: int  # of the whole run, a teacher's own included
 
     def __str__(self) -> str:
         return f"rung {self.rung.name!r}, seed {self.identity.seed}"
@@ -108,6 +109,7 @@ def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
             rung,
             RunIdentity(recipe=rung.recipe, data=data, seed=seed, engine=engine.identity),
             macs_per_epoch=macs_per_epoch(ladder, rung, info=info),
+            macs=macs_of_run(ladder, rung, info=info),
         )
         for rung in ladder.rungs
         for seed in seeds

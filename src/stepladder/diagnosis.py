@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 from statistics import linear_regression, mean, stdev
 from typing import Literal
@@ -16,7 +16,7 @@ from typing import Literal
 from stepladder.comparing import ALPHA, interval_of_mean
 from stepladder.geometry import Network
 from stepladder.ladder import Rung, Target
-from stepladder.layers import Conv, Depthwise, GlobalAvgPool, Linear
+from stepladder.layers import Conv, Depthwise, GlobalAvgPool, Linear, SqueezeExcite
 from stepladder.recipe import Augment, Constant, Plateau, Recipe
 from stepladder.results import RungResult
 from stepladder.run import Epoch, Run
@@ -301,7 +301,12 @@ def diagnose(result: RungResult, network: Network) -> Diagnosis:
 def _sees(network: Network) -> int | None:
     if not any(isinstance(row.layer, Conv | Depthwise) for row in network.rows):
         return None
-    return max(row.rf_out for row in network.rows if not isinstance(row.layer, GlobalAvgPool | Linear))
+    gates = [row.rf_out - row.rf_in if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
+    return max(
+        row.rf_out - through_gates
+        for row, through_gates in zip(network.rows, accumulate(gates), strict=True)
+        if not isinstance(row.layer, GlobalAvgPool | Linear)
+    )
 
 
 def _losses(runs: Sequence[Run]) -> list[list[float]]:

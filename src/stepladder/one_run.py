@@ -9,10 +9,10 @@ from platform import platform
 
 from stepladder import data as data_sets
 from stepladder.engines import Engine, choose_engine
-from stepladder.engines.training import train, weights
-from stepladder.errors import DataError, StoreError
+from stepladder.engines.training import initial_arrays, train, weights
+from stepladder.errors import DataError
 from stepladder.machine import cpu_name, versions
-from stepladder.run import Arrays, DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity
+from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity
 from stepladder.store import Store, weights_file
 
 
@@ -35,10 +35,15 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     store = Store.open(work.store, create=True)
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
-    teacher = _teacher(work, identity, store)
     progress = store.resume(identity)
+    teacher = _teacher(work, identity, store)
+    if teacher is not None and teacher.diverged_at_epoch is not None:  # it answers nothing: neither can its student
+        arrays = initial_arrays(identity.recipe.network_for(splits.image), identity.seed)
+        finish(store, identity, progress=Progress(diverged_at_epoch=1, arrays=arrays), engine=engine, splits=splits)
+        return store.notes
+    taught_by = store.weights(teacher) if teacher else None
     for after_epoch in train(
-        engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teacher=teacher
+        engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teacher=taught_by
     ):
         store.checkpoint(identity, after_epoch)
         progress = after_epoch
@@ -46,18 +51,16 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     return store.notes
 
 
-def _teacher(work: Work, identity: RunIdentity, store: Store) -> Arrays | None:
-    """The weights of the network that a run learns from, trained first if need be; it is a run like any other."""
+def _teacher(work: Work, identity: RunIdentity, store: Store) -> Run | None:
+    """The run that a run learns from, if any: one like any other, trained first if need be."""
     if identity.recipe.teacher is None:
         return None
     trained = identity.model_copy(update={"recipe": identity.recipe.teacher})
     store.notes.extend(train_one(work, trained))
-    run = store.find(trained, set_aside=True)
+    run = store.find(trained, set_aside=False)
     if run is None:
-        raise StoreError(f"{store.folder}: the run of the teacher cannot be read back: is the store's disk full?")
-    if run.diverged_at_epoch is not None:
-        raise RuntimeError(f"its teacher diverged in epoch {run.diverged_at_epoch}: nothing can be learned from it")
-    return store.weights(run)
+        raise RuntimeError("the run of its teacher cannot be read back: is the store's disk full?")
+    return run
 
 
 @lru_cache(maxsize=2)

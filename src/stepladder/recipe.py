@@ -131,8 +131,9 @@ class Muon(Frozen):
     """Muon (Jordan et al. 2024): SGD with momentum, the step of each weight matrix made orthogonal before it is taken.
 
     A convolution's matrix has a row for each of its channels. As the paper advises, the last layer's is left out, and
-    so is all that is no matrix: depthwise weights, biases and batch norm move by plain SGD with the same momentum. The
-    step of a matrix is multiplied by the square root of rows / columns where it has more rows (torch.optim.Muon).
+    so is all that is no matrix between maps: depthwise weights, those of a squeeze-excite, biases and batch norm move
+    by plain SGD with the same momentum. The step of a matrix is multiplied by the square root of rows / columns where
+    it has more rows (torch.optim.Muon).
     """
 
     kind: Literal["muon"]
@@ -148,8 +149,8 @@ class Muon(Frozen):
 
 
 def _optimizer_kind(value: object) -> str:
-    """SGD unless said otherwise."""
-    kind = value.get("kind", "sgd") if isinstance(value, dict) else getattr(value, "kind", "sgd")
+    """SGD unless said otherwise; of what is no table, whatever was said."""
+    kind = value.get("kind", "sgd") if isinstance(value, dict) else getattr(value, "kind", f"no table: {value!r}")
     return "adam" if kind == "adamw" else str(kind)
 
 
@@ -306,7 +307,7 @@ class Recipe(Frozen):
         Discriminator(
             _optimizer_kind,
             custom_error_type="optimizer",
-            custom_error_message="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon'",
+            custom_error_message="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon', as in kind = \"muon\"",
         ),
     ] = Field(Sgd(), description="how gradients move the parameters")
     lr: float = Field(0.01, gt=0, description="learning rate before its schedule")
@@ -380,6 +381,7 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     norms = any("norm" in block.steps for block in blocks if block is not None)
     learns_labels = recipe.distill is None or recipe.distill.share < 1
     effective = {
+        "distill": recipe.distill and recipe.teacher and (recipe.distill.share, what_happens(recipe.teacher)),
         "loss": recipe.loss if learns_labels else CrossEntropy(),
         "norm_scale": recipe.norm_scale or not norms,
         "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),

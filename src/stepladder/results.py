@@ -58,6 +58,8 @@ def collect(
     data, image = data_identity(ladder), describe(ladder.data).image
     experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.rungs}
     stored = {experiment: list(store.runs_of(experiment)) for experiment in set(experiments.values())}
+    teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.rungs if rung.recipe.teacher}
+    taught_by = {experiment: list(store.runs_of(experiment)) for experiment in teachers}
     found = {
         name: [run for run in stored[experiment] if seeds is None or run.identity.seed in seeds]
         for name, experiment in experiments.items()
@@ -76,7 +78,7 @@ def collect(
         rungs=tuple(rungs),
         params=tuple(rung.network(image).params for rung in ladder.rungs),
         others=dict(others),
-        n_test_looks=_n_evaluations(store, stored) if ladder.evaluate_on == "test" else 0,
+        n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,
         looks=read_looks(store.folder),
     )
 

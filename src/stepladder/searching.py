@@ -278,8 +278,7 @@ class _Search:
     def submit_all(self, trying: _Trying, tasks: Sequence[Task]) -> None:
         """Train, unless it would take too long: then the search begins nothing more."""
         for task in tasks:
-            macs = task.macs_per_epoch * task.identity.recipe.epochs
-            if self.out_of_time or not self.deadline.allows(macs, n_waves=len(self.under_way) // self.jobs):
+            if self.out_of_time or not self.deadline.allows(task.macs, n_waves=len(self.under_way) // self.jobs):
                 self.out_of_time = True
                 return
             self.submit(trying, task)
