@@ -123,7 +123,7 @@ def test_the_top_rung_alone(stepladder: CommandLine, module_ladder: Path, undist
     assert again.returncode in (0, 1)
     assert "2 of 2 runs are stored" in again.stderr
     assert "rotation" in again.stdout
-    assert "start" not in again.stdout
+    assert "dropout" not in again.stdout
 
 
 def test_two_seeds_are_too_few_for_a_verdict(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:

@@ -164,8 +164,10 @@ def wait_for_dots(page: Page, n: int) -> None:
 
 def draw(page: Page) -> None:
     canvas = page.locator("canvas.paper")
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+    for _ in range(20):  # new results may take it away between two questions, and put another in its place
+        canvas.scroll_into_view_if_needed()
+        if box := canvas.bounding_box():
+            break
     assert box
     page.mouse.move(box["x"] + 140, box["y"] + 60)
     page.mouse.down()
