@@ -11,7 +11,6 @@ from typing import Any
 
 from stepladder import Ladder, Recipe, Store, climb, collect, load
 from stepladder.comparing import interval_of_mean
-from stepladder.data import describe
 from stepladder.engines import choose_engine
 from stepladder.files import write_atomically
 from stepladder.recipe import describe_network
@@ -166,9 +165,13 @@ def main(what: str, folder: str) -> None:
                 rung.name, *climb(replace(ladder, rungs=(rung,)), seeds=SEEDS, store=store, engine=engine), flush=True
             )
         return
-    found = [result for result in collect(ladder, store, seeds=SEEDS).rungs if len(result.runs) == len(SEEDS)]
-    params = [result.rung.recipe.network_for(describe(ladder.data).image).params for result in found]
-    write_atomically(PAGE, page(found, params).encode())
+    results = collect(ladder, store, seeds=SEEDS)
+    measured = [len(accuracies(each)) == len(SEEDS) for each in results.rungs]
+    found = [each for each, whole in zip(results.rungs, measured, strict=True) if whole]
+    params = [size for size, whole in zip(results.params, measured, strict=True) if whole]
+    missing = [f"{size:,}" for size, whole in zip(results.params, measured, strict=True) if not whole]
+    tail = f"\nNot measured yet, or not without a seed that diverged: {', '.join(missing)}.\n" if missing else ""
+    write_atomically(PAGE, (page(found, params) + tail).encode())
     write_atomically(PAGE.with_suffix(".svg"), picture(found, params).encode())
 
 
