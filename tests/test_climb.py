@@ -277,7 +277,7 @@ def test_a_teacher_is_trained_first_once_and_kept_as_a_run(tmp_path: Path, digit
 
     before = (store / f"{trained.key}.json").read_bytes()
     (store / f"{identity.key}.json").unlink()
-    work = Work(str(digits), identity.data, store, engine.identity)
+    work = Work(str(digits), store)
     assert train_one(work, identity) == []
     assert (store / f"{trained.key}.json").read_bytes() == before, "a teacher that is there is not trained again"
     again = opened.find(identity, set_aside=False)

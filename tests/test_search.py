@@ -22,13 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import Command
 
-from stepladder import cli, ladder_file
+from stepladder import cli, data, ladder_file
 from stepladder.checking import check_rungs, excess_of
 from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, LadderError, StoreError
 from stepladder.geometry import ImageShape
 from stepladder.layers import Block, parse
 from stepladder.recipe import Adam, Augment, Average, Recipe, Sgd, changed_fields, what_happens
+from stepladder.run import Run
 from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
 from stepladder.search_space import SearchSpace, first_guess, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
@@ -389,8 +390,12 @@ def trials_of(ladder: Path, store: Path, *, storage: str | None = None) -> list[
         return sorted(study.trials(), key=lambda each: each.number)
 
 
+def runs_in(store: Path) -> list[Run]:
+    return [run for folder in store.glob("?" * 16) for run in Store.open(store).runs_of(folder.name)]
+
+
 def weights_in(store: Path) -> list[str]:
-    runs = [run for folder in store.glob("?" * 16) for run in Store.open(store).runs_of(folder.name)]
+    runs = runs_in(store)
     assert {run.identity.data.evaluate_on for run in runs} == {"dev"}
     return sorted(run.weights_sha256 for run in runs)
 
@@ -430,6 +435,28 @@ def test_a_search_ends_with_a_frontier_a_ladder_and_a_picture(
     err = (undisturbed.parent / "err.txt").read_text()
     assert "frontier (2 seeds): " in err
     assert "5 trials done" in err
+
+
+def test_each_seed_is_evaluated_on_another_part(undisturbed: Path, digits: Path) -> None:
+    labels = data.load(str(digits)).train.labels
+    n_dev = len(labels) // 6
+    starts = {1001: len(labels) - n_dev, 1002: len(labels) - 2 * n_dev}
+    found = runs_in(undisturbed)
+    assert {run.identity.seed for run in found} == set(starts)
+    for run in found:
+        start = starts[run.identity.seed]
+        held_out = labels[start : start + n_dev]
+        assert [each.label for each in run.wrong_images] == [held_out[each.index] for each in run.wrong_images]
+        assert run.final is not None
+        assert [sum(row) for row in run.final.confusion] == np.bincount(held_out, minlength=10).tolist()
+
+
+def test_there_are_as_many_parts_as_fit(ladder: Path) -> None:
+    loaded = ladder_file.load(ladder)
+    assert [each.dev_part for each in quest(loaded).parts(8)] == [0, 1, 2, 3, 4, 5, 0, 1]
+    n_train = data.describe(loaded.data).n_train
+    most = quest(replace(loaded, dev_images=n_train // 2 + 1))
+    assert [each.dev_part for each in most.parts(3)] == [0, 0, 0]
 
 
 def test_a_finished_search_trains_nothing_and_more_trials_go_on(ladder: Path, undisturbed: Path) -> None:
@@ -633,5 +660,4 @@ def test_two_searches_share_a_postgresql(tmp_path: Path, ladder: Path, postgres:
 
 
 def weights_of_first_rounds(store: Path) -> list[str]:
-    runs = [run for folder in store.glob("?" * 16) for run in Store.open(store).runs_of(folder.name)]
-    return [run.weights_sha256 for run in runs if run.identity.recipe.epochs == 1]
+    return [run.weights_sha256 for run in runs_in(store) if run.identity.recipe.epochs == 1]

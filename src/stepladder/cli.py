@@ -356,7 +356,7 @@ def search(
     store: str,
     as_json: bool,
 ) -> None:
-    """Search for the best network under the budget, or the smallest that holds the target, looking at dev only.
+    """Search for the best network under the budget, or the smallest that holds the target; blind to test.
 
     It begins at the top rung, spends seeds and epochs by successive halving, and writes a ladder that leads to the
     winner one concept at a time. Started again, it goes on. Exits with 1 unless the winner holds the target with every

@@ -145,7 +145,7 @@ def climb(
     data = tasks[0].identity.data
     data_sets.splits(data_sets.load(ladder.data), n_dev=data.dev_images)  # bad images end the climb here
     n_workers = min(jobs or n_cores(), len(to_train))
-    work = Work(ladder.data, data, store.folder, engine.identity)
+    work = Work(ladder.data, store.folder)
     context: AbstractContextManager[Executor] = nullcontext(executor) if executor else WorkerProcesses(n_workers)
     with context as pool:
         failures = _Climb(pool, work, store=store, watcher=watcher).run(list(to_train.values()))

@@ -29,6 +29,13 @@ class Labelled:
     def __getitem__(self, part: slice) -> "Labelled":
         return Labelled(self.images[part], self.labels[part])
 
+    def without(self, part: slice) -> "Labelled":
+        """All but a part; a view where that is at the end."""
+        if part.stop == len(self):
+            return self[: part.start]
+        rest = np.r_[: part.start, part.stop : len(self)]
+        return Labelled(self.images[rest], self.labels[rest])
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
@@ -121,23 +128,30 @@ def require_sha256(data: str, expected: str | None) -> None:
         )
 
 
-def splits(images: ImageSet, *, n_dev: int) -> Splits:
-    """Train on all training images and evaluate on test; or hold the last ``n_dev`` training images out as dev.
+def splits(images: ImageSet, *, n_dev: int, part: int = 0) -> Splits:
+    """Train on all training images and evaluate on test; or hold ``n_dev`` training images out as dev.
 
-    The last ones, not random ones: published sets are ordered by writer or source, and a random choice would put
-    the same hands on both sides. Raises DataError if that leaves a class without training images.
+    These are the last ones, or those ``part`` times ``n_dev`` before them; never random ones: published sets are
+    ordered by writer or source, and a random choice would put the same hands on both sides. Raises DataError if that
+    leaves a class without training images.
     """
     shape = images.info.image
     if n_dev == 0:
         return Splits(images.train, images.test, shape)
-    train, dev = images.train[:-n_dev], images.train[-n_dev:]
+    stop = len(images.train) - part * n_dev
+    held_out = slice(stop - n_dev, stop)
+    train, dev = images.train.without(held_out), images.train[held_out]
     missing = sorted(set(range(shape.n_classes)) - set(np.unique(train.labels).tolist()))
     if missing:
         raise DataError(
-            f"{images.name}: with the last {n_dev:,} training images held out as dev, no training image of class"
+            f"{images.name}: with {_which(n_dev, part)} training images held out as dev, no training image of class"
             f" {missing[0]} is left: the file is sorted by class; shuffle it once and save it again"
         )
     return Splits(train, dev, shape)
+
+
+def _which(n_dev: int, part: int) -> str:
+    return f"the last {n_dev:,}" if part == 0 else f"{n_dev:,} before the last {part * n_dev:,}"
 
 
 def _embedded(part: str) -> NDArray[np.uint8]:

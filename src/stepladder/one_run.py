@@ -21,9 +21,7 @@ class Work:
     """What a worker needs besides a run's identity; small enough to send anywhere. ``source`` is Ladder.data."""
 
     source: str
-    data: DataIdentity
     store: Path
-    engine: EngineIdentity
 
 
 def train_one(work: Work, identity: RunIdentity) -> list[str]:
@@ -31,7 +29,8 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
 
     Raises DataError if the images are no longer those that the run's identity names.
     """
-    engine, splits = _prepared(work)
+    engine = _engine(identity.engine)
+    splits = _splits(work.source, identity.data)
     store = Store.open(work.store, create=True)
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
@@ -63,13 +62,17 @@ def _teacher(work: Work, identity: RunIdentity, store: Store) -> Run | None:
     return run
 
 
+@lru_cache(maxsize=1)
+def _engine(identity: EngineIdentity) -> Engine:
+    return choose_engine(identity.name, device=identity.device)[0]
+
+
 @lru_cache(maxsize=2)
-def _prepared(work: Work) -> tuple[Engine, data_sets.Splits]:
-    engine, _ = choose_engine(work.engine.name, device=work.engine.device)
-    images = data_sets.load(work.source)
-    if work.source != "mnist" and images.sha256 != work.data.sha256:
-        raise DataError(f"{work.source}: these images changed since the climb began: start it again")
-    return engine, data_sets.splits(images, n_dev=work.data.dev_images)
+def _splits(source: str, identity: DataIdentity) -> data_sets.Splits:
+    images = data_sets.load(source)
+    if source != "mnist" and images.sha256 != identity.sha256:
+        raise DataError(f"{source}: these images changed since the climb began: start it again")
+    return data_sets.splits(images, n_dev=identity.dev_images, part=identity.dev_part)
 
 
 def finish(

@@ -21,12 +21,20 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class DataIdentity(Frozen):
-    """Which images were trained and evaluated on. ``dev_images`` is 0 when evaluated on test."""
+    """Which images were trained and evaluated on. ``dev_images`` is 0 when evaluated on test.
+
+    Dev is the last of the training images, or the ``dev_part``-th part of their size before those.
+    """
 
     name: str
     sha256: str
     evaluate_on: Split
     dev_images: int
+    dev_part: int = 0
+
+    def essence(self) -> dict[str, Any]:
+        """What decides a number: not the name. A ``dev_part`` of 0 is left out, as before there were others."""
+        return self.model_dump(exclude={"name"} | (set() if self.dev_part else {"dev_part"}))
 
 
 def data_identity(ladder: Ladder) -> DataIdentity:
@@ -81,7 +89,7 @@ class RunIdentity(Frozen):
 
 
 def experiment_key(recipe: Recipe, data: DataIdentity) -> str:
-    essence = {"recipe": recipe.essence(), "data": data.model_dump(exclude={"name"})}
+    essence = {"recipe": recipe.essence(), "data": data.essence()}
     return sha256(dumps(essence, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -138,6 +138,6 @@ def _goal_text(quest: Quest, winner: Trial) -> str:
     seeds = winner.outcomes[-1]
     return (
         f"{goal} of at most {quest.space.params:,} parameters: {describe_network(winner.recipe.network)} with"
-        f" {winner.params:,}. Mean of dev over seeds {seeds[0].seed} to {seeds[-1].seed}:"
-        f" {float(winner.accuracy()):.3f}%, which flatters it, because it was chosen for that among many."
+        f" {winner.params:,}. Mean over seeds {seeds[0].seed} to {seeds[-1].seed}, each on another part of the training"
+        f" images: {float(winner.accuracy()):.3f}%, which flatters it, because it was chosen for that among many."
     )

@@ -21,7 +21,7 @@ from stepladder.geometry import ImageShape, Network
 from stepladder.layers import Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
 from stepladder.recipe import Adam, Augment, Average, Cosine, Recipe, Schedule, Step, changed_fields, what_happens
 
-VERSION = 2  # of the space: searches of different spaces are never pooled
+VERSION = 3  # of the space and of how it is judged: searches of different versions are never pooled
 
 # Units in each stage, besides the first convolution: where all pixels are, a unit takes the most time.
 MOST_PLAIN, MOST_SEPARABLE = (1, 4, 4), (2, 5, 4)

@@ -1,7 +1,8 @@
-"""Search for the best network under a budget, or the smallest that holds a target. Only the dev split is looked at.
+"""Search for the best network under a budget, or the smallest that holds a target. Only training images are looked at.
 
 Optuna proposes inside the budget (search_space), seeds and epochs are spent by successive halving (search_trials), and
-each training is an ordinary run in the store: a search that is killed finds all of them again.
+each training is an ordinary run in the store: a search that is killed finds all of them again. Each seed is evaluated
+on another part of the training images: on one part, luck with its images would choose, however many the seeds.
 """
 
 import time
@@ -20,7 +21,7 @@ from stepladder.errors import BudgetError, LadderError, StepladderError
 from stepladder.ladder import Ladder
 from stepladder.machine import n_cores
 from stepladder.one_run import Work, train_one
-from stepladder.run import data_identity
+from stepladder.run import DataIdentity, data_identity
 from stepladder.search_space import Proposal, SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
 from stepladder.search_trials import Outcome, Round, Trial
@@ -33,9 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quest:
-    """What is looked for: a change of the one rung of ``objective``, which is evaluated on dev, inside the space."""
+    """What is looked for: a change of the one rung of ``objective``, which is evaluated on dev, inside the space.
+
+    ``data`` has the images of the first seed.
+    """
 
     objective: Ladder
+    data: DataIdentity
     space: SearchSpace
     smallest: bool
     rounds: tuple[Round, ...]
@@ -52,7 +57,7 @@ class Quest:
             search_space.VERSION,
             rung.recipe.essence(),
             rung.target.model_dump(mode="json"),
-            data_identity(self.objective).model_dump(exclude={"name"}),
+            self.data.essence(),
             [[each.epochs, each.n_seeds] for each in self.rounds],
             engine.identity.tag,
         ]
@@ -65,6 +70,19 @@ class Quest:
         recipe = recipe_of(self.space, proposal, epochs=epochs)
         budget = rung.budget.model_copy(update={"params": self.space.params, "epochs": self.epochs})
         return replace(self.objective, rungs=(replace(rung, name="trial", recipe=recipe, budget=budget),))
+
+    def tasks(self, proposal: Proposal, this: Round, engine: Engine) -> list[Task]:
+        """The trainings of one round, a seed each, and each evaluated on the part of its seed."""
+        tasks = plan(self.ladder(proposal, epochs=this.epochs), seeds=this.seeds, engine=engine)
+        return [
+            replace(task, identity=task.identity.model_copy(update={"data": data}))
+            for task, data in zip(tasks, self.parts(this.n_seeds), strict=True)
+        ]
+
+    def parts(self, n_seeds: int) -> list[DataIdentity]:
+        """What each of the first seeds is evaluated on: the last training images, those before them, and so on."""
+        n_parts = (self.space.n_train + self.data.dev_images) // self.data.dev_images
+        return [self.data.model_copy(update={"dev_part": number % n_parts}) for number in range(n_seeds)]
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,7 @@ def quest(
         n_train=info.n_train - objective.n_dev(info.n_train),
         params=params or top.budget.params,
     )
-    return Quest(objective, space, smallest, search_trials.rounds(epochs, n_seeds))
+    return Quest(objective, data_identity(objective), space, smallest, search_trials.rounds(epochs, n_seeds))
 
 
 def search(
@@ -153,10 +171,11 @@ def search(
     deadline = Deadline(max_s, measured=speeds.read(store.folder).get(engine.identity.tag))
     url = storage or default_storage(store.folder)
     guess = search_space.first_guess(sought.space)
-    data = data_identity(sought.objective)
-    data_sets.splits(data_sets.load(sought.objective.data), n_dev=data.dev_images)  # bad images end the search here
+    images = data_sets.load(sought.objective.data)
+    for data in sought.parts(sought.rounds[-1].n_seeds):  # bad images end the search here
+        data_sets.splits(images, n_dev=data.dev_images, part=data.dev_part)
     jobs = jobs or n_cores()
-    work = Work(sought.objective.data, data, store.folder, engine.identity)
+    work = Work(sought.objective.data, store.folder)
     with SearchStudy(sought.name(engine), storage=url, first_guess=guess) as study, WorkerProcesses(jobs) as pool:
         study.adopt()
         watcher.started(n_known=sum(each.state != "running" for each in study.trials()), n_trials=n_trials)
@@ -267,8 +286,7 @@ class _Search:
         """Through the rounds of a trial, until one has to be trained, or the trial is at its end."""
         while not trying.ended:
             this = self.sought.rounds[len(trying.trial.outcomes)]
-            ladder = self.sought.ladder(trying.proposal, epochs=this.epochs)
-            trying.tasks = plan(ladder, seeds=this.seeds, engine=self.engine)
+            trying.tasks = self.sought.tasks(trying.proposal, this, self.engine)
             to_train = [task for task in trying.tasks if self.store.find(task.identity, set_aside=True) is None]
             if to_train:
                 self.submit_all(trying, to_train)

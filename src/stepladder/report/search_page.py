@@ -5,7 +5,7 @@ from typing import Any
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA
 from stepladder.report.check_json import SCHEMA_VERSION
-from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
+from stepladder.report.tables import NOTHING, Page, Table, count, percent, target_text
 from stepladder.search_trials import STATES, Trial, interval
 from stepladder.searching import Found
 
@@ -99,8 +99,9 @@ def _notes(found: Found) -> list[str]:
     n_whole, n_stopped, n_running = map(found.n_in, STATES)
     notes = [
         f"Trials: {n_whole} with all seeds, {n_stopped} stopped on the way, {n_running} not at their end."
-        " Intervals are over seeds alone.",
-        "The search looked at dev only. It chose the best of many on the same images, so its numbers flatter: climb the"
+        f" Seeds are evaluated on {_n_parts(found)} of the training images in turn, held out from their training:"
+        " intervals are over seeds and these.",
+        "The search did not look at the test images. It chose the best of many, so its numbers flatter: climb the"
         " ladder, whose seeds had no say in the choice.",
     ]
     if found.winner and found.winner not in found.frontier:
@@ -110,6 +111,10 @@ def _notes(found: Found) -> list[str]:
     if found.out_of_time:
         notes.append("The time was over; the same command goes on.")
     return notes
+
+
+def _n_parts(found: Found) -> str:
+    return count(len(set(found.quest.parts(found.quest.rounds[-1].n_seeds))), "part")
 
 
 def _trial_dict(trial: Trial) -> dict[str, Any]:
