@@ -37,7 +37,8 @@ BATCH_SIZES = (32, 64, 128)
 HORIZONS = (0.0, 0.5, 1.0, 2.0)  # epochs of the moving average; 0 for none
 SGD_LR = (0.01, 0.2)
 ADAM_LR = (0.0005, 0.02)
-MOST_CLEAN_EPOCHS = 2
+GUESSED_LR = {"sgd": 0.08, "muon": 0.1}
+MOST_CLEAN_EPOCHS = 4  # three are best near 1,000 parameters (docs/LOG.md)
 
 
 class Draw(Protocol):
@@ -153,7 +154,7 @@ def first_guess(space: SearchSpace) -> dict[str, float]:
         "batch_size": len(space.batch_sizes) // 2,
         "schedule": 0,
         "warmup": 0.2,
-        "lr": 0.005 if isinstance(space.base.optimizer, Adam) else 0.08,
+        "lr": GUESSED_LR.get(space.base.optimizer.kind, 0.005),
         "weight_decay": 2e-4,
         "dropout": 0.0,
         "rotation_deg": 8,
