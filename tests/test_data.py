@@ -710,12 +710,20 @@ def test_dev_is_the_last_of_the_training_images_and_train_the_rest(n_dev: int) -
 @pytest.mark.parametrize(("n_dev", "part", "start"), [(7, 0, 23), (7, 1, 16), (7, 3, 2), (10, 2, 0), (15, 1, 0)])
 def test_other_parts_of_the_training_images_can_be_held_out(n_dev: int, part: int, start: int) -> None:
     images = image_set(small_set())
-    found = data.splits(images, n_dev=n_dev, part=part)
+    found = data.splits(images, n_dev=n_dev, dev_part=part)
     rest = [*range(start), *range(start + n_dev, 30)]
     assert np.array_equal(found.evaluated.images, images.train.images[start : start + n_dev])
     assert np.array_equal(found.evaluated.labels, images.train.labels[start : start + n_dev])
     assert np.array_equal(found.train.images, images.train.images[rest])
     assert np.array_equal(found.train.labels, images.train.labels[rest])
+
+
+@pytest.mark.parametrize(("n_dev", "part"), [(7, 4), (7, 5), (7, 9), (7, -1), (15, 2)])
+def test_a_part_that_is_not_there_is_refused(n_dev: int, part: int) -> None:
+    with pytest.raises(
+        DataError, match=f"30 training images have no part {part} of {n_dev}, counted from 0 at the end"
+    ):
+        data.splits(image_set(small_set()), n_dev=n_dev, dev_part=part)
 
 
 def test_evaluated_on_test_all_training_images_are_trained_on() -> None:
@@ -733,8 +741,10 @@ def test_data_sorted_by_class_is_refused_a_dev_split() -> None:
     message = str(refused.value)
     assert "with the last 10 training images held out as dev, no training image of class 2 is left" in message
     assert "shuffle it once and save it again" in message
-    with pytest.raises(DataError, match=r"with 10 before the last 10 training images held out .* of class 1 is left"):
-        data.splits(image_set(parts), n_dev=10, part=1)
+    with pytest.raises(
+        DataError, match=r"with the 10 training images before the last 10 held out .* of class 1 is left"
+    ):
+        data.splits(image_set(parts), n_dev=10, dev_part=1)
 
 
 @pytest.mark.parametrize("n_dev", [0, 7])

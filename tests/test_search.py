@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,24 @@ from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, LadderError, StoreError
 from stepladder.geometry import ImageShape
 from stepladder.layers import Block, parse
-from stepladder.recipe import Adam, Augment, Average, Recipe, Sgd, changed_fields, what_happens
+from stepladder.recipe import Adam, Augment, Average, Muon, Recipe, Sgd, changed_fields, what_happens
 from stepladder.run import Run
 from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
 from stepladder.search_space import SearchSpace, first_guess, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
-from stepladder.search_trials import Outcome, Trial, ceiling, contenders, frontier, goes_on, interval, rounds, winner
-from stepladder.searching import Deadline, quest
+from stepladder.search_trials import (
+    Outcome,
+    Round,
+    Trial,
+    ceiling,
+    contenders,
+    frontier,
+    goes_on,
+    interval,
+    rounds,
+    winner,
+)
+from stepladder.searching import Deadline, Quest, quest
 from stepladder.sources import MNIST, DataInfo
 from stepladder.store import Store
 
@@ -108,7 +120,7 @@ BASES = st.builds(
     norm_scale=st.booleans(),
     dropout=st.sampled_from([0.0, 0.05]),
     augment=st.sampled_from([Augment(), Augment(rotation_deg=8, cutout_px=3), Augment(mirror=True)]),
-    optimizer=st.sampled_from([Adam(kind="adam"), Adam(kind="adamw"), Sgd()]),
+    optimizer=st.sampled_from([Adam(kind="adam"), Adam(kind="adamw"), Sgd(), Muon(kind="muon")]),
     average=st.sampled_from([None, Average(horizon_epochs=1.0)]),
     clean_epochs=st.integers(0, 2),
     epochs=st.integers(1, 30),
@@ -259,13 +271,22 @@ def test_the_first_guess_is_the_best_that_was_found_or_narrower() -> None:
 
 
 def test_the_first_guess_is_in_the_space() -> None:
-    for base in (TOP, TOP.model_copy(update={"optimizer": Adam(kind="adam")})):
+    for optimizer, lr in ((Sgd(), 0.08), (Adam(kind="adam"), 0.005), (Muon(kind="muon"), 0.1)):
+        base = TOP.model_copy(update={"optimizer": optimizer})
         space = SearchSpace(base=base, image=MNIST.image, n_train=129, params=8000)
         guess = first_guess(space)
 
         recipe = recipe_of(space, propose(space, Guessed(guess)), epochs=15)
+        assert recipe.lr == lr
         assert recipe.schedule.model_dump() == {"kind": "cosine", "warmup_epochs": 3.0, "final": 0.0}
         assert recipe.augment == Augment(rotation_deg=8, shift_px=1.5, scale=0.08, shear_deg=3, elastic_px=0.3)
+
+
+def test_a_short_training_has_as_large_a_part_of_clean_epochs() -> None:
+    space = SearchSpace(base=TOP, image=MNIST.image, n_train=129, params=8000)
+    proposal = propose(space, Guessed(first_guess(space) | {"clean_epochs": 3}))
+    assert recipe_of(space, proposal, epochs=15).clean_epochs == 3
+    assert recipe_of(space, proposal, epochs=5, of_epochs=15).clean_epochs == 1
 
 
 @pytest.mark.parametrize("scale_below", [True, False])
@@ -426,7 +447,7 @@ def test_a_search_ends_with_a_frontier_a_ladder_and_a_picture(
     assert body["n_trials"]["whole"] + body["n_trials"]["stopped"] == 5
     assert body["evaluated_on"] == "dev"
     assert body["winner"] in body["frontier"]
-    assert body["winner"]["seeds"] == [1001, 1002]
+    assert (body["winner"]["seeds"], body["winner"]["dev_parts"]) == ([1001, 1002], [0, 1])
     found, picture = map(Path, body["written"])
     assert "<svg" in picture.read_text()
     assert stepladder("check", found).returncode == 0
@@ -440,11 +461,11 @@ def test_a_search_ends_with_a_frontier_a_ladder_and_a_picture(
 def test_each_seed_is_evaluated_on_another_part(undisturbed: Path, digits: Path) -> None:
     labels = data.load(str(digits)).train.labels
     n_dev = len(labels) // 6
-    starts = {1001: len(labels) - n_dev, 1002: len(labels) - 2 * n_dev}
+    starts = {(3, 1001): len(labels) - n_dev, (3, 1002): len(labels) - 2 * n_dev, (1, 1001): len(labels) - 2 * n_dev}
     found = runs_in(undisturbed)
-    assert {run.identity.seed for run in found} == set(starts)
+    assert {(run.identity.recipe.epochs, run.identity.seed) for run in found} == set(starts)
     for run in found:
-        start = starts[run.identity.seed]
+        start = starts[run.identity.recipe.epochs, run.identity.seed]
         held_out = labels[start : start + n_dev]
         assert [each.label for each in run.wrong_images] == [held_out[each.index] for each in run.wrong_images]
         assert run.final is not None
@@ -453,10 +474,17 @@ def test_each_seed_is_evaluated_on_another_part(undisturbed: Path, digits: Path)
 
 def test_there_are_as_many_parts_as_fit(ladder: Path) -> None:
     loaded = ladder_file.load(ladder)
-    assert [each.dev_part for each in quest(loaded).parts(8)] == [0, 1, 2, 3, 4, 5, 0, 1]
     n_train = data.describe(loaded.data).n_train
-    most = quest(replace(loaded, dev_images=n_train // 2 + 1))
-    assert [each.dev_part for each in most.parts(3)] == [0, 0, 0]
+
+    def parts(sought: Quest) -> list[list[int]]:
+        """For the short round, and for one of all epochs, with eight seeds."""
+        wanted = (Round(1, 8), Round(sought.epochs, 8))
+        return [[each.dev_part for each in islice(sought.seen_in(this), 8)] for this in wanted]
+
+    assert parts(quest(loaded, n_seeds=8)) == [[5, 4, 3, 2, 1, 0, 5, 4], [0, 1, 2, 3, 4, 5, 0, 1]]
+    assert parts(quest(loaded, n_seeds=1)) == [[1, 0] * 4, [0, 1] * 4], "two parts, so that none decides twice"
+    assert parts(quest(replace(loaded, dev_images=n_train // 2 + 1))) == [[0] * 8, [0] * 8]
+    assert len(quest(replace(loaded, dev_images=1)).seen) == 4
 
 
 def test_a_finished_search_trains_nothing_and_more_trials_go_on(ladder: Path, undisturbed: Path) -> None:

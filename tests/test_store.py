@@ -77,10 +77,11 @@ def test_other_recipes_seeds_data_and_engines_are_other_runs(store: Store, store
         identity.model_copy(update={"recipe": identity.recipe.model_copy(update={"dropout": 0.5})}),
         identity.model_copy(update={"data": identity.data.model_copy(update={"sha256": "0" * 64})}),
         identity.model_copy(update={"data": identity.data.model_copy(update={"evaluate_on": "dev", "dev_images": 9})}),
+        identity.model_copy(update={"data": identity.data.model_copy(update={"dev_part": 1})}),
         identity.model_copy(update={"engine": identity.engine.model_copy(update={"version": "0"})}),
         identity.model_copy(update={"engine": identity.engine.model_copy(update={"revision": 99})}),
     ]
-    assert [store.find(other, set_aside=True) for other in others] == [None] * 6
+    assert [store.find(other, set_aside=True) for other in others] == [None] * 7
     renamed = identity.model_copy(update={"data": identity.data.model_copy(update={"name": "another label"})})
     assert store.find(renamed, set_aside=True) == stored
 

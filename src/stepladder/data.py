@@ -29,11 +29,13 @@ class Labelled:
     def __getitem__(self, part: slice) -> "Labelled":
         return Labelled(self.images[part], self.labels[part])
 
-    def without(self, part: slice) -> "Labelled":
-        """All but a part; a view where that is at the end."""
-        if part.stop == len(self):
-            return self[: part.start]
-        rest = np.r_[: part.start, part.stop : len(self)]
+    def without(self, held_out: slice) -> "Labelled":
+        """All but some in a row; a view where these are at an end."""
+        if held_out.stop == len(self):
+            return self[: held_out.start]
+        if held_out.start == 0:
+            return self[held_out.stop :]
+        rest = np.r_[: held_out.start, held_out.stop : len(self)]
         return Labelled(self.images[rest], self.labels[rest])
 
 
@@ -128,30 +130,37 @@ def require_sha256(data: str, expected: str | None) -> None:
         )
 
 
-def splits(images: ImageSet, *, n_dev: int, part: int = 0) -> Splits:
+def splits(images: ImageSet, *, n_dev: int, dev_part: int = 0) -> Splits:
     """Train on all training images and evaluate on test; or hold ``n_dev`` training images out as dev.
 
-    These are the last ones, or those ``part`` times ``n_dev`` before them; never random ones: published sets are
-    ordered by writer or source, and a random choice would put the same hands on both sides. Raises DataError if that
-    leaves a class without training images.
+    These are the last ones, or those ``dev_part`` times ``n_dev`` before them; never random ones: published sets are
+    ordered by writer or source, and a random choice would put the same hands on both sides. Raises DataError if there
+    are not so many, or if that leaves a class without training images.
     """
     shape = images.info.image
     if n_dev == 0:
         return Splits(images.train, images.test, shape)
-    stop = len(images.train) - part * n_dev
+    stop = len(images.train) - dev_part * n_dev
+    if not n_dev <= stop <= len(images.train):
+        raise DataError(
+            f"{images.name}: {len(images.train):,} training images have no part {dev_part} of {n_dev:,}, counted from 0"
+            " at the end: hold fewer out"
+        )
     held_out = slice(stop - n_dev, stop)
     train, dev = images.train.without(held_out), images.train[held_out]
     missing = sorted(set(range(shape.n_classes)) - set(np.unique(train.labels).tolist()))
     if missing:
         raise DataError(
-            f"{images.name}: with {_which(n_dev, part)} training images held out as dev, no training image of class"
+            f"{images.name}: with {_which(n_dev, dev_part)} held out as dev, no training image of class"
             f" {missing[0]} is left: the file is sorted by class; shuffle it once and save it again"
         )
     return Splits(train, dev, shape)
 
 
-def _which(n_dev: int, part: int) -> str:
-    return f"the last {n_dev:,}" if part == 0 else f"{n_dev:,} before the last {part * n_dev:,}"
+def _which(n_dev: int, dev_part: int) -> str:
+    if dev_part == 0:
+        return f"the last {n_dev:,} training images"
+    return f"the {n_dev:,} training images before the last {dev_part * n_dev:,}"
 
 
 def _embedded(part: str) -> NDArray[np.uint8]:

@@ -67,12 +67,12 @@ def _engine(identity: EngineIdentity) -> Engine:
     return choose_engine(identity.name, device=identity.device)[0]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _splits(source: str, identity: DataIdentity) -> data_sets.Splits:
     images = data_sets.load(source)
     if source != "mnist" and images.sha256 != identity.sha256:
         raise DataError(f"{source}: these images changed since the climb began: start it again")
-    return data_sets.splits(images, n_dev=identity.dev_images, part=identity.dev_part)
+    return data_sets.splits(images, n_dev=identity.dev_images, dev_part=identity.dev_part)
 
 
 def finish(

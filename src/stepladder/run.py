@@ -30,7 +30,7 @@ class DataIdentity(Frozen):
     sha256: str
     evaluate_on: Split
     dev_images: int
-    dev_part: int = 0
+    dev_part: int = Field(0, ge=0)
 
     def essence(self) -> dict[str, Any]:
         """What decides a number: not the name. A ``dev_part`` of 0 is left out, as before there were others."""

@@ -80,6 +80,14 @@ def way_up(below: Recipe, top: Recipe, *, is_sound: Callable[[Recipe], bool]) ->
     return None if names else []
 
 
+def held_out_text(quest: Quest, n_seeds: int) -> str:
+    """Which images so many seeds are evaluated on."""
+    n_parts, size = min(n_seeds, len(quest.seen)), f"{quest.seen[0].dev_images:,}"
+    if n_parts == 1:
+        return f"the last {size} training images, held out"
+    return f"{n_parts} parts of {size} of the training images, held out in turn"
+
+
 def output_path(quest: Quest, output: str | None) -> Path:
     """Where the ladder goes: where it was asked for, or to LADDER-search.toml here.
 
@@ -136,8 +144,9 @@ def _goal_text(quest: Quest, winner: Trial) -> str:
     if quest.smallest and not winner.holds():
         goal = "No network held the target: the most accurate one"
     seeds = winner.outcomes[-1]
+    where = held_out_text(quest, len(seeds))
     return (
         f"{goal} of at most {quest.space.params:,} parameters: {describe_network(winner.recipe.network)} with"
-        f" {winner.params:,}. Mean over seeds {seeds[0].seed} to {seeds[-1].seed}, each on another part of the training"
-        f" images: {float(winner.accuracy()):.3f}%, which flatters it, because it was chosen for that among many."
+        f" {winner.params:,}. Mean of seeds {seeds[0].seed} to {seeds[-1].seed} on {where}:"
+        f" {float(winner.accuracy()):.3f}%, which flatters it, because it was chosen for that among many."
     )

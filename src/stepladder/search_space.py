@@ -37,7 +37,7 @@ BATCH_SIZES = (32, 64, 128)
 HORIZONS = (0.0, 0.5, 1.0, 2.0)  # epochs of the moving average; 0 for none
 SGD_LR = (0.01, 0.2)
 ADAM_LR = (0.0005, 0.02)
-GUESSED_LR = {"sgd": 0.08, "muon": 0.1}
+GUESSED_LR = {"sgd": 0.08, "muon": 0.1, "adam": 0.005, "adamw": 0.005}
 MOST_CLEAN_EPOCHS = 4  # three are best near 1,000 parameters (docs/LOG.md)
 
 
@@ -154,7 +154,7 @@ def first_guess(space: SearchSpace) -> dict[str, float]:
         "batch_size": len(space.batch_sizes) // 2,
         "schedule": 0,
         "warmup": 0.2,
-        "lr": GUESSED_LR.get(space.base.optimizer.kind, 0.005),
+        "lr": GUESSED_LR[space.base.optimizer.kind],
         "weight_decay": 2e-4,
         "dropout": 0.0,
         "rotation_deg": 8,
@@ -167,8 +167,10 @@ def first_guess(space: SearchSpace) -> dict[str, float]:
     }
 
 
-def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int) -> Recipe:
+def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int, of_epochs: int | None = None) -> Recipe:
     """A proposal as a recipe of so many epochs: warm-up and drops are parts of them.
+
+    Its clean epochs are those of a whole training of ``of_epochs``, or ``epochs``, and as large a part of a short one.
 
     Fields whose change would do nothing keep the value of the base: no step of a ladder could show them.
     """
@@ -185,7 +187,7 @@ def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int) -> Recipe:
             "weight_decay": _readable(numbers["weight_decay"]),
             "batch_size": space.batch_sizes[int(numbers["batch_size"])],
             "epochs": epochs,
-            "clean_epochs": min(int(numbers["clean_epochs"]), epochs - 1),
+            "clean_epochs": min(round(numbers["clean_epochs"] * epochs / (of_epochs or epochs)), epochs - 1),
             "average": Average(horizon_epochs=horizon) if horizon else None,
         }
     )

@@ -87,7 +87,7 @@ class Trial:
 
 
 def interval(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
-    """95% interval (Student's t) of the mean accuracy over seeds, in percent; None with fewer than two seeds."""
+    """95% interval (Student's t) of the mean accuracy over seeds and their images, in percent; None with one seed."""
     if len(outcomes) < 2:
         return None
     from stepladder.comparing import interval_of_mean  # only now: scipy takes a second

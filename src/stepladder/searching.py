@@ -6,10 +6,11 @@ on another part of the training images: on one part, luck with its images would 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import cycle
 from json import dumps
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quest:
-    """What is looked for: a change of the one rung of ``objective``, which is evaluated on dev, inside the space.
+    """What is looked for: a change of the one rung of ``objective``, inside the space; evaluated as ``seen`` says.
 
-    ``data`` has the images of the first seed.
+    ``seen`` has the images of each part of the training images that is held out in turn.
     """
 
     objective: Ladder
-    data: DataIdentity
+    seen: tuple[DataIdentity, ...]
     space: SearchSpace
     smallest: bool
     rounds: tuple[Round, ...]
@@ -57,7 +58,7 @@ class Quest:
             search_space.VERSION,
             rung.recipe.essence(),
             rung.target.model_dump(mode="json"),
-            self.data.essence(),
+            self.seen[0].essence(),
             [[each.epochs, each.n_seeds] for each in self.rounds],
             engine.identity.tag,
         ]
@@ -67,22 +68,24 @@ class Quest:
     def ladder(self, proposal: Proposal, *, epochs: int) -> Ladder:
         """A proposal as a ladder of one rung, in the budget of the search."""
         rung = self.objective.rungs[0]
-        recipe = recipe_of(self.space, proposal, epochs=epochs)
+        recipe = recipe_of(self.space, proposal, epochs=epochs, of_epochs=self.epochs)
         budget = rung.budget.model_copy(update={"params": self.space.params, "epochs": self.epochs})
         return replace(self.objective, rungs=(replace(rung, name="trial", recipe=recipe, budget=budget),))
 
     def tasks(self, proposal: Proposal, this: Round, engine: Engine) -> list[Task]:
-        """The trainings of one round, a seed each, and each evaluated on the part of its seed."""
+        """The trainings of one round: each seed is evaluated on another part, as far as there are others."""
         tasks = plan(self.ladder(proposal, epochs=this.epochs), seeds=this.seeds, engine=engine)
         return [
             replace(task, identity=task.identity.model_copy(update={"data": data}))
-            for task, data in zip(tasks, self.parts(this.n_seeds), strict=True)
+            for task, data in zip(tasks, self.seen_in(this), strict=False)
         ]
 
-    def parts(self, n_seeds: int) -> list[DataIdentity]:
-        """What each of the first seeds is evaluated on: the last training images, those before them, and so on."""
-        n_parts = (self.space.n_train + self.data.dev_images) // self.data.dev_images
-        return [self.data.model_copy(update={"dev_part": number % n_parts}) for number in range(n_seeds)]
+    def seen_in(self, this: Round) -> Iterator[DataIdentity]:
+        """What the seeds of a round are evaluated on, one after the other, without an end.
+
+        A short round begins at the other end: luck with the same images shall not decide twice.
+        """
+        return cycle(self.seen if this.epochs == self.epochs else self.seen[::-1])
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,10 @@ def quest(
         n_train=info.n_train - objective.n_dev(info.n_train),
         params=params or top.budget.params,
     )
-    return Quest(objective, data_identity(objective), space, smallest, search_trials.rounds(epochs, n_seeds))
+    data = data_identity(objective)
+    n_parts = min(info.n_train // data.dev_images, max(2, n_seeds))
+    seen = tuple(data.model_copy(update={"dev_part": number}) for number in range(n_parts))
+    return Quest(objective, seen, space, smallest, search_trials.rounds(epochs, n_seeds))
 
 
 def search(
@@ -172,8 +178,8 @@ def search(
     url = storage or default_storage(store.folder)
     guess = search_space.first_guess(sought.space)
     images = data_sets.load(sought.objective.data)
-    for data in sought.parts(sought.rounds[-1].n_seeds):  # bad images end the search here
-        data_sets.splits(images, n_dev=data.dev_images, part=data.dev_part)
+    for data in sought.seen:  # bad images end the search here
+        data_sets.splits(images, n_dev=data.dev_images, dev_part=data.dev_part)
     jobs = jobs or n_cores()
     work = Work(sought.objective.data, store.folder)
     with SearchStudy(sought.name(engine), storage=url, first_guess=guess) as study, WorkerProcesses(jobs) as pool:

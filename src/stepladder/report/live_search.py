@@ -50,7 +50,7 @@ class LiveSearch:
         target = found.quest.objective.rungs[0].target.accuracy
         self._say(
             f"trial {trial.number}: {network_text(trial)}, {trial.params:,} parameters:"
-            f" dev {percent(trial.accuracy(), target=target)}%"
+            f" held-out {percent(trial.accuracy(), target=target)}%"
             f" ({count(this.epochs, 'epoch')}, {count(this.n_seeds, 'seed')}): {what};"
             f" {count(n_done, 'trial')} done"
         )

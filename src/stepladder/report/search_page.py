@@ -1,11 +1,13 @@
 """What a search has found: a table, JSON, and a picture of parameters against accuracy."""
 
+from itertools import islice
 from typing import Any
 
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA
 from stepladder.report.check_json import SCHEMA_VERSION
-from stepladder.report.tables import NOTHING, Page, Table, count, percent, target_text
+from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
+from stepladder.search_ladder import held_out_text
 from stepladder.search_trials import STATES, Trial, interval
 from stepladder.searching import Found
 
@@ -17,8 +19,8 @@ def search_page(found: Found) -> Page:
     target = found.quest.objective.rungs[0].target
     rows = tuple(_row(trial, found) for trial in found.frontier)
     table = Table(
-        title=f"The frontier: no other network that was compared is as small and better on dev. {_goal(found)}",
-        header=("network", "parameters", "dev %", "95% interval", "seeds", "held", ""),
+        title=f"The frontier: no other network that was compared is as small and better. {_goal(found)}",
+        header=("network", "parameters", "held-out %", "95% interval", "seeds", "held", ""),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4}),
         words=frozenset({0}),
@@ -43,14 +45,14 @@ def search_dict(found: Found, *, written: list[str]) -> dict[str, Any]:
         "out_of_time": found.out_of_time,
         "n_trials": {state: found.n_in(state) for state in STATES},
         "n_compared": len(found.contenders),
-        "frontier": [_trial_dict(trial) for trial in found.frontier],
-        "winner": _trial_dict(found.winner) if found.winner else None,
+        "frontier": [_trial_dict(trial, found) for trial in found.frontier],
+        "winner": _trial_dict(found.winner, found) if found.winner else None,
         "written": written,
     }
 
 
 def search_picture(found: Found) -> str:
-    """Parameters against mean dev accuracy with 95% intervals over seeds, as SVG.
+    """Parameters against mean accuracy on held-out images with 95% intervals over seeds and these, as SVG.
 
     All that were trained for all epochs, faint with fewer seeds; the frontier as a line; the winner.
     """
@@ -99,10 +101,10 @@ def _notes(found: Found) -> list[str]:
     n_whole, n_stopped, n_running = map(found.n_in, STATES)
     notes = [
         f"Trials: {n_whole} with all seeds, {n_stopped} stopped on the way, {n_running} not at their end."
-        f" Seeds are evaluated on {_n_parts(found)} of the training images in turn, held out from their training:"
-        " intervals are over seeds and these.",
+        f" Evaluated on {held_out_text(found.quest, found.quest.rounds[-1].n_seeds)}; how hard these are is in every"
+        " interval, and the same for all networks.",
         "The search did not look at the test images. It chose the best of many, so its numbers flatter: climb the"
-        " ladder, whose seeds had no say in the choice.",
+        ' ladder, whose seeds had no say in the choice. Its images had: only evaluate_on = "test" is free of that.',
     ]
     if found.winner and found.winner not in found.frontier:
         notes.append(f"The winner: {network_text(found.winner)}, {found.winner.params:,} parameters.")
@@ -113,11 +115,7 @@ def _notes(found: Found) -> list[str]:
     return notes
 
 
-def _n_parts(found: Found) -> str:
-    return count(len(set(found.quest.parts(found.quest.rounds[-1].n_seeds))), "part")
-
-
-def _trial_dict(trial: Trial) -> dict[str, Any]:
+def _trial_dict(trial: Trial, found: Found) -> dict[str, Any]:
     outcomes = trial.outcomes[-1]
     ends = interval(outcomes)
     return {
@@ -127,6 +125,7 @@ def _trial_dict(trial: Trial) -> dict[str, Any]:
         "dev_final_mean": float(trial.accuracy()),
         "interval": list(ends) if ends else None,
         "seeds": [each.seed for each in outcomes],
+        "dev_parts": [each.dev_part for each in islice(found.quest.seen_in(found.quest.rounds[-1]), len(outcomes))],
         "n_correct": [each.n_correct for each in outcomes],
         "n_evaluated": [each.n_evaluated for each in outcomes],
         "held": [sum(each.held for each in outcomes), len(outcomes)],
@@ -144,7 +143,12 @@ def _chart(found: Found) -> dict[str, Any]:
     axis = {"zero": False, "nice": False, "padding": 60}
     x = {"field": "parameters", "type": "quantitative", "title": "parameters", "scale": axis}
     scale = {"domain": [low - room, min(100.0, high + room)], "nice": False, "zero": False}
-    y = {"field": "mean", "type": "quantitative", "title": "dev %, mean over seeds, with 95% interval", "scale": scale}
+    y = {
+        "field": "mean",
+        "type": "quantitative",
+        "title": "held-out %, mean over seeds, with 95% interval",
+        "scale": scale,
+    }
     kinds = {"domain": ["fewer seeds", "all seeds", "frontier", "winner"], "range": [FAINT, INK, LINE, WINNER]}
     colour = {"field": "kind", "type": "nominal", "scale": kinds, "legend": {"title": None, "orient": "top"}}
     return {
