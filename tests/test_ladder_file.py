@@ -63,7 +63,7 @@ def refusal(folder: Path, text: str) -> str:
 
 
 def test_shipped_ladders() -> None:
-    assert ladder_file.shipped() == ("mnist-4500", "mnist-8k", "mnist-8k-as-run", "mnist-8k-record", "mnist-fast")
+    assert ladder_file.shipped() == ("mnist-1000", "mnist-4500", "mnist-8k", "mnist-8k-as-run", "mnist-8k-record", "mnist-fast")
 
 
 @pytest.mark.parametrize("name", ["mnist-8k", "mnist-8k-as-run"])
@@ -431,7 +431,7 @@ def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
     ("name", "hint"),
     [
         ("mnist8k", "did you mean 'mnist-8k'?"),
-        ("zebra", "known are mnist-4500, mnist-8k, mnist-8k-as-run, mnist-8k-record, mnist-fast"),
+        ("zebra", "known are mnist-1000, mnist-4500, mnist-8k, mnist-8k-as-run, mnist-8k-record, mnist-fast"),
     ],
 )
 def test_an_unknown_shipped_ladder_is_refused(name: str, hint: str) -> None:
