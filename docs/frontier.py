@@ -5,21 +5,27 @@ One recipe, that of the top of mnist-4500, and networks from 455 to 7,958 parame
 """
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
-from stepladder import Ladder, Recipe, Store, climb, collect, load
+from stepladder import Ladder, Recipe, Store, climb, collect, load, record
 from stepladder.comparing import interval_of_mean
 from stepladder.engines import choose_engine
 from stepladder.files import write_atomically
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA
-from stepladder.results import RungResult
+from stepladder.report.record_page import mean_interval_text, mean_text
+from stepladder.report.tables import percent
+from stepladder.results import Results
 from stepladder.stats import accuracy
 
 PAGE = Path(__file__).parent / "frontier.md"
 SEEDS = range(101, 121)
+HELD = load("mnist-4500").rungs[-1].target
+COMMON, RECORD = "one recipe for all", "records, each with its own"
 
 # Channels of the first two layers, and whether the second is separable or plain; of the layers between the pools; of
 # the last ones; and whether those end in the logits, or a linear layer follows.
@@ -42,12 +48,13 @@ HEAD = """\
 Made by `docs/frontier.py` from runs; do not edit. MNIST's 10,000 test images, the last of 15 epochs, {n} seeds for
 each network ({first} to {last}); intervals are of the mean, at 95%, over seeds. One recipe for all, that of the top of
 `mnist-4500`; it was chosen on held-out training images, and so were some of the networks. The others are widths in
-between: what a search for each size alone would find is at least as good.
+between: what a search for each size alone would find is at least as good. The records of [records.md](records.md)
+stand beside them, each with a recipe of its own and 100 seeds.
 
 ![Parameters against accuracy](frontier.svg)
 
-| parameters | mean % | 95% interval | worst seed | all last five ≥ 99.40% | network |
-|--:|--:|--:|--:|--:|---|
+| parameters | mean % | 95% interval | worst seed | all last five ≥ 99.40% | network | recipe |
+|--:|--:|--:|--:|--:|---|---|
 """
 
 
@@ -78,47 +85,82 @@ def frontier() -> Ladder:
     return replace(whole, name="frontier", rungs=tuple(rungs))
 
 
-def page(found: list[RungResult], params: list[int]) -> str:
+@dataclass(frozen=True)
+class Point:
+    """A network of so many parameters, and its accuracy in percent at the last epoch with each seed.
+
+    ``held`` says of how many seeds the last five epochs are all at 99.4%, if that is known.
+    """
+
+    params: int
+    network: str
+    accuracies: tuple[Fraction, ...]
+    held: str
+    record: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return interval_of_mean([float(each) for each in self.accuracies])
+
+
+def measured(results: Results) -> list[Point]:
+    """The networks that were trained with every seed."""
+    points = []
+    for result, params in zip(results.rungs, results.params, strict=True):
+        finals = tuple(accuracy(run.final) for run in result.runs if run.final is not None)
+        if len(finals) == len(SEEDS):
+            points.append(Point(params, result.rung.name, finals, f"{result.summary.n_held} of {len(SEEDS)}"))
+    return points
+
+
+def records() -> list[Point]:
+    """The shipped records of MNIST, each with a recipe of its own."""
+    points = []
+    for found, ladder in map(record.load, record.shipped()):
+        numbers, top = record.numbers_of(found, ladder), ladder.rungs[-1]
+        held = f"{numbers.n_held} of {len(numbers.seeds)}" if top.target == HELD else "–"
+        network = describe_network(top.recipe.network)
+        points.append(Point(record.params_of(ladder), network, numbers.accuracies, held, found.name))
+    return points
+
+
+def page(points: list[Point]) -> str:
     rows = []
-    for result, size in zip(found, params, strict=True):
-        low, high = interval_of_mean(accuracies(result))
-        summary = result.summary
-        assert summary.final_mean is not None
-        assert summary.final_min is not None
+    for each in sorted(points, key=lambda point: point.params):
         cells = (
-            f"{size:,}",
-            f"{float(summary.final_mean):.3f}",
-            f"{low:.3f} to {high:.3f}",
-            f"{float(summary.final_min):.2f}",
-            f"{summary.n_held} of {len(result.runs)}",
-            f"`{result.rung.name}`",
+            f"{each.params:,}",
+            mean_text(mean(each.accuracies)),
+            mean_interval_text(each.interval),
+            percent(min(each.accuracies)),
+            each.held,
+            f"`{each.network}`",
+            f"record `{each.record}`" if each.record else "the common one",
         )
         rows.append("| " + " | ".join(cells) + " |")
     return HEAD.format(n=len(SEEDS), first=SEEDS[0], last=SEEDS[-1]) + "\n".join(rows) + "\n"
 
 
-def accuracies(result: RungResult) -> list[float]:
-    return [float(accuracy(run.final)) for run in result.runs if run.final is not None]
-
-
-def picture(found: list[RungResult], params: list[int]) -> str:
+def picture(points: list[Point]) -> str:
     """Parameters against the error, both on logarithmic scales, as SVG."""
     import vl_convert
 
-    points = []
-    for result, size in zip(found, params, strict=True):
-        errors = [100 - each for each in accuracies(result)]
-        low, high = interval_of_mean(errors)
-        points.append({"parameters": size, "error": sum(errors) / len(errors), "low": low, "high": high})
-    svg: str = vl_convert.vegalite_to_svg(chart(points))
+    values = []
+    for each in points:
+        low, high = each.interval
+        ends: dict[str, Any] = {"low": 100 - low, "high": 100 - high, "error": 100 - float(mean(each.accuracies))}
+        values.append(ends | {"parameters": each.params, "recipe": RECORD if each.record else COMMON})
+    svg: str = vl_convert.vegalite_to_svg(chart(values))
     return svg
 
 
-def chart(points: list[dict[str, float]]) -> dict[str, Any]:
-    x = {"field": "parameters", "type": "quantitative", "scale": {"type": "log", "domain": [400, 9000]}}
+def chart(points: list[dict[str, Any]]) -> dict[str, Any]:
+    x: dict[str, Any] = {"field": "parameters", "type": "quantitative", "scale": {"type": "log", "domain": [400, 9000]}}
     x |= {"axis": {"values": [500, 700, 1000, 1500, 2000, 3000, 5000, 8000], "format": ","}}
-    y = {"type": "quantitative", "title": "wrong test images, %, mean over seeds with 95% interval"}
+    y: dict[str, Any] = {"type": "quantitative", "title": "wrong test images, %, mean over seeds with 95% interval"}
     y |= {"scale": {"type": "log", "domain": [0.3, 3]}, "axis": {"values": [0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3]}}
+    kinds: dict[str, Any] = {"domain": [COMMON, RECORD], "range": ["#2a6fb0", "#c4520a"]}
+    colour = {"field": "recipe", "type": "nominal", "scale": kinds, "legend": {"title": None, "orient": "top"}}
+    common = {"filter": f"datum.recipe == '{COMMON}'"}
     return {
         "$schema": SCHEMA,
         "width": 640,
@@ -138,15 +180,15 @@ def chart(points: list[dict[str, float]]) -> dict[str, Any]:
             },
             {
                 "data": {"values": points},
-                "encoding": {"x": x},
+                "encoding": {"x": x, "color": colour},
                 "layer": [
-                    {"mark": {"type": "line", "color": "#2a6fb0"}, "encoding": {"y": {**y, "field": "error"}}},
+                    {"mark": "line", "transform": [common], "encoding": {"y": {**y, "field": "error"}}},
                     {
-                        "mark": {"type": "rule", "color": "#2a6fb0", "strokeWidth": 2},
+                        "mark": {"type": "rule", "strokeWidth": 2},
                         "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
                     },
                     {
-                        "mark": {"type": "point", "filled": True, "size": 60, "color": "#2a6fb0"},
+                        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
                         "encoding": {"y": {**y, "field": "error"}},
                     },
                 ],
@@ -166,13 +208,13 @@ def main(what: str, folder: str) -> None:
             )
         return
     results = collect(ladder, store, seeds=SEEDS)
-    measured = [len(accuracies(each)) == len(SEEDS) for each in results.rungs]
-    found = [each for each, whole in zip(results.rungs, measured, strict=True) if whole]
-    params = [size for size, whole in zip(results.params, measured, strict=True) if whole]
-    missing = [f"{size:,}" for size, whole in zip(results.params, measured, strict=True) if not whole]
+    found = measured(results)
+    whole = {each.params for each in found}
+    missing = [f"{size:,}" for size in results.params if size not in whole]
     tail = f"\nNot measured yet, or not without a seed that diverged: {', '.join(missing)}.\n" if missing else ""
-    write_atomically(PAGE, (page(found, params) + tail).encode())
-    write_atomically(PAGE.with_suffix(".svg"), picture(found, params).encode())
+    points = [*found, *records()]
+    write_atomically(PAGE, (page(points) + tail).encode())
+    write_atomically(PAGE.with_suffix(".svg"), picture(points).encode())
 
 
 if __name__ == "__main__":
