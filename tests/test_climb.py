@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -323,3 +324,13 @@ def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, digits: Path, ne
     path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + f"\n[[rung]]\n{taught}")
     with pytest.raises(LadderError, match=f"rung 'taught': its teacher: {message}"):
         plan(load(path), seeds=[1], engine=choose_engine()[0])
+
+
+def test_more_images_to_recalibrate_on_than_there_are_are_refused(tmp_path: Path, digits: Path) -> None:
+    n_train, path = data.describe(str(digits)).n_train, tmp_path / "tiny.toml"
+    ladder = TINY_LADDER.format(data=str(digits), epochs=3) + '\n[[rung]]\nname = "precise"\nwhy = "?"\n'
+    for more in (0, 1):
+        path.write_text(f"{ladder}change.recalibrate_images = {n_train + more}\n")
+        expected = pytest.raises(LadderError, match=f"rung 'precise': recalibrate_images = .* than the {n_train:,}")
+        with expected if more else nullcontext():
+            plan(load(path), seeds=[1], engine=choose_engine()[0])

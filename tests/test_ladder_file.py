@@ -63,7 +63,14 @@ def refusal(folder: Path, text: str) -> str:
 
 
 def test_shipped_ladders() -> None:
-    assert ladder_file.shipped() == ("mnist-1000", "mnist-4500", "mnist-8k", "mnist-8k-as-run", "mnist-8k-record", "mnist-fast")
+    assert ladder_file.shipped() == (
+        "mnist-1000",
+        "mnist-4500",
+        "mnist-8k",
+        "mnist-8k-as-run",
+        "mnist-8k-record",
+        "mnist-fast",
+    )
 
 
 @pytest.mark.parametrize("name", ["mnist-8k", "mnist-8k-as-run"])

@@ -144,13 +144,18 @@ def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
 
 
 def _require_trainable(ladder: Ladder, whose: str, recipe: Recipe, network: Network, info: DataInfo) -> None:
-    """Refuse a network without parameters, or of which batch norm would see one value per channel.
+    """Refuse a network without parameters, too few images to recalibrate on, or one value per channel for batch norm.
 
-    That is, a last batch of one image where it sees one pixel.
+    The last is a last batch of one image where it sees one pixel.
     """
     if not network.params:
         raise LadderError(f"{ladder.source}: {whose} has no parameters to train: add a conv or linear layer")
     n_train = info.n_train - ladder.n_dev(info.n_train)
+    if recipe.recalibrate_images > n_train:
+        raise LadderError(
+            f"{ladder.source}: {whose}: recalibrate_images = {recipe.recalibrate_images:,} are more than the"
+            f" {n_train:,} training images: give at most those"
+        )
     n_last = n_train % recipe.batch_size or recipe.batch_size
     for row in network.rows:
         if n_last == 1 and "norm" in row.steps and row.out_size == 1:
