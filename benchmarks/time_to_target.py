@@ -1,4 +1,4 @@
-"""How long does it take from a command to a network of 99.4%? ``python benchmarks/time_to_target.py``.
+"""How long does it take from a command to a network of 99.4%? ``python benchmarks/time_to_target.py -o FILE``.
 
 Every seed is a ``stepladder climb --top`` of its own, one after another: a new process, an empty store, and an empty
 cache of machine code, so that starting Python, reading MNIST, compiling, training, evaluating and storing are all in
@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 
 import click
 
 from stepladder.comparing import interval_of_mean
-from stepladder.machine import cpu_name
+from stepladder.machine import cpu_name, n_cores
 
 
 def timed(ladder: str, seed: int) -> tuple[float, float]:
@@ -44,14 +45,19 @@ def timed(ladder: str, seed: int) -> tuple[float, float]:
 @click.argument("ladder", default="mnist-fast")
 @click.option("--first", default=101, show_default=True, help="First seed.")
 @click.option("--seeds", default=20, show_default=True, help="How many seeds.")
-def main(ladder: str, first: int, seeds: int) -> None:
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file for all of it.")
+def main(ladder: str, first: int, seeds: int, output: Path | None) -> None:
     """Time the whole way to a trained network, seed by seed."""
-    times, accuracies = [], []
+    runs = []
     for seed in range(first, first + seeds):
         seconds, accuracy = timed(ladder, seed)
-        times.append(seconds)
-        accuracies.append(accuracy)
+        runs.append({"seed": seed, "seconds": round(seconds, 1), "accuracy": round(accuracy, 2)})
         print(f"seed {seed}: {seconds:.1f} s, {accuracy:.2f}%", flush=True)
+    if output:
+        about = {"ladder": ladder, "cpu": cpu_name(), "n_cores": n_cores(), "finished": f"{datetime.now(UTC):%Y-%m-%d}"}
+        lines = ",\n".join(f"    {json.dumps(run)}" for run in runs)
+        output.write_text(json.dumps(about)[:-1] + f', "runs": [\n{lines}\n]}}\n')
+    times, accuracies = [run["seconds"] for run in runs], [run["accuracy"] for run in runs]
     low, high = interval_of_mean(accuracies)
     print(f"{ladder}, {seeds} seeds, {cpu_name()}: mean {mean(accuracies):.3f}% [{low:.3f}, {high:.3f}],", end=" ")
     print(f"in {mean(times):.1f} s (from {min(times):.1f} to {max(times):.1f} s)")
