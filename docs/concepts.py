@@ -40,6 +40,7 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
     "AdamW": ("optimizer", {"kind": "adamw"}),
     "Muon": ("optimizer", {"kind": "muon"}),
     "weight decay": ("weight_decay", 2e-4),
+    "sharpness-aware": ("sharpness_aware", {"radius": 0.05}),
     "norm before ReLU": ("block", "conv norm relu dropout"),
     "norm without scale": ("norm_scale", False),
     "recalibrated norm": ("recalibrate_images", 10_000),

@@ -21,14 +21,15 @@ from stepladder.recipe import (
     Plateau,
     Recipe,
     Sgd,
+    SharpnessAware,
     Step,
 )
 
 PAGE = Path(__file__).parent / "recipes.md"
 
 MODELS = (
-    *(Augment, Sgd, Adam, Muon, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, Average, CrossEntropy, Distill),
-    *(Budget, Target),
+    *(Augment, Sgd, Adam, Muon, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, SharpnessAware, Average),
+    *(CrossEntropy, Distill, Budget, Target),
 )
 
 HEAD = """\

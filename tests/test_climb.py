@@ -334,3 +334,14 @@ def test_more_images_to_recalibrate_on_than_there_are_are_refused(tmp_path: Path
         expected = pytest.raises(LadderError, match=f"rung 'precise': recalibrate_images = .* than the {n_train:,}")
         with expected if more else nullcontext():
             plan(load(path), seeds=[1], engine=choose_engine()[0])
+
+
+def test_sharpness_aware_training_is_twice_the_work(tmp_path: Path, digits: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    aware = '\n[[rung]]\nname = "aware"\nwhy = "?"\nchange.sharpness_aware = { radius = 0.1 }\n'
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + aware)
+    *_, plain, twice = plan(load(path), seeds=[1], engine=choose_engine()[0])
+    info = data.describe(str(digits))
+    training = 3 * plain.rung.network(info.image).macs * info.n_train
+    assert plain.identity.recipe.sharpness_aware is None
+    assert twice.macs_per_epoch - plain.macs_per_epoch == training

@@ -228,9 +228,10 @@ def test_the_same_seed_repeats_and_another_differs(engine: Engine, few: data.Spl
     [
         {},
         {"optimizer": {"kind": "muon"}, "recalibrate_images": 200},
+        {"sharpness_aware": {"radius": 0.1}},
         {"average": None, "recalibrate_images": 200},
     ],
-    ids=["busy", "muon and recalibrated", "recalibrated without average"],
+    ids=["busy", "muon and recalibrated", "sharpness-aware", "recalibrated without average"],
 )
 def test_a_resumed_training_ends_as_an_undisturbed_one(
     engine: Engine, fields: dict[str, Any], few: data.Splits
@@ -241,6 +242,37 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(
         resumed = last(train(engine, recipe, splits=few, seed=3, resume=step))
         assert same(resumed, steps[-1])
         assert resumed.n_resumed == 1
+
+
+@pytest.mark.parametrize("network", ["lighter", "all layers"])
+def test_sharpness_aware_gradients_are_those_of_weights_up_the_gradient(
+    engine: Engine, network: str, few: data.Splits
+) -> None:
+    """Against the definition (Foret et al. 2021, equations 2 and 3) in float64; all else is as after the first pass."""
+    pair = Pair(engine, recipe_of(network, sharpness_aware={"radius": 0.02}), few)
+    indices = np.arange(64)
+    parameters = list(pair.oracle.parameters())
+    first_loss = pair.oracle_loss(indices)
+    first = torch.autograd.grad(first_loss, parameters)
+    norm = torch.cat([each.reshape(-1) for each in first]).norm()
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, first, strict=True):
+            parameter.add_(0.02 * gradient / norm)
+    expected = torch.autograd.grad(pair.oracle_loss(indices), parameters)
+    assert not torch.allclose(expected[0], first[0], rtol=1e-2)
+
+    alone = Pair(engine, recipe_of(network), few).model
+    alone.begin_epoch(dropout_seed=0)
+    alone.learn(indices, None)
+    training = Training(engine, pair.network, pair.recipe, splits=few, seed=1)
+    training.model = pair.model
+    pair.model.begin_epoch(dropout_seed=0)
+    training.learn(indices, None)
+    pair.compare(pair.model.to_numpy(pair.model.gradients), list(expected), tolerance=2e-3)
+    assert np.array_equal(pair.model.to_numpy(pair.model.parameters), alone.to_numpy(alone.parameters))
+    for name, moved in alone.statistics().items():
+        assert np.array_equal(pair.model.statistics()[name], moved)
+    assert pair.model.tally() == alone.tally()
 
 
 def teacher_weights(recipe: Recipe, splits: data.Splits) -> Arrays:
@@ -306,12 +338,16 @@ def test_what_is_evaluated_and_kept_is_the_moving_average(engine: Engine, few: d
     learn = training.model.learn
 
     def learn_and_look(
-        indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+        indices: NDArray[np.int64],
+        warps: Warps | None,
+        targets: NDArray[np.float32] | None = None,
+        *,
+        counted: bool = True,
     ) -> None:
         if number := len(seen_steps):
             look(number - 1)
         seen_steps.append(len(indices))
-        learn(indices, warps, targets)
+        learn(indices, warps, targets, counted=counted)
 
     def look(step: int) -> None:
         arrays = training.arrays()

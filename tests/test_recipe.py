@@ -25,6 +25,7 @@ from stepladder.recipe import (
     Plateau,
     Recipe,
     Sgd,
+    SharpnessAware,
     Step,
     changed_fields,
     describe,
@@ -67,6 +68,7 @@ recipes = st.fixed_dictionaries(
         "weight_decay": floats(0, 1),
         "loss": st.builds(CrossEntropy, label_smoothing=floats(0, 1, exclude_max=True)),
         "batch_size": st.integers(1, 65536),
+        "sharpness_aware": st.none() | st.builds(SharpnessAware, radius=floats(0, 1e300, exclude_min=True)),
     },
 ).map(Recipe.model_validate)
 
@@ -301,6 +303,7 @@ def test_changed_fields_are_those_that_carry_the_change(below: Recipe, above: Re
             Muon(kind="muon", momentum=0.9, nesterov=False, n_steps=3, other_lr=0.25),
             "Muon, momentum 0.9, 3 rounds, others at 0.25 times lr",
         ),
+        ("sharpness_aware", SharpnessAware(radius=0.05), "radius 0.05"),
         ("schedule", Constant(), "constant"),
         ("schedule", Step(kind="step", every_epochs=6), "times 0.1 every 6 epochs"),
         (

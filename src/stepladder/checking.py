@@ -111,13 +111,14 @@ def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds:
 def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
     """Multiply-adds of one epoch: forward, and twice that backward, in training; forward in evaluation.
 
-    A teacher answers to each training image.
+    Sharpness-aware training does all of it twice. A teacher answers to each training image.
     """
     n_dev = ladder.n_dev(info.n_train)
     n_train = info.n_train - n_dev
     teacher = teacher_rung(rung)
     answers = teacher.network(info.image).macs * n_train if teacher else 0
-    return rung.network(info.image).macs * (3 * n_train + (n_dev or info.n_test)) + answers
+    passes = 6 if rung.recipe.sharpness_aware else 3
+    return rung.network(info.image).macs * (passes * n_train + (n_dev or info.n_test)) + answers
 
 
 def macs_of_run(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:

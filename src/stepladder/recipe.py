@@ -258,6 +258,20 @@ class Average(Frozen):
         return f"over {self.horizon_epochs:g} epochs"
 
 
+class SharpnessAware(Frozen):
+    """Sharpness-aware minimisation (SAM, Foret et al. 2021): a step's gradient is that where the loss nearby is high.
+
+    That is of a second pass over the same batch, from weights moved up the gradient of the first by ``radius``; dropout
+    is drawn anew, and batch norm's statistics are those of the first. An epoch is still one look at each image, but
+    takes twice the time.
+    """
+
+    radius: float = Field(gt=0, description="how far, as a length over all parameters")
+
+    def __str__(self) -> str:
+        return f"radius {self.radius:g}"
+
+
 class CrossEntropy(Frozen):
     """Mean cross-entropy of the softmax of the logits; label smoothing as in Szegedy et al. 2016."""
 
@@ -322,6 +336,9 @@ class Recipe(Frozen):
     batch_size: int = Field(64, ge=1, le=65536, description="images per step; a smaller last batch is kept")
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
     clean_epochs: int = Field(0, ge=0, description="the last epochs, so many, that train on images without distortion")
+    sharpness_aware: SharpnessAware | None = Field(
+        None, description="take gradients where the loss nearby is high: two passes a step"
+    )
     average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
     distill: Distill | None = Field(None, description="learn from the answers of a larger network, trained before")
     recalibrate_images: int = Field(

@@ -35,12 +35,18 @@ class Model(Protocol):
         """Zero the tally and seed the dropout of the epoch."""
 
     def learn(
-        self, indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+        self,
+        indices: NDArray[np.int64],
+        warps: Warps | None,
+        targets: NDArray[np.float32] | None = None,
+        *,
+        counted: bool = True,
     ) -> None:
         """Forward and backward on training images ``indices`` (n,), warped by those n ``warps`` if given.
 
         ``targets`` (n, n_classes) are probabilities to learn instead of the labels: of a recipe that distils, always.
-        Sets ``gradients`` to those of the mean loss, moves the running statistics and adds to the tally.
+        Sets ``gradients`` to those of the mean loss, moves the running statistics and, if it is ``counted``, adds to
+        the tally.
         """
 
     def answers(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:

@@ -82,7 +82,12 @@ class TorchModel:
         self.n_correct = torch.zeros((), device=self.device, dtype=torch.int64)
 
     def learn(
-        self, indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+        self,
+        indices: NDArray[np.int64],
+        warps: Warps | None,
+        targets: NDArray[np.float32] | None = None,
+        *,
+        counted: bool = True,
     ) -> None:
         labels = self.labels[torch.from_numpy(indices).to(self.device)]
         logits = self.forward(self._images(indices, warps), training=True)
@@ -92,8 +97,9 @@ class TorchModel:
             loss = F.cross_entropy(logits, torch.tensor(targets, device=self.device, dtype=self.dtype))
         gradients = torch.autograd.grad(loss, list(self.leaves.values()))
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradients)
-        self.loss_sum += loss.detach().double() * len(indices)
-        self.n_correct += (logits.argmax(1) == labels).sum()
+        if counted:
+            self.loss_sum += loss.detach().double() * len(indices)
+            self.n_correct += (logits.argmax(1) == labels).sum()
 
     def answers(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
         with torch.inference_mode():

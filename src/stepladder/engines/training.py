@@ -17,6 +17,7 @@ from stepladder.engines import Engine
 from stepladder.engines.averaging import MovingAverage, averaged
 from stepladder.engines.optimizer import hidden_matrices, state_names, update
 from stepladder.engines.recalibrating import Recalibration, recalibrated
+from stepladder.engines.sharpness import ascend
 from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Arrays, Epoch, Progress, WrongImage
@@ -117,8 +118,7 @@ class Training:
         model.begin_epoch(dropout_seed=integer_seed(self.seed, number, purpose="dropout"))
         for start in range(0, n, recipe.batch_size):
             batch = slice(start, start + recipe.batch_size)
-            warped = None if warps is None else warps[batch]
-            model.learn(order[batch], warped, self.teacher.targets(order[batch], warped) if self.teacher else None)
+            self.learn(order[batch], None if warps is None else warps[batch])
             step = number * self.steps_per_epoch + start // recipe.batch_size
             lr = learning_rate(recipe, step=step, steps_per_epoch=self.steps_per_epoch, train_losses=train_losses)
             update(
@@ -135,6 +135,19 @@ class Training:
                 self._average.after_step(model, step)
         loss_sum, n_correct = model.tally()
         return loss_sum / n, n_correct
+
+    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
+        """The gradients of one batch, for the optimizer."""
+        model, aware = self.model, self.recipe.sharpness_aware
+        targets = self.teacher.targets(indices, warps) if self.teacher else None
+        model.learn(indices, warps, targets)
+        if aware is None:
+            return
+        here, statistics = model.to_numpy(model.parameters), model.statistics()
+        ascend(model.parameters, gradients=model.gradients, radius=aware.radius)
+        model.learn(indices, warps, targets, counted=False)
+        model.parameters[:] = model.to_array(here)
+        model.set_statistics(statistics)
 
     def _warps(self, number: int) -> Warps | None:
         """What happens to the images of an epoch, in the order in which they come."""

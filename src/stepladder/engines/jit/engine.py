@@ -96,7 +96,12 @@ class JitModel:
         self._answers: list[NDArray[np.float32]] = []
 
     def learn(
-        self, indices: NDArray[np.int64], warps: Warps | None, targets: NDArray[np.float32] | None = None
+        self,
+        indices: NDArray[np.int64],
+        warps: Warps | None,
+        targets: NDArray[np.float32] | None = None,
+        *,
+        counted: bool = True,
     ) -> None:
         n = len(indices)
         n_blocks = self._set_batch(n)
@@ -111,7 +116,8 @@ class JitModel:
         if self._drops:
             self.dropout_keys[:] = self._random.integers(0, 2**32, len(self.dropout_keys), np.uint32)
         self._learn(self._start, n_blocks, n)
-        self._answers.append(np.stack([self._loss[name][:n] for name in ("sum_exp", "rest", "hit")]))
+        if counted:
+            self._answers.append(np.stack([self._loss[name][:n] for name in ("sum_exp", "rest", "hit")]))
 
     def _set_batch(self, n: int) -> int:
         """Prepare for batches of n images: what each counts, and none beyond the last."""
