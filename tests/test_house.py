@@ -35,6 +35,7 @@ ORDER = [
     "engines.averaging",
     "engines.optimizer",
     "engines.recalibrating",
+    "engines.sharpness",
     "engines.training",
     "engines.torch",
     "engines.jit",

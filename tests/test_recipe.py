@@ -309,7 +309,7 @@ def test_changed_fields_are_those_that_carry_the_change(below: Recipe, above: Re
         (
             "schedule",
             Step(kind="step", every_epochs=6, warmup_epochs=1),
-            "times 0.1 every 6 epochs, warm-up of 1 epochs",
+            "times 0.1 every 6 epochs, warm-up of 1 epoch",
         ),
         ("schedule", Cosine(kind="cosine"), "cosine"),
         ("schedule", Cosine(kind="cosine", warmup_epochs=2.5, final=0.01), "cosine, warm-up of 2.5 epochs, to 1%"),

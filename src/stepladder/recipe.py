@@ -176,7 +176,7 @@ class Step(Frozen):
     )
 
     def __str__(self) -> str:
-        return f"times {self.factor:g} every {self.every_epochs} epochs" + _ends_text(self.warmup_epochs, 0.0)
+        return f"times {self.factor:g} every {_epochs(self.every_epochs)}" + _ends_text(self.warmup_epochs, 0.0)
 
 
 WARMUP = Field(0.0, ge=0, description="epochs in which the learning rate rises from 0, linearly, before all else")
@@ -233,14 +233,18 @@ class Plateau(Frozen):
     threshold: float = Field(1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none")
 
     def __str__(self) -> str:
-        return f"times {self.factor:g} after more than {self.patience} epochs without a fall of the training loss"
+        return f"times {self.factor:g} after more than {_epochs(self.patience)} without a fall of the training loss"
 
 
 Schedule = Constant | Step | Cosine | LinearDecay | OneCycle | Plateau
 
 
+def _epochs(n: float) -> str:
+    return f"{n:g} epoch" + ("" if n == 1 else "s")
+
+
 def _ends_text(warmup_epochs: float, final: float) -> str:
-    warmup = f", warm-up of {warmup_epochs:g} epochs" if warmup_epochs else ""
+    warmup = f", warm-up of {_epochs(warmup_epochs)}" if warmup_epochs else ""
     return warmup + (f", to {100 * final:g}%" if final else "")
 
 
@@ -255,7 +259,7 @@ class Average(Frozen):
     every_steps: int = Field(10, ge=1, description="steps from one look at the weights to the next")
 
     def __str__(self) -> str:
-        return f"over {self.horizon_epochs:g} epochs"
+        return f"over {_epochs(self.horizon_epochs)}"
 
 
 class SharpnessAware(Frozen):
