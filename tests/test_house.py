@@ -35,7 +35,6 @@ ORDER = [
     "engines.averaging",
     "engines.optimizer",
     "engines.recalibrating",
-    "engines.sharpness",
     "engines.training",
     "engines.torch",
     "engines.jit",

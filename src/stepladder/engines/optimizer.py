@@ -12,7 +12,7 @@ from stepladder.layers import Conv, Linear
 from stepladder.recipe import Adam, Muon, Sgd
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # of x, x^3, x^5: steep at 0, and 1 +- 0.3 after five rounds (Jordan et al. 2024)
-LEAST_NORM = 1e-7  # added to what a matrix is divided by
+LEAST_NORM = 1e-7  # added to what a matrix, or a gradient, is divided by
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ def update(
         muon(optimizer, parameters, gradients=gradients, velocity=velocity, decay=decay, matrices=matrices, lr=lr)
     else:
         adam(optimizer, parameters, gradients=gradients, state=state, decay=decay, lr=lr, step=step)
+
+
+def ascend(parameters: Any, *, gradients: Any, radius: float) -> None:
+    """Go up the gradient by ``radius``, a Euclidean length over all parameters (Foret et al. 2021), in place."""
+    parameters += radius / ((gradients * gradients).sum() ** 0.5 + LEAST_NORM) * gradients
 
 
 def sgd(sgd: Sgd, parameters: Any, *, gradients: Any, velocity: Any, decay: Any, lr: float) -> None:

@@ -15,9 +15,8 @@ from stepladder.data import Splits
 from stepladder.draws import generator, integer_seed
 from stepladder.engines import Engine
 from stepladder.engines.averaging import MovingAverage, averaged
-from stepladder.engines.optimizer import hidden_matrices, state_names, update
+from stepladder.engines.optimizer import ascend, hidden_matrices, state_names, update
 from stepladder.engines.recalibrating import Recalibration, recalibrated
-from stepladder.engines.sharpness import ascend
 from stepladder.geometry import Network
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Arrays, Epoch, Progress, WrongImage
