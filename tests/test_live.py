@@ -163,12 +163,13 @@ def wait_for_dots(page: Page, n: int) -> None:
 
 
 def draw(page: Page) -> None:
-    canvas = page.locator("canvas.paper")
-    for _ in range(20):  # new results may take it away between two questions, and put another in its place
-        canvas.scroll_into_view_if_needed()
-        if box := canvas.bounding_box():
-            break
-    assert box
+    box = page.evaluate(  # in one go: new results may take the canvas away between two questions
+        """() => {
+            const canvas = document.querySelector("canvas.paper");
+            canvas.scrollIntoView({ block: "center", behavior: "instant" });
+            return canvas.getBoundingClientRect().toJSON();
+        }"""
+    )
     page.mouse.move(box["x"] + 140, box["y"] + 60)
     page.mouse.down()
     page.mouse.move(box["x"] + 140, box["y"] + 220, steps=5)

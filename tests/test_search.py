@@ -676,8 +676,16 @@ def postgres() -> Iterator[str]:
 
 def test_two_searches_share_a_postgresql(tmp_path: Path, ladder: Path, postgres: str) -> None:
     more = (*SMALL, "--storage", postgres)
-    with Search(ladder, tmp_path / "one", *more) as one, Search(ladder, tmp_path / "other", *more) as other:
-        ends = [one.finish(), other.finish()]
+    with Search(ladder, tmp_path / "one", *more) as one:
+        one.wait_for("*/seed-*")
+        held = one.workers()  # or it might be done before the other has begun
+        for worker in held:
+            worker.suspend()
+        with Search(ladder, tmp_path / "other", *more) as other:
+            other.wait_for("*/seed-*")
+            for worker in held:
+                worker.resume()
+            ends = [one.finish(), other.finish()]
     assert all(returncode in (0, 1) for returncode, _, _ in ends), ends
     trials = trials_of(ladder, tmp_path, storage=postgres)
     assert len(trials) == 5
