@@ -56,7 +56,8 @@ HEAD = """\
 Made by `docs/concepts.py` from runs; do not edit. Each is one change of the top rung of `mnist-8k` (7,946 parameters,
 14 epochs, {top}% of the test images over {n} seeds), trained with the same seeds, and compared by seed as `stepladder
 compare` does, corrected for all {k} concepts here. That is strict: with {n} seeds {least}.
-What a concept is worth elsewhere, with a better network or beside other concepts, this does not say.
+What a concept is worth elsewhere, with a better network or beside other concepts, this does not say; nor what an
+optimizer is worth at a learning rate of its own: all have the top rung's, 0.01.
 
 | concept | change | test % | points | verdict |
 |---|---|---|---|---|
