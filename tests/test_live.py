@@ -21,7 +21,7 @@ import psutil
 import pytest
 from browser import chromium
 from conftest import TINY_LADDER, CommandLine, stepladder_command
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from stepladder import load
 from stepladder.climbing import Failure, plan
@@ -162,6 +162,15 @@ def wait_for_dots(page: Page, n: int) -> None:
     page.wait_for_function(f"document.querySelectorAll('.ladder .dot').length >= {n}")
 
 
+def wait_for_end(page: Page, climbing: Climbing) -> None:
+    try:
+        page.get_by_text("The climb has ended.").wait_for()
+    except TimeoutError:
+        says = page.locator("#live").inner_text()
+        processes = [(each.status(), each.cmdline()[-1]) for each in climbing.workers()]
+        pytest.fail(f"the page says {says!r}, the climb {climbing.said()!r}, its workers are {processes}")
+
+
 def draw(page: Page) -> None:
     box = page.evaluate(  # in one go: new results may take the canvas away between two questions
         """() => {
@@ -194,7 +203,7 @@ def test_results_appear_until_the_last(
             assert each.locator(".ladder .dot").count() < 6
         draw(other)
         climbing.go_on()
-        page.get_by_text("The climb has ended.").wait_for()
+        wait_for_end(page, climbing)
         assert climbing.finish() in (0, 1)
     assert "Traceback" not in climbing.said()
     shown = json.loads(stepladder("show", path, "--store", tmp_path / "runs", "--json").stdout)
