@@ -21,6 +21,7 @@ from stepladder.engines import choose_engine
 from stepladder.engines.training import initial_arrays, train
 from stepladder.errors import BudgetError, LadderError
 from stepladder.ladder_file import load
+from stepladder.machine import blas_kernels
 from stepladder.one_run import Work, finish, train_one
 from stepladder.results import collect
 from stepladder.run import Progress, Run
@@ -345,3 +346,20 @@ def test_sharpness_aware_training_is_twice_the_work(tmp_path: Path, digits: Path
     training = 3 * plain.rung.network(info.image).macs * info.n_train
     assert plain.identity.recipe.sharpness_aware is None
     assert twice.macs_per_epoch - plain.macs_per_epoch == training
+
+
+@pytest.mark.skipif(blas_kernels() is None, reason="OpenBLAS chooses")
+def test_muon_has_the_same_bits_whatever_kernels_the_environment_names(
+    tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch, stepladder: CommandLine
+) -> None:
+    path = tmp_path / "tiny.toml"
+    muon = '\n[[rung]]\nname = "muon"\nwhy = "?"\nchange.optimizer = { kind = "muon" }\n'
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=2) + muon)
+    found = []
+    for kernels in ("", "Nehalem"):
+        monkeypatch.setenv("OPENBLAS_CORETYPE", kernels)
+        store = tmp_path / f"runs {kernels}"
+        assert stepladder("climb", path, "--top", "--seeds", 1, "--store", store).returncode in (0, 1)
+        found.append(numbers(path, store))
+    assert len(found[0]) == 1
+    assert found[0] == found[1]

@@ -35,6 +35,19 @@ def memory_bytes() -> int | None:
     return min(whole, int(allowed)) if allowed.isdigit() else whole
 
 
+def blas_kernels() -> str | None:
+    """The kernels that OpenBLAS is to use, where all processors with AVX2 can share some; None where it may choose.
+
+    Its own choice differs between such processors, and a variable of the environment overrides it: numpy's matrix
+    products, and with them Muon's steps, would have other bits.
+    """
+    import numpy as np  # not for all who ask for a name
+
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    has = {*extensions["baseline"], *extensions["found"]}
+    return "Haswell" if "X86_V3" in has or {"AVX2", "FMA3"} <= has else None  # numpy 2.4 has groups
+
+
 def versions() -> dict[str, str]:
     """Of Stepladder, Python and numpy; an engine adds its own libraries'."""
     return {"stepladder": version("stepladder"), "python": platform.python_version(), "numpy": version("numpy")}

@@ -11,6 +11,8 @@ from typing import Any
 
 from pebble import ProcessPool
 
+from stepladder.machine import blas_kernels
+
 
 class WorkerProcesses(Executor):
     """An executor in which a worker that dies costs its own task only: the pool replaces it (Pebble)."""
@@ -18,6 +20,8 @@ class WorkerProcesses(Executor):
     def __init__(self, n_workers: int) -> None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = "1"  # read by the workers' libraries when they start
+        if kernels := blas_kernels():
+            os.environ["OPENBLAS_CORETYPE"] = kernels  # likewise
         self._pool = ProcessPool(n_workers, initializer=_begin_worker, context=get_context("spawn"))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
