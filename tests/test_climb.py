@@ -287,9 +287,32 @@ def test_a_teacher_is_trained_first_once_and_kept_as_a_run(tmp_path: Path, digit
     assert again.numbers() == student.numbers()
 
     splits = data.splits(data.load(str(digits)), n_dev=identity.data.dev_images)
-    own = train(engine, identity.recipe, splits=splits, seed=1, resume=Progress(), teacher=opened.weights(teacher))
+    own = train(engine, identity.recipe, splits=splits, seed=1, resume=Progress(), teachers=[opened.weights(teacher)])
     *_, end = own
     assert [each.train_loss for each in end.epochs] == [each.train_loss for each in student.epochs]
+
+
+def test_teachers_with_seeds_are_shared_by_all_runs(tmp_path: Path, digits: Path) -> None:
+    path, engine = tmp_path / "tiny.toml", choose_engine()[0]
+    taught = 'change.distill = { network = ["conv 6", "gap", "linear 10"], seeds = [7, 9, 8] }'
+    rung = f'\n[[rung]]\nname = "taught"\nwhy = "?"\n{taught}\n'
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=3) + rung)
+    ladder, store = load(path).top, Store.open(tmp_path / "runs", create=True)
+    assert climb(ladder, seeds=[1, 2], store=store, engine=engine, jobs=2) == []
+    assert collect(ladder, store).n_test_looks == (2 + 3) * 3
+
+    students = {task.identity.seed: task.identity for task in plan(ladder, seeds=[1, 2], engine=engine)}
+    assert students[1].recipe.teacher is not None
+    experiment = students[1].model_copy(update={"recipe": students[1].recipe.teacher}).experiment
+    teachers = {run.identity.seed: store.weights(run) for run in store.runs_of(experiment)}
+    assert sorted(teachers) == [7, 8, 9], "of these seeds, not of the runs'"
+    splits = data.splits(data.load(str(digits)), n_dev=0)
+    for seed, identity in students.items():
+        given = [teachers[each] for each in (7, 9, 8)]
+        *_, end = train(engine, identity.recipe, splits=splits, seed=seed, resume=Progress(), teachers=given)
+        run = store.find(identity, set_aside=False)
+        assert run is not None
+        assert [each.train_loss for each in end.epochs] == [each.train_loss for each in run.epochs]
 
 
 def test_the_looks_of_a_teacher_count_and_its_divergence_is_its_students(tmp_path: Path, digits: Path) -> None:

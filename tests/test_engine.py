@@ -24,7 +24,7 @@ from stepladder.engines.recalibrating import Recalibration
 from stepladder.engines.torch import TorchModel, dropout, warp
 from stepladder.engines.training import (
     STATISTIC,
-    Teacher,
+    Teachers,
     Training,
     initial_arrays,
     judge,
@@ -275,11 +275,11 @@ def test_sharpness_aware_gradients_are_those_of_weights_up_the_gradient(
     assert pair.model.tally() == alone.tally()
 
 
-def teacher_weights(recipe: Recipe, splits: data.Splits) -> Arrays:
+def teacher_weights(recipe: Recipe, splits: data.Splits, *, seed: int = 9) -> Arrays:
     """Some weights of a recipe's teacher, not trained."""
     assert recipe.teacher is not None
     network = recipe.teacher.network_for(splits.image)
-    arrays = initial_arrays(network, 9)
+    arrays = initial_arrays(network, seed)
     rng = np.random.default_rng(3)
     moved = {name: array + rng.uniform(0, 0.2, array.shape).astype(np.float32) for name, array in arrays.items()}
     return weights(network, moved)
@@ -291,21 +291,25 @@ TAUGHT: dict[str, object] = {
 }
 
 
-def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(engine: Engine, few: data.Splits) -> None:
+@pytest.mark.parametrize("n_teachers", [1, 3])
+def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(
+    engine: Engine, few: data.Splits, n_teachers: int
+) -> None:
     settings = Augment(rotation_deg=25, shift_px=3, elastic_px=0.5)
     fields = {"batch_size": 50, "augment": settings.model_dump()}
     recipe = recipe_of("lighter", **TAUGHT, **fields)
     assert recipe.teacher == recipe_of("all layers", loss={"label_smoothing": 0.1}, **fields)
-    known = teacher_weights(recipe, few)
-    teacher = Teacher(engine, recipe, known, splits=few)
+    known = [teacher_weights(recipe, few, seed=seed) for seed in range(n_teachers)]
+    teachers = Teachers(engine, recipe, known, splits=few)
     indices = np.random.default_rng(0).permutation(1000)[:50]
     warps = augment.draw_warps(settings, 50, size=28, rng=lambda purpose: generator(1, 0, purpose=purpose))
-    targets = teacher.targets(indices, warps)
+    targets = teachers.targets(indices, warps)
 
     x = augment.warp(few.train.images[indices], warps).astype(np.float64) / 255
     x = (x - few.pixel_mean[:, None, None]) / few.pixel_std[:, None, None]
-    logits = trace(recipe.teacher.network_for(few.image), known, x=x).logits
-    soft = F.softmax(torch.from_numpy(logits), 1).numpy()
+    network = recipe.teacher.network_for(few.image)
+    answers = [torch.from_numpy(trace(network, each, x=x).logits) for each in known]
+    soft = torch.stack([F.softmax(logits, 1) for logits in answers]).mean(0).numpy()
     hard = 0.9 * np.eye(10)[few.train.labels[indices]] + 0.01
     np.testing.assert_allclose(targets, 0.7 * soft + 0.3 * hard, atol=2e-3)
 
@@ -320,9 +324,9 @@ def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(engi
 
 def test_a_resumed_student_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
     recipe = recipe_of("lighter", **BUSY, **TAUGHT, recalibrate_images=128)
-    teacher = teacher_weights(recipe, few)
-    steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress(), teacher=teacher))
-    resumed = last(train(engine, recipe, splits=few, seed=3, resume=steps[0], teacher=teacher))
+    teachers = [teacher_weights(recipe, few, seed=seed) for seed in (9, 10)]
+    steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress(), teachers=teachers))
+    resumed = last(train(engine, recipe, splits=few, seed=3, resume=steps[0], teachers=teachers))
     assert same(resumed, steps[-1])
     untaught = last(train(engine, recipe_of("lighter", **BUSY), splits=few, seed=3, resume=Progress()))
     assert not same(untaught, steps[-1])

@@ -170,6 +170,7 @@ TAUGHT = {"network": ["conv 8", "gap", "linear 10"]}  # takes all of it
         {"norm_scale": False},
         {"recalibrate_images": 128},
         {"distill": TAUGHT | {"share": 0.5}},
+        {"distill": TAUGHT | {"seeds": [1, 2]}},
     ],
 )
 def test_what_happens_to_a_teacher_happens(change: dict[str, Any]) -> None:
@@ -224,6 +225,7 @@ def test_a_layer_in_json_is_a_text(layer: str) -> None:
         *({"recalibrate_images": value} for value in (-1, 64.0)),
         *({"augment": value} for value in ({"elastic_px": -0.1}, {"cutout_px": 1.5})),
         *({"loss": {"label_smoothing": value}} for value in (-0.1, 1.0)),
+        *({"distill": TAUGHT | {"seeds": value}} for value in ([-1], [1, 1], [1.0], 3)),
         {"learning_rate": 0.1},
         {"augment": {"rotation": 15.0}},
     ],

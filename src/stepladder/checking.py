@@ -102,34 +102,41 @@ def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds:
     macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    rungs = {rung.recipe: rung for rung in ladder.rungs}
-    rungs |= {teacher.recipe: teacher for rung in ladder.rungs if (teacher := teacher_rung(rung))}
-    macs = n_seeds * sum(macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung in rungs.values())
+    rungs = {rung.recipe: (rung, n_seeds) for rung in ladder.rungs}
+    for rung in ladder.rungs:
+        if teacher := teacher_rung(rung):
+            rungs.setdefault(teacher.recipe, (teacher, _n_shared_teachers(rung) or n_seeds))
+    macs = sum(n * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung, n in rungs.values())
     return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
 
 
 def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
     """Multiply-adds of one epoch: forward, and twice that backward, in training; forward in evaluation.
 
-    Sharpness-aware training does all of it twice. A teacher answers to each training image.
+    Sharpness-aware training does all of it twice. Each teacher answers to each training image.
     """
     n_dev = ladder.n_dev(info.n_train)
     n_train = info.n_train - n_dev
     teacher = teacher_rung(rung)
-    answers = teacher.network(info.image).macs * n_train if teacher else 0
+    answers = teacher.network(info.image).macs * n_train * (_n_shared_teachers(rung) or 1) if teacher else 0
     passes = 6 if rung.recipe.sharpness_aware else 3
     return rung.network(info.image).macs * (passes * n_train + (n_dev or info.n_test)) + answers
 
 
 def macs_of_run(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
-    """Multiply-adds of all epochs, those of a teacher's own training included."""
-    rungs = [rung, *filter(None, [teacher_rung(rung)])]
+    """Multiply-adds of all epochs, those of the training of a teacher of its own included."""
+    rungs = [rung, *filter(None, [teacher_rung(rung) if not _n_shared_teachers(rung) else None])]
     return sum(macs_per_epoch(ladder, each, info=info) * each.recipe.epochs for each in rungs)
 
 
 def teacher_rung(rung: Rung) -> Rung | None:
     """What a rung's teacher would be as a rung."""
     return replace(rung, recipe=rung.recipe.teacher) if rung.recipe.teacher else None
+
+
+def _n_shared_teachers(rung: Rung) -> int:
+    """How many teachers all runs of a rung share; 0 where there are none, or each run has its own."""
+    return len(rung.recipe.distill.seeds) if rung.recipe.distill else 0
 
 
 def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:

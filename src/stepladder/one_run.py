@@ -35,14 +35,14 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
     progress = store.resume(identity)
-    teacher = _teacher(work, identity, store)
-    if teacher is not None and teacher.diverged_at_epoch is not None:  # it answers nothing: neither can its student
+    teachers = _teachers(work, identity, store)
+    if any(each.diverged_at_epoch is not None for each in teachers):  # it answers nothing: neither can its student
         arrays = initial_arrays(identity.recipe.network_for(splits.image), identity.seed)
         finish(store, identity, progress=Progress(diverged_at_epoch=1, arrays=arrays), engine=engine, splits=splits)
         return store.notes
-    taught_by = store.weights(teacher) if teacher else None
+    taught_by = [store.weights(each) for each in teachers]
     for after_epoch in train(
-        engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teacher=taught_by
+        engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teachers=taught_by
     ):
         store.checkpoint(identity, after_epoch)
         progress = after_epoch
@@ -50,16 +50,23 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     return store.notes
 
 
-def _teacher(work: Work, identity: RunIdentity, store: Store) -> Run | None:
-    """The run that a run learns from, if any: one like any other, trained first if need be."""
-    if identity.recipe.teacher is None:
-        return None
-    trained = identity.model_copy(update={"recipe": identity.recipe.teacher})
-    store.notes.extend(train_one(work, trained))
-    run = store.find(trained, set_aside=False)
-    if run is None:
+def _teachers(work: Work, identity: RunIdentity, store: Store) -> list[Run]:
+    """The runs that a run learns from, if any: ones like any others, trained first if need be.
+
+    Each run begins with another of them, so that processes that need the same ones seldom train the same one at once.
+    """
+    recipe, distill = identity.recipe.teacher, identity.recipe.distill
+    if recipe is None or distill is None:
+        return []
+    seeds = distill.seeds or (identity.seed,)
+    identities = [identity.model_copy(update={"recipe": recipe, "seed": seed}) for seed in seeds]
+    first = identity.seed % len(seeds)
+    for teacher in (*identities[first:], *identities[:first]):
+        store.notes.extend(train_one(work, teacher))
+    runs = [store.find(teacher, set_aside=False) for teacher in identities]
+    if None in runs:
         raise RuntimeError("the run of its teacher cannot be read back: is the store's disk full?")
-    return run
+    return [run for run in runs if run is not None]
 
 
 @lru_cache(maxsize=1)

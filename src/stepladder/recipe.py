@@ -289,21 +289,37 @@ class CrossEntropy(Frozen):
 NetworkLayers = Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)]
 
 
-class Distill(Frozen):
-    """A larger network's answers to the same distorted images as targets, besides the labels (Hinton et al. 2015).
+def _read_seeds(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    if len(set(map(repr, value))) < len(value):
+        raise LadderError("a seed is given more than once, and trains the same teacher: give each once")
+    return tuple(value)
 
-    The teacher is this recipe with its own network, trained before and from the same seed; it sees each image as the
-    student does (which matters: Beyer et al. 2022). Its parameters are not the student's, and no part of the budget.
+
+class Distill(Frozen):
+    """The answers of other networks to the same distorted images as targets, besides the labels (Hinton et al. 2015).
+
+    A teacher is this recipe with its own network, trained before; it sees each image as the student does (which
+    matters: Beyer et al. 2022). Without ``seeds`` there is one, larger teacher, trained from the student's seed. With
+    them there is one for each, and the targets are the mean of their probabilities: those of such an ensemble are
+    better than a single network's, even where all are of the student's size. All runs of the rung then learn from the
+    same teachers, and intervals over their seeds say nothing of other teachers. No teacher's parameters are the
+    student's, or a part of the budget.
     """
 
-    network: NetworkLayers = Field(description="the teacher's layers, in their text form")
+    network: NetworkLayers = Field(description="a teacher's layers, in their text form")
     share: float = Field(
-        1.0, gt=0, le=1, description="of the targets that are the teacher's; the others are the label's"
+        1.0, gt=0, le=1, description="of the targets that are the teachers'; the others are the label's"
+    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_read_seeds)] = Field(
+        (), description="the teachers' seeds, shared by all runs; empty for one teacher, of the run's own seed"
     )
 
     def __str__(self) -> str:
+        seeds = f", seeds {', '.join(map(str, self.seeds))}" if self.seeds else ""
         share = "" if self.share == 1 else f", {100 * self.share:g}% of the targets"
-        return f"from {describe_network(self.network)}{share}"
+        return f"from {describe_network(self.network)}{seeds}{share}"
 
 
 class Recipe(Frozen):
@@ -344,7 +360,7 @@ class Recipe(Frozen):
         None, description="take gradients where the loss nearby is high: two passes a step"
     )
     average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
-    distill: Distill | None = Field(None, description="learn from the answers of a larger network, trained before")
+    distill: Distill | None = Field(None, description="learn from the answers of other networks, trained before")
     recalibrate_images: int = Field(
         0,
         ge=0,
@@ -354,7 +370,7 @@ class Recipe(Frozen):
 
     @property
     def teacher(self) -> "Recipe | None":
-        """The recipe of the network that it learns from."""
+        """The recipe of the networks that it learns from."""
         if self.distill is None:
             return None
         return self.model_copy(update={"network": self.distill.network, "distill": None})
@@ -402,7 +418,9 @@ def what_happens(recipe: Recipe) -> tuple[object, ...]:
     norms = any("norm" in block.steps for block in blocks if block is not None)
     learns_labels = recipe.distill is None or recipe.distill.share < 1
     effective = {
-        "distill": recipe.distill and recipe.teacher and (recipe.distill.share, what_happens(recipe.teacher)),
+        "distill": recipe.distill
+        and recipe.teacher
+        and (recipe.distill.share, recipe.distill.seeds, what_happens(recipe.teacher)),
         "loss": recipe.loss if learns_labels else CrossEntropy(),
         "norm_scale": recipe.norm_scale or not norms,
         "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),

@@ -32,18 +32,17 @@ def train(
     splits: Splits,
     seed: int,
     resume: Progress,
-    teacher: Arrays | None = None,
+    teachers: Sequence[Arrays] = (),
 ) -> Iterator[Progress]:
     """Train from where ``resume`` stands (``Progress()`` is the start) and yield after every epoch.
 
-    The last Progress yielded has all epochs, or the epoch at which the training diverged. ``teacher`` are the weights,
-    by name, of a finished run of ``recipe.teacher``, where the recipe has one.
+    The last Progress yielded has all epochs, or the epoch at which the training diverged. ``teachers`` are the weights,
+    by name, of finished runs of ``recipe.teacher``, where the recipe has one.
     """
     network = recipe.network_for(splits.image)
     training = Training(engine, network, recipe, splits=splits, seed=seed)
     if recipe.distill is not None:
-        assert teacher is not None, "a recipe that distils is trained with its teacher's weights"
-        training.teacher = Teacher(engine, recipe, teacher, splits=splits)
+        training.teachers = Teachers(engine, recipe, teachers, splits=splits)
     progress = replace(resume, n_resumed=resume.n_resumed + bool(resume.epochs))
     training.set_arrays(progress.arrays or initial_arrays(network, seed))
     while not progress.is_finished(recipe):
@@ -79,7 +78,7 @@ class Training:
         model = engine.model(network, recipe, splits=splits)
         self.model, self.recipe, self.splits, self.seed = model, recipe, splits, seed
         self.steps_per_epoch = -(-len(splits.train) // recipe.batch_size)
-        self.teacher: Teacher | None = None
+        self.teachers: Teachers | None = None
         self._decay = model.to_array(weight_decay(network, recipe))
         self._matrices = hidden_matrices(network)
         self._state: dict[str, Any] = {}
@@ -138,7 +137,7 @@ class Training:
     def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
         """The gradients of one batch, for the optimizer."""
         model, aware = self.model, self.recipe.sharpness_aware
-        targets = self.teacher.targets(indices, warps) if self.teacher else None
+        targets = self.teachers.targets(indices, warps) if self.teachers else None
         model.learn(indices, warps, targets)
         if aware is None:
             return
@@ -165,29 +164,34 @@ class Training:
             return self.model.logits(self.splits.evaluated)
 
 
-class Teacher:
-    """A trained network whose answers are learned (recipe.Distill)."""
+class Teachers:
+    """Trained networks whose answers are learned (recipe.Distill), the mean of their probabilities."""
 
-    def __init__(self, engine: Engine, recipe: Recipe, weights: Arrays, *, splits: Splits) -> None:
+    def __init__(self, engine: Engine, recipe: Recipe, teachers: Sequence[Arrays], *, splits: Splits) -> None:
         assert recipe.teacher is not None
         assert recipe.distill is not None
+        assert teachers, "a recipe that distils is trained with its teachers' weights"
         network = recipe.teacher.network_for(splits.image)
-        flat = np.concatenate([weights[name].ravel() for name in network.parameter_shapes])
         self.share = recipe.distill.share
-        self.model = engine.model(network, recipe.teacher, splits=splits)
-        self.model.parameters[:] = self.model.to_array(flat)
-        self.model.set_statistics({name: weights[name] for name in network.statistic_shapes})
+        self.models = [engine.model(network, recipe.teacher, splits=splits) for _ in teachers]
+        for model, weights in zip(self.models, teachers, strict=True):
+            flat = np.concatenate([weights[name].ravel() for name in network.parameter_shapes])
+            model.parameters[:] = model.to_array(flat)
+            model.set_statistics({name: weights[name] for name in network.statistic_shapes})
         smoothing, n_classes = recipe.loss.label_smoothing, splits.image.n_classes
         labels = np.eye(n_classes) * (1 - smoothing) + smoothing / n_classes
         self._by_label = ((1 - self.share) * labels[splits.train.labels]).astype(np.float32)  # (n_train, n_classes)
 
     def targets(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
         """The probabilities (n, n_classes) to learn for training images."""
-        logits = self.model.answers(indices, warps)
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        share = np.float32(self.share) * powers / powers.sum(1, keepdims=True)
-        targets: NDArray[np.float32] = share + self._by_label[indices]
+        shares = [self._share_of(model.answers(indices, warps)) for model in self.models]
+        targets: NDArray[np.float32] = sum(shares) / np.float32(len(shares)) + self._by_label[indices]
         return targets
+
+    def _share_of(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        share: NDArray[np.float32] = np.float32(self.share) * powers / powers.sum(1, keepdims=True)
+        return share
 
 
 def initial_arrays(network: Network, seed: int) -> Arrays:
