@@ -31,8 +31,9 @@ from stepladder.geometry import ImageShape
 from stepladder.layers import Block, parse
 from stepladder.recipe import Adam, Augment, Average, Muon, Recipe, Sgd, changed_fields, what_happens
 from stepladder.run import Run
+from stepladder.search_guesses import first_guesses
 from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
-from stepladder.search_space import SearchSpace, first_guess, propose, recipe_of
+from stepladder.search_space import SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
 from stepladder.search_trials import (
     Outcome,
@@ -113,6 +114,7 @@ FIRST_STAGE = rf"{PLAIN}(?:(?:, {PLAIN})*|(?:, {SEPARABLE})*)"
 STAGE = rf"(?:{PLAIN}(?:, {PLAIN})*|{SEPARABLE}(?:, {SEPARABLE})*)"
 PROPOSED = rf"{FIRST_STAGE}(?:, maxpool 2, {STAGE}){{1,2}}(?: bias bare, gap|, gap, linear \d+)"
 
+IMAGES = st.builds(ImageShape, channels=st.integers(1, 4), size=st.integers(2, 40), n_classes=st.integers(2, 20))
 BASES = st.builds(
     Recipe,
     network=st.just(NETWORK),
@@ -120,6 +122,7 @@ BASES = st.builds(
     norm_scale=st.booleans(),
     dropout=st.sampled_from([0.0, 0.05]),
     augment=st.sampled_from([Augment(), Augment(rotation_deg=8, cutout_px=3), Augment(mirror=True)]),
+    weight_decay=st.sampled_from([0.0, 1e-3]),
     optimizer=st.sampled_from([Adam(kind="adam"), Adam(kind="adamw"), Sgd(), Muon(kind="muon")]),
     average=st.sampled_from([None, Average(horizon_epochs=1.0)]),
     clean_epochs=st.integers(0, 2),
@@ -130,7 +133,7 @@ BASES = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(
     base=BASES,
-    image=st.builds(ImageShape, channels=st.integers(1, 4), size=st.integers(2, 40), n_classes=st.integers(2, 20)),
+    image=IMAGES,
     n_train=st.one_of(st.integers(2, 70_000), st.sampled_from([129, 12_801])),
     extra=st.integers(0, 10_000),
     epochs=st.integers(1, 20),
@@ -257,9 +260,9 @@ def test_the_ends_of_the_space() -> None:
     assert text_of(proposed(plain, params=3000)).endswith(", maxpool 2, conv 10 3x3 bias bare, gap")
 
 
-def test_the_first_guess_is_the_best_that_was_found_or_narrower() -> None:
+def test_the_known_guess_is_the_best_that_was_found_or_narrower() -> None:
     def guess(params: int) -> dict[str, float]:
-        return first_guess(SearchSpace(base=TOP, image=MNIST.image, n_train=50_000, params=params))
+        return first_guesses(SearchSpace(base=TOP, image=MNIST.image, n_train=50_000, params=params))[-1]
 
     best = FOUND[7958][0]
     assert text_of(proposed(guess(8000), params=8000)) == best
@@ -270,11 +273,11 @@ def test_the_first_guess_is_the_best_that_was_found_or_narrower() -> None:
     assert "pools" not in guess(348), "its network does not fit"
 
 
-def test_the_first_guess_is_in_the_space() -> None:
+def test_the_known_guess_is_in_the_space() -> None:
     for optimizer, lr in ((Sgd(), 0.08), (Adam(kind="adam"), 0.005), (Muon(kind="muon"), 0.1)):
         base = TOP.model_copy(update={"optimizer": optimizer})
         space = SearchSpace(base=base, image=MNIST.image, n_train=129, params=8000)
-        guess = first_guess(space)
+        guess = first_guesses(space)[-1]
 
         recipe = recipe_of(space, propose(space, Guessed(guess)), epochs=15)
         assert recipe.lr == lr
@@ -282,9 +285,52 @@ def test_the_first_guess_is_in_the_space() -> None:
         assert recipe.augment == Augment(rotation_deg=8, shift_px=1.5, scale=0.08, shear_deg=3, elastic_px=0.3)
 
 
+@settings(max_examples=150, deadline=None)
+@given(base=BASES, image=IMAGES, params=st.integers(0, 5_000), data=st.data())
+def test_a_search_begins_with_the_shape_of_its_base(
+    base: Recipe, image: ImageShape, params: int, data: st.DataObject
+) -> None:
+    """A recipe that the space proposes is the base of another search, which may have another budget."""
+    least = SearchSpace(base=base, image=image, n_train=50_000, params=10**6).least_params
+    space = SearchSpace(base=base, image=image, n_train=50_000, params=least + params)
+    top = recipe_of(space, propose(space, Drawn(data)), epochs=20)
+    for other in (least + params, 2 * (least + params)):
+        above = replace(space, base=top, params=other)
+        own, known = first_guesses(above)
+        recipe = recipe_of(above, propose(above, Guessed(own)), epochs=20)
+        assert re.sub(r"conv \d+", "conv", text_of(recipe)) == re.sub(r"conv \d+", "conv", text_of(top))
+        assert recipe.network_for(image).params <= other
+        assert (recipe.batch_size, recipe.augment) == (top.batch_size, top.augment)
+        assert propose(above, Guessed(known))
+
+
+@pytest.mark.parametrize("name", ["mnist-1000", "mnist-4500"])
+def test_a_search_from_a_record_begins_with_it(name: str) -> None:
+    top = ladder_file.load(name).rungs[-1].recipe
+    params = top.network_for(MNIST.image).params
+    space = SearchSpace(base=top, image=MNIST.image, n_train=50_000, params=params)
+    assert recipe_of(space, propose(space, Guessed(first_guesses(space)[0])), epochs=15) == top
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        "conv 4 bare, gap, linear 10",  # no pool
+        "conv 4 5x5, maxpool 2, conv 8, gap, linear 10",
+        "conv 4, maxpool 2, maxpool 2, conv 8, gap, linear 10",
+        "conv 4, maxpool 2, conv 8, conv 8 pad 1, gap, linear 10",  # the padded ones come first
+        "conv 4, conv 4, conv 4, maxpool 2, conv 8, gap, linear 10",  # deeper than what is searched
+        "conv 4, maxpool 2, depthwise, conv 8 1x1, gap, linear 10",
+    ],
+)
+def test_a_base_that_is_not_like_any_network_of_the_space_is_no_guess(network: str) -> None:
+    base = TOP.model_copy(update={"network": tuple(parse(layer.strip()) for layer in network.split(","))})
+    assert len(first_guesses(SearchSpace(base=base, image=MNIST.image, n_train=50_000, params=8000))) == 1
+
+
 def test_a_short_training_has_as_large_a_part_of_clean_epochs() -> None:
     space = SearchSpace(base=TOP, image=MNIST.image, n_train=129, params=8000)
-    proposal = propose(space, Guessed(first_guess(space) | {"clean_epochs": 3}))
+    proposal = propose(space, Guessed(first_guesses(space)[-1] | {"clean_epochs": 3}))
     assert recipe_of(space, proposal, epochs=15).clean_epochs == 3
     assert recipe_of(space, proposal, epochs=5, of_epochs=15).clean_epochs == 1
 
@@ -296,7 +342,7 @@ def test_no_rung_on_the_way_is_over_the_budget(tmp_path: Path, scale_below: bool
     bottom = LOADED.rungs[-1]
     below = bottom.recipe.model_copy(update={"norm_scale": scale_below})
     sought = quest(replace(LOADED, rungs=(replace(bottom, recipe=below),)), params=8000, epochs=15)
-    guess = first_guess(sought.space) | {"norm_scale": int(scale_above)}
+    guess = first_guesses(sought.space)[-1] | {"norm_scale": int(scale_above)}
     recipe = recipe_of(sought.space, propose(sought.space, Guessed(guess)), epochs=15)
     path = tmp_path / "found.toml"
     path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe)))
@@ -311,7 +357,7 @@ def test_a_rung_over_the_budget_is_allowed_where_the_scale_can_only_go_last(tmp_
     bottom = LOADED.rungs[-1]
     below = bottom.recipe.model_copy(update={"network": tuple(map(parse, ("conv 4 bare", "gap", "linear 10")))})
     sought = quest(replace(LOADED, rungs=(replace(bottom, recipe=below),)), params=8000, epochs=15)
-    recipe = recipe_of(sought.space, propose(sought.space, Guessed(first_guess(sought.space))), epochs=15)
+    recipe = recipe_of(sought.space, propose(sought.space, Guessed(first_guesses(sought.space)[-1])), epochs=15)
     path = tmp_path / "found.toml"
     path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe)))
     ladder = ladder_file.load(path)
@@ -407,7 +453,7 @@ def write_ladder(path: Path, data: Path, *, epochs: int = 3) -> Path:
 def trials_of(ladder: Path, store: Path, *, storage: str | None = None) -> list[Trial]:
     sought = quest(ladder_file.load(ladder), n_seeds=2)
     name = sought.name(choose_engine()[0])
-    with SearchStudy(name, storage=storage or f"sqlite:///{store}/search.db", first_guess={}) as study:
+    with SearchStudy(name, storage=storage or f"sqlite:///{store}/search.db", first_guesses=[]) as study:
         return sorted(study.trials(), key=lambda each: each.number)
 
 
@@ -591,14 +637,14 @@ def test_refusals_come_before_training(
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/search.db", "mysql+none://here"])
 def test_a_storage_that_cannot_be_opened_is_refused(url: str) -> None:
     with pytest.raises(StoreError, match=r"cannot open the search's storage .* SQLAlchemy URL"):
-        SearchStudy("any", storage=url, first_guess={})
+        SearchStudy("any", storage=url, first_guesses=[])
 
 
 def test_a_lost_storage_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "a?b%20c").mkdir()
 
     def lose_it() -> None:
-        with SearchStudy("any", storage=default_storage(tmp_path / "a?b%20c"), first_guess={}) as study:
+        with SearchStudy("any", storage=default_storage(tmp_path / "a?b%20c"), first_guesses=[]) as study:
             (tmp_path / "a?b%20c" / "search.db").write_bytes(b"no database at all" * 1000)
             study.trials()
 

@@ -21,7 +21,7 @@ from stepladder.geometry import ImageShape, Network
 from stepladder.layers import Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
 from stepladder.recipe import Adam, Augment, Average, Cosine, Recipe, Schedule, Step, changed_fields, what_happens
 
-VERSION = 3  # of the space and of how it is judged: searches of different versions are never pooled
+VERSION = 4  # of the space and of how it is judged: searches of different versions are never pooled
 
 # Units in each stage, besides the first convolution: where all pixels are, a unit takes the most time.
 MOST_PLAIN, MOST_SEPARABLE = (1, 4, 4), (2, 5, 4)
@@ -34,11 +34,11 @@ SEPARABLE_WIDTH = 3
 LEAST_SHARE, MOST_SHARE = 0.5, 2.0
 LEAST_FILL = 0.3  # of the budget
 BATCH_SIZES = (32, 64, 128)
-HORIZONS = (0.0, 0.5, 1.0, 2.0)  # epochs of the moving average; 0 for none
+HORIZONS = (0.0, 0.5, 1.0, 1.5, 2.0)  # epochs of the moving average; 0 for none
 SGD_LR = (0.01, 0.2)
 ADAM_LR = (0.0005, 0.02)
-GUESSED_LR = {"sgd": 0.08, "muon": 0.1, "adam": 0.005, "adamw": 0.005}
-MOST_CLEAN_EPOCHS = 4  # three are best near 1,000 parameters (docs/LOG.md)
+WEIGHT_DECAY = (1e-5, 1e-3)  # of a base that has some
+MOST_CLEAN_EPOCHS = 5  # as many as a target usually speaks of; three are best near 1,000 parameters (docs/LOG.md)
 
 
 class Draw(Protocol):
@@ -76,7 +76,7 @@ class SearchSpace:
         return self.network(SMALLEST).params
 
     def network(self, design: "Design") -> Network:
-        return Network(_layers(design, self.image.n_classes), self.base.block, self.image, design.norm_scale)
+        return Network(layers_of(design, self.image.n_classes), self.base.block, self.image, design.norm_scale)
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -135,36 +135,7 @@ class Proposal:
 def propose(space: SearchSpace, draw: Draw) -> Proposal:
     """Draw a proposal: its network fits the images and the budget."""
     design = _draw_design(space, draw)
-    return Proposal(_layers(design, space.image.n_classes), design.norm_scale, _draw_numbers(space, draw))
-
-
-def first_guess(space: SearchSpace) -> dict[str, float]:
-    """The first trial: what was among the best below 8,000 parameters on MNIST by 2026-11-23; its network if that fits.
-
-    7,958 parameters in separable stages: as good as 7,966 in plain ones, and better than those in a smaller budget,
-    where it is narrower (docs/LOG.md).
-    """
-    design = Design(Conv(NARROWEST), (Stage(1, 0, plain=True), Stage(3, 3), Stage(2, 1)), linear=True)
-    network: dict[str, float] = {"norm_scale": 0, "pools": 2, "linear": 1, "padded_0": 0, "fill": 1.0}
-    for number, stage in enumerate(design.stages, 1):
-        kind = {f"plain_{number}": int(stage.plain)}
-        network |= kind | {f"units_{number}": stage.n_units, f"padded_{number}": stage.n_padded}
-    network |= {"share_0": 0.8, "share_1": 1.0, "share_2": 1.07, "share_3": 1.33}
-    return (network if _fits(space, design) else {}) | {
-        "batch_size": len(space.batch_sizes) // 2,
-        "schedule": 0,
-        "warmup": 0.2,
-        "lr": GUESSED_LR[space.base.optimizer.kind],
-        "weight_decay": 2e-4,
-        "dropout": 0.0,
-        "rotation_deg": 8,
-        "shift_px": 1.5,
-        "scale": 0.08,
-        "shear_deg": 3,
-        "elastic_px": 0.3,
-        "clean_epochs": 1,
-        "average": len(space.horizons) // 2,
-    }
+    return Proposal(layers_of(design, space.image.n_classes), design.norm_scale, _draw_numbers(space, draw))
 
 
 def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int, of_epochs: int | None = None) -> Recipe:
@@ -176,22 +147,23 @@ def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int, of_epochs:
     """
     numbers = proposal.numbers
     horizon = space.horizons[int(numbers["average"])]
-    recipe = space.base.model_copy(
+    base = space.base
+    recipe = base.model_copy(
         update={
             "network": proposal.layers,
             "norm_scale": proposal.norm_scale,
-            "dropout": round(numbers["dropout"], 2) if "dropout" in numbers else space.base.dropout,
-            "augment": _augment(numbers, space.base.augment),
+            "dropout": round(numbers["dropout"], 2) if "dropout" in numbers else base.dropout,
+            "augment": _augment(numbers, base.augment),
             "lr": _readable(numbers["lr"]),
-            "schedule": _schedule(numbers, epochs),
-            "weight_decay": _readable(numbers["weight_decay"]),
+            "schedule": _schedule(numbers, epochs, base.schedule),
+            "weight_decay": _readable(numbers.get("weight_decay", 0.0)),
             "batch_size": space.batch_sizes[int(numbers["batch_size"])],
             "epochs": epochs,
             "clean_epochs": min(round(numbers["clean_epochs"] * epochs / (of_epochs or epochs)), epochs - 1),
             "average": Average(horizon_epochs=horizon) if horizon else None,
         }
     )
-    return _without_idle_changes(space.base, recipe)
+    return _without_idle_changes(base, recipe)
 
 
 def _draw_design(space: SearchSpace, draw: Draw) -> Design:
@@ -201,7 +173,7 @@ def _draw_design(space: SearchSpace, draw: Draw) -> Design:
     def choose(name: str, options: Mapping[int, Design]) -> Design:
         """One of the options before the first that does not fit. The first of all is the design so far, which fits."""
         first, *others = options
-        fitting = [first, *takewhile(lambda number: _fits(space, options[number]), others)]
+        fitting = [first, *takewhile(lambda number: fits(space, options[number]), others)]
         return options[draw.suggest_int(name, min(fitting), max(fitting))]
 
     if "norm" in space.base.block.steps:
@@ -228,15 +200,15 @@ def _draw_widths(space: SearchSpace, draw: Draw, design: Design) -> Design:
         for number, is_used in enumerate((True, *map(design.has_width, range(len(design.stages)))))
     ]
 
-    def widened(n_quarters: int) -> Design:
-        return _widened(design, shares, n_quarters / 4)  # in whole channels, stages would widen together
+    def at_width(n_quarters: int) -> Design:
+        return widened(design, shares, n_quarters / 4)  # in whole channels, stages would widen together
 
     most = ceil(4 * SEPARABLE_WIDTH * WIDEST / LEAST_SHARE)
-    n_fitting = bisect(range(1, most + 1), part * space.params, key=lambda n: space.network(widened(n)).params)
-    return widened(max(1, n_fitting))
+    n_fitting = bisect(range(1, most + 1), part * space.params, key=lambda n: space.network(at_width(n)).params)
+    return at_width(max(1, n_fitting))
 
 
-def _widened(design: Design, shares: Sequence[float], n: float) -> Design:
+def widened(design: Design, shares: Sequence[float], n: float) -> Design:
     """Each stage with its share of ``n`` channels, or a third of that if plain; with 1, all are the narrowest.
 
     The first share is that of the first convolution.
@@ -259,14 +231,14 @@ def _with(design: Design, at: int, **changes: Any) -> Design:
     return replace(design, stages=(*stages[:at], replace(stages[at], **changes), *stages[at + 1 :]))
 
 
-def _fits(space: SearchSpace, design: Design) -> bool:
+def fits(space: SearchSpace, design: Design) -> bool:
     try:
         return space.network(design).params <= space.params
     except GeometryError:
         return False
 
 
-def _layers(design: Design, n_classes: int) -> tuple[Layer, ...]:
+def layers_of(design: Design, n_classes: int) -> tuple[Layer, ...]:
     *units, (before, last) = _units(design)
     layers = [layer for others, conv in units for layer in (*others, conv)]
     if design.linear:
@@ -291,7 +263,6 @@ def _draw_numbers(space: SearchSpace, draw: Draw) -> dict[str, float]:
     numbers: dict[str, float] = {
         "batch_size": draw.suggest_int("batch_size", 0, len(space.batch_sizes) - 1),
         "lr": draw.suggest_float("lr", *(ADAM_LR if isinstance(space.base.optimizer, Adam) else SGD_LR), log=True),
-        "weight_decay": draw.suggest_float("weight_decay", 1e-5, 1e-3, log=True),
         "schedule": draw.suggest_int("schedule", 0, 1),
         "rotation_deg": draw.suggest_int("rotation_deg", 0, 15),
         "shift_px": draw.suggest_float("shift_px", 0.0, 3.0, step=0.5),
@@ -301,6 +272,8 @@ def _draw_numbers(space: SearchSpace, draw: Draw) -> dict[str, float]:
         "clean_epochs": draw.suggest_int("clean_epochs", 0, MOST_CLEAN_EPOCHS),
         "average": draw.suggest_int("average", 0, len(space.horizons) - 1),
     }
+    if space.base.weight_decay:
+        numbers["weight_decay"] = draw.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
     if "dropout" in space.base.block.steps:
         numbers["dropout"] = draw.suggest_float("dropout", 0.0, 0.1, step=0.01)
     if numbers["schedule"] == 0:
@@ -311,9 +284,11 @@ def _draw_numbers(space: SearchSpace, draw: Draw) -> dict[str, float]:
     return numbers
 
 
-def _schedule(numbers: dict[str, float], epochs: int) -> Schedule:
+def _schedule(numbers: dict[str, float], epochs: int, base: Schedule) -> Schedule:
+    """The drawn schedule; a cosine ends where the base's does."""
     if numbers["schedule"] == 0:
-        return Cosine(kind="cosine", warmup_epochs=round(numbers["warmup"] * epochs, 2))
+        final = base.final if isinstance(base, Cosine) else 0.0
+        return Cosine(kind="cosine", warmup_epochs=round(numbers["warmup"] * epochs, 2), final=final)
     every_epochs = ceil(epochs / (numbers["drops"] + 1))
     return Step(kind="step", every_epochs=every_epochs, factor=_readable(numbers["factor"]))
 

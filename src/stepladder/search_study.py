@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,7 +46,7 @@ class SearchStudy:
     Raises StoreError if the storage cannot be opened.
     """
 
-    def __init__(self, name: str, *, storage: str, first_guess: dict[str, float]) -> None:
+    def __init__(self, name: str, *, storage: str, first_guesses: Sequence[dict[str, float]]) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -54,7 +54,8 @@ class SearchStudy:
             self._backend = backend = _open(storage)
             try:
                 self._study = optuna.create_study(storage=backend, study_name=name, direction="maximize")
-                self._study.enqueue_trial(first_guess)
+                for guess in first_guesses:
+                    self._study.enqueue_trial(guess)
             except optuna.exceptions.DuplicatedStudyError:
                 self._study = optuna.load_study(storage=backend, study_name=name)
         self._own: dict[int, Any] = {}

@@ -23,6 +23,7 @@ from stepladder.ladder import Ladder
 from stepladder.machine import n_cores
 from stepladder.one_run import Work, train_one
 from stepladder.run import DataIdentity, data_identity
+from stepladder.search_guesses import first_guesses
 from stepladder.search_space import Proposal, SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
 from stepladder.search_trials import Outcome, Round, Trial
@@ -176,13 +177,13 @@ def search(
     """
     deadline = Deadline(max_s, measured=speeds.read(store.folder).get(engine.identity.tag))
     url = storage or default_storage(store.folder)
-    guess = search_space.first_guess(sought.space)
+    guesses = first_guesses(sought.space)
     images = data_sets.load(sought.objective.data)
     for data in sought.seen:  # bad images end the search here
         data_sets.splits(images, n_dev=data.dev_images, dev_part=data.dev_part)
     jobs = jobs or n_cores()
     work = Work(sought.objective.data, store.folder)
-    with SearchStudy(sought.name(engine), storage=url, first_guess=guess) as study, WorkerProcesses(jobs) as pool:
+    with SearchStudy(sought.name(engine), storage=url, first_guesses=guesses) as study, WorkerProcesses(jobs) as pool:
         study.adopt()
         watcher.started(n_known=sum(each.state != "running" for each in study.trials()), n_trials=n_trials)
         searching = _Search(sought, study, pool, work, store=store, engine=engine, watcher=watcher, deadline=deadline)
