@@ -48,6 +48,7 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
     "squeeze-excite": ("network", [*STEM, "squeeze-excite 2", *BODY]),
     "separable convolutions": ("network", [*STEM, "maxpool 2", *SEPARABLE, *BODY[-3:]]),
     "distillation": ("distill", {"network": list(WIDE)}),
+    "distillation from three": ("distill", {"network": [*STEM, *BODY], "seeds": [11, 12, 13]}),
 }
 
 HEAD = """\

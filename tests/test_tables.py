@@ -16,6 +16,7 @@ from records import ENGINE, make_run
 from stepladder import checking, ladder_file
 from stepladder.checking import Check
 from stepladder.ladder import Budget, Ladder
+from stepladder.recipe import Distill
 from stepladder.report import check_json, check_page, result_json, result_page, tables, terminal
 from stepladder.report.tables import Page, Table
 from stepladder.results import Results, RungResult
@@ -257,6 +258,18 @@ def test_the_estimate_is_the_work_over_the_measured_speed(n_seeds: int, jobs: in
     assert found.elapsed_s == pytest.approx(14 * 763_744 * 190_000 / 1e9 * n_seeds / min(jobs, n_seeds))
     assert found.measured
     assert in_words in check_page.estimate_text(found)
+
+
+@pytest.mark.parametrize(("seeds", "trained", "answers"), [((), 8, 1), ((11, 12, 13), 3, 3)])
+def test_the_estimate_counts_teachers(seeds: tuple[int, ...], trained: int, answers: int) -> None:
+    """Each of 8 runs trains a teacher of its own, or all share three; a teacher answers to 60,000 images per epoch."""
+    rung = SHIPPED.rungs[0]
+    distill = Distill(network=rung.recipe.network, seeds=seeds)
+    taught = replace(rung, recipe=rung.recipe.model_copy(update={"distill": distill}))
+    speeds = {"jit-0.50.0-cpu-r1": 1e9}
+    found = checking.check(replace(SHIPPED, rungs=(taught,)), n_seeds=8, jobs=1, speeds=speeds).estimate
+    images = 8 * (190_000 + answers * 60_000) + trained * 190_000
+    assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9)
 
 
 # Results.
