@@ -48,6 +48,8 @@ def default_text(model: type[BaseModel], name: str) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{value}`".lower()
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
     return f"{value}" if isinstance(value, BaseModel) else f"`{value}`"
 
 

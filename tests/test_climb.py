@@ -304,11 +304,12 @@ def test_teachers_with_seeds_are_shared_by_all_runs(tmp_path: Path, digits: Path
     students = {task.identity.seed: task.identity for task in plan(ladder, seeds=[1, 2], engine=engine)}
     assert students[1].recipe.teacher is not None
     experiment = students[1].model_copy(update={"recipe": students[1].recipe.teacher}).experiment
+    assert not any(run.provenance.n_resumed for run in store.runs_of(experiment)), "nobody went on with another's"
     teachers = {run.identity.seed: store.weights(run) for run in store.runs_of(experiment)}
     assert sorted(teachers) == [7, 8, 9], "of these seeds, not of the runs'"
     splits = data.splits(data.load(str(digits)), n_dev=0)
     for seed, identity in students.items():
-        given = [teachers[each] for each in (7, 9, 8)]
+        given = [teachers[each] for each in (7, 8, 9)]
         *_, end = train(engine, identity.recipe, splits=splits, seed=seed, resume=Progress(), teachers=given)
         run = store.find(identity, set_aside=False)
         assert run is not None

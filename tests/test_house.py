@@ -75,6 +75,7 @@ ORDER = [
     "deciding",
     "reproducing",
     "search_space",
+    "search_guesses",
     "search_trials",
     "search_study",
     "searching",

@@ -29,7 +29,19 @@ from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, LadderError, StoreError
 from stepladder.geometry import ImageShape
 from stepladder.layers import Block, parse
-from stepladder.recipe import Adam, Augment, Average, Muon, Recipe, Sgd, changed_fields, what_happens
+from stepladder.recipe import (
+    Adam,
+    Augment,
+    Average,
+    Cosine,
+    LinearDecay,
+    Muon,
+    Recipe,
+    Sgd,
+    Step,
+    changed_fields,
+    what_happens,
+)
 from stepladder.run import Run
 from stepladder.search_guesses import first_guesses
 from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
@@ -99,9 +111,10 @@ class Guessed:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        del step, log
+        del log
         value = self.guess.get(name, low)
         assert low <= value <= high, name
+        assert step is None or abs(value - low - step * round((value - low) / step)) < 1e-9, name
         return value
 
 
@@ -300,8 +313,10 @@ def test_a_search_begins_with_the_shape_of_its_base(
         recipe = recipe_of(above, propose(above, Guessed(own)), epochs=20)
         assert re.sub(r"conv \d+", "conv", text_of(recipe)) == re.sub(r"conv \d+", "conv", text_of(top))
         assert recipe.network_for(image).params <= other
-        assert (recipe.batch_size, recipe.augment) == (top.batch_size, top.augment)
-        assert propose(above, Guessed(known))
+        for name in ("batch_size", "augment", "lr", "weight_decay", "dropout", "clean_epochs", "average", "norm_scale"):
+            assert getattr(recipe, name) == getattr(top, name), name
+        assert recipe.schedule.kind == top.schedule.kind
+        assert recipe_of(above, propose(above, Guessed(known)), epochs=20).network_for(image).params <= other
 
 
 @pytest.mark.parametrize("name", ["mnist-1000", "mnist-4500"])
@@ -326,6 +341,65 @@ def test_a_search_from_a_record_begins_with_it(name: str) -> None:
 def test_a_base_that_is_not_like_any_network_of_the_space_is_no_guess(network: str) -> None:
     base = TOP.model_copy(update={"network": tuple(parse(layer.strip()) for layer in network.split(","))})
     assert len(first_guesses(SearchSpace(base=base, image=MNIST.image, n_train=50_000, params=8000))) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "nearest"),
+    [
+        ({"lr": 3.0, "weight_decay": 0.5}, {"lr": 0.2, "weight_decay": 0.001}),
+        ({"batch_size": 500}, {"batch_size": 128}),
+        ({"augment": Augment(rotation_deg=170, shift_px=1.7, scale=0.083)}, {}),
+        ({"average": Average(horizon_epochs=9, every_steps=3)}, {"average": Average(horizon_epochs=2, every_steps=3)}),
+        ({"schedule": Step(kind="step", every_epochs=6, factor=0.1)}, {}),
+        (
+            {"schedule": LinearDecay(kind="linear", warmup_epochs=3)},
+            {"schedule": Cosine(kind="cosine", warmup_epochs=3)},
+        ),
+        ({"schedule": Cosine(kind="cosine", warmup_epochs=9, final=0.1)}, {}),
+    ],
+    ids=str,
+)
+def test_numbers_that_a_search_cannot_draw_become_the_nearest(fields: Mapping[str, object], nearest: object) -> None:
+    assert isinstance(nearest, dict)
+    top = ladder_file.load("mnist-1000").rungs[-1].recipe
+    base = top.model_copy(update=dict(fields))
+    space = SearchSpace(base=base, image=MNIST.image, n_train=50_000, params=992)
+    recipe = recipe_of(space, propose(space, Guessed(first_guesses(space)[0])), epochs=15)
+    for name, value in nearest.items():
+        assert getattr(recipe, name) == value
+    if "augment" in fields:
+        assert recipe.augment == Augment(rotation_deg=15, shift_px=1.5, scale=0.08)
+    if isinstance(base.schedule, Step):
+        assert recipe.schedule == Step(kind="step", every_epochs=5, factor=0.1)
+    if isinstance(base.schedule, Cosine) and "schedule" in fields:
+        assert recipe.schedule == Cosine(kind="cosine", warmup_epochs=4.5, final=0.1)
+
+
+def test_a_guess_beyond_the_ceiling_is_cut_to_it() -> None:
+    whole = SearchSpace(base=TOP, image=MNIST.image, n_train=50_000, params=349)
+    known = first_guesses(whole)[-1]
+    low = replace(whole, params=245)
+
+    class Beyond(Guessed):
+        """As Optuna takes a queued value, in range or not."""
+
+        def suggest_float(
+            self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+        ) -> float:
+            del high, step, log
+            return self.guess.get(name, low)
+
+    assert recipe_of(low, propose(low, Beyond(known)), epochs=15).network_for(MNIST.image).params <= 245
+
+
+def test_a_guess_that_was_not_begun_is_begun_later(tmp_path: Path) -> None:
+    guesses: list[dict[str, float]] = [{"x": 0.25}, {"x": 0.75}]
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=guesses) as study:
+        for n_trials, drawn in ((1, [0.25]), (1, []), (2, [0.75])):
+            got = []
+            while trial := study.ask(n_trials=n_trials, ceiling=100):
+                got.append(trial.suggest_float("x", 0, 1))
+            assert got == drawn
 
 
 def test_a_short_training_has_as_large_a_part_of_clean_epochs() -> None:

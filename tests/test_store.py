@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -298,3 +299,38 @@ def test_a_store_opens_while_others_write_to_it(tmp_path: Path) -> None:
         for writer in writers:
             writer.kill()
             writer.wait()
+
+
+HOLD = """\
+import sys, time
+from stepladder.run import RunIdentity
+from stepladder.store import Store
+with Store.open(sys.argv[1]).claim(RunIdentity.model_validate_json(sys.stdin.read())):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_claim_waits_for_another_and_ends_with_its_process(store: Store, identity: RunIdentity) -> None:
+    held = threading.Event()
+
+    def wait() -> None:
+        with store.claim(identity):
+            held.set()
+
+    command = [sys.executable, "-c", HOLD, str(store.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdin is not None
+            assert holder.stdout is not None
+            holder.stdin.write(identity.model_dump_json())
+            holder.stdin.close()
+            assert holder.stdout.readline() == "held\n"
+            waiting = threading.Thread(target=wait, daemon=True)
+            waiting.start()
+            assert not held.wait(1), "another process has it"
+        finally:
+            holder.kill()
+    assert held.wait(60), "its process is gone"
+    waiting.join()
+    assert not list(store.folder.glob("*/*.lock"))

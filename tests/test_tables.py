@@ -21,6 +21,7 @@ from stepladder.report import check_json, check_page, result_json, result_page, 
 from stepladder.report.tables import Page, Table
 from stepladder.results import Results, RungResult
 from stepladder.run import Run
+from stepladder.sources import MNIST
 from stepladder.stats import Summary, summarise
 
 HIT, MISS = 9940, 9939  # at and just below 99.4% of 10,000
@@ -270,6 +271,11 @@ def test_the_estimate_counts_teachers(seeds: tuple[int, ...], trained: int, answ
     found = checking.check(replace(SHIPPED, rungs=(taught,)), n_seeds=8, jobs=1, speeds=speeds).estimate
     images = 8 * (190_000 + answers * 60_000) + trained * 190_000
     assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9)
+    both = checking.check(replace(SHIPPED, rungs=(rung, taught)), n_seeds=8, jobs=1, speeds=speeds).estimate
+    more = 8 if seeds else 0  # the rung below is the teacher of each run, but its seeds are others than 11 to 13
+    assert both.elapsed_s == pytest.approx(14 * 763_744 * (images + more * 190_000) / 1e9)
+    macs = checking.macs_of_run(SHIPPED, taught, info=MNIST)
+    assert macs == 14 * 763_744 * (190_000 + answers * 60_000 + answers * 190_000)
 
 
 # Results.

@@ -1,6 +1,6 @@
 """What can be said of a ladder before anything trains: sizes, budgets, and how long a climb will take."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from stepladder import sources
@@ -102,11 +102,10 @@ def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds:
     macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    rungs = {rung.recipe: (rung, n_seeds) for rung in ladder.rungs}
-    for rung in ladder.rungs:
-        if teacher := teacher_rung(rung):
-            rungs.setdefault(teacher.recipe, (teacher, _n_shared_teachers(rung) or n_seeds))
-    macs = sum(n * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung, n in rungs.values())
+    macs = sum(
+        len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs
+        for rung, seeds in _runs_of_climb(ladder, range(1, n_seeds + 1))
+    )
     return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
 
 
@@ -118,14 +117,14 @@ def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
     n_dev = ladder.n_dev(info.n_train)
     n_train = info.n_train - n_dev
     teacher = teacher_rung(rung)
-    answers = teacher.network(info.image).macs * n_train * (_n_shared_teachers(rung) or 1) if teacher else 0
+    answers = teacher.network(info.image).macs * n_train * n_teachers(rung) if teacher else 0
     passes = 6 if rung.recipe.sharpness_aware else 3
     return rung.network(info.image).macs * (passes * n_train + (n_dev or info.n_test)) + answers
 
 
 def macs_of_run(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
-    """Multiply-adds of all epochs, those of the training of a teacher of its own included."""
-    rungs = [rung, *filter(None, [teacher_rung(rung) if not _n_shared_teachers(rung) else None])]
+    """Multiply-adds of all epochs, those of the training of all its teachers included: others may have trained some."""
+    rungs = [rung, *[teacher] * n_teachers(rung)] if (teacher := teacher_rung(rung)) else [rung]
     return sum(macs_per_epoch(ladder, each, info=info) * each.recipe.epochs for each in rungs)
 
 
@@ -134,9 +133,21 @@ def teacher_rung(rung: Rung) -> Rung | None:
     return replace(rung, recipe=rung.recipe.teacher) if rung.recipe.teacher else None
 
 
-def _n_shared_teachers(rung: Rung) -> int:
-    """How many teachers all runs of a rung share; 0 where there are none, or each run has its own."""
-    return len(rung.recipe.distill.seeds) if rung.recipe.distill else 0
+def n_teachers(rung: Rung) -> int:
+    """How many networks each run of a rung learns from."""
+    return len(rung.recipe.distill.seeds_for(0)) if rung.recipe.distill else 0
+
+
+def _runs_of_climb(ladder: Ladder, seeds: Iterable[int]) -> list[tuple[Rung, set[int]]]:
+    """All that is trained, each once: rungs and teachers, which may be a rung's recipe, with their seeds."""
+    runs: dict[Recipe, tuple[Rung, set[int]]] = {}
+    for rung in ladder.rungs:
+        runs.setdefault(rung.recipe, (rung, set()))[1].update(seeds)
+        if teacher := teacher_rung(rung):
+            distill = rung.recipe.distill
+            shared = set(distill.seeds if distill else ()) or set(seeds)
+            runs.setdefault(teacher.recipe, (teacher, set()))[1].update(shared)
+    return list(runs.values())
 
 
 def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:

@@ -35,7 +35,7 @@ class Task:
     rung: Rung
     identity: RunIdentity
     macs_per_epoch: int
-    macs: int  # of the whole run, a teacher's own included
+    macs: int  # of the whole run, its teachers' own included
 
     def __str__(self) -> str:
         return f"rung {self.rung.name!r}, seed {self.identity.seed}"

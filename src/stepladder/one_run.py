@@ -53,19 +53,20 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
 def _teachers(work: Work, identity: RunIdentity, store: Store) -> list[Run]:
     """The runs that a run learns from, if any: ones like any others, trained first if need be.
 
-    Each run begins with another of them, so that processes that need the same ones seldom train the same one at once.
+    Processes that need the same ones begin with different ones, and wait for one that another of them trains.
     """
     recipe, distill = identity.recipe.teacher, identity.recipe.distill
     if recipe is None or distill is None:
         return []
-    seeds = distill.seeds or (identity.seed,)
+    seeds = distill.seeds_for(identity.seed)
     identities = [identity.model_copy(update={"recipe": recipe, "seed": seed}) for seed in seeds]
     first = identity.seed % len(seeds)
     for teacher in (*identities[first:], *identities[:first]):
-        store.notes.extend(train_one(work, teacher))
+        with store.claim(teacher):
+            store.notes.extend(train_one(work, teacher))
     runs = [store.find(teacher, set_aside=False) for teacher in identities]
     if None in runs:
-        raise RuntimeError("the run of its teacher cannot be read back: is the store's disk full?")
+        raise RuntimeError("the runs of its teachers cannot be read back: is the store's disk full?")
     return [run for run in runs if run is not None]
 
 

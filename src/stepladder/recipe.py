@@ -294,18 +294,18 @@ def _read_seeds(value: object) -> object:
         return value
     if len(set(map(repr, value))) < len(value):
         raise LadderError("a seed is given more than once, and trains the same teacher: give each once")
-    return tuple(value)
+    return tuple(sorted(value)) if all(isinstance(seed, int) for seed in value) else tuple(value)
 
 
 class Distill(Frozen):
     """The answers of other networks to the same distorted images as targets, besides the labels (Hinton et al. 2015).
 
-    A teacher is this recipe with its own network, trained before; it sees each image as the student does (which
-    matters: Beyer et al. 2022). Without ``seeds`` there is one, larger teacher, trained from the student's seed. With
-    them there is one for each, and the targets are the mean of their probabilities: those of such an ensemble are
-    better than a single network's, even where all are of the student's size. All runs of the rung then learn from the
-    same teachers, and intervals over their seeds say nothing of other teachers. No teacher's parameters are the
-    student's, or a part of the budget.
+    A teacher is this recipe with its own network, trained before on the same images; it sees each image as the student
+    does (which matters: Beyer et al. 2022). Without ``seeds`` each run has one teacher, trained from its own seed. With
+    them there is one teacher for each, the targets are the mean of their probabilities, and all runs on the same images
+    learn from the same teachers: intervals over the runs' seeds say nothing of other teachers. Give other seeds
+    than the runs'. If a teacher diverges, so do its students. No teacher's parameters are the student's, or a part of
+    the budget.
     """
 
     network: NetworkLayers = Field(description="a teacher's layers, in their text form")
@@ -315,6 +315,10 @@ class Distill(Frozen):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_read_seeds)] = Field(
         (), description="the teachers' seeds, shared by all runs; empty for one teacher, of the run's own seed"
     )
+
+    def seeds_for(self, own: int) -> tuple[int, ...]:
+        """Seeds of the teachers of a run with this seed of its own."""
+        return self.seeds or (own,)
 
     def __str__(self) -> str:
         seeds = f", seeds {', '.join(map(str, self.seeds))}" if self.seeds else ""

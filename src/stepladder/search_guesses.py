@@ -2,20 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import ceil
+from statistics import mean
 
 from stepladder.layers import Conv, Depthwise, Layer, Linear, MaxPool
-from stepladder.recipe import Adam, Cosine, Recipe
+from stepladder.recipe import Adam, Recipe, Step
 from stepladder.search_space import (
     ADAM_LR,
+    FACTOR,
     LEAST_SHARE,
     MOST_CLEAN_EPOCHS,
+    MOST_DROPS,
     MOST_PLAIN,
     MOST_POOLS,
     MOST_SEPARABLE,
     MOST_SHARE,
+    MOST_WARMUP,
     NARROWEST,
     SEPARABLE_WIDTH,
     SGD_LR,
+    WARMUP_STEP,
     WEIGHT_DECAY,
     Design,
     SearchSpace,
@@ -77,11 +83,11 @@ def _design_like(base: Recipe) -> Design | None:
 
 
 def _stage_like(layers: Sequence[Layer]) -> Stage:
-    """What a stage of these layers would be, if they are one; as wide as its first unit."""
+    """What a stage of these layers would be, if they are one; as wide as its units are on average."""
     plain = bool(layers) and not isinstance(layers[0], Depthwise)
     units = [layer for layer in layers if isinstance(layer, Conv if plain else Depthwise)]
-    widths = [layer.out_channels for layer in layers if isinstance(layer, Conv)] or [NARROWEST]
-    return Stage(len(units), sum(unit.padding > 0 for unit in units), plain, widths[0])
+    widths = [layer.out_channels for layer in layers if isinstance(layer, Conv) and layer.block is None]
+    return Stage(len(units), sum(unit.padding > 0 for unit in units), plain, round(mean(widths or [NARROWEST])))
 
 
 def _shape(layers: Iterable[Layer]) -> list[Layer]:
@@ -120,15 +126,12 @@ def _numbers_like(space: SearchSpace) -> dict[str, float]:
     """The numbers of the base's recipe, or those of the space that are nearest."""
     base, augment = space.base, space.base.augment
     sizes, horizon = space.batch_sizes, base.average.horizon_epochs if base.average else 0.0
-    warmup = base.schedule.warmup_epochs if isinstance(base.schedule, Cosine) else 0.0
 
     def nearest(value: float, low: float, high: float) -> float:
         return min(max(value, low), high)
 
     return {
         "batch_size": min(range(len(sizes)), key=lambda at: abs(sizes[at] - base.batch_size)),
-        "schedule": 0,
-        "warmup": nearest(round(20 * warmup / base.epochs) / 20, 0.0, 0.3),
         "lr": nearest(base.lr, *(ADAM_LR if isinstance(base.optimizer, Adam) else SGD_LR)),
         "weight_decay": nearest(base.weight_decay, *WEIGHT_DECAY),
         "dropout": nearest(round(base.dropout, 2), 0.0, 0.1),
@@ -139,4 +142,14 @@ def _numbers_like(space: SearchSpace) -> dict[str, float]:
         "elastic_px": nearest(round(augment.elastic_px, 1), 0.0, 0.5),
         "clean_epochs": min(base.clean_epochs, MOST_CLEAN_EPOCHS),
         "average": min(range(len(space.horizons)), key=lambda at: abs(space.horizons[at] - horizon)),
-    }
+    } | _schedule_like(base)
+
+
+def _schedule_like(base: Recipe) -> dict[str, float]:
+    """Steps down where the base has them, a cosine with its warm-up otherwise."""
+    schedule = base.schedule
+    if isinstance(schedule, Step):
+        drops = min(max(ceil(base.epochs / schedule.every_epochs) - 1, 1), MOST_DROPS)
+        return {"schedule": 1, "drops": drops, "factor": min(max(schedule.factor, FACTOR[0]), FACTOR[1])}
+    warmup = getattr(schedule, "warmup_epochs", 0.0) / base.epochs
+    return {"schedule": 0, "warmup": min(round(warmup / WARMUP_STEP) * WARMUP_STEP, MOST_WARMUP)}

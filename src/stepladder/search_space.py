@@ -38,6 +38,8 @@ HORIZONS = (0.0, 0.5, 1.0, 1.5, 2.0)  # epochs of the moving average; 0 for none
 SGD_LR = (0.01, 0.2)
 ADAM_LR = (0.0005, 0.02)
 WEIGHT_DECAY = (1e-5, 1e-3)  # of a base that has some
+MOST_WARMUP, WARMUP_STEP = 0.3, 0.05  # of all epochs
+MOST_DROPS, FACTOR = 3, (0.05, 0.5)
 MOST_CLEAN_EPOCHS = 5  # as many as a target usually speaks of; three are best near 1,000 parameters (docs/LOG.md)
 
 
@@ -160,7 +162,7 @@ def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int, of_epochs:
             "batch_size": space.batch_sizes[int(numbers["batch_size"])],
             "epochs": epochs,
             "clean_epochs": min(round(numbers["clean_epochs"] * epochs / (of_epochs or epochs)), epochs - 1),
-            "average": Average(horizon_epochs=horizon) if horizon else None,
+            "average": _average(horizon, base.average) if horizon else None,
         }
     )
     return _without_idle_changes(base, recipe)
@@ -174,7 +176,8 @@ def _draw_design(space: SearchSpace, draw: Draw) -> Design:
         """One of the options before the first that does not fit. The first of all is the design so far, which fits."""
         first, *others = options
         fitting = [first, *takewhile(lambda number: fits(space, options[number]), others)]
-        return options[draw.suggest_int(name, min(fitting), max(fitting))]
+        drawn = draw.suggest_int(name, min(fitting), max(fitting))  # a guess may be beyond: of a larger budget
+        return options[min(max(drawn, min(fitting)), max(fitting))]
 
     if "norm" in space.base.block.steps:
         design = choose("norm_scale", {n: replace(design, norm_scale=bool(n)) for n in (0, 1)})
@@ -277,10 +280,10 @@ def _draw_numbers(space: SearchSpace, draw: Draw) -> dict[str, float]:
     if "dropout" in space.base.block.steps:
         numbers["dropout"] = draw.suggest_float("dropout", 0.0, 0.1, step=0.01)
     if numbers["schedule"] == 0:
-        numbers["warmup"] = draw.suggest_float("warmup", 0.0, 0.3, step=0.05)
+        numbers["warmup"] = draw.suggest_float("warmup", 0.0, MOST_WARMUP, step=WARMUP_STEP)
     else:
-        numbers["drops"] = draw.suggest_int("drops", 1, 3)
-        numbers["factor"] = draw.suggest_float("factor", 0.05, 0.5, log=True)
+        numbers["drops"] = draw.suggest_int("drops", 1, MOST_DROPS)
+        numbers["factor"] = draw.suggest_float("factor", *FACTOR, log=True)
     return numbers
 
 
@@ -291,6 +294,12 @@ def _schedule(numbers: dict[str, float], epochs: int, base: Schedule) -> Schedul
         return Cosine(kind="cosine", warmup_epochs=round(numbers["warmup"] * epochs, 2), final=final)
     every_epochs = ceil(epochs / (numbers["drops"] + 1))
     return Step(kind="step", every_epochs=every_epochs, factor=_readable(numbers["factor"]))
+
+
+def _average(horizon_epochs: float, base: Average | None) -> Average:
+    if base is None:
+        return Average(horizon_epochs=horizon_epochs)
+    return base.model_copy(update={"horizon_epochs": horizon_epochs})
 
 
 def _augment(numbers: dict[str, float], base: Augment) -> Augment:

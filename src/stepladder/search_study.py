@@ -96,6 +96,8 @@ class SearchStudy:
             trial.set_user_attr("number", self._n_before(trial.number))
             if trial.user_attrs["number"] >= n_trials:  # another process was quicker
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                if guess := _guess(self._frozen()[trial.number]):
+                    self._study.enqueue_trial(guess)
                 return None
         number: int = trial.user_attrs["number"]
         self._study.sampler = optuna.samplers.TPESampler(seed=SEED + number, multivariate=False)
@@ -145,8 +147,8 @@ class SearchStudy:
         return [_trial(frozen) for frozen in self._frozen() if _counts(frozen) and "recipe" in frozen.user_attrs]
 
     def _wants_more(self, n_trials: int) -> bool:
-        known = [frozen for frozen in self._frozen() if _counts(frozen)]
-        return len(known) < n_trials or any(frozen.state.name == "WAITING" for frozen in known)
+        begun = [frozen for frozen in self._frozen() if _counts(frozen) and "number" in frozen.user_attrs]
+        return len(begun) < n_trials or any(frozen.state.name == "WAITING" for frozen in begun)
 
     def _n_before(self, number: int) -> int:
         return sum(_counts(frozen) and frozen.number < number for frozen in self._frozen())
@@ -166,12 +168,18 @@ class SearchStudy:
             again.pop(name, None)
         with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):  # another process was quicker
             self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
-            self._study.enqueue_trial(frozen.params, user_attrs=again)
+            self._study.enqueue_trial(frozen.params or _guess(frozen), user_attrs=again)
 
 
 def _counts(frozen: "optuna.trial.FrozenTrial") -> bool:
     """Failed trials are those that were queued again, or one too many."""
     return frozen.state.name != "FAIL"
+
+
+def _guess(frozen: "optuna.trial.FrozenTrial") -> dict[str, float]:
+    """What a trial was queued with."""
+    guess: dict[str, float] = frozen.system_attrs.get("fixed_params", {})
+    return guess
 
 
 def _trial(frozen: "optuna.trial.FrozenTrial") -> Trial:

@@ -6,6 +6,7 @@
     <experiment>/seed-<n>.<engine>.json                   a finished run, with a checksum
     <experiment>/seed-<n>.<engine>.safetensors            its weights
     <experiment>/seed-<n>.<engine>.partial.safetensors    a training at its last finished epoch
+    <experiment>/seed-<n>.<engine>.lock                   held by who trains a teacher that others wait for
     damaged/                                what could not be read, set aside
     speed.json                              how fast each engine trained here (see speeds)
     looks.json                              with which seeds pairs of rungs were looked at (see looks)
@@ -19,13 +20,14 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_tensors
@@ -153,6 +155,27 @@ class Store:
         )
         content = save_tensors(progress.arrays, {"checkpoint": about.model_dump_json()})
         write_atomically(self.partial_path(identity), content)
+
+    @contextmanager
+    def claim(self, identity: RunIdentity) -> Iterator[None]:
+        """While another process of this machine has a run claimed, wait; a claim ends with its process.
+
+        A file system without locks has no claims: the same run may then be trained twice, to the same end.
+        """
+        path = self._path(identity, "lock")
+        path.parent.mkdir(exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire()
+        except NotImplementedError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # open elsewhere, on Windows
+                path.unlink()
+            lock.release()
 
     def resume(self, identity: RunIdentity) -> Progress:
         """Where a training stands: at its last checkpoint, or at the start."""

@@ -184,14 +184,14 @@ class Teachers:
 
     def targets(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
         """The probabilities (n, n_classes) to learn for training images."""
-        shares = [self._share_of(model.answers(indices, warps)) for model in self.models]
-        targets: NDArray[np.float32] = sum(shares) / np.float32(len(shares)) + self._by_label[indices]
+        answers = [self._scaled_softmax(model.answers(indices, warps)) for model in self.models]
+        targets: NDArray[np.float32] = sum(answers) / np.float32(len(answers)) + self._by_label[indices]
         return targets
 
-    def _share_of(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _scaled_softmax(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         powers = np.exp(logits - logits.max(1, keepdims=True))
-        share: NDArray[np.float32] = np.float32(self.share) * powers / powers.sum(1, keepdims=True)
-        return share
+        scaled: NDArray[np.float32] = np.float32(self.share) * powers / powers.sum(1, keepdims=True)
+        return scaled
 
 
 def initial_arrays(network: Network, seed: int) -> Arrays:
