@@ -3,10 +3,14 @@
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+
+from filelock import FileLock
 
 from stepladder.errors import StoreError
 
@@ -26,6 +30,24 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """While another process holds the lock of this file, wait. A lock ends with its process.
+
+    Some network disks have none: there nobody waits.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except (NotImplementedError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_output(path: Path, text: str) -> None:

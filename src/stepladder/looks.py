@@ -13,13 +13,12 @@ FORMAT_VERSION history: 1, the first.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepladder.errors import StoreError
-from stepladder.files import checksum, require_readable, write_atomically
+from stepladder.files import checksum, locked, require_readable, write_atomically
 from stepladder.recipe import Frozen
 from stepladder.run import RunIdentity
 
@@ -96,7 +95,7 @@ def note(store: Path, made: Mapping[str, Seeds]) -> None:
 def _keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
     """Add looks to those of their pairs, and pairs to those that are there."""
     try:
-        with _alone(store):
+        with locked(store / "looks.lock"):
             known = read(store)
             before = {pair: known.at(pair) for pair in made}
             after = {
@@ -112,14 +111,3 @@ def _keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
             f"cannot write {store / 'looks.json'} ({error.strerror}), and what is not kept must not be looked at: make"
             " room, or choose another folder with --store"
         ) from None
-
-
-@contextmanager
-def _alone(store: Path) -> Iterator[None]:
-    """Other climbs in this store wait, where the system and its disk can make them."""
-    with (store / "store.json").open("rb") as file:
-        with suppress(ImportError, OSError):  # no such locks on Windows, nor on some network disks
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

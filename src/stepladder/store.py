@@ -27,14 +27,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from stepladder.errors import StoreError
-from stepladder.files import checksum, require_readable, write_atomically
+from stepladder.files import checksum, locked, require_readable, write_atomically
 from stepladder.recipe import Frozen
 from stepladder.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
 
@@ -158,24 +157,13 @@ class Store:
 
     @contextmanager
     def claim(self, identity: RunIdentity) -> Iterator[None]:
-        """While another process of this machine has a run claimed, wait; a claim ends with its process.
-
-        A file system without locks has no claims: the same run may then be trained twice, to the same end.
-        """
+        """While another process has a run claimed, wait (see files.locked)."""
         path = self._path(identity, "lock")
         path.parent.mkdir(exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire()
-        except NotImplementedError:
+        with locked(path):
             yield
-            return
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # open elsewhere, on Windows
+            with suppress(OSError):  # open elsewhere, on Windows; who comes next finds the run, and needs no lock
                 path.unlink()
-            lock.release()
 
     def resume(self, identity: RunIdentity) -> Progress:
         """Where a training stands: at its last checkpoint, or at the start."""
