@@ -143,10 +143,9 @@ def _runs_of_climb(ladder: Ladder, seeds: Iterable[int]) -> list[tuple[Rung, set
     runs: dict[Recipe, tuple[Rung, set[int]]] = {}
     for rung in ladder.rungs:
         runs.setdefault(rung.recipe, (rung, set()))[1].update(seeds)
-        if teacher := teacher_rung(rung):
-            distill = rung.recipe.distill
-            shared = set(distill.seeds if distill else ()) or set(seeds)
-            runs.setdefault(teacher.recipe, (teacher, set()))[1].update(shared)
+        if (teacher := teacher_rung(rung)) and (distill := rung.recipe.distill):
+            taught_by = {each for seed in seeds for each in distill.seeds_for(seed)}
+            runs.setdefault(teacher.recipe, (teacher, set()))[1].update(taught_by)
     return list(runs.values())
 
 

@@ -9,9 +9,12 @@ from stepladder.layers import Conv, Depthwise, Layer, Linear, MaxPool
 from stepladder.recipe import Adam, Recipe, Step
 from stepladder.search_space import (
     ADAM_LR,
+    DISTORTIONS,
+    DROPOUT_STEP,
     FACTOR,
     LEAST_SHARE,
     MOST_CLEAN_EPOCHS,
+    MOST_DROPOUT,
     MOST_DROPS,
     MOST_PLAIN,
     MOST_POOLS,
@@ -118,28 +121,20 @@ def _drawn(space: SearchSpace, design: Design) -> dict[str, float]:
         if design.has_width(number - 1):
             widths[number] = stage.width * (SEPARABLE_WIDTH if stage.plain else 1)
     middle = (min(widths.values()) * max(widths.values())) ** 0.5
-    shares = {at: min(max(width / middle, LEAST_SHARE), MOST_SHARE) for at, width in widths.items()}
+    shares = {at: _within(width / middle, LEAST_SHARE, MOST_SHARE) for at, width in widths.items()}
     return {"norm_scale": int(design.norm_scale)} | drawn | {f"share_{at}": share for at, share in shares.items()}
 
 
 def _numbers_like(space: SearchSpace) -> dict[str, float]:
     """The numbers of the base's recipe, or those of the space that are nearest."""
-    base, augment = space.base, space.base.augment
+    base = space.base
     sizes, horizon = space.batch_sizes, base.average.horizon_epochs if base.average else 0.0
-
-    def nearest(value: float, low: float, high: float) -> float:
-        return min(max(value, low), high)
-
     return {
         "batch_size": min(range(len(sizes)), key=lambda at: abs(sizes[at] - base.batch_size)),
-        "lr": nearest(base.lr, *(ADAM_LR if isinstance(base.optimizer, Adam) else SGD_LR)),
-        "weight_decay": nearest(base.weight_decay, *WEIGHT_DECAY),
-        "dropout": nearest(round(base.dropout, 2), 0.0, 0.1),
-        "rotation_deg": nearest(round(augment.rotation_deg), 0, 15),
-        "shift_px": nearest(round(2 * augment.shift_px) / 2, 0.0, 3.0),
-        "scale": nearest(round(augment.scale, 2), 0.0, 0.15),
-        "shear_deg": nearest(round(augment.shear_deg), 0, 10),
-        "elastic_px": nearest(round(augment.elastic_px, 1), 0.0, 0.5),
+        "lr": _within(base.lr, *(ADAM_LR if isinstance(base.optimizer, Adam) else SGD_LR)),
+        "weight_decay": _within(base.weight_decay, *WEIGHT_DECAY),
+        "dropout": _on_grid(base.dropout, MOST_DROPOUT, DROPOUT_STEP),
+        **{name: _on_grid(getattr(base.augment, name), *grid) for name, grid in DISTORTIONS.items()},
         "clean_epochs": min(base.clean_epochs, MOST_CLEAN_EPOCHS),
         "average": min(range(len(space.horizons)), key=lambda at: abs(space.horizons[at] - horizon)),
     } | _schedule_like(base)
@@ -149,7 +144,16 @@ def _schedule_like(base: Recipe) -> dict[str, float]:
     """Steps down where the base has them, a cosine with its warm-up otherwise."""
     schedule = base.schedule
     if isinstance(schedule, Step):
-        drops = min(max(ceil(base.epochs / schedule.every_epochs) - 1, 1), MOST_DROPS)
-        return {"schedule": 1, "drops": drops, "factor": min(max(schedule.factor, FACTOR[0]), FACTOR[1])}
+        drops = _within(ceil(base.epochs / schedule.every_epochs) - 1, 1, MOST_DROPS)
+        return {"schedule": 1, "drops": drops, "factor": _within(schedule.factor, *FACTOR)}
     warmup = getattr(schedule, "warmup_epochs", 0.0) / base.epochs
-    return {"schedule": 0, "warmup": min(round(warmup / WARMUP_STEP) * WARMUP_STEP, MOST_WARMUP)}
+    return {"schedule": 0, "warmup": _on_grid(warmup, MOST_WARMUP, WARMUP_STEP)}
+
+
+def _on_grid(value: float, most: float, step: float) -> float:
+    """The nearest of 0, step, 2 step and so on, up to the most."""
+    return min(round(value / step) * step, most)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

@@ -38,6 +38,14 @@ HORIZONS = (0.0, 0.5, 1.0, 1.5, 2.0)  # epochs of the moving average; 0 for none
 SGD_LR = (0.01, 0.2)
 ADAM_LR = (0.0005, 0.02)
 WEIGHT_DECAY = (1e-5, 1e-3)  # of a base that has some
+MOST_DROPOUT, DROPOUT_STEP = 0.1, 0.01
+DISTORTIONS = {  # the most of each, and its steps
+    "rotation_deg": (15, 1),
+    "shift_px": (3.0, 0.5),
+    "scale": (0.15, 0.01),
+    "shear_deg": (10, 1),
+    "elastic_px": (0.5, 0.1),
+}
 MOST_WARMUP, WARMUP_STEP = 0.3, 0.05  # of all epochs
 MOST_DROPS, FACTOR = 3, (0.05, 0.5)
 MOST_CLEAN_EPOCHS = 5  # as many as a target usually speaks of; three are best near 1,000 parameters (docs/LOG.md)
@@ -267,24 +275,25 @@ def _draw_numbers(space: SearchSpace, draw: Draw) -> dict[str, float]:
         "batch_size": draw.suggest_int("batch_size", 0, len(space.batch_sizes) - 1),
         "lr": draw.suggest_float("lr", *(ADAM_LR if isinstance(space.base.optimizer, Adam) else SGD_LR), log=True),
         "schedule": draw.suggest_int("schedule", 0, 1),
-        "rotation_deg": draw.suggest_int("rotation_deg", 0, 15),
-        "shift_px": draw.suggest_float("shift_px", 0.0, 3.0, step=0.5),
-        "scale": draw.suggest_float("scale", 0.0, 0.15, step=0.01),
-        "shear_deg": draw.suggest_int("shear_deg", 0, 10),
-        "elastic_px": draw.suggest_float("elastic_px", 0.0, 0.5, step=0.1),
+        **{name: _draw_distortion(draw, name) for name in DISTORTIONS},
         "clean_epochs": draw.suggest_int("clean_epochs", 0, MOST_CLEAN_EPOCHS),
         "average": draw.suggest_int("average", 0, len(space.horizons) - 1),
     }
     if space.base.weight_decay:
         numbers["weight_decay"] = draw.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
     if "dropout" in space.base.block.steps:
-        numbers["dropout"] = draw.suggest_float("dropout", 0.0, 0.1, step=0.01)
+        numbers["dropout"] = draw.suggest_float("dropout", 0.0, MOST_DROPOUT, step=DROPOUT_STEP)
     if numbers["schedule"] == 0:
         numbers["warmup"] = draw.suggest_float("warmup", 0.0, MOST_WARMUP, step=WARMUP_STEP)
     else:
         numbers["drops"] = draw.suggest_int("drops", 1, MOST_DROPS)
         numbers["factor"] = draw.suggest_float("factor", *FACTOR, log=True)
     return numbers
+
+
+def _draw_distortion(draw: Draw, name: str) -> float:
+    most, step = DISTORTIONS[name]
+    return draw.suggest_int(name, 0, int(most)) if step == 1 else draw.suggest_float(name, 0.0, most, step=step)
 
 
 def _schedule(numbers: dict[str, float], epochs: int, base: Schedule) -> Schedule:
@@ -304,14 +313,7 @@ def _average(horizon_epochs: float, base: Average | None) -> Average:
 
 def _augment(numbers: dict[str, float], base: Augment) -> Augment:
     """The drawn distortions, the base's where none are drawn; sums of steps are rounded to what was meant."""
-    drawn = {
-        "rotation_deg": float(numbers["rotation_deg"]),
-        "shift_px": round(numbers["shift_px"], 1),
-        "scale": round(numbers["scale"], 2),
-        "shear_deg": float(numbers["shear_deg"]),
-        "elastic_px": round(numbers["elastic_px"], 1),
-    }
-    return base.model_copy(update=drawn)
+    return base.model_copy(update={name: round(float(numbers[name]), 2) for name in DISTORTIONS})
 
 
 def _readable(value: float) -> float:
