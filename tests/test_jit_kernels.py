@@ -247,8 +247,8 @@ def test_squeeze_excite_and_its_gradient(
             MachineCode([kernel], host()).call("k", *(arrays[name] for name in kernel.pointers), **by_block)
         if turn == 0:
             arrays["d_expand_bias"][:] = np.nan
-    close(as_images(arrays["y"]).numpy(), y.detach().numpy())
     tolerance = 1e-6 * max(5.0, spread)  # of z in float32, and so of exp(-|z|), as a part of it
+    close(as_images(arrays["y"]).numpy(), y.detach().numpy(), tolerance=tolerance)
     close(as_images(arrays["dx"]).numpy(), gradients.pop("dx").clip(0), tolerance=tolerance)
     ours = np.concatenate([arrays[name].ravel() for name in gradients])  # in one of them all may cancel
     close(ours, np.concatenate([each.ravel() for each in gradients.values()]), tolerance=tolerance)
