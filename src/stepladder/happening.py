@@ -5,13 +5,14 @@ its numbers as float32 has them, and the learning rates of all steps. Where the 
 for them: as many steps, maps of as many pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
 
-from stepladder.idle import MOST_STEPS, Idle, Sizes, dropped, simplified, single, steps_per_epoch
+from stepladder.idle import MOST_STEPS, Idle, Sizes, dropped, simplified, single, steps_of, steps_per_epoch
 from stepladder.plain_network import idle_layers, plain_network
 from stepladder.recipe import Adam, Plateau, Recipe, changed_fields
 from stepladder.schedule import learning_rate
@@ -72,18 +73,22 @@ def what_happens(recipe: Recipe, sizes: Sizes | None = None) -> tuple[object, ..
 
 def why_alike(below: Recipe, above: Recipe, sizes: Sizes | None = None) -> str:
     """Why the change from one recipe to another has no effect, and what would have one."""
-    changes = changed_fields(below, above)
     found = [idle for recipe in (above, below) for idle in _all_idle(recipe, sizes)]
-    reasons: dict[str, str] = {}
-    for name in changes:
-        about = [idle for idle in found if name in idle.fields]
-        told = [idle for idle in about if idle.told] or about
-        reasons[name] = told[0].reason if told else _ALIKE.get(name, _TOO_LITTLE)
-    return "; ".join(dict.fromkeys(reasons.values()))
+    reasons = [_why_alike(name, below, above, found) for name in changed_fields(below, above)]
+    return "; ".join(dict.fromkeys(reasons))
 
 
-_TOO_LITTLE = "both are the same number in float32, in which all is computed: change it more"
-_ALIKE = {
+def _why_alike(name: str, below: Recipe, above: Recipe, found: Sequence[Idle]) -> str:
+    about = [idle for idle in found if name in idle.fields]
+    if about:
+        return max(about, key=lambda idle: idle.told).reason  # the first that is told of, if any is
+    n_drops = [sum("dropout" in steps for steps in steps_of(recipe)) for recipe in (below, above)]
+    if name in ("network", "block") and n_drops[0] != n_drops[1]:
+        return "dropout is 0, so that the 'dropout' step of a block does nothing: give dropout a probability"
+    return _OTHERWISE.get(name, "both are the same number in float32, in which all is computed: change it more")
+
+
+_OTHERWISE = {
     "network": "its layers do what those below do, only written otherwise: change what they do",
     "block": "each layer takes the same steps, or steps that can change places (a ReLU and a dropout): change them",
     "schedule": "the learning rate is the same at each step: change it at one of them",

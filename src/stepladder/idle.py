@@ -129,13 +129,6 @@ def _block(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
 
 def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     if not recipe.dropout:
-        yield Idle(
-            ("block", "network"),
-            "the 'dropout' step of a block does nothing",
-            "dropout is 0, so that a 'dropout' step does nothing",
-            "give dropout a probability",
-            told=False,
-        )
         return
     what = f"dropout = {recipe.dropout:g} does nothing"
     if not any("dropout" in steps for steps in steps_of(recipe)):
