@@ -10,7 +10,8 @@ from stepladder import cli, ladder_file
 from stepladder.checking import check_rungs, excess_of
 from stepladder.data import describe
 from stepladder.errors import EXIT_CODES
-from stepladder.recipe import changed_fields, what_happens
+from stepladder.happening import what_happens
+from stepladder.recipe import changed_fields
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from stepladder import ladder_file
 from stepladder.errors import GeometryError
 from stepladder.geometry import ImageShape
+from stepladder.happening import what_happens
 from stepladder.layers import STEPS, Block, Conv, GlobalAvgPool, Linear, MaxPool, parse
 from stepladder.recipe import (
     Augment,
@@ -30,7 +31,6 @@ from stepladder.recipe import (
     changed_fields,
     describe,
     describe_network,
-    what_happens,
 )
 
 NETWORK = ("conv 4 3x3", "maxpool 2", "gap", "linear 10")

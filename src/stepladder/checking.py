@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from stepladder import sources
 from stepladder.errors import BudgetError, GeometryError, LadderError
 from stepladder.geometry import Network
+from stepladder.happening import idle_notes, what_happens, why_alike
+from stepladder.idle import Sizes
 from stepladder.ladder import Ladder, Rung, budget_excess
-from stepladder.recipe import Recipe
+from stepladder.recipe import Recipe, changed_fields
 from stepladder.sources import DataInfo
 
 # Of one process, two at once on 2 cores of an AMD EPYC, over mnist-8k: jit on Zen 5, 2026-11-23; torch on Zen 3, a day
@@ -18,11 +21,15 @@ TYPICAL_MACS_PER_S = {"jit": 6e10, "torch": 4.7e9}
 
 @dataclass(frozen=True)
 class CheckedRung:
-    """A rung, its network on the ladder's images, and how it is over its budget (empty when within)."""
+    """A rung, its network on the ladder's images, and how it is over its budget (empty when within).
+
+    ``notes`` say which of its settings do nothing on these images; not those that the rung below has notes of.
+    """
 
     rung: Rung
     network: Network
     excess: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,12 @@ class Check:
 def check(ladder: Ladder, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
     """Check a ladder; ``speeds`` are the multiply-adds per second measured so far, by engine tag (speeds.read).
 
-    Raises DataError, and LadderError for networks that do not fit their images; being over budget is a finding.
+    Raises DataError, and LadderError for networks that do not fit their images, or a change that has no effect on
+    them; being over budget is a finding.
     """
     info, sha256 = _data(ladder)
     rungs = check_rungs(ladder, info)
+    require_effects(ladder, info)
     return Check(ladder, info, sha256, rungs, estimate(ladder, info, n_seeds=n_seeds, jobs=jobs, speeds=speeds))
 
 
@@ -81,7 +90,41 @@ def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
         _require_trainable(ladder, f"rung {rung.name!r}", rung.recipe, network, info)
         _require_sound_teacher(ladder, rung, info)
         rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
-    return tuple(rungs)
+    return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
+
+
+def require_effects(ladder: Ladder, info: DataInfo) -> None:
+    """Raise LadderError for a rung that would train exactly as the rung below on these images.
+
+    What can be told without images a ladder file is refused for. In a descent the rung before is not the one below.
+    """
+    sizes = _sizes(ladder, info)
+    for below, rung in pairwise(ladder.rungs):
+        is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
+        if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
+            raise LadderError(
+                f"{ladder.source}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that happens: on"
+                f" these images it would train exactly as the rung below, because"
+                f" {why_alike(below.recipe, rung.recipe, sizes)}"
+            )
+
+
+def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
+    """What is to be said of rungs' settings that do nothing, one sentence each."""
+    return [f"rung {checked.rung.name!r}: {note}" for checked in rungs for note in checked.notes]
+
+
+def _notes(ladder: Ladder, info: DataInfo) -> list[tuple[str, ...]]:
+    """Of each rung the notes that the rung below has not."""
+    all_notes = [idle_notes(rung.recipe, _sizes(ladder, info)) for rung in ladder.rungs]
+    return [
+        tuple(note for note in notes if note not in below)
+        for below, notes in zip([(), *all_notes[:-1]], all_notes, strict=True)
+    ]
+
+
+def _sizes(ladder: Ladder, info: DataInfo) -> Sizes:
+    return Sizes(info.image, info.n_train - ladder.n_dev(info.n_train))
 
 
 def excess_of(rungs: tuple[CheckedRung, ...]) -> list[str]:

@@ -207,7 +207,7 @@ def climb(
     more seeds while it is unclear what their changes did, and the verdicts of 'compare' are shown.
     """
     from stepladder import ladder_file
-    from stepladder.checking import check_rungs, require_within_budget
+    from stepladder.checking import check_rungs, notes_of, require_effects, require_within_budget
     from stepladder.data import describe
     from stepladder.descent import descent
     from stepladder.engines import choose_engine
@@ -218,7 +218,10 @@ def climb(
     whole = ladder_file.load(ladder).top if top else ladder_file.load(ladder)
     way = descent(whole) if down else None
     loaded = way.as_ladder if way else whole
-    require_within_budget(check_rungs(loaded, describe(loaded.data)))  # before an engine is imported or a folder made
+    info = describe(loaded.data)
+    rungs = check_rungs(loaded, info)  # before an engine is imported or a folder made
+    require_within_budget(rungs)
+    require_effects(loaded, info)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     most = (max_seeds or MAX_SEEDS) if until_decided else None
@@ -226,6 +229,8 @@ def climb(
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
         watcher = _watchers(stack, page)
         watcher.noted(f"engine {reason}")
+        for note in notes_of(rungs):
+            watcher.noted(note)
         failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
     if way:
         up = collect(way.ladder, opened, engine=chosen.identity, seeds=seeds)

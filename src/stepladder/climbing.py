@@ -14,7 +14,7 @@ from pebble import ProcessExpired
 
 from stepladder import data as data_sets
 from stepladder import speeds
-from stepladder.checking import check_rungs, macs_of_run, macs_per_epoch, require_within_budget
+from stepladder.checking import check_rungs, macs_of_run, macs_per_epoch, require_effects, require_within_budget
 from stepladder.engines import Engine
 from stepladder.errors import LadderError, StepladderError
 from stepladder.ladder import Ladder, Rung
@@ -103,6 +103,7 @@ def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
         raise LadderError(f"seed {twice} is given more than once, and trains the same run: give each seed once")
     info = data_sets.describe(ladder.data)
     require_within_budget(check_rungs(ladder, info))
+    require_effects(ladder, info)
     data = data_identity(ladder)
     return [
         Task(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from stepladder.errors import LadderError
+from stepladder.happening import what_happens, why_alike
 from stepladder.ladder import Ladder, Rung
 
 
@@ -35,8 +36,12 @@ def descent(ladder: Ladder) -> Descent:
         if again is not None:
             shared = ", ".join(name for name in rung.changes if name in again.changes)
             kept[rung.name] = f"rung '{again.name}' changes {shared} again"
+            continue
+        left, top = _top_without(ladder, number), ladder.rungs[-1]
+        if what_happens(left.recipe) == what_happens(top.recipe):
+            kept[rung.name] = f"its change does nothing at the top, because {why_alike(left.recipe, top.recipe)}"
         else:
-            without[rung.name] = _top_without(ladder, number)
+            without[rung.name] = left
     return Descent(ladder, without, kept)
 
 

@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, Field, ValidationError
 
 from stepladder.errors import LadderError
+from stepladder.happening import what_happens, why_alike
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
 from stepladder.layers import did_you_mean
-from stepladder.recipe import Frozen, Recipe, changed_fields, describe, what_happens
+from stepladder.recipe import Frozen, Recipe, changed_fields, describe
 
 FORMAT_VERSION = 1
 
@@ -174,7 +175,7 @@ class _Reader:
             self.refuse(
                 (*here, "change"),
                 f"rung {entry.name!r} changes {', '.join(changes)} but nothing that happens: it would train exactly as"
-                " the rung below (no layer drops out? the first drop comes after the last epoch?)",
+                f" the rung below, because {why_alike(below.recipe, recipe)}",
             )
         if len(changes) > 1 and entry.compound is None:
             names = " and ".join([", ".join(changes[:-1]), changes[-1]])

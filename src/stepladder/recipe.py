@@ -1,7 +1,6 @@
 """Recipe: all that decides a training besides the images, the seed and the engine. One field per concept."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -396,54 +395,6 @@ class Recipe(Frozen):
 def changed_fields(below: Recipe, above: Recipe) -> tuple[str, ...]:
     """Names of the concepts in which two recipes differ, in the order of Recipe."""
     return tuple(name for name in Recipe.model_fields if getattr(below, name) != getattr(above, name))
-
-
-def what_happens(recipe: Recipe) -> tuple[object, ...]:
-    """A recipe as far as it has an effect: two recipes that train the same way give the same.
-
-    Block orders are written into the layers; dropout that no block applies, a schedule whose first drop comes after
-    the last epoch, nesterov without momentum and recalibration without batch norm do nothing, and Adam without weight
-    decay is AdamW.
-    """
-    layers = tuple(
-        replace(layer, block=recipe.block) if isinstance(layer, Conv | Depthwise) and layer.block is None else layer
-        for layer in recipe.network
-    )
-    blocks = [layer.block for layer in layers if isinstance(layer, Conv | Depthwise | Linear)]
-    drops = any(block is not None and "dropout" in block.steps for block in blocks)
-    schedule: Schedule = recipe.schedule
-    if isinstance(schedule, Step) and schedule.every_epochs >= recipe.epochs and not schedule.warmup_epochs:
-        schedule = Constant()
-    optimizer: Sgd | Adam | Muon = recipe.optimizer
-    if isinstance(optimizer, Sgd | Muon):
-        optimizer = optimizer if optimizer.momentum else optimizer.model_copy(update={"nesterov": False})
-    elif not recipe.weight_decay:
-        optimizer = optimizer.model_copy(update={"kind": "adam"})
-    norms = any("norm" in block.steps for block in blocks if block is not None)
-    learns_labels = recipe.distill is None or recipe.distill.share < 1
-    effective = {
-        "distill": recipe.distill
-        and recipe.teacher
-        and (recipe.distill.share, recipe.distill.seeds, what_happens(recipe.teacher)),
-        "loss": recipe.loss if learns_labels else CrossEntropy(),
-        "norm_scale": recipe.norm_scale or not norms,
-        "network": tuple(map(str, layers)) if recipe.dropout else tuple(map(_without_dropout, layers)),
-        "block": None,
-        "dropout": recipe.dropout if drops else 0.0,
-        "schedule": schedule,
-        "optimizer": optimizer,
-        "augment": Augment() if recipe.clean_epochs >= recipe.epochs else recipe.augment,
-        "recalibrate_images": recipe.recalibration_batches if norms else 0,
-        "clean_epochs": 0 if recipe.augment == Augment() else min(recipe.clean_epochs, recipe.epochs),
-    }
-    return tuple(effective.get(name, getattr(recipe, name)) for name in Recipe.model_fields)
-
-
-def _without_dropout(layer: Layer) -> str:
-    if isinstance(layer, Conv | Depthwise | Linear) and layer.block is not None:
-        steps = tuple(step for step in layer.block.steps if step != "dropout")
-        return str(replace(layer, block=Block(steps)))
-    return str(layer)
 
 
 def describe(name: str, value: Any) -> str:

@@ -10,8 +10,10 @@ from stepladder import data as data_sets
 from stepladder.checking import check_rungs
 from stepladder.errors import LadderError, StoreError
 from stepladder.files import name_for
+from stepladder.happening import what_happens
+from stepladder.idle import Sizes
 from stepladder.ladder import Rung
-from stepladder.recipe import Recipe, changed_fields, describe_network, what_happens
+from stepladder.recipe import Recipe, changed_fields, describe_network
 from stepladder.search_trials import Trial
 from stepladder.searching import Quest
 
@@ -65,16 +67,21 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
     return f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
 
 
-def way_up(below: Recipe, top: Recipe, *, is_sound: Callable[[Recipe], bool]) -> list[Step] | None:
-    """Single changes, each with an effect, from a recipe to another through sound ones; None where there is no way."""
+def way_up(
+    below: Recipe, top: Recipe, *, is_sound: Callable[[Recipe], bool], sizes: Sizes | None = None
+) -> list[Step] | None:
+    """Single changes, each with an effect, from a recipe to another through sound ones; None where there is no way.
+
+    An effect is one on images of these ``sizes``, where they are given.
+    """
     # The scale goes before the network changes, or comes after it: none on the way has more parameters than both ends.
     order = ORDER if top.norm_scale else ("norm_scale", *ORDER)
     names = sorted(changed_fields(below, top), key=lambda name: [*order, name].index(name))
     for name in names:
         step = below.model_copy(update={name: getattr(top, name)})
-        if what_happens(step) == what_happens(below) or not is_sound(step):
+        if not is_sound(step) or what_happens(step, sizes) == what_happens(below, sizes):
             continue
-        rest = way_up(step, top, is_sound=is_sound)
+        rest = way_up(step, top, is_sound=is_sound, sizes=sizes)
         if rest is not None:
             return [((name,), step), *rest]
     return None if names else []
@@ -116,7 +123,8 @@ def _steps(quest: Quest, top: Recipe) -> list[Step]:
             return False
         return True
 
-    steps = way_up(rung.recipe, top, is_sound=is_sound)
+    sizes = Sizes(info.image, info.n_train - quest.objective.n_dev(info.n_train))
+    steps = way_up(rung.recipe, top, is_sound=is_sound, sizes=sizes)
     return [(changed_fields(rung.recipe, top), top)] if steps is None else steps
 
 

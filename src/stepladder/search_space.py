@@ -18,8 +18,10 @@ from typing import Any, Protocol
 
 from stepladder.errors import BudgetError, GeometryError
 from stepladder.geometry import ImageShape, Network
+from stepladder.happening import what_happens
+from stepladder.idle import Sizes
 from stepladder.layers import Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
-from stepladder.recipe import Adam, Augment, Average, Cosine, Recipe, Schedule, Step, changed_fields, what_happens
+from stepladder.recipe import Adam, Augment, Average, Cosine, Recipe, Schedule, Step, changed_fields
 
 VERSION = 4  # of the space and of how it is judged: searches of different versions are never pooled
 
@@ -173,7 +175,7 @@ def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int, of_epochs:
             "average": _average(horizon, base.average) if horizon else None,
         }
     )
-    return _without_idle_changes(base, recipe)
+    return _without_idle_changes(base, recipe, Sizes(space.image, space.n_train))
 
 
 def _draw_design(space: SearchSpace, draw: Draw) -> Design:
@@ -321,9 +323,9 @@ def _readable(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def _without_idle_changes(base: Recipe, recipe: Recipe) -> Recipe:
+def _without_idle_changes(base: Recipe, recipe: Recipe, sizes: Sizes) -> Recipe:
     for name in changed_fields(base, recipe):
         without = recipe.model_copy(update={name: getattr(base, name)})
-        if what_happens(without) == what_happens(recipe):
+        if what_happens(without, sizes) == what_happens(recipe, sizes):
             recipe = without
     return recipe

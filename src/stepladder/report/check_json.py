@@ -1,4 +1,4 @@
-"""Checks and ladders for machines. SCHEMA_VERSION history: 1, the first."""
+"""Checks and ladders for machines. SCHEMA_VERSION history: 1, the first; a rung's "notes" came later."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,6 +56,7 @@ def _checked_rung(checked: CheckedRung) -> dict[str, Any]:
         "epochs": checked.rung.recipe.epochs,
         "over_budget": bool(checked.excess),
         "excess": list(checked.excess),
+        "notes": list(checked.notes),
     }
 
 

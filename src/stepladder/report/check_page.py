@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from stepladder.checking import Check, CheckedRung, Estimate
+from stepladder.checking import Check, CheckedRung, Estimate, notes_of
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.report.tables import Page, Table, changes, compound_notes, duration, target_text
 
@@ -21,6 +21,7 @@ def check_page(check: Check) -> Page:
         *(f"{rung.name}: {' '.join(rung.why.split())}" for rung in ladder.rungs),
         "",
         *compound_notes(ladder.rungs),
+        *(f"Note: {note}." for note in notes_of(check.rungs)),
         *layer_tables(check.rungs),
         estimate_text(check.estimate),
     ]

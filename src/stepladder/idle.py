@@ -1,0 +1,462 @@
+"""Settings of a recipe that do nothing, each with the reason and the remedy: one rule for each kind.
+
+A rule looks at a recipe, and at the sizes of its images where they are known, and gives for each such setting the
+fields that would train the same way without it. ``happening`` compares recipes by what is left. All is computed in
+float32: what adds less than its last digit adds nothing. No numpy.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from ctypes import c_float
+from dataclasses import dataclass, field
+from itertools import chain
+from math import exp
+from typing import Any
+
+from stepladder.geometry import ImageShape
+from stepladder.layers import Conv, Depthwise, Linear
+from stepladder.recipe import (
+    Adam,
+    Augment,
+    Constant,
+    Cosine,
+    CrossEntropy,
+    LinearDecay,
+    Muon,
+    OneCycle,
+    Plateau,
+    Recipe,
+    Schedule,
+    Sgd,
+    Step,
+)
+from stepladder.schedule import learning_rate
+
+NOTHING = 1e-20  # of what a training computes, within a few powers of ten of 1, no last digit feels this
+LEAST_WARP = 1e-10  # px, degrees, a fraction: less moves no coordinate of 10,000 x 10,000 pixels by a last digit
+HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
+MOST_STEPS = 200_000  # whose learning rates are looked at one by one: a third of a second
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is known of the images: their shape, and how many are trained on."""
+
+    image: ImageShape
+    n_train: int
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A setting that does nothing, or not what it says.
+
+    ``fields`` are those of the recipe that it is about, ``what`` the setting and that it does nothing, ``instead``
+    values that train the same way. Not ``told`` if nobody need be warned: the value is a default, or does no harm.
+    """
+
+    fields: tuple[str, ...]
+    what: str
+    why: str
+    remedy: str
+    instead: Mapping[str, Any] = field(default_factory=dict)
+    told: bool = True
+
+    @property
+    def reason(self) -> str:
+        return f"{self.why}: {self.remedy}"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why} ({self.remedy})"
+
+
+Rule = Callable[[Recipe, Sizes | None], Iterator[Idle]]
+
+
+def simplified(recipe: Recipe, sizes: Sizes | None = None) -> tuple[Recipe, tuple[Idle, ...]]:
+    """A recipe that trains the same way with all that does nothing left out, and what that is; teachers stay."""
+    found: list[Idle] = []
+    for rule in RULES:
+        for idle in rule(recipe, sizes):
+            found.append(idle)
+            recipe = recipe.model_copy(update=dict(idle.instead))
+    return recipe, tuple(found)
+
+
+def single(value: float) -> float:
+    """A number as float32 has it."""
+    return c_float(value).value
+
+
+def steps_of(recipe: Recipe) -> list[tuple[str, ...]]:
+    """The steps after each convolution, depthwise convolution and linear layer."""
+    blocks = [layer.block for layer in recipe.network if isinstance(layer, Conv | Depthwise | Linear)]
+    return [(recipe.block if block is None else block).steps for block in blocks]
+
+
+def dropped(probability: float) -> tuple[int, float]:
+    """How many of 2**32 values a dropout zeroes, and what it multiplies the others by: all that an engine has of it."""
+    return min(round(probability * 2**32), 2**32 - 1), single(1 / (1 - probability))
+
+
+def steps_per_epoch(recipe: Recipe, sizes: Sizes) -> int:
+    return -(-sizes.n_train // recipe.batch_size)
+
+
+def is_at_every_step(recipe: Recipe, sizes: Sizes, *, rate: float) -> bool:
+    """Whether the learning rate is this at every step; no if there are too many to look at."""
+    per_epoch = steps_per_epoch(recipe, sizes)
+    n_steps = recipe.epochs * per_epoch
+    steps = chain([n_steps - 1], range(n_steps))  # the last tells most
+    rates = (learning_rate(recipe, step=step, steps_per_epoch=per_epoch) for step in steps)
+    return n_steps <= MOST_STEPS and all(single(each) == single(rate) for each in rates)
+
+
+# The network
+
+
+def _block(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    takers = [layer for layer in recipe.network if isinstance(layer, Conv | Depthwise) and layer.block is None]
+    if not takers:
+        default = Recipe.model_fields["block"].default
+        yield Idle(
+            ("block",),
+            f'block = "{recipe.block}" does nothing',
+            "each convolution has an order of its own, or is bare",
+            "change those, or take them away",
+            {"block": default},
+            told=recipe.block != default,
+        )
+
+
+def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if not recipe.dropout:
+        return
+    what = f"dropout = {recipe.dropout:g} does nothing"
+    if not any("dropout" in steps for steps in steps_of(recipe)):
+        why, remedy = "no layer's block has a 'dropout' step", 'give one, as in block = "conv relu norm dropout"'
+        yield Idle(("dropout",), what, why, remedy, {"dropout": 0.0})
+    elif dropped(recipe.dropout) == dropped(0.0):
+        yield Idle(("dropout",), what, "not one of 2**32 values is zeroed", "give more", {"dropout": 0.0})
+
+
+def _norms(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    if any("norm" in steps for steps in steps_of(recipe)):
+        if recipe.recalibrate_images:
+            yield _whole_batches(recipe, sizes)
+        return
+    for name, value in (("norm_scale", True), ("recalibrate_images", 0)):
+        if getattr(recipe, name) != value:
+            yield Idle(
+                (name,),
+                f"{name} = {str(getattr(recipe, name)).lower()} does nothing",
+                "no layer's block has a 'norm' step",
+                'give one, as in block = "conv relu norm"',
+                {name: value},
+            )
+
+
+def _whole_batches(recipe: Recipe, sizes: Sizes | None) -> Idle:
+    """Recalibration takes whole batches, as many as there are."""
+    n, size = recipe.recalibration_batches, recipe.batch_size
+    if sizes is not None:
+        size = min(size, sizes.n_train)
+        n = min(n, sizes.n_train // size)
+    return Idle(
+        ("recalibrate_images",),
+        f"recalibrate_images = {recipe.recalibrate_images} means whole batches",
+        f"statistics are taken over whole batches: {n} of {size:,} images",
+        "go over to another number of batches",
+        {"recalibrate_images": n * size},
+        told=False,
+    )
+
+
+# Images
+
+
+def _clean_epochs(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if recipe.augment != Augment() and recipe.clean_epochs >= recipe.epochs:
+        yield Idle(
+            ("augment", "clean_epochs"),
+            f"augment ({recipe.augment}) does nothing",
+            f"clean_epochs = {recipe.clean_epochs} of {_epochs(recipe.epochs)} leave no epoch with distortion",
+            "give fewer clean_epochs",
+            {"augment": Augment(), "clean_epochs": 0},
+        )
+
+
+def _no_distortion(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if recipe.clean_epochs and recipe.augment == Augment():
+        yield Idle(
+            ("clean_epochs",),
+            f"clean_epochs = {recipe.clean_epochs} does nothing",
+            "no epoch distorts its images",
+            "give augment too, and fewer clean_epochs than epochs",
+            {"clean_epochs": 0},
+        )
+
+
+def _small_warps(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    one_pixel = sizes is not None and sizes.image.size == 1
+    turning, augment = ("rotation_deg", "scale", "shear_deg", "mirror"), recipe.augment
+    for name in Augment.model_fields:
+        value = getattr(augment, name)
+        alone = one_pixel and name in turning
+        if value and (alone or value < LEAST_WARP):
+            augment = augment.model_copy(update={name: Augment.model_fields[name].default})
+            yield Idle(
+                ("augment",),
+                f"{name} = {str(value).lower()} does nothing",
+                "images of one pixel cannot be turned" if alone else f"{value:g} moves no pixel",
+                "leave it out" if alone else "give more",
+                {"augment": augment},
+            )
+
+
+def _black(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    """A square whose half reaches the far side from the first pixel blackens any image whole; nothing else is seen."""
+    if sizes is None:
+        return
+    size, augment = sizes.image.size, recipe.augment
+    if augment.cutout_px >= 2 * size - 1:
+        yield Idle(
+            ("augment",),
+            f"cutout_px = {augment.cutout_px} blackens each distorted image whole",
+            f"a square of {2 * size - 1} pixels and more covers {size} x {size} wherever its centre is",
+            "give less",
+            {"augment": Augment(cutout_px=2 * size - 1)},
+        )
+    elif augment.shift_px > size:
+        hidden = 1 - (size / augment.shift_px) ** 2
+        what = f"shift_px = {augment.shift_px:g} moves {100 * hidden:.0f}% of the images out of sight"
+        yield Idle(("augment",), what, f"they have {size} x {size} pixels", "give less")
+
+
+# The optimizer
+
+
+def _no_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if not single(recipe.lr):
+        yield Idle(
+            ("lr", "schedule", "optimizer", "weight_decay"),
+            f"lr = {recipe.lr:g} moves no weight",
+            f"a learning rate of {recipe.lr:g} is 0 in float32",
+            "give more",
+            {"lr": 0.0, "schedule": Constant(), "optimizer": Sgd(), "weight_decay": 0.0},
+        )
+
+
+def _decay(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    decay, optimizer = recipe.weight_decay, recipe.optimizer
+    if not decay:
+        return
+    if isinstance(optimizer, Muon) or optimizer.kind == "adamw":
+        part = recipe.lr * decay
+        nothing = part < HALF_DIGIT
+        why = f"lr x weight_decay = {part:g}, less than float32 can take from a weight (3e-8 of it)"
+    else:
+        least = optimizer.epsilon if isinstance(optimizer, Adam) else 1.0  # Adam divides a gradient by no less
+        nothing = decay * max(1.0, recipe.lr) < NOTHING * least
+        why = f"{decay:g} of a weight adds nothing to its gradient in float32"
+    if nothing:
+        what = f"weight_decay = {decay:g} does nothing"
+        yield Idle(("weight_decay", "optimizer", "lr"), what, why, "give more", {"weight_decay": 0.0})
+
+
+def _adamw(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if recipe.optimizer.kind == "adamw" and not recipe.weight_decay:
+        yield Idle(
+            ("optimizer",),
+            "kind = 'adamw' does what 'adam' does",
+            "Adam and AdamW are the same without weight decay",
+            'give weight_decay too (both at once are compound = "why"), or leave it out',
+            {"optimizer": recipe.optimizer.model_copy(update={"kind": "adam"})},
+        )
+
+
+def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    optimizer = recipe.optimizer
+    if isinstance(optimizer, Adam):
+        return
+    if 0 < optimizer.momentum < NOTHING:
+        what, why = f"momentum = {optimizer.momentum:g} does nothing", "it adds nothing to a gradient in float32"
+        optimizer = optimizer.model_copy(update={"momentum": 0.0})
+        yield Idle(("optimizer",), what, why, "give more", {"optimizer": optimizer})
+    if optimizer.nesterov and not optimizer.momentum:
+        optimizer = optimizer.model_copy(update={"nesterov": False})
+        yield Idle(
+            ("optimizer",),
+            "nesterov = true does nothing",
+            "without momentum there is nothing to look ahead along",
+            "give momentum",
+            {"optimizer": optimizer},
+            told=isinstance(optimizer, Sgd),
+        )
+    one_step = sizes is not None and recipe.epochs * steps_per_epoch(recipe, sizes) == 1
+    if one_step and optimizer.momentum and not optimizer.nesterov:
+        yield Idle(
+            ("optimizer",),
+            f"momentum = {optimizer.momentum:g} does nothing",
+            "there is but one step in all, and momentum needs a step before",
+            "train longer, or in smaller batches",
+            {"optimizer": optimizer.model_copy(update={"momentum": 0.0})},
+            told=False,
+        )
+
+
+def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    optimizer = recipe.optimizer
+    if not isinstance(optimizer, Muon) or sum(isinstance(layer, Conv | Linear) for layer in recipe.network) > 1:
+        return
+    why, remedy = "the network has no weight matrix before its last", "give it another conv or linear layer"
+    if recipe.weight_decay:
+        without = optimizer.model_copy(update={"n_steps": 5})
+        what = "kind = 'muon' makes no step orthogonal"
+        yield Idle(("optimizer",), what, why, remedy, {"optimizer": without})
+        return
+    plain = Sgd(momentum=optimizer.momentum, nesterov=optimizer.nesterov)
+    yield Idle(
+        ("optimizer", "lr"),
+        f"kind = 'muon' does what 'sgd' does at {optimizer.other_lr:g} times lr",
+        why,
+        remedy,
+        {"optimizer": plain, "lr": recipe.lr * optimizer.other_lr},
+    )
+
+
+def _epsilon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    optimizer = recipe.optimizer
+    if isinstance(optimizer, Adam) and single(optimizer.epsilon) and optimizer.epsilon < NOTHING:
+        yield Idle(
+            ("optimizer",),
+            f"epsilon = {optimizer.epsilon:g} is as good as {NOTHING:g}",
+            "an epsilon so small adds nothing to the root of a mean of squares in float32",
+            "give more",
+            {"optimizer": optimizer.model_copy(update={"epsilon": NOTHING})},
+            told=False,
+        )
+
+
+# The learning rate
+
+
+def _schedule(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    """A warm-up alone is kept as a cosine that falls to all of lr."""
+    schedule, epochs = recipe.schedule, recipe.epochs
+    warmup = getattr(schedule, "warmup_epochs", 0.0)
+    rest: Schedule = Cosine(kind="cosine", warmup_epochs=warmup, final=1.0) if warmup else Constant()
+    what = f"the {schedule.kind} schedule does nothing" + (" but warm up" if warmup else "")
+    if warmup > epochs:
+        yield Idle(
+            ("schedule",),
+            f"warmup_epochs = {warmup:g} of {_epochs(epochs)}: the learning rate never comes to lr",
+            f"it ends at {100 * epochs / warmup:.3g}% of it",
+            "give fewer warmup_epochs, or a smaller lr",
+        )
+    if why := _why_constant(schedule, epochs):
+        yield Idle(("schedule",), what, *why, {"schedule": rest}, told=warmup <= epochs)
+    elif not isinstance(schedule, Constant | Plateau) and sizes and is_at_every_step(recipe, sizes, rate=recipe.lr):
+        n_steps = epochs * steps_per_epoch(recipe, sizes)
+        reason = f"the learning rate is lr at each of the {n_steps:,} steps" if n_steps > 1 else "there is but one step"
+        yield Idle(("schedule",), what, reason, "train longer", {"schedule": Constant()})
+
+
+def _why_constant(schedule: Schedule, epochs: int) -> tuple[str, str] | None:
+    """Why nothing changes the learning rate but a warm-up, and what would, if that is so whatever the images."""
+    match schedule:
+        case Step() if schedule.every_epochs >= epochs:
+            n = _epochs(schedule.every_epochs)
+            return f"its first drop would come after {n}, and there are {epochs}", "give fewer every_epochs"
+        case Cosine() | LinearDecay() if schedule.final == 1:
+            return "it falls to final = 1, which is all of lr", "give a smaller final"
+        case Cosine() | LinearDecay() if schedule.warmup_epochs >= epochs:
+            return f"the warm-up takes all of the {_epochs(epochs)}, and the fall never comes", "warm up for fewer"
+        case OneCycle() if schedule.start == schedule.final == 1:
+            return "it starts and ends at 1, which is all of lr", "give a smaller start or final"
+        case Plateau() if epochs < schedule.patience + 3:
+            least = f"{schedule.patience + 2} epochs, of which the first is no failure, come before its first drop"
+            return f"{least}, and there are {epochs}", "give less patience, or train longer"
+        case _:
+            return None
+
+
+# The rest
+
+
+def _batch_size(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    if sizes is not None and recipe.batch_size > sizes.n_train:
+        yield Idle(
+            ("batch_size",),
+            f"batch_size = {recipe.batch_size:,} means all images at once",
+            f"there are {sizes.n_train:,} training images",
+            f"give at most {sizes.n_train:,}",
+            {"batch_size": sizes.n_train},
+            told=recipe.batch_size != Recipe.model_fields["batch_size"].default,
+        )
+
+
+def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    smoothing, distill = recipe.loss.label_smoothing, recipe.distill
+    if distill and distill.share < NOTHING:
+        what, why = (
+            f"distill, with share = {distill.share:g}, does nothing",
+            "float32 has no such part of a target",
+        )
+        yield Idle(("distill",), what, why, "give more", {"distill": None})
+    elif smoothing and distill and distill.share == 1:
+        yield Idle(
+            ("loss",),
+            f"label_smoothing = {smoothing:g} does nothing",
+            "all of the targets are the teachers' (distill.share = 1)",
+            "give a smaller share",
+            {"loss": CrossEntropy()},
+            told=False,  # they learned with it
+        )
+    elif 0 < smoothing < NOTHING:
+        what = f"label_smoothing = {smoothing:g} does nothing"
+        yield Idle(("loss",), what, "it is too little for float32", "give more", {"loss": CrossEntropy()})
+
+
+def _sharpness(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    aware = recipe.sharpness_aware
+    if aware is None or aware.radius >= NOTHING:
+        return
+    what, why = f"sharpness_aware, with radius = {aware.radius:g}, moves no weight", "that is too little for float32"
+    instead = aware.model_copy(update={"radius": NOTHING}) if recipe.dropout else None  # which is drawn once more
+    yield Idle(("sharpness_aware",), what, why, "give more", {"sharpness_aware": instead})
+
+
+def _average(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    average = recipe.average
+    if average is None or sizes is None:
+        return
+    per_epoch, every = steps_per_epoch(recipe, sizes), average.every_steps
+    n_looks, rest = divmod(recipe.epochs * per_epoch, every)
+    steps = average.horizon_epochs * per_epoch
+    decay = exp(-every / steps) if steps else 0.0
+    what, same = "average does nothing", "give less"
+    if not n_looks:
+        why = f"every_steps = {every:,}, and there are {rest:,} steps: it never looks at the weights"
+    elif decay == 1:
+        why = f"over horizon_epochs = {average.horizon_epochs:g} one look counts for nothing in float64"
+    elif n_looks == 1 and not rest:
+        why, same = "its one look is at the last step: that is what is evaluated without it", "give fewer every_steps"
+    elif decay < NOTHING and per_epoch % every == 0:
+        why, same = "its horizon is so short that each epoch's last step alone counts", "give a longer one"
+    else:
+        if n_looks == 1 or decay < NOTHING:
+            last = average.model_copy(update={"horizon_epochs": 1e-9})
+            why = "one look at the weights alone counts, whatever the horizon"
+            yield Idle(("average",), "the horizon does nothing", why, "look more often", {"average": last}, told=False)
+        return
+    yield Idle(("average",), what, why, same, {"average": None})
+
+
+def _epochs(n: int) -> str:
+    return f"{n} epoch" + ("" if n == 1 else "s")
+
+
+# In this order: each sees what those before it leave.
+RULES: tuple[Rule, ...] = (
+    *(_batch_size, _block, _dropout, _norms, _clean_epochs, _small_warps, _black, _no_distortion, _loss),
+    *(_no_step, _decay, _adamw, _momentum, _muon, _epsilon, _schedule, _sharpness, _average),
+)
