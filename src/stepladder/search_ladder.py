@@ -123,7 +123,7 @@ def _steps(quest: Quest, top: Recipe) -> list[Step]:
             return False
         return True
 
-    sizes = Sizes(info.image, info.n_train - quest.objective.n_dev(info.n_train))
+    sizes = Sizes(info.image, quest.objective.n_trained(info))
     steps = way_up(rung.recipe, top, is_sound=is_sound, sizes=sizes)
     return [(changed_fields(rung.recipe, top), top)] if steps is None else steps
 
