@@ -80,6 +80,16 @@ class Engine(Protocol):
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that do the computing."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how it works here, a sentence each."""
+
+    def without_cache(self) -> "Engine":
+        """The same, but all code is compiled anew, and put in the place of what is kept of it."""
+
+    def has_sound_code(self) -> bool:
+        """Whether the code of the models in use is what compiling gives, as far as it was not compiled here."""
+
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> Model: ...
 
 
