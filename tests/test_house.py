@@ -70,6 +70,7 @@ ORDER = [
     "evidence",
     "checking",
     "one_run",
+    "sent_run",
     "workers",
     "climbing",
     "deciding",
