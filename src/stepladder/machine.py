@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stepladder import __version__
+from stepladder.errors import StepladderError
 
 UNKNOWN = "unknown"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -47,16 +48,41 @@ def n_cores() -> int:
 
 
 def memory_bytes() -> int | None:
-    """The memory of the machine, or of the container this runs in, where the system tells."""
+    """The memory of the machine, of the container this runs in, or that is allowed, where the system tells."""
     try:
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
     if whole <= 0:  # -1 where it does not know
         return None
+    limits = [whole, address_space_bytes() or whole]
     with suppress(OSError, ValueError):
-        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))  # "max" is no number
-    return whole
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))  # "max" is no number
+    return min(limits)
+
+
+def address_space_bytes() -> int | None:
+    """The most memory that this process may address (``ulimit -v``); None if that is not limited."""
+    try:
+        import resource  # not on Windows
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except (ImportError, AttributeError, OSError, ValueError):
+        return None
+    return limit if limit != resource.RLIM_INFINITY else None
+
+
+def limit_in_words() -> str:
+    """What to say after an error that a limit of the address space may be the reason of; empty without one."""
+    limit = address_space_bytes()
+    return f"; ulimit -v allows {limit / 1e9:.1f} GB of address space here: allow more" if limit else ""
+
+
+def require_address_space(n_bytes: int, what: str) -> None:
+    """Raise StepladderError where a limit is too small for a library that would end the process instead."""
+    limit = address_space_bytes()
+    if limit is not None and limit < n_bytes:
+        raise StepladderError(f"{what} needs {n_bytes / 1e9:.1f} GB of address space{limit_in_words()}")
 
 
 def library_settings() -> dict[str, str | None]:
