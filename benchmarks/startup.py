@@ -21,7 +21,7 @@ N_ROUNDS = 5
 SCRIPT = """
 import sys, time
 start = time.perf_counter()
-from stepladder.engines.jit.engine import JitEngine, compiled, plan
+from stepladder.engines.jit.engine import JitEngine, plan
 from stepladder.ladder_file import load
 from stepladder import data
 imported = time.perf_counter()
@@ -32,7 +32,7 @@ network, engine = recipe.network_for(splits.image), JitEngine()
 before = time.perf_counter()
 planned = plan(network, recipe, n_train=60000, target=engine.target)
 planned_at = time.perf_counter()
-code = compiled(planned, recipe, engine.target)
+code = engine.compiled(planned, recipe)
 done = time.perf_counter()
 print(imported - start, planned_at - before, done - planned_at, done - before, int(code.was_cached))
 """

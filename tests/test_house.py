@@ -78,6 +78,7 @@ ORDER = [
     "evidence",
     "checking",
     "one_run",
+    "sent_run",
     "workers",
     "climbing",
     "deciding",

@@ -144,8 +144,8 @@ def test_logits_are_the_jit_engines(network: str, few: data.Splits) -> None:
 def test_a_stored_run_is_judged_as_it_was(tiny_ladder: Path, tmp_path: Path) -> None:
     ladder, engine = load(tiny_ladder), choose_engine("jit")[0]
     identity = plan(ladder, seeds=[1], engine=engine)[0].identity
-    train_one(Work(ladder.data, tmp_path / "runs"), identity)
-    store = Store.open(tmp_path / "runs")
+    store = Store.open(tmp_path / "runs", create=True)
+    train_one(Work(ladder.data, store.folder), identity)
     run = store.find(identity, set_aside=False)
     assert run is not None
     assert run.final is not None

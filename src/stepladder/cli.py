@@ -38,6 +38,12 @@ class _Group(click.Group):
         except StepladderError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except (MemoryError, ImportError) as error:
+            from stepladder.machine import limit_in_words
+
+            what = "the memory is not enough" if isinstance(error, MemoryError) else f"a library does not load: {error}"
+            click.echo(f"Error: {what}{limit_in_words()}", err=True)
+            ctx.exit(StepladderError.exit_code)
         except OSError as error:
             if error.errno == errno.EPIPE:  # click ends quietly
                 raise
@@ -136,6 +142,9 @@ def main() -> None:
 
     LADDER is the name of a shipped ladder (see 'stepladder ladders') or a TOML file of your own.
     """
+    from stepladder.machine import THREADS, set_environment
+
+    set_environment(dict.fromkeys(THREADS, "1"))  # workers train; threads of this process's libraries would only idle
 
 
 @main.command()

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing import current_process
 from typing import Protocol
 
 from pebble import ProcessExpired
@@ -20,8 +21,9 @@ from stepladder.errors import LadderError, StepladderError
 from stepladder.image_notes import examined
 from stepladder.ladder import Ladder, Rung
 from stepladder.machine import n_cores
-from stepladder.one_run import Work, train_one
+from stepladder.one_run import Work
 from stepladder.run import Run, RunIdentity, data_identity
+from stepladder.sent_run import send
 from stepladder.store import Store
 from stepladder.workers import WorkerProcesses
 
@@ -51,6 +53,9 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.task}: {self.reason}"
+
+    def __repr__(self) -> str:  # not the whole recipe
+        return f"<Failure {self}>"
 
 
 class Watcher(Protocol):
@@ -131,10 +136,12 @@ def climb(
     """Train every rung with every seed, except what the store already holds.
 
     Without an ``executor``, ``jobs`` processes (one per core unless given) train one run each, on one thread.
-    Returns the runs that failed twice; raises BudgetError, DataError, LadderError or StoreError.
+    An ``executor``'s workers may stand in other folders and on other machines that share the store's.
+    Returns the runs that failed twice; raises BudgetError, DataError, EngineError, LadderError or StoreError.
     """
     if jobs is not None and jobs < 1:
         raise LadderError(f"{jobs} jobs train nothing: give at least 1")
+    _require_own_process()
     watcher = watcher or Watchers(())
     tasks = plan(ladder, seeds=seeds, engine=engine)
     found = {task.identity.key: store.find(task.identity, set_aside=True) for task in tasks}
@@ -147,6 +154,7 @@ def climb(
     for note in examined(ladder, tasks[0].identity.data):  # bad images end the climb here
         watcher.noted(f"images: {note}")
     data_sets.load(ladder.data)  # and so does a damaged MNIST
+    Store.open(store.folder, create=True)  # as workers do not
     n_workers = min(jobs or n_cores(), len(to_train))
     work = Work(ladder.data, store.folder)
     context: AbstractContextManager[Executor] = nullcontext(executor) if executor else WorkerProcesses(n_workers)
@@ -154,6 +162,15 @@ def climb(
         failures = _Climb(pool, work, store=store, watcher=watcher).run(list(to_train.values()))
     _pass_on_notes(store, watcher)
     return failures
+
+
+def _require_own_process() -> None:
+    """Refuse to climb in an executor's process that is running the script which climbs, once more, to begin with."""
+    if getattr(current_process(), "_inheriting", False):
+        raise LadderError(
+            "this script climbs again in each process of its own executor: put what it does under"
+            ' if __name__ == "__main__":, or leave the executor out'
+        )
 
 
 def _pass_on_notes(store: Store, watcher: Watcher) -> None:
@@ -172,11 +189,19 @@ class _Climb:
         self.watcher = watcher
         self.under_way: dict[Future[list[str]], Task] = {}
         self.n_tries: dict[str, int] = {}
+        self.noted: set[str] = set()
         self.failures: list[Failure] = []
 
     def run(self, tasks: Sequence[Task]) -> list[Failure]:
-        for task in tasks:
-            self.submit(task)
+        try:
+            for task in tasks:
+                self.submit(task)
+            return self.until_all_are_done()
+        finally:
+            for future in self.under_way:  # of an executor that goes on when this climb does not
+                future.cancel()
+
+    def until_all_are_done(self) -> list[Failure]:
         while self.under_way:
             done, _ = wait(self.under_way, timeout=POLL_S, return_when=FIRST_COMPLETED)
             for future in done:
@@ -187,16 +212,19 @@ class _Climb:
         return self.failures
 
     def submit(self, task: Task) -> None:
-        self.n_tries[task.identity.key] = self.n_tries.get(task.identity.key, 0) + 1
+        """Begin a try; the second one without cached machine code, of which the first may have died."""
+        n_tries = self.n_tries[task.identity.key] = self.n_tries.get(task.identity.key, 0) + 1
         try:
-            self.under_way[self.pool.submit(train_one, self.work, task.identity)] = task
+            self.under_way[send(self.pool, replace(self.work, use_cache=n_tries == 1), task.identity)] = task
         except RuntimeError as error:  # a broken executor takes nothing any more
             self.fail(task, f"not tried: {error}")
 
     def collect(self, future: Future[list[str]], task: Task) -> None:
         try:
             for note in future.result():
-                self.watcher.noted(note)
+                if note not in self.noted:  # every worker says it
+                    self.watcher.noted(note)
+                    self.noted.add(note)
         except StepladderError:
             raise
         except Exception as error:  # whatever went wrong in this run: the others go on
@@ -204,7 +232,7 @@ class _Climb:
             return
         run = self.store.find(task.identity, set_aside=False)
         if run is None:
-            self.fail(task, "its record cannot be read back: is the store's disk full?")
+            self.fail(task, "its record cannot be read back: is the store's disk full, or not one for all?")
             return
         if run.elapsed_s > 0:
             macs_per_s = task.macs_per_epoch * len(run.epochs) / run.elapsed_s

@@ -17,12 +17,15 @@ from stepladder.errors import StoreError
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also after a loss of power; safe against other writers."""
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Write a file that is there whole or not at all, also after a loss of power; safe against other writers.
+
+    ``mode`` are its rights, less those that the process's umask takes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,16 +1,17 @@
 """One run from its last checkpoint to its record in the store: what a worker does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from platform import platform
+from platform import node, platform
 
 from stepladder import data as data_sets
+from stepladder import sources
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import initial_arrays, train, weights
-from stepladder.errors import DataError
+from stepladder.errors import DataError, EngineError, StoreError
 from stepladder.machine import cpu_name, versions
 from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity, splits_for
 from stepladder.store import Store, weights_file
@@ -18,23 +19,33 @@ from stepladder.store import Store, weights_file
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker needs besides a run's identity; small enough to send anywhere. ``source`` is Ladder.data."""
+    """What a worker needs besides a run's identity. ``source`` is Ladder.data.
+
+    Without ``use_cache`` all machine code is compiled anew: after a first try that failed, the cache is not trusted.
+    """
 
     source: str
     store: Path
+    use_cache: bool = True
+
+    def from_anywhere(self) -> "Work":
+        """The same for a worker that stands in another folder."""
+        return replace(self, source=sources.from_anywhere(self.source), store=self.store.absolute())
 
 
 def train_one(work: Work, identity: RunIdentity) -> list[str]:
-    """Train one run from its last checkpoint; returns what is to be said of the store.
+    """Train one run from its last checkpoint; returns what is to be said of store and engine.
 
-    Raises DataError if the images are no longer those that the run's identity names.
+    Raises DataError if the images are no longer those that the run's identity names, EngineError if its engine is not
+    the one here, StoreError if the store is not there.
     """
-    engine = _engine(identity.engine)
+    store = _store(work.store)
+    engine = _engine(identity.engine, use_cache=work.use_cache)
     splits = _splits(work.source, identity.data)
-    store = Store.open(work.store, create=True)
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
-    progress = store.resume(identity)
+    store.notes.extend(engine.notes)
+    progress = _resumed(store, identity)
     teachers = _teachers(work, identity, store)
     if any(each.diverged_at_epoch is not None for each in teachers):  # it answers nothing: neither can its student
         arrays = initial_arrays(identity.recipe.network_for(splits.image), identity.seed)
@@ -44,10 +55,34 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     for after_epoch in train(
         engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teachers=taught_by
     ):
-        store.checkpoint(identity, after_epoch)
         progress = after_epoch
+        if progress.diverged_at_epoch is None:
+            store.checkpoint(identity, progress)
+        elif not engine.has_sound_code():
+            store.partial_path(identity).unlink(missing_ok=True)
+            note = f"the machine code of {identity.key} was damaged in its cache: compiled anew, trained from the start"
+            return [*store.notes, note, *train_one(replace(work, use_cache=False), identity)]
     finish(store, identity, progress=progress, engine=engine, splits=splits)
     return store.notes
+
+
+def _store(folder: Path) -> Store:
+    """The store that the climb has opened; none is made, least of all where nobody looks for it."""
+    try:
+        return Store.open(folder)
+    except StoreError as error:
+        if (folder / "store.json").exists():
+            raise
+        raise StoreError(
+            f"{error}; a worker on {node() or 'this machine'} looked for the store of the climb there, which has to be"
+            " in a folder that all workers share, under the same path"
+        ) from None
+
+
+def _resumed(store: Store, identity: RunIdentity) -> Progress:
+    """Where a training stands. One that diverged in its last epoch is judged anew: see train_one."""
+    progress = store.resume(identity)
+    return progress if progress.diverged_at_epoch is None else Progress()
 
 
 def _teachers(work: Work, identity: RunIdentity, store: Store) -> list[Run]:
@@ -71,8 +106,15 @@ def _teachers(work: Work, identity: RunIdentity, store: Store) -> list[Run]:
 
 
 @lru_cache(maxsize=1)
-def _engine(identity: EngineIdentity) -> Engine:
-    return choose_engine(identity.name, device=identity.device)[0]
+def _engine(identity: EngineIdentity, *, use_cache: bool) -> Engine:
+    """The engine of an identity. Raises EngineError if another one would compute here."""
+    engine = choose_engine(identity.name, device=identity.device)[0]
+    if engine.identity != identity:
+        raise EngineError(
+            f"a run of {identity} is wanted, but on {node() or 'this machine'} there is {engine.identity}: install the"
+            " same versions of Stepladder and its libraries wherever runs are trained"
+        )
+    return engine if use_cache else engine.without_cache()
 
 
 @lru_cache(maxsize=1)

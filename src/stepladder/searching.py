@@ -22,12 +22,13 @@ from stepladder.errors import BudgetError, LadderError, StepladderError
 from stepladder.image_notes import examined
 from stepladder.ladder import Ladder
 from stepladder.machine import n_cores
-from stepladder.one_run import Work, train_one
+from stepladder.one_run import Work
 from stepladder.run import DataIdentity, data_identity, splits_for, with_dev_part
 from stepladder.search_guesses import first_guesses
 from stepladder.search_space import Proposal, SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
 from stepladder.search_trials import Outcome, Round, Trial
+from stepladder.sent_run import send
 from stepladder.store import Store
 from stepladder.workers import WorkerProcesses
 
@@ -257,6 +258,7 @@ class _Search:
         self.store, self.engine, self.watcher, self.deadline = store, engine, watcher, deadline
         self.under_way: dict[Future[list[str]], tuple[_Trying, Task]] = {}
         self.n_tries: dict[str, int] = {}
+        self.noted: set[str] = set()
         self.failures: list[str] = []
         self.jobs = 1
         self.out_of_time = False
@@ -314,13 +316,16 @@ class _Search:
             self.submit(trying, task)
 
     def submit(self, trying: _Trying, task: Task) -> None:
-        self.n_tries[task.identity.key] = self.n_tries.get(task.identity.key, 0) + 1
-        self.under_way[self.pool.submit(train_one, self.work, task.identity)] = (trying, task)
+        n_tries = self.n_tries[task.identity.key] = self.n_tries.get(task.identity.key, 0) + 1
+        work = replace(self.work, use_cache=n_tries == 1)  # of cached machine code the first try may have died
+        self.under_way[send(self.pool, work, task.identity)] = (trying, task)
 
     def collect(self, future: Future[list[str]], trying: _Trying, task: Task) -> None:
         try:
             for note in future.result():
-                self.watcher.noted(note)
+                if note not in self.noted:  # every worker says it
+                    self.watcher.noted(note)
+                    self.noted.add(note)
         except StepladderError:
             raise
         except Exception as error:  # whatever went wrong in this run: it is tried once more

@@ -63,6 +63,11 @@ def set_name(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
+def from_anywhere(data: str) -> str:
+    """What names the same images in any folder."""
+    return data if data == MNIST.name else str(Path(data).absolute())
+
+
 def existing(data: str) -> Path:
     """The folder or .npz file at a path. Raises DataError, without opening what is no ordinary file."""
     path = Path(data)

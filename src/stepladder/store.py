@@ -67,6 +67,9 @@ class Store:
     folder: Path
     notes: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))  # a str will do
+
     @classmethod
     def open(cls, folder: str | Path, *, create: bool = False) -> "Store":
         """Open a store; ``create`` it where there is none.

@@ -2,27 +2,53 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from pebble import ProcessPool
 
-from stepladder.machine import blas_kernels
+from stepladder.machine import library_settings, set_environment
+
+
+class _Process(SpawnProcess):
+    """A process that does not run the script of its parent once more before it begins: a worker needs nothing of it.
+
+    So a script needs no ``if __name__ == "__main__"``, and its imports cost no worker time or memory. Python hands
+    down the way to the main module: while it looks, there is one without (joblib's loky leaves it out likewise).
+    """
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:  # noqa: N802 (as multiprocessing calls it)
+        with _HIDING:
+            main = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                return SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+_HIDING = threading.Lock()
 
 
 class WorkerProcesses(Executor):
     """An executor in which a worker that dies costs its own task only: the pool replaces it (Pebble)."""
 
     def __init__(self, n_workers: int) -> None:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = "1"  # read by the workers' libraries when they start
-        if kernels := blas_kernels():
-            os.environ["OPENBLAS_CORETYPE"] = kernels  # likewise
-        self._pool = ProcessPool(n_workers, initializer=_begin_worker, context=get_context("spawn"))
+        set_environment(library_settings())
+        self._pool = ProcessPool(n_workers, initializer=_begin_worker, context=_Context())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         with _ctrl_c_blocked():

@@ -11,6 +11,7 @@ from stepladder.data import Labelled, Splits
 from stepladder.errors import EngineError
 from stepladder.geometry import Network
 from stepladder.layers import did_you_mean
+from stepladder.machine import limit_in_words
 from stepladder.recipe import Recipe
 from stepladder.run import EngineIdentity
 
@@ -80,6 +81,16 @@ class Engine(Protocol):
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that do the computing."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how it works here, a sentence each."""
+
+    def without_cache(self) -> "Engine":
+        """The same, but all code is compiled anew, and put in the place of what is kept of it."""
+
+    def has_sound_code(self) -> bool:
+        """Whether the code of the models in use is what compiling gives, as far as it was not compiled here."""
+
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> Model: ...
 
 
@@ -104,20 +115,25 @@ def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine
 
         jit = JitEngine()
     except (ImportError, OSError, RuntimeError) as error:  # llvmlite is not there, or does not know this CPU
-        problem = f"the jit engine needs llvmlite, which does not load here ({error})"
+        problem = f"the jit engine needs llvmlite, which does not load here ({error}{limit_in_words()})"
         if wanted == "jit":
             raise EngineError(f"{problem}: pip install llvmlite, or use --engine torch") from None
-        return _described(_torch(device), problem)
+        try:
+            return _described(_torch(device), problem)
+        except EngineError as also:
+            raise EngineError(f"{problem}; {also}") from None
     return _described(jit, "asked for" if wanted == "jit" else "the default")
 
 
 def _torch(device: str) -> Engine:
     try:
         from stepladder.engines.torch import TorchEngine
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise EngineError("the torch engine needs PyTorch: pip install 'stepladder[torch]'") from None
+    except (ImportError, OSError, RuntimeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            raise EngineError("the torch engine needs PyTorch: pip install 'stepladder[torch]'") from None
+        raise EngineError(
+            f"the torch engine needs PyTorch, which does not load here ({error}{limit_in_words()}): install it again"
+        ) from None
     return TorchEngine(device)
 
 

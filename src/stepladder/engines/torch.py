@@ -43,6 +43,16 @@ class TorchEngine:
     def versions(self) -> dict[str, str]:
         return {"torch": str(torch.__version__)}
 
+    @property
+    def notes(self) -> list[str]:
+        return []
+
+    def without_cache(self) -> "TorchEngine":
+        return self
+
+    def has_sound_code(self) -> bool:
+        return True  # PyTorch's own, and none is kept
+
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "TorchModel":
         return TorchModel(network, recipe, splits=splits, device=torch.device(self._device))
 

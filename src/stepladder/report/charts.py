@@ -20,6 +20,7 @@ Records = list[dict[str, Any]]
 Measure = Callable[[Epoch], Fraction]
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+VEGA_BYTES = 700_000_000  # of address space: with less, vl-convert ends the process (measured with 1.9)
 N_COLOURS = 6  # var(--series-1) and so on in the page's style sheet; with more lines, dashes tell them apart
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 INK, FAINT, TARGET = "var(--ink-2)", "var(--line)", "var(--target)"

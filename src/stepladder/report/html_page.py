@@ -22,7 +22,8 @@ from stepladder.descent import Descent
 from stepladder.effective_field import EffectiveField, effective_fields
 from stepladder.evidence import typical_run
 from stepladder.geometry import Network
-from stepladder.report.charts import Spec, ladder_chart, ladder_epochs_table
+from stepladder.machine import require_address_space
+from stepladder.report.charts import VEGA_BYTES, Spec, ladder_chart, ladder_epochs_table
 from stepladder.report.check_page import check_table
 from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
 from stepladder.report.down_page import down_table
@@ -251,5 +252,6 @@ def _own(name: str) -> Markup:
 
 @cache
 def _scripts() -> tuple[Markup, ...]:
+    require_address_space(VEGA_BYTES, "a page with charts")
     vega = vl_convert.javascript_bundle(VEGA_GLOBALS).replace("</script", "<\\/script")
     return (Markup(vega), *map(_own, ("network.js", "drawing.js", "page.js", "live.js")))

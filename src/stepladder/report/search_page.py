@@ -3,8 +3,9 @@
 from itertools import islice
 from typing import Any
 
+from stepladder.machine import require_address_space
 from stepladder.recipe import describe_network
-from stepladder.report.charts import SCHEMA
+from stepladder.report.charts import SCHEMA, VEGA_BYTES
 from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
 from stepladder.search_ladder import held_out_text
@@ -58,6 +59,7 @@ def search_picture(found: Found) -> str:
     """
     import vl_convert
 
+    require_address_space(VEGA_BYTES, "the picture of a search")
     svg: str = vl_convert.vegalite_to_svg(_chart(found))
     return svg
 

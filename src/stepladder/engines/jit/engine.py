@@ -5,6 +5,7 @@ Letters as in layout; N images.
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 import llvmlite
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from stepladder.augment import Warps
 from stepladder.data import Labelled, Splits
+from stepladder.engines.jit import object_cache
+from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.gather import Pixels, gathered, lanes_of, warped
 from stepladder.engines.jit.layout import LANES, blocks_for
 from stepladder.engines.jit.machine_code import MachineCode
@@ -31,8 +34,10 @@ MOST_OF_MEMORY = 0.7
 class JitEngine:
     """LLVM on one thread of the CPU: this one, unless a target is given."""
 
-    def __init__(self, target: Target | None = None) -> None:
+    def __init__(self, target: Target | None = None, *, use_cache: bool = True) -> None:
         self.target = target or host()
+        self.use_cache = use_cache
+        self._code: WeakSet[MachineCode] = WeakSet()  # of the models in use
         self._pixels: list[Pixels] = []
 
     @property
@@ -42,6 +47,23 @@ class JitEngine:
     @property
     def versions(self) -> dict[str, str]:
         return {"llvmlite": llvmlite.__version__}
+
+    @property
+    def notes(self) -> list[str]:
+        problem = object_cache.problem()
+        return [problem] if problem else []
+
+    def without_cache(self) -> "JitEngine":
+        return JitEngine(self.target, use_cache=False)
+
+    def has_sound_code(self) -> bool:
+        return all(code.is_sound() for code in list(self._code))
+
+    def compiled(self, planned: PlannedNetwork, recipe: Recipe) -> MachineCode:
+        """The machine code of a plan, and of the gathering of its batches."""
+        code = MachineCode(kernels_for(planned, recipe, self.target), self.target, use_cache=self.use_cache)
+        self._code.add(code)
+        return code
 
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "JitModel":
         return JitModel(network, recipe, splits=splits, engine=self)
@@ -63,7 +85,7 @@ class JitModel:
         self.engine = engine
         self.planned = plan(network, recipe, n_train=len(splits.train), target=engine.target)
         self.n_blocks = self.planned.plan.n_blocks
-        self.code = compiled(self.planned, recipe, engine.target)
+        self.code = engine.compiled(self.planned, recipe)
         self._learn = self.code.function("learn")
         self._evaluate = self.code.function("evaluate")
         self._plain = self.code.function("gathered")
@@ -196,12 +218,12 @@ def plan(network: Network, recipe: Recipe, *, n_train: int, target: Target) -> P
     return planned
 
 
-def compiled(planned: PlannedNetwork, recipe: Recipe, target: Target) -> MachineCode:
-    """The machine code of a plan, and of the gathering of its batches."""
+def kernels_for(planned: PlannedNetwork, recipe: Recipe, target: Target) -> list[Kernel]:
+    """The kernels of a plan, and of the gathering of its batches."""
     image = planned.image
     sizes = {"channels": image.channels, "size": image.size, "width": target.width}
     kernels = [gathered("gathered", **sizes)]
     if recipe.augment != Augment():
         bent, cut = recipe.augment.elastic_px > 0, recipe.augment.cutout_px > 0
         kernels.append(warped("warped", **sizes, bent=bent, cut=cut))
-    return MachineCode([*kernels, *planned.plan.kernels.values(), *planned.plan.sequences()], target)
+    return [*kernels, *planned.plan.kernels.values(), *planned.plan.sequences()]

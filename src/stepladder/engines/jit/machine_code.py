@@ -17,21 +17,33 @@ PASSES = 1  # counts the changes of ``object_code`` that change what it makes of
 
 
 class MachineCode:
-    """Kernels compiled for a target, kept in memory as long as this lives."""
+    """Kernels compiled for a target, kept in memory as long as this lives. Without ``use_cache``, compiled anew.
 
-    def __init__(self, kernels: Sequence[Kernel], target: Target) -> None:
+    The code carries its own key: whatever lies in the cache, code that was made for other kernels is not run.
+    """
+
+    def __init__(self, kernels: Sequence[Kernel], target: Target, *, use_cache: bool = True) -> None:
+        self._kernels = {kernel.name: kernel for kernel in kernels}
+        self._target = target
         text = assembly(kernels)
         made_by = f"{llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_process_triple()} {PASSES} {target}"
-        key = sha256(f"{made_by}\n{text}".encode()).hexdigest()
-        code = object_cache.read(key)
-        self.was_cached = code is not None
-        if code is None:
-            code = object_code(text, target)
-            object_cache.write(key, code)
+        self._key = sha256(f"{made_by}\n{text}".encode()).hexdigest()
+        code = object_cache.read(self._key) if use_cache else None
+        self.was_cached = code is not None and self._key.encode() in code
+        if code is None or not self.was_cached:
+            code = object_code(text + labelled(self._key), target)
+            object_cache.write(self._key, code)
+        self._sha256 = sha256(code).digest()
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target.machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self._kernels = {kernel.name: kernel for kernel in kernels}
+
+    def is_sound(self) -> bool:
+        """Whether this is the code that compiling gives. What was compiled here is; the cache's is compiled again."""
+        if not self.was_cached:
+            return True
+        text = assembly(list(self._kernels.values())) + labelled(self._key)
+        return sha256(object_code(text, self._target)).digest() == self._sha256
 
     def function(self, name: str) -> Callable[..., None]:
         """A kernel as a function of its pointers (addresses, in the kernel's order), then its integers."""
@@ -49,6 +61,11 @@ def assembly(kernels: Sequence[Kernel]) -> str:
     """Kernels as the text of one LLVM module."""
     declarations = sorted({line for kernel in kernels for line in kernel.declarations})
     return "\n".join([*declarations, *(kernel.text() for kernel in kernels)])
+
+
+def labelled(key: str) -> str:
+    """The line of a module that writes a key into its object code."""
+    return f'\n@made_for = constant [{len(key)} x i8] c"{key}"'
 
 
 def object_code(text: str, target: Target) -> bytes:
