@@ -58,6 +58,8 @@ ORDER = [
     "engines.jit.steps",
     "engines.jit.network",
     "engines.jit.engine",
+    "soundness",
+    "run_files",
     "store",
     "looks",
     "reference",

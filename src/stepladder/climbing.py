@@ -17,10 +17,12 @@ from stepladder import speeds
 from stepladder.checking import check_rungs, macs_of_run, macs_per_epoch, require_within_budget
 from stepladder.engines import Engine
 from stepladder.errors import LadderError, StepladderError
+from stepladder.files import NewerFormatError
 from stepladder.ladder import Ladder, Rung
 from stepladder.machine import n_cores
 from stepladder.one_run import Work, train_one
 from stepladder.run import Run, RunIdentity, data_identity
+from stepladder.sources import DataInfo
 from stepladder.store import Store
 from stepladder.workers import WorkerProcesses
 
@@ -135,13 +137,15 @@ def climb(
         raise LadderError(f"{jobs} jobs train nothing: give at least 1")
     watcher = watcher or Watchers(())
     tasks = plan(ladder, seeds=seeds, engine=engine)
-    found = {task.identity.key: store.find(task.identity, set_aside=True) for task in tasks}
+    found, newer = _stored(tasks, store, data_sets.describe(ladder.data))
     _pass_on_notes(store, watcher)
-    to_train = {task.identity.key: task for task in tasks if found[task.identity.key] is None}
+    to_train = {task.identity.key: task for task in tasks if found.get(task.identity.key, ...) is None}
     epochs_done = {key: (task, store.epochs_done(task.identity)[0]) for key, task in to_train.items()}
     watcher.planned(epochs_done, sum(run is not None for run in found.values()))
+    for failure in newer:
+        watcher.failed(failure)
     if not to_train:
-        return []
+        return newer
     data = tasks[0].identity.data
     data_sets.splits(data_sets.load(ladder.data), n_dev=data.dev_images)  # bad images end the climb here
     n_workers = min(jobs or n_cores(), len(to_train))
@@ -150,7 +154,19 @@ def climb(
     with context as pool:
         failures = _Climb(pool, work, store=store, watcher=watcher).run(list(to_train.values()))
     _pass_on_notes(store, watcher)
-    return failures
+    return newer + failures
+
+
+def _stored(tasks: Sequence[Task], store: Store, info: DataInfo) -> tuple[dict[str, Run | None], list[Failure]]:
+    """What the store holds of these runs, by key, and the failures of those that a newer Stepladder has stored."""
+    found: dict[str, Run | None] = {}
+    newer = []
+    for task in tasks:
+        try:
+            found[task.identity.key] = store.find(task.identity, set_aside=True, info=info)
+        except NewerFormatError as error:  # it is left alone, and so must not be trained over
+            newer.append(Failure(task, str(error)))
+    return found, newer
 
 
 def _pass_on_notes(store: Store, watcher: Watcher) -> None:

@@ -13,7 +13,8 @@ from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import DataError
 from stepladder.machine import cpu_name, versions
 from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity
-from stepladder.store import Store, weights_file
+from stepladder.run_files import weights_file
+from stepladder.store import Store
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,13 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     store = Store.open(work.store, create=True)
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
-    progress = store.resume(identity)
+    progress = store.resume(identity, image=splits.image)
     teachers = _teachers(work, identity, store)
     if any(each.diverged_at_epoch is not None for each in teachers):  # it answers nothing: neither can its student
         arrays = initial_arrays(identity.recipe.network_for(splits.image), identity.seed)
         finish(store, identity, progress=Progress(diverged_at_epoch=1, arrays=arrays), engine=engine, splits=splits)
         return store.notes
-    taught_by = [store.weights(each) for each in teachers]
+    taught_by = [store.weights(each, image=splits.image) for each in teachers]
     for after_epoch in train(
         engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teachers=taught_by
     ):
