@@ -66,6 +66,8 @@ ORDER = [
     "engines.jit.steps",
     "engines.jit.network",
     "engines.jit.engine",
+    "soundness",
+    "run_files",
     "store",
     "looks",
     "reference",

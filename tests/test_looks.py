@@ -40,6 +40,7 @@ from stepladder.comparing import (
 from stepladder.deciding import climb_until_decided, is_open, look
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StoreError
+from stepladder.files import sealed
 from stepladder.ladder_file import load
 from stepladder.looks import Looks, Seeds, pair_key
 from stepladder.report import compare_page
@@ -49,6 +50,7 @@ from stepladder.stats import summarise
 from stepladder.store import Store
 
 LADDER = load("mnist-8k")
+AB, BC, CD, DE = (f"{16 * a} {16 * b} jit" for a, b in ("ab", "bc", "cd", "de"))
 STAGES = (8, 16, 32, 64)
 
 
@@ -91,25 +93,25 @@ def store(tmp_path: Path) -> Store:
 
 def test_looks_are_kept_in_order_and_the_same_one_once(store: Store) -> None:
     assert looks.read(store.folder) == Looks()
-    for made in ({"a b jit": first(8)}, {"a b jit": first(16), "b c jit": first(16)}, {"a b jit": first(8)}):
+    for made in ({AB: first(8)}, {AB: first(16), BC: first(16)}, {AB: first(8)}):
         looks.note(store.folder, made)
         looks.note(store.folder, made)
     found = looks.read(store.folder)
-    assert found.at("a b jit") == (first(8), first(16))
-    assert found.at("b c jit") == (first(16),)
-    assert found.at("c d jit") is None
+    assert found.at(AB) == (first(8), first(16))
+    assert found.at(BC) == (first(16),)
+    assert found.at(CD) is None
 
 
 def test_a_pair_is_kept_from_before_its_first_look(store: Store) -> None:
-    looks.mark(store.folder, ["a b jit", "b c jit"])
+    looks.mark(store.folder, [AB, BC])
     written = (store.folder / "looks.json").stat().st_mtime_ns
-    looks.mark(store.folder, ["b c jit"])
+    looks.mark(store.folder, [BC])
     assert (store.folder / "looks.json").stat().st_mtime_ns == written
-    assert looks.read(store.folder).at("a b jit") == looks.read(store.folder).at("b c jit") == ()
-    looks.note(store.folder, {"b c jit": first(8)})
-    looks.mark(store.folder, ["b c jit", "c d jit"])
+    assert looks.read(store.folder).at(AB) == looks.read(store.folder).at(BC) == ()
+    looks.note(store.folder, {BC: first(8)})
+    looks.mark(store.folder, [BC, CD])
     found = looks.read(store.folder)
-    assert [found.at(pair) for pair in ("a b jit", "b c jit", "c d jit", "d e jit")] == [(), (first(8),), (), None]
+    assert [found.at(pair) for pair in (AB, BC, CD, DE)] == [(), (first(8),), (), None]
 
 
 def test_a_pair_is_the_same_pair_on_another_ladder_and_by_another_engine_another() -> None:
@@ -155,12 +157,13 @@ def test_a_killed_climb_leaves_its_looks_whole(store: Store) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("[1,2,3,4,5,6,7,8]", "[1,2,3,4,5,6,7]"),
+        ("[1, 2, 3, 4, 5, 6, 7, 8]", "[1, 2, 3, 4, 5, 6, 7]"),
         ("]]}}", "]"),
-        ('"looks":{', '"looks":{"more":[[1,2]],'),
-        ('"format_version":1', '"format_version":"one"'),
-        ('{"format_version":1', '{"version":1'),
-        ("[1,2,3,4,5,6,7,8]", '"12345678"'),
+        ('"looks": {', '"looks": {"more":[[1,2]],'),
+        ('"format_version": 2', '"format_version": "one"'),
+        ('"format_version": 2', '"format_version": 3'),
+        ('{"format_version": 2', '{"version": 2'),
+        ("[1, 2, 3, 4, 5, 6, 7, 8]", '"12345678"'),
     ],
 )
 def test_damaged_looks_make_no_verdict_easier(store: Store, old: str, new: str) -> None:
@@ -180,8 +183,8 @@ def test_damaged_looks_make_no_verdict_easier(store: Store, old: str, new: str) 
 
 def test_newer_and_unreadable_looks_are_refused(store: Store) -> None:
     path = store.folder / "looks.json"
-    path.write_text('{"format_version": 2, "looks": "of another kind"}')
-    assert "newer Stepladder (format 2; this one reads up to 1)" in looks.read(store.folder).problem
+    path.write_bytes(sealed("looks", "of another kind", version=3))
+    assert "newer Stepladder (format 3; this one reads up to 2)" in looks.read(store.folder).problem
     path.unlink()
     path.mkdir()
     assert "cannot read" in looks.read(store.folder).problem

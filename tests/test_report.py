@@ -31,8 +31,8 @@ from stepladder.evidence import typical_run
 from stepladder.report.pictures import MOST_SIDE
 from stepladder.report.writing import climbed_down, report_text, write_report
 from stepladder.run import Run, WrongImage
+from stepladder.run_files import weights_file
 from stepladder.stats import accuracy
-from stepladder.store import weights_file
 
 FORMS = ("html", "markdown", "json", "csv")
 SMALL_PAGE = 3_000_000

@@ -18,6 +18,7 @@ from stepladder.climbing import plan
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import train
 from stepladder.errors import StoreError
+from stepladder.files import sealed
 from stepladder.ladder_file import load
 from stepladder.one_run import finish
 from stepladder.run import Progress, Run, RunIdentity
@@ -179,10 +180,19 @@ def test_a_newer_store_is_refused(store: Store) -> None:
 
 def test_a_newer_run_is_refused_not_set_aside(store: Store, stored: Run) -> None:
     path = record(store, stored.identity)
-    make_newer(path)
+    path.write_bytes(sealed("run", {"of": "another kind"}, version=99))
     with pytest.raises(StoreError, match="newer"):
         store.find(stored.identity, set_aside=True)
     assert path.exists()
+    assert list(store.runs_of(stored.identity.experiment)) == []
+    assert "newer Stepladder (format 99" in store.notes[-1]
+    assert store.notes[-1].endswith("left out")
+
+
+def test_a_version_that_is_no_longer_what_was_written_is_damage(store: Store, stored: Run) -> None:
+    make_newer(record(store, stored.identity))
+    assert store.find(stored.identity, set_aside=False) is None
+    assert "its checksum differs" in store.notes[0]
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from stepladder import speeds
 from stepladder.checking import check_rungs, macs_of_run, macs_per_epoch, require_effects, require_within_budget
 from stepladder.engines import Engine
 from stepladder.errors import LadderError, StepladderError
+from stepladder.files import NewerFormatError
 from stepladder.image_notes import examined
 from stepladder.ladder import Ladder, Rung
 from stepladder.machine import n_cores
 from stepladder.one_run import Work
 from stepladder.run import Run, RunIdentity, data_identity
 from stepladder.sent_run import send
+from stepladder.sources import DataInfo
 from stepladder.store import Store
 from stepladder.workers import WorkerProcesses
 
@@ -144,13 +146,15 @@ def climb(
     _require_own_process()
     watcher = watcher or Watchers(())
     tasks = plan(ladder, seeds=seeds, engine=engine)
-    found = {task.identity.key: store.find(task.identity, set_aside=True) for task in tasks}
+    found, newer = _stored(tasks, store, data_sets.describe(ladder.data))
     _pass_on_notes(store, watcher)
-    to_train = {task.identity.key: task for task in tasks if found[task.identity.key] is None}
+    to_train = {task.identity.key: task for task in tasks if found.get(task.identity.key, ...) is None}
     epochs_done = {key: (task, store.epochs_done(task.identity)[0]) for key, task in to_train.items()}
     watcher.planned(epochs_done, sum(run is not None for run in found.values()))
+    for failure in newer:
+        watcher.failed(failure)
     if not to_train:
-        return []
+        return newer
     for note in examined(ladder, tasks[0].identity.data):  # bad images end the climb here
         watcher.noted(f"images: {note}")
     data_sets.load(ladder.data)  # and so does a damaged MNIST
@@ -161,7 +165,19 @@ def climb(
     with context as pool:
         failures = _Climb(pool, work, store=store, watcher=watcher).run(list(to_train.values()))
     _pass_on_notes(store, watcher)
-    return failures
+    return newer + failures
+
+
+def _stored(tasks: Sequence[Task], store: Store, info: DataInfo) -> tuple[dict[str, Run | None], list[Failure]]:
+    """What the store holds of these runs, by key, and the failures of those that a newer Stepladder has stored."""
+    found: dict[str, Run | None] = {}
+    newer = []
+    for task in tasks:
+        try:
+            found[task.identity.key] = store.find(task.identity, set_aside=True, info=info)
+        except NewerFormatError as error:  # it is left alone, and so must not be trained over
+            newer.append(Failure(task, str(error)))
+    return found, newer
 
 
 def _require_own_process() -> None:

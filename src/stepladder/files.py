@@ -1,8 +1,13 @@
-"""Files that are there whole or not at all, their names, checksums and versions."""
+"""Files that are there whole or not at all, their names, checksums and versions.
+
+A sealed file is JSON: ``{"format_version": ..., "sha256": ..., NAME: content}``. From format 2 on the checksum covers
+all that is there besides itself, also of later formats; that of format 1 covers the content alone.
+"""
 
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -11,10 +16,17 @@ from secrets import token_hex
 from typing import Any
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from stepladder.errors import StoreError
 
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
+LONGEST_QUOTE = 200  # of what a damaged file says, in a message
+MOST_JSON_BYTES = 64 * 2**20  # of any file of JSON in a store: what is larger is none of ours
+
+
+class NewerFormatError(StoreError):
+    """A file, whole and undamaged, of a later format than this Stepladder reads."""
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o666) -> None:
@@ -72,10 +84,71 @@ def checksum(record: Any) -> str:
     return sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
+def read_regular(path: Path, *, most: int) -> bytes:
+    """A file's content. Raises OSError, and ValueError if it is no ordinary file or has more than ``most`` bytes."""
+
+    def without_waiting(name: str, flags: int) -> int:  # for whoever writes to a pipe
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    try:
+        with open(path, "rb", opener=without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("it is no ordinary file")
+            content = file.read(most + 1)
+    except IsADirectoryError:
+        raise ValueError("it is a folder") from None
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
+
+
+def sealed(name: str, content: Any, *, version: int) -> bytes:
+    """Content as a sealed file (see above)."""
+    body = {"format_version": version, name: content}
+    return json.dumps({"format_version": version, "sha256": checksum(body), name: content}).encode()
+
+
+def unsealed(file: bytes, name: str, *, path: Path, known: int) -> Any:
+    """What a sealed file holds.
+
+    Raises NewerFormatError, and ValueError, KeyError, TypeError or RecursionError for what is not as it was written.
+    """
+    body = json.loads(file)
+    version, content = body["format_version"], None
+    if type(version) is not int or version < 1:
+        raise ValueError(f"there is no format {clipped(str(version))}")
+    seal = body.pop("sha256")
+    if version <= known:
+        content = body[name]
+        if body.keys() != {"format_version", name}:
+            raise ValueError("it holds what its format does not know")
+    if seal != checksum(content if version == 1 else body):
+        raise ValueError("its checksum differs")
+    require_readable(version, path, known=known)
+    return content
+
+
+def clipped(text: str) -> str:
+    """A text for a message, its first line, and not all of it where that is long."""
+    line = (text.splitlines() or [""])[0]
+    return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + "…"
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with a file's content, in one short line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return clipped(f"{where}: {first['msg']}")
+    if isinstance(error, KeyError):
+        return clipped(f"{error.args[0]!r} is missing")
+    return clipped(str(error)) or type(error).__name__
+
+
 def require_readable(version: int, path: Path, *, known: int) -> None:
-    """Raise StoreError if a file in a store is of a later format than the last one ``known``."""
+    """Raise NewerFormatError if a file in a store is of a later format than the last one ``known``."""
     if version > known:
-        raise StoreError(
+        raise NewerFormatError(
             f"{path} was written by a newer Stepladder (format {version}; this one reads up to {known}): upgrade"
             " Stepladder, or use another folder with --store"
         )

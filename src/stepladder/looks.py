@@ -2,29 +2,45 @@
 
 ::
 
-    looks.json    {"format_version": 1, "sha256": ..., "looks": {"<experiment> <experiment> <engine>": [[1, 2], ...]}}
+    looks.json    {"format_version": 2, "sha256": ..., "looks": {"<experiment> <experiment> <engine>": [[1, 2], ...]}}
 
 A pair is there from before the first seed is bought for it, without any look yet: whoever compares it while it trains
 pays like the climb. A look is known by its seeds: to look at the same ones again, as a resumed climb does, is no
 further look. P-values are not kept. They are found from the runs each time (comparing), so that this file lends no
 verdict anything: a damaged one is refused, because fewer looks than there were would make a verdict too easy.
 
-FORMAT_VERSION history: 1, the first.
+FORMAT_VERSION history: 1, the first. 2, the checksum covers the version (files.sealed).
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
+from pydantic import ConfigDict, RootModel
+
 from stepladder.errors import StoreError
-from stepladder.files import checksum, locked, require_readable, write_atomically
-from stepladder.recipe import Frozen
+from stepladder.files import (
+    MOST_JSON_BYTES,
+    NewerFormatError,
+    clipped,
+    locked,
+    read_regular,
+    reason,
+    sealed,
+    unsealed,
+    write_atomically,
+)
 from stepladder.run import RunIdentity
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+MOST_LOOKS = 1000  # at one pair: 10 of them took 1,000 times as many seeds as the first one
 
 Seeds = tuple[int, ...]  # in order
+
+_PAIR = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{16}) [0-9A-Za-z.+_-]+")
 
 
 @dataclass(frozen=True)
@@ -44,12 +60,8 @@ class Looks:
 NO_LOOKS = Looks()
 
 
-class _File(Frozen):
-    """What looks.json holds; ``sha256`` is that of its looks."""
-
-    format_version: int
-    sha256: str
-    looks: dict[str, tuple[Seeds, ...]]
+class _Kept(RootModel[dict[str, tuple[Seeds, ...]]]):
+    model_config = ConfigDict(strict=True)
 
 
 def pair_key(run: RunIdentity, other: RunIdentity) -> str:
@@ -61,25 +73,36 @@ def read(store: Path) -> Looks:
     """All looks of a store; none if nobody ever looked. What cannot be read is the ``problem`` of the result."""
     path = store / "looks.json"
     try:
-        content = path.read_bytes()
+        content = read_regular(path, most=MOST_JSON_BYTES)
+        kept = unsealed(content, "looks", path=path, known=FORMAT_VERSION)
+        looks = _Kept.model_validate_json(json.dumps(kept)).root
+        for pair, made in looks.items():
+            _require_sound(pair, made)
     except FileNotFoundError:
         return NO_LOOKS
     except OSError as error:
         return Looks(problem=f"cannot read {path}: {error.strerror}")
-    try:
-        require_readable(int(json.loads(content)["format_version"]), path, known=FORMAT_VERSION)
-        file = _File.model_validate_json(content)
-        if file.sha256 != checksum(file.looks):
-            raise ValueError("its checksum differs")
-    except StoreError as error:
+    except NewerFormatError as error:
         return Looks(problem=str(error))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         return Looks(
-            problem=f"{path} is damaged ({reason}), and a verdict would be too easy without it: move it away and repeat"
-            " each 'stepladder climb --until-decided' of this store, which makes the same looks from the stored runs"
+            problem=f"{path} is damaged ({reason(error)}), and a verdict would be too easy without it: move it away and"
+            " repeat each 'stepladder climb --until-decided' of this store, which makes the same looks from the stored"
+            " runs"
         )
-    return Looks(file.looks)
+    return Looks(looks)
+
+
+def _require_sound(pair: str, made: tuple[Seeds, ...]) -> None:
+    """Raise ValueError for looks that no climb can have made."""
+    named = _PAIR.fullmatch(pair)
+    if not named or named[1] > named[2]:
+        raise ValueError(f"{clipped(pair)!r} is no pair of experiments")
+    if len(made) > MOST_LOOKS or len(set(made)) < len(made):
+        raise ValueError(f"{len(made):,} looks at one pair, the same ones twice or too many")
+    for seeds in made:
+        if not seeds or seeds[0] < 0 or any(a >= b for a, b in pairwise(seeds)):
+            raise ValueError("a look at seeds that are not in order")
 
 
 def mark(store: Path, pairs: Iterable[str]) -> None:
@@ -104,8 +127,7 @@ def _keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
             }
             if before != after:
                 looks = {**known.by_pair, **after}
-                file = _File(format_version=FORMAT_VERSION, sha256=checksum(looks), looks=looks)
-                write_atomically(store / "looks.json", file.model_dump_json().encode())
+                write_atomically(store / "looks.json", sealed("looks", looks, version=FORMAT_VERSION))
     except OSError as error:
         raise StoreError(
             f"cannot write {store / 'looks.json'} ({error.strerror}), and what is not kept must not be looked at: make"

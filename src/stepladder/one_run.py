@@ -12,9 +12,11 @@ from stepladder import sources
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import DataError, EngineError, StoreError
+from stepladder.geometry import ImageShape
 from stepladder.machine import cpu_name, versions
 from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity, splits_for
-from stepladder.store import Store, weights_file
+from stepladder.run_files import weights_file
+from stepladder.store import Store
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
     store.notes.extend(engine.notes)
-    progress = _resumed(store, identity)
+    progress = _resumed(store, identity, image=splits.image)
     teachers = _teachers(work, identity, store)
     if any(each.diverged_at_epoch is not None for each in teachers):  # it answers nothing: neither can its student
         arrays = initial_arrays(identity.recipe.network_for(splits.image), identity.seed)
         finish(store, identity, progress=Progress(diverged_at_epoch=1, arrays=arrays), engine=engine, splits=splits)
         return store.notes
-    taught_by = [store.weights(each) for each in teachers]
+    taught_by = [store.weights(each, image=splits.image) for each in teachers]
     for after_epoch in train(
         engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress, teachers=taught_by
     ):
@@ -79,9 +81,9 @@ def _store(folder: Path) -> Store:
         ) from None
 
 
-def _resumed(store: Store, identity: RunIdentity) -> Progress:
+def _resumed(store: Store, identity: RunIdentity, *, image: ImageShape) -> Progress:
     """Where a training stands. One that diverged in its last epoch is judged anew: see train_one."""
-    progress = store.resume(identity)
+    progress = store.resume(identity, image=image)
     return progress if progress.diverged_at_epoch is None else Progress()
 
 

@@ -55,11 +55,11 @@ def collect(
     ``engine`` is an identity, or its name, version and device as far as they matter, such as "torch cuda"; without
     it, the engine that trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
     """
-    data, image = data_identity(ladder), describe(ladder.data).image
+    data, info = data_identity(ladder), describe(ladder.data)
     experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.rungs}
-    stored = {experiment: list(store.runs_of(experiment)) for experiment in set(experiments.values())}
+    stored = {experiment: list(store.runs_of(experiment, info=info)) for experiment in set(experiments.values())}
     teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.rungs if rung.recipe.teacher}
-    taught_by = {experiment: list(store.runs_of(experiment)) for experiment in teachers}
+    taught_by = {experiment: list(store.runs_of(experiment, info=info)) for experiment in teachers}
     found = {
         name: [run for run in stored[experiment] if seeds is None or run.identity.seed in seeds]
         for name, experiment in experiments.items()
@@ -76,7 +76,7 @@ def collect(
         ladder=ladder,
         engine=chosen,
         rungs=tuple(rungs),
-        params=tuple(rung.network(image).params for rung in ladder.rungs),
+        params=tuple(rung.network(info.image).params for rung in ladder.rungs),
         others=dict(others),
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,
         looks=read_looks(store.folder),

@@ -1,6 +1,6 @@
 """Run: the immutable record of one training, and its JSON form.
 
-FORMAT_VERSION history: 1, the first.
+FORMAT_VERSION history: 1, the first. 2, the checksum covers the version; that of a checkpoint covers its whole file.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from stepladder.ladder import Ladder, Split
 from stepladder.recipe import Frozen, Recipe
 from stepladder.split_rules import SplitRule
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Arrays = dict[str, NDArray[Any]]
 
