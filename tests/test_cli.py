@@ -81,10 +81,10 @@ def test_climb_then_show(stepladder: CommandLine, tiny_ladder: Path) -> None:
 
 
 def test_a_ladder_that_reaches_its_target_exits_with_0(stepladder: CommandLine, tiny_ladder: Path) -> None:
-    easy = tiny_ladder.read_text().replace("accuracy = 50, last_epochs = 2", "accuracy = 0.1, last_epochs = 1")
+    easy = tiny_ladder.read_text().replace("accuracy = 50, last_epochs = 2", "accuracy = 2, last_epochs = 1")
     tiny_ladder.write_text(easy)
     assert stepladder("climb", tiny_ladder, "--seeds", 1).returncode == 0
-    tiny_ladder.write_text(easy.replace("accuracy = 0.1", "accuracy = 100"))
+    tiny_ladder.write_text(easy.replace("accuracy = 2", "accuracy = 100"))
     assert stepladder("climb", tiny_ladder, "--seeds", 1).returncode == 1
 
 

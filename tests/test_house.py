@@ -14,6 +14,8 @@ ROOT = Path(stepladder.__file__).parent
 
 # Each module may import those above it only (design.md, "The house").
 ORDER = [
+    "foreign",
+    "wording",
     "errors",
     "layers",
     "geometry",
@@ -26,6 +28,9 @@ ORDER = [
     "data",
     "ladder",
     "descent",
+    "toml_lines",
+    "ladder_text",
+    "faults",
     "ladder_file",
     "run",
     "files",
