@@ -34,6 +34,7 @@ ORDER = [
     "ladder_file",
     "run",
     "files",
+    "ours",
     "machine",
     "speeds",
     "engines",
@@ -115,6 +116,7 @@ ORDER = [
     "report.report_json",
     "report.report_csv",
     "report.writing",
+    "usage",
     "cli",
     "__main__",
 ]
