@@ -30,6 +30,7 @@ def signed(text: str, *, suffix: str) -> str:
     if suffix not in COMMENTS:
         return text
     text = text if text.endswith("\n") else text + "\n"
+    text += "\n" if suffix == ".md" else ""  # or the comment would be of the last paragraph
     mark = f"Written by Stepladder {__version__}, to be written over while its SHA-256 is {_digest(_encoded(text))}"
     return f"{text}{COMMENTS[suffix].format(mark)}\n"
 
