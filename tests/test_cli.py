@@ -43,7 +43,7 @@ def test_check_prints_tables_and_the_time_a_climb_takes(stepladder: CommandLine)
 
 
 def test_check_json_of_the_default_ladder(stepladder: CommandLine) -> None:
-    done = stepladder("check", "--json")
+    done = stepladder("check", "mnist-8k", "--json")
     body = json.loads(done.stdout)
     assert (body["schema_version"], body["ladder"]) == (1, "mnist-8k")
     assert [rung["params"] for rung in body["rungs"]] == [9714, 7826, 7826, 7826, 7826, 7946]
@@ -81,10 +81,10 @@ def test_climb_then_show(stepladder: CommandLine, tiny_ladder: Path) -> None:
 
 
 def test_a_ladder_that_reaches_its_target_exits_with_0(stepladder: CommandLine, tiny_ladder: Path) -> None:
-    easy = tiny_ladder.read_text().replace("accuracy = 50, last_epochs = 2", "accuracy = 0.1, last_epochs = 1")
+    easy = tiny_ladder.read_text().replace("accuracy = 50, last_epochs = 2", "accuracy = 2, last_epochs = 1")
     tiny_ladder.write_text(easy)
     assert stepladder("climb", tiny_ladder, "--seeds", 1).returncode == 0
-    tiny_ladder.write_text(easy.replace("accuracy = 0.1", "accuracy = 100"))
+    tiny_ladder.write_text(easy.replace("accuracy = 2", "accuracy = 100"))
     assert stepladder("climb", tiny_ladder, "--seeds", 1).returncode == 1
 
 
@@ -122,13 +122,13 @@ def test_dev_is_held_out_and_test_is_not_looked_at(stepladder: CommandLine, tiny
     [
         (["climb", "mnist-8k", "--seeds", "0"], 2, ["0 seeds train nothing"]),
         (["check", "mnist-8k", "--seeds", "0"], 2, ["0 seeds train nothing"]),
-        (["climb", "--seeds", "5-2"], 2, ["runs backwards", "--seeds 2-5"]),
-        (["check", "--seeds", "1-999999999"], 2, ["more than 10,000 seeds"]),
-        (["show", "--store", ""], 2, ["an empty path is no store"]),
+        (["climb", "mnist-8k", "--seeds", "5-2"], 2, ["runs backwards", "--seeds 2-5"]),
+        (["check", "mnist-8k", "--seeds", "1-999999999"], 2, ["more than 10,000 seeds"]),
+        (["show", "mnist-8k", "--store", ""], 2, ["an empty path is no store"]),
         (["climb", "mnist8k"], 2, ["no ladder 'mnist8k'", "did you mean 'mnist-8k'"]),
         (["check", "absent.toml"], 2, ["absent.toml", "No such file"]),
-        (["climb", "--engine", "torhc"], 2, ["no engine 'torhc'", "did you mean 'torch'"]),
-        (["climb", "--store", "/dev/null/runs"], 2, ["cannot write runs to /dev/null/runs", "--store"]),
+        (["climb", "mnist-8k", "--engine", "torhc"], 2, ["no engine 'torhc'", "did you mean 'torch'"]),
+        (["climb", "mnist-8k", "--store", "/dev/null/runs"], 2, ["cannot write runs to /dev/null/runs", "--store"]),
     ],
 )
 def test_bad_arguments(stepladder: CommandLine, arguments: list[str], exit_code: int, words: list[str]) -> None:
@@ -136,7 +136,8 @@ def test_bad_arguments(stepladder: CommandLine, arguments: list[str], exit_code:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["climb", "--seeds", "many"], ["climb", "--jobs", "0"], ["clmb"], ["climb", "--device", "tpu"]]
+    "arguments",
+    [["climb", "x", "--seeds", "many"], ["climb", "x", "--jobs", "0"], ["clmb"], ["climb", "x", "--device", "tpu"]],
 )
 def test_usage_errors_exit_with_2(stepladder: CommandLine, arguments: list[str]) -> None:
     done = stepladder(*arguments)
@@ -188,7 +189,7 @@ def test_a_newer_store_is_refused(stepladder: CommandLine, tmp_path: Path, tiny_
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_refused(stepladder: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
-    refused(stepladder("climb", "--store", tmp_path / "locked"), 2, "cannot write runs to")
+    refused(stepladder("climb", "mnist-8k", "--store", tmp_path / "locked"), 2, "cannot write runs to")
 
 
 def without(packages: set[str], *arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -209,8 +210,16 @@ def without(packages: set[str], *arguments: str, folder: Path) -> "subprocess.Co
 @pytest.mark.parametrize(
     ("missing", "arguments", "message"),
     [
-        ({"torch"}, ["--engine", "torch"], "the torch engine needs PyTorch: pip install 'stepladder[torch]'"),
-        ({"torch"}, ["--device", "cuda"], "the torch engine needs PyTorch: pip install 'stepladder[torch]'"),
+        (
+            {"torch"},
+            ["--engine", "torch"],
+            "the torch engine needs PyTorch: pip install '.[torch]' in Stepladder's folder",
+        ),
+        (
+            {"torch"},
+            ["--device", "cuda"],
+            "the torch engine needs PyTorch: pip install '.[torch]' in Stepladder's folder",
+        ),
         ({"llvmlite"}, ["--engine", "jit"], "pip install llvmlite, or use --engine torch"),
         ({"torch", "llvmlite"}, [], "the torch engine needs PyTorch"),
         (set(), ["--engine", "jit", "--device", "cuda"], "the jit engine has no code for GPUs: use --engine torch"),
@@ -219,7 +228,7 @@ def without(packages: set[str], *arguments: str, folder: Path) -> "subprocess.Co
 def test_an_engine_that_is_not_there_says_what_to_do(
     missing: set[str], arguments: list[str], message: str, tmp_path: Path
 ) -> None:
-    refused(without(missing, "climb", *arguments, folder=tmp_path), 2, message)
+    refused(without(missing, "climb", "mnist-8k", *arguments, folder=tmp_path), 2, message)
 
 
 def test_another_engine_than_the_default_is_taken_with_a_reason(tiny_ladder: Path, tmp_path: Path) -> None:
@@ -246,7 +255,11 @@ def test_over_budget_and_bad_batches_are_refused_before_anything_is_made(
 def test_output_that_cannot_be_written_is_one_message() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "stepladder", "check"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "stepladder", "check", "mnist-8k"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 2
     assert "No space left on device" in done.stderr
@@ -255,7 +268,7 @@ def test_output_that_cannot_be_written_is_one_message() -> None:
 
 def test_an_encoding_without_arrows_is_no_reason_to_stop(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
-    command = [sys.executable, "-m", "stepladder", "check"]
+    command = [sys.executable, "-m", "stepladder", "check", "mnist-8k"]
     done = subprocess.run(command, env=environment, capture_output=True, cwd=tmp_path, check=True)
     assert b"none ? 5%" in done.stdout
 

@@ -14,6 +14,8 @@ ROOT = Path(stepladder.__file__).parent
 
 # Each module may import those above it only (design.md, "The house").
 ORDER = [
+    "foreign",
+    "wording",
     "errors",
     "layers",
     "geometry",
@@ -34,10 +36,14 @@ ORDER = [
     "data",
     "ladder",
     "descent",
+    "toml_lines",
+    "ladder_text",
+    "faults",
     "ladder_file",
     "run",
     "image_notes",
     "files",
+    "ours",
     "speeds",
     "engines",
     "engines.averaging",
@@ -121,6 +127,7 @@ ORDER = [
     "report.report_json",
     "report.report_csv",
     "report.writing",
+    "usage",
     "cli",
     "__main__",
 ]

@@ -141,9 +141,10 @@ def test_known_layers(layer: Layer, text: str) -> None:
         ("convv 8", "unknown layer 'convv' in 'convv 8'; did you mean 'conv'?"),
         ("Conv 8", "unknown layer 'Conv' in 'Conv 8'; did you mean 'conv'?"),
         ("squeeze 4", "unknown layer 'squeeze' in 'squeeze 4'; did you mean 'squeeze-excite'?"),
+        ("dense 10", "unknown layer 'dense' in 'dense 10'; did you mean 'linear'?"),
         (
-            "dense 10",
-            "unknown layer 'dense' in 'dense 10'; known are avgpool, conv, depthwise, gap, linear, maxpool, residual,"
+            "maxout 10",
+            "unknown layer 'maxout' in 'maxout 10'; known are avgpool, conv, depthwise, gap, linear, maxpool, residual,"
             " squeeze-excite",
         ),
         *((text, f"an empty layer; known layers are {', '.join(LAYERS)}") for text in ("", " \t")),
@@ -163,9 +164,9 @@ WHOLE = "must be a whole number of at least"
     [
         # words nobody knows here
         ("conv 8 3x3 stid 2", "unknown word 'stid'; did you mean 'stride'?"),
-        ("conv 8 3", "unknown word '3'; known are bare, bias, block, pad, stride"),
-        ("maxpool 2 bare", "unknown word 'bare'; known are pad, stride"),
-        ("linear 10 bias", "unknown word 'bias'; did you mean 'nobias'?"),
+        ("conv 8 3", "unknown word '3'; a kernel is written 3x3, a stride as 'stride 3', padding as 'pad 3'"),
+        ("maxpool 2 bare", "unknown word 'bare'; a pool has no steps: they stand at the convolution before it"),
+        ("linear 10 bias", "unknown word 'bias'; a linear layer has one unless told 'nobias': leave it out"),
         ("gap 2", "unknown word '2'; nothing may follow here"),
         ("residual 2 bare", "unknown word 'bare'; nothing may follow here"),
         ("residual", f"the number of layers to go back {WHOLE} 1, not nothing"),
@@ -194,12 +195,15 @@ WHOLE = "must be a whole number of at least"
         ),
         ("linear 10 block conv", "a block order starts with 'linear', as in 'linear relu norm', not 'conv'"),
         ("conv 8 block conv rel", "unknown step 'rel' in a block order; did you mean 'relu'?"),
-        ("conv 8 block conv tanh", "unknown step 'tanh' in a block order; known are dropout, norm, relu"),
+        (
+            "conv 8 block conv tanh",
+            "unknown step 'tanh' in a block order; of activations only 'relu' is known, as a step of a block",
+        ),
         ("conv 8 block conv relu bare", "unknown step 'bare' in a block order; known are dropout, norm, relu"),
         ("conv 8 block conv relu norm relu", "block order 'conv relu norm relu' names a step twice"),
         # numbers that are missing, zero, or not whole
         ("conv", f"the number of output channels {WHOLE} 1, not nothing"),
-        ("conv 3x3", f"the number of output channels {WHOLE} 1, not 3x3"),
+        ("conv 3x3", f"the number of output channels {WHOLE} 1, not 3x3: channels come first, as in 'conv 8 3x3'"),
         ("conv 0", f"the number of output channels {WHOLE} 1, not 0"),
         ("conv -8", f"the number of output channels {WHOLE} 1, not -8"),
         ("conv 8.0", f"the number of output channels {WHOLE} 1, not 8.0"),

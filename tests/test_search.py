@@ -706,7 +706,7 @@ def test_refusals_come_before_training(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
     code, message = refused()
     assert code == 2
-    assert "pip install 'stepladder[search]'" in message
+    assert "pip install '.[search]' in Stepladder's folder" in message
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/search.db", "mysql+none://here"])

@@ -17,6 +17,8 @@ import click
 
 from stepladder import __version__
 from stepladder.errors import EXIT_CODES, LadderError, StepladderError, UnfinishedClimbError
+from stepladder.usage import Choice, Commands
+from stepladder.wording import shown
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:3} {meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -24,7 +26,7 @@ INTERRUPTED = 130
 TARGET_MISSED = 1
 
 
-class _Group(click.Group):
+class _Group(Commands):
     """A click group in which every StepladderError ends as its message and exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -68,7 +70,7 @@ class _Seeds(click.ParamType[Sequence[int]]):
             return value
         match = re.fullmatch(r"(?:([0-9]{1,9})-)?([0-9]{1,9})", value)
         if not match:
-            self.fail(f"{value!r} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
+            self.fail(f"{shown(value)} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
         first, last = int(match[1] or 1), int(match[2])
         if first > last and match[1]:
             raise LadderError(
@@ -105,12 +107,12 @@ class _Duration(click.ParamType[float]):
         parts = match.groups() if match else (None, None, None)
         seconds = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
         if not seconds:
-            self.fail(f"{value!r} is no time, such as 90s, 30m or 1h30m", param, ctx)
+            self.fail(f"{shown(value)} is no time, such as 90s, 30m or 1h30m", param, ctx)
         return float(seconds)
 
 
 DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
-LADDER = click.argument("ladder", default="mnist-8k")
+LADDER = click.argument("ladder")
 SEEDS = click.option("--seeds", type=_Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
 STORE = click.option(
     "--store",
@@ -131,6 +133,10 @@ MAX = click.option(
     "--max-seeds",
     type=click.IntRange(min=1, max=MOST_SEEDS),
     help=f"The most seeds that --until-decided goes on to [default: {MAX_SEEDS}].",
+)
+FORCE = click.option("--force", is_flag=True, help="Write over a file that Stepladder did not write.")
+DEVICE = click.option(
+    "--device", type=Choice(["auto", "cpu", "cuda"], place="device"), default="auto", show_default=True
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
 
@@ -183,9 +189,9 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
     "--engine",
     default="auto",
     show_default=True,
-    help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs stepladder[torch].",
+    help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs PyTorch.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DEVICE
 @click.option("--top", is_flag=True, help="The top rung alone.")
 @DOWN
 @UNTIL_DECIDED
@@ -305,14 +311,16 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["html", "markdown", "json", "csv"]),
-    default="html",
-    show_default=True,
-    help="One HTML page; or Markdown for a README, everything as JSON, or every epoch as a line of CSV.",
+    type=Choice(["html", "markdown", "json", "csv"], place="format"),
+    help="One HTML page, the default; or Markdown for a README, everything as JSON, or every epoch as a line of CSV.",
 )
 @click.option("-o", "--output", help="File to write, - for stdout [default: LADDER-report.html; stdout if not HTML].")
+@FORCE
 @STORE
-def report(ladder: str, engine: str | None, form: str, output: str | None, store: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def report(
+    ladder: str, engine: str | None, form: str | None, output: str | None, force: bool, store: str, as_json: bool
+) -> None:
     """Write a report of a ladder's stored runs: one page that works offline, or the same for machines.
 
     Verdicts, curves, confusion, the images that are misclassified, what the networks see, and a digit to draw. The runs
@@ -322,6 +330,9 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
     from stepladder.report.writing import report_text, write_report
     from stepladder.store import Store
 
+    if as_json and form not in (None, "json"):
+        raise LadderError(f"--json is --format json: leave it out, or --format {form}")
+    form = "json" if as_json else form or "html"
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)
     text = report_text(loaded, opened, engine=engine, form=form)
@@ -329,7 +340,7 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        click.echo(write_report(text, loaded, output=output))
+        click.echo(write_report(text, loaded, output=output, force=force))
 
 
 @main.command()
@@ -337,14 +348,12 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
 @click.option("--params", type=click.IntRange(min=1), help="The most parameters [default: the ladder's budget].")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")
 @click.option("--smallest", is_flag=True, help="Look for the fewest parameters that hold the target with every seed.")
-@click.option(
-    "--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for those that get so far."
-)
+@click.option("--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for the best of them.")
 @click.option("--trials", type=click.IntRange(min=1), default=60, show_default=True, help="Networks to try, in all.")
 @click.option("--max-time", type=_Duration(), help="Be at the end by then, as 90s, 30m or 1h30m.")
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DEVICE
 @click.option(
     "--storage",
     envvar="STEPLADDER_STORAGE",
@@ -352,6 +361,7 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
     help="Database that several searches share, as an SQLAlchemy URL [default: search.db in the store].",
 )
 @click.option("-o", "--output", help="Ladder file to write, its picture beside it [default: LADDER-search.toml].")
+@FORCE
 @STORE
 @JSON
 def search(
@@ -367,6 +377,7 @@ def search(
     device: str,
     storage: str | None,
     output: str | None,
+    force: bool,
     store: str,
     as_json: bool,
 ) -> None:
@@ -387,14 +398,14 @@ def search(
 
     require_optuna()
     sought = quest(ladder_file.load(ladder), params=params, epochs=epochs, n_seeds=seeds, smallest=smallest)
-    path = output_path(sought, output)
+    path = output_path(sought, output, force=force)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     how: dict[str, Any] = {"storage": storage, "n_trials": trials, "jobs": jobs, "max_s": max_time}
     with LiveSearch() as watcher:
         watcher.noted(f"engine {reason}")
         found = search_networks(sought, store=opened, engine=chosen, watcher=watcher, **how)
-    _print_found(found, path, as_json)
+    _print_found(found, path, as_json, force=force)
     if found.failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(found.failures))
     if not found.reached:
@@ -408,7 +419,7 @@ def search(
 )
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DEVICE
 @STORE
 @JSON
 def reproduce(
@@ -564,17 +575,18 @@ def _print_reproduction(again: Any, as_json: bool) -> None:
         _print_page(reproduction_page(again))
 
 
-def _print_found(found: Any, path: Any, as_json: bool) -> None:
+def _print_found(found: Any, path: Any, as_json: bool, *, force: bool) -> None:
     """What a search has found; its ladder and picture are written where there is a winner."""
-    from stepladder.files import write_output
+    from stepladder.ours import signed, write_ours
     from stepladder.report.search_page import search_dict, search_page, search_picture
-    from stepladder.search_ladder import ladder_text
+    from stepladder.search_ladder import NOT_OURS, ladder_text
 
     files = {}
     if found.winner:
-        files = {path: ladder_text(found.quest, found.winner), path.with_suffix(".svg"): search_picture(found)}
+        picture = signed(search_picture(found), suffix=".svg")
+        files = {path: ladder_text(found.quest, found.winner), path.with_suffix(".svg"): picture}
     for file, text in files.items():
-        write_output(file, text)
+        write_ours(file, text, force=force, what=NOT_OURS)
     if as_json:
         _print_json(search_dict(found, written=list(map(str, files))))
     else:

@@ -1,5 +1,7 @@
 """Every way Stepladder says no: one base class, a documented exit code each, a message that says what to do next."""
 
+from stepladder.wording import LONGEST_MESSAGE, cut
+
 EXIT_CODES = {
     0: "ok",
     1: "target missed",
@@ -12,9 +14,15 @@ EXIT_CODES = {
 
 
 class StepladderError(Exception):
-    """Base of all errors meant for a person: printed as one message, never as a traceback."""
+    """Base of all errors meant for a person: printed as one message, never as a traceback.
+
+    A message of more than LONGEST_MESSAGE characters, because of what it quotes, loses its middle.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(cut(message, most=LONGEST_MESSAGE))
 
 
 class LadderError(StepladderError, ValueError):

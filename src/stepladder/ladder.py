@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from stepladder.errors import GeometryError, LadderError
 from stepladder.geometry import ImageShape, Network
 from stepladder.recipe import Frozen, Recipe
 from stepladder.sources import DataInfo
+from stepladder.wording import shown
 
 Split = Literal["dev", "test"]
 
@@ -20,10 +21,21 @@ def _exact(value: object) -> object:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Decimal(repr(value))
-    raise LadderError(f"a percentage is a number such as 99.4, not {value!r}")
+    raise LadderError(f"a percentage is a number such as 99.4, without quotes, not {shown(value)}")
 
 
 Percent = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(float)]
+
+
+def _no_fraction(value: Decimal) -> Decimal:
+    """Refuse 0.99 where 99 is meant: nobody aims at one right answer in a hundred."""
+    if value <= 1:
+        meant = f"{(100 * value).normalize():f}" if value > Decimal("0.0001") else "99"
+        raise LadderError(f"accuracy is in percent, and {value:g} is {value:g}%: write {meant} for {meant}%")
+    return value
+
+
+Accuracy = Annotated[Percent, AfterValidator(_no_fraction)]
 
 
 class Budget(Frozen):
@@ -36,7 +48,7 @@ class Budget(Frozen):
 class Target(Frozen):
     """What a rung is to reach: accuracy at or above this percentage at each of the last epochs."""
 
-    accuracy: Percent = Field(gt=0, le=100, description="accuracy in percent")
+    accuracy: Accuracy = Field(gt=0, le=100, description="accuracy in percent")
     last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
 
 

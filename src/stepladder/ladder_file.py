@@ -1,29 +1,44 @@
 """Ladders from TOML files, with errors that name the file, the line and the remedy."""
 
-import itertools
-import re
-import tomllib
 import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from pydantic import BaseModel, Field, ValidationError
 
 from stepladder.errors import LadderError
+from stepladder.faults import Fault, faults_of
 from stepladder.happening import what_happens, why_alike
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
-from stepladder.layers import did_you_mean
+from stepladder.ladder_text import LONGEST_PATH, parsed, read_file
+from stepladder.layers import GlobalAvgPool
 from stepladder.recipe import Frozen, Recipe, changed_fields, describe
+from stepladder.toml_lines import Location, line_of, lines_of, nearest
+from stepladder.wording import LONGEST_MESSAGE, LONGEST_QUOTE, cut, did_you_mean, n_of, shown
+
+__all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
 
 FORMAT_VERSION = 1
+MOST_LISTED = 20  # errors of one file
+
+# What cannot be wrong, in the place of what is, so that all the rest can still be looked at.
+ANY_BUDGET = Budget(params=2**63, epochs=2**63)
+ANY_TARGET = Target(accuracy=Decimal(2), last_epochs=1)
+ANY_RECIPE = Recipe(network=(GlobalAvgPool(),), epochs=100_000)
+
+TABLES = ("recipe", "change", "budget", "target")  # of a rung
 
 M = typing.TypeVar("M", bound=BaseModel)
-Location = tuple[str | int, ...]
 
 
 class _RungEntry(Frozen):
     """One ``[[rung]]`` as written."""
+
+    PLACE: ClassVar = "rung"
 
     name: str = Field(min_length=1, description="short name, unique on the ladder")
     why: str = Field(min_length=1, description="why this rung is taken")
@@ -35,7 +50,9 @@ class _RungEntry(Frozen):
 
 
 class _LadderEntry(Frozen):
-    """A ladder file as written."""
+    """A ladder file as written; each rung is read on its own."""
+
+    PLACE: ClassVar = "ladder"
 
     format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
     name: str = Field(min_length=1, description="the ladder's name")
@@ -48,7 +65,7 @@ class _LadderEntry(Frozen):
     dev_images: int | None = Field(None, ge=1, description="size of dev; a sixth of the training images unless given")
     budget: Budget
     target: Target
-    rung: list[_RungEntry] = Field(min_length=1)
+    rung: list[Any] = Field(min_length=1)
 
 
 def shipped() -> tuple[str, ...]:
@@ -60,106 +77,177 @@ def shipped() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Ladder:
     """Load a shipped ladder by name, or any ladder by the path of its TOML file.
 
-    Raises LadderError that names the file, the line and the remedy.
+    Raises LadderError that names the file, and for each thing that is wrong in it the line and the remedy.
     """
     name = str(name_or_path)
     if name in shipped():
         text = resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
         return _Reader(text, name, Path()).read()
-    path = Path(name_or_path)
-    if not name.endswith(".toml") and not path.exists():
-        raise LadderError(f"no ladder {name!r}{did_you_mean(name, shipped())}; a file of your own ends in .toml")
+    if not name.endswith(".toml") and not _is_there(name):
+        hint = did_you_mean(name, shipped())
+        raise LadderError(f"no ladder {shown(name)}{hint}; a file of your own ends in .toml")
+    return _Reader(read_file(Path(name)), name, Path(name).parent).read()
+
+
+def _is_there(path: str) -> bool:
     try:
-        return _Reader(path.read_text(encoding="utf-8-sig"), name, path.parent).read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LadderError(
-            f"{name}: cannot read this ladder file: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        return Path(path).exists()
+    except (OSError, ValueError):  # a path too long, or with a NUL in it
+        return False
+
+
+class _RefusalError(Exception):
+    """What is wrong in a part of a file."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*faults)
+        self.faults = faults
 
 
 class _Reader:
-    """One file on its way to a Ladder."""
+    """One file on its way to a Ladder: what is wrong is noted, and all of it told at the end."""
 
     def __init__(self, text: str, file: str, folder: Path) -> None:
         self.text = text
         self.file = file
         self.folder = folder
+        self.faults: list[Fault] = []
 
     def read(self) -> Ladder:
+        tree = parsed(self.text, file=self.file)
+        ladder = None
+        with self.noting():
+            self.check_version(tree)
+            ladder = self.ladder(tree)
+        if ladder is None or self.faults:
+            raise LadderError(_listed(self.faults, lines_of(self.text), cut(self.file, most=LONGEST_PATH)))
+        return ladder
+
+    def ladder(self, tree: dict[str, Any]) -> Ladder | None:
+        """The ladder of a file; None where something about it was noted."""
+        entry, data = None, ""
+        with self.noting():
+            entry = self.validate(_LadderEntry, tree, ())
+            if entry.dev_images is not None and entry.evaluate_on == "test":
+                self.refuse(
+                    ("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one"
+                )
+            data = self.data(entry.data)
+        rungs = self.rungs(tree)
+        if entry is None or self.faults:
+            return None
+        return Ladder(
+            name=entry.name,
+            about=entry.about.strip(),
+            source=self.file,
+            data=data,
+            data_sha256=entry.data_sha256,
+            evaluate_on=entry.evaluate_on,
+            dev_images=entry.dev_images,
+            rungs=tuple(rungs),
+        )
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Keep for the end what is refused inside."""
         try:
-            tree = tomllib.loads(self.text)
-        except (ValueError, RecursionError) as error:
-            line = re.search(r"at line (\d+)", str(error))
-            where = f":{line[1]}" if line else ""
-            raise LadderError(f"{self.file}{where}: not a TOML file: {error}") from None
+            yield
+        except _RefusalError as refusal:
+            self.faults += refusal.faults
+
+    def check_version(self, tree: dict[str, Any]) -> None:
         version = tree.get("format_version", FORMAT_VERSION)
         if isinstance(version, int) and version > FORMAT_VERSION:
             self.refuse(
                 ("format_version",),
                 f"this ladder is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it",
             )
-        entry = self.validate(_LadderEntry, tree, ())
-        if entry.dev_images is not None and entry.evaluate_on == "test":
-            self.refuse(("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one")
-        return Ladder(
-            name=entry.name,
-            about=entry.about.strip(),
-            source=self.file,
-            data=self.data(entry.data),
-            data_sha256=entry.data_sha256,
-            evaluate_on=entry.evaluate_on,
-            dev_images=entry.dev_images,
-            rungs=tuple(self.rungs(entry)),
-        )
 
     def data(self, data: str) -> str:
         """The path of a data set, relative to the ladder's file; "mnist" stays."""
         try:
             return data if data == "mnist" else str(self.folder / Path(data).expanduser())
-        except RuntimeError as error:
-            self.refuse(("data",), f"data = {data!r}: {error} Write the folder's whole path")
+        except (RuntimeError, ValueError) as error:
+            self.refuse(("data",), f"data = {shown(data)}: {error} Write the folder's whole path")
 
-    def rungs(self, entry: _LadderEntry) -> list[Rung]:
+    def rungs(self, tree: dict[str, Any]) -> list[Rung]:
+        """The rungs of a file; above one whose recipe is wrong, only what is wrong in each of them alone is noted."""
+        written = tree.get("rung")
+        budget = self.known(Budget, tree.get("budget")) or ANY_BUDGET
+        target = self.known(Target, tree.get("target")) or ANY_TARGET
         rungs: list[Rung] = []
-        for index, rung_entry in enumerate(entry.rung):
+        names: set[str] = set()
+        for index, raw in enumerate(written if isinstance(written, list) else []):
             here = ("rung", index)
-            if rung_entry.name in [rung.name for rung in rungs]:
-                self.refuse((*here, "name"), f"two rungs are named {rung_entry.name!r}: names are unique")
-            below = rungs[-1] if rungs else None
-            recipe, changes = self.recipe(rung_entry, here, below)
-            rungs.append(
-                Rung(
-                    name=rung_entry.name,
-                    why=rung_entry.why.strip(),
-                    recipe=recipe,
-                    changes=changes,
-                    compound=rung_entry.compound,
-                    budget=self.budget(rung_entry, here, below.budget if below else entry.budget),
-                    target=self.target(rung_entry, here, below.target if below else entry.target, recipe),
-                )
+            entry, is_whole = self.entry(raw, here)
+            if entry.name in names:
+                self.note((*here, "name"), f"two rungs are named {shown(entry.name)}: names are unique: rename one")
+            names.add(entry.name)
+            budget, target = self.budget(entry, here, budget), self.target(entry, here, target)
+            below = rungs[-1] if len(rungs) == index and rungs else None
+            known = self.recipe(entry, here, below, is_whole=is_whole)
+            if known is None or len(rungs) < index:
+                continue
+            recipe, changes = known
+            rung = Rung(
+                name=entry.name,
+                why=entry.why.strip(),
+                recipe=recipe,
+                changes=changes,
+                compound=entry.compound,
+                budget=budget,
+                target=target,
             )
+            self.check_epochs(rung, here, below)
+            rungs.append(rung)
         return rungs
 
-    def recipe(self, entry: _RungEntry, here: Location, below: Rung | None) -> tuple[Recipe, tuple[str, ...]]:
-        if below is None:
-            if entry.recipe is None or entry.change is not None or entry.compound is not None:
+    def entry(self, raw: Any, here: Location) -> tuple[_RungEntry, bool]:
+        """A rung as written, or as much of it as can be read; and whether its tables are as they should be."""
+        n_before = len(self.faults)
+        with self.noting():
+            return self.validate(_RungEntry, raw, here), True
+        tables = {name: value for name, value in raw.items() if name in TABLES} if isinstance(raw, dict) else {}
+        name = raw.get("name") if isinstance(raw, dict) else None
+        entry = _RungEntry.model_construct(
+            name=name if isinstance(name, str) and name else f"rung {int(here[1]) + 1}",
+            why="",
+            **{name: value for name, value in tables.items() if isinstance(value, dict)},
+        )
+        return entry, all(where[2:] in (("name",), ("why",)) for where, _ in self.faults[n_before:])
+
+    def recipe(
+        self, entry: _RungEntry, here: Location, below: Rung | None, *, is_whole: bool
+    ) -> tuple[Recipe, tuple[str, ...]] | None:
+        """A rung's recipe and what it changes; None where they are not known."""
+        with self.noting():
+            if here[1] == 0:
+                if is_whole and (entry.recipe is None or entry.change is not None or entry.compound is not None):
+                    self.note(
+                        here,
+                        f"rung {shown(entry.name)} is the bottom rung: give it a whole 'recipe', no 'change' and no"
+                        " 'compound'",
+                    )
+                return None if entry.recipe is None else (self.validate(Recipe, entry.recipe, (*here, "recipe")), ())
+            if entry.recipe is not None:
                 self.refuse(
-                    here,
-                    f"rung {entry.name!r} is the bottom rung: give it a whole 'recipe', no 'change' and no 'compound'",
+                    (*here, "recipe"),
+                    f"rung {shown(entry.name)} gives a whole recipe; only the bottom rung does: give its one 'change'",
                 )
-            return self.validate(Recipe, entry.recipe, (*here, "recipe")), ()
-        if entry.recipe is not None:
-            self.refuse(
-                (*here, "recipe"),
-                f"rung {entry.name!r} gives a whole recipe; only the bottom rung does: give its one 'change'",
-            )
-        if not entry.change:
-            self.refuse(here, f"rung {entry.name!r} changes nothing: give it one 'change', or remove it")
-        stated = {name: getattr(below.recipe, name) for name in Recipe.model_fields} | entry.change
-        recipe = self.validate(Recipe, stated, (*here, "change"))
-        changes = changed_fields(below.recipe, recipe)
-        self.check_changes(entry, here, below, recipe=recipe, changes=changes)
-        return recipe, changes
+            if not entry.change:
+                if is_whole:
+                    self.refuse(here, f"rung {shown(entry.name)} changes nothing: give it one 'change', or remove it")
+                return None
+            base = below.recipe if below else ANY_RECIPE
+            stated = {name: getattr(base, name) for name in Recipe.model_fields} | entry.change
+            recipe = self.validate(Recipe, stated, (*here, "change"))
+            if below is None:
+                return None
+            changes = changed_fields(below.recipe, recipe)
+            with self.noting():
+                self.check_changes(entry, here, below, recipe=recipe, changes=changes)
+            return recipe, changes
+        return None
 
     def check_changes(
         self, entry: _RungEntry, here: Location, below: Rung, *, recipe: Recipe, changes: tuple[str, ...]
@@ -168,125 +256,100 @@ class _Reader:
             if name not in changes:
                 self.refuse(
                     (*here, "change", name),
-                    f"rung {entry.name!r} changes nothing about {name}: it is"
+                    f"rung {shown(entry.name)} changes nothing about {name}: it is"
                     f" {describe(name, getattr(below.recipe, name))} on the rung below too; remove it",
                 )
         if what_happens(recipe) == what_happens(below.recipe):
             self.refuse(
                 (*here, "change"),
-                f"rung {entry.name!r} changes {', '.join(changes)} but nothing that happens: it would train exactly as"
-                f" the rung below, because {why_alike(below.recipe, recipe)}",
+                f"rung {shown(entry.name)} changes {', '.join(changes)} but nothing that happens: it would train"
+                f" exactly as the rung below, because {why_alike(below.recipe, recipe)}",
             )
         if len(changes) > 1 and entry.compound is None:
             names = " and ".join([", ".join(changes[:-1]), changes[-1]])
             number = {2: "two", 3: "three", 4: "four"}.get(len(changes), str(len(changes)))
             self.refuse(
                 (*here, "change"),
-                f"rung {entry.name!r} changes {names}; a rung changes one concept: split it into {number} rungs"
+                f"rung {shown(entry.name)} changes {names}; a rung changes one concept: split it into {number} rungs"
                 f' (first only {changes[0]}, then {changes[1]}), or declare it: compound = "why not one at a time"',
             )
         if len(changes) == 1 and entry.compound is not None:
             self.refuse(
                 (*here, "compound"),
-                f"rung {entry.name!r} is declared compound but changes only {changes[0]}: remove 'compound'",
+                f"rung {shown(entry.name)} is declared compound but changes only {changes[0]}: remove 'compound'",
             )
 
     def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
+        """The budget in force on a rung, that from below where its own is wrong."""
         if entry.budget is None:
             return below
-        budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
-        for name in ("params", "epochs"):
-            if getattr(budget, name) > getattr(below, name):
-                self.refuse(
-                    (*here, "budget", name),
-                    f"rung {entry.name!r} loosens the budget from {getattr(below, name):,} to"
-                    f" {getattr(budget, name):,} {name}: a rung may only tighten it",
-                )
-        return budget
+        with self.noting():
+            budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
+            for name in ("params", "epochs"):
+                if getattr(budget, name) > getattr(below, name):
+                    self.refuse(
+                        (*here, "budget", name),
+                        f"rung {shown(entry.name)} loosens the budget from {getattr(below, name):,} to"
+                        f" {getattr(budget, name):,} {name}: a rung may only tighten it",
+                    )
+            return budget
+        return below
 
-    def target(self, entry: _RungEntry, here: Location, below: Target, recipe: Recipe) -> Target:
-        target = below
-        if entry.target is not None:
+    def target(self, entry: _RungEntry, here: Location, below: Target) -> Target:
+        """The target in force on a rung, that from below where its own is wrong."""
+        if entry.target is None:
+            return below
+        with self.noting():
             target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
             if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
-                self.refuse((*here, "target"), f"rung {entry.name!r} lowers the target: a rung may only raise it")
-        if target.last_epochs > recipe.epochs:
-            self.refuse(
-                (*here, "target"),
-                f"rung {entry.name!r} trains for {recipe.epochs} epochs but its target speaks of the last"
-                f" {target.last_epochs}: train longer, or set target.last_epochs to at most {recipe.epochs}",
-            )
-        return target
+                self.refuse((*here, "target"), f"rung {shown(entry.name)} lowers the target: a rung may only raise it")
+            return target
+        return below
+
+    def check_epochs(self, rung: Rung, here: Location, below: Rung | None) -> None:
+        """Note a target over more epochs than are trained, once for all rungs that have both of them from below."""
+        n_epochs, n_last = rung.recipe.epochs, rung.target.last_epochs
+        if n_last <= n_epochs or (below and (below.recipe.epochs, below.target.last_epochs) == (n_epochs, n_last)):
+            return
+        self.note(
+            (*here, "target"),
+            f"rung {shown(rung.name)} trains for {n_of(n_epochs, 'epoch')} but its target speaks of the last"
+            f" {n_last}: train longer, or set target.last_epochs to at most {n_epochs}",
+        )
+
+    def known(self, model: type[M], value: Any) -> M | None:
+        """A value as a model; None where it is wrong, which is noted elsewhere."""
+        try:
+            return model.model_validate(value)
+        except ValidationError:
+            return None
 
     def validate(self, model: type[M], value: Any, here: Location) -> M:
-        """The value as a model; raises LadderError about the first thing wrong with it."""
+        """The value as a model; refuses all that is wrong with it."""
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            found = error.errors(include_url=False)
-            # a mistyped field is both unknown and missing: say the first, which has a suggestion
-            first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-            inside, owner = _without_tags(model, first["loc"])
-            where = (*here, *inside)
-            self.refuse(where, f"{_dotted(where)}: {_in_words(first, owner)}")
+            places = [((*here, *inside), message) for inside, message in faults_of(model, error)]
+            raise _RefusalError(*[(where, f"{_dotted(where)}: {message}") for where, message in places]) from None
 
     def refuse(self, where: Location, message: str) -> NoReturn:
-        raise LadderError(f"{self.file}:{line_of(self.text, where)}: {message}")
+        raise _RefusalError((where, message))
+
+    def note(self, where: Location, message: str) -> None:
+        self.faults.append((where, message))
 
 
-def line_of(text: str, where: Location) -> int:
-    """The line, from 1, on which the value at ``where`` starts in a TOML text, or the nearest thing around it.
-
-    It is the shortest run of lines from the top that, parsed by the TOML parser itself with open brackets and
-    strings closed, holds the value.
-    """
-    lines = text.split("\n")
-    headers = [number for number, line in enumerate(lines) if _RUNG_HEADER.match(line)]
-    if len(where) > 1 and where[0] == "rung" and len(headers) == _n_rungs(text):
-        index = int(where[1])
-        own = lines[headers[index] : headers[index + 1] if index + 1 < len(headers) else None]
-        return headers[index] + _line_in(own, ("rung", 0, *where[2:]))
-    return _line_in(lines[: headers[0]] if headers and where[:1] != ("rung",) else lines, where)
-
-
-_RUNG_HEADER = re.compile(r"\s*\[\[\s*rung\s*\]\]")
-
-
-def _n_rungs(text: str) -> int:
-    rungs = tomllib.loads(text).get("rung")
-    return len(rungs) if isinstance(rungs, list) else 0
-
-
-def _line_in(lines: list[str], where: Location) -> int:
-    heads = [_parsed_head("\n".join(lines[: count + 1])) for count in range(len(lines))]
-    for depth in range(len(where), 0, -1):
-        for number, head in enumerate(heads, 1):
-            if head is not None and _holds(head, where[:depth]):
-                return number
-    return 1
-
-
-# At the end of a line nothing, a string or an array can be open, and around it arrays and inline tables.
-_BRACKETS = ["\n]" + "".join(more) for n in range(5) for more in itertools.product("]}", repeat=n)]
-_CLOSINGS = ["", *_BRACKETS[:3], '"""', "'''", *_BRACKETS[3:]]
-
-
-def _parsed_head(head: str) -> dict[str, Any] | None:
-    for closing in _CLOSINGS:
-        try:
-            return tomllib.loads(head + closing)
-        except (ValueError, RecursionError):
-            continue
-    return None
-
-
-def _holds(value: Any, where: Location) -> bool:
-    try:
-        for part in where:
-            value = value[part]
-    except (KeyError, IndexError, TypeError):
-        return False
-    return True
+def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:
+    """All that is wrong in a file, by line, each with it; of very much, the first."""
+    placed = sorted(((nearest(lines, where), message) for where, message in faults), key=lambda each: each[0])
+    texts = [f"{file}:{line}: {message}" for line, message in dict.fromkeys(placed)]
+    told: list[str] = []
+    for text in texts[:MOST_LISTED]:
+        if told and len("\n".join([*told, text])) > LONGEST_MESSAGE - len("\n... and 123,456 more errors"):
+            break
+        told.append(text)
+    n_more = len(texts) - len(told)
+    return "\n".join([*told, f"... and {n_of(n_more, 'more error')}"] if n_more else told)
 
 
 def _dotted(where: Location) -> str:
@@ -294,58 +357,5 @@ def _dotted(where: Location) -> str:
     if len(where) > 1 and where[0] == "rung" and isinstance(where[1], int):
         rest = _dotted(where[2:])
         return f"rung {where[1] + 1}" + (f", {rest}" if rest else "")
-    return ".".join(f"item {part + 1}" if isinstance(part, int) else part for part in where)
-
-
-def _in_words(error: Any, owner: type[BaseModel]) -> str:
-    """What pydantic found, as an instruction; ``owner`` is the model whose field it is about."""
-    name = str(error["loc"][-1]) if error["loc"] else ""
-    match error["type"]:
-        case "extra_forbidden":
-            return f"unknown field {name!r}{did_you_mean(name, list(owner.model_fields))}"
-        case "missing":
-            return "this field is missing"
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case "union_tag_not_found":
-            return f"give it a kind, one of {', '.join(map(repr, _tags(owner, name)))}"
-        case "union_tag_invalid":
-            return f"unknown kind {error['ctx']['tag']!r}; known are {error['ctx']['expected_tags']}"
-        case _:
-            message, found = error["msg"], repr(error["input"])
-            return f"{message[0].lower()}{message[1:]}, not {found if len(found) < 60 else found[:60] + '...'}"
-
-
-def _without_tags(model: type[BaseModel], where: Location) -> tuple[Location, type[BaseModel]]:
-    """Where a value stands in the file, and the model whose field it is.
-
-    Pydantic puts the kind that it chose from a union (``schedule`` -> ``step``) into the location; the file has none.
-    """
-    inside: list[str | int] = []
-    options: list[type[BaseModel]] = []
-    for part in where:
-        chosen = next((option for option in options if part == _tag(option)), None)
-        if chosen is not None:
-            model, options = chosen, []
-            continue
-        if len(options) == 1:
-            model = options[0]
-        inside.append(part)
-        field = model.model_fields.get(str(part))
-        options = _models_in(field.annotation) if field and isinstance(part, str) else options
-    return tuple(inside), model
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    tags = typing.get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
-    return tags[0] if tags else None
-
-
-def _tags(owner: type[BaseModel], field: str) -> list[str | None]:
-    return [_tag(model) for model in _models_in(owner.model_fields[field].annotation)]
+    parts = (f"item {part + 1}" if isinstance(part, int) else cut(part, most=LONGEST_QUOTE) for part in where)
+    return ".".join(parts)

@@ -18,10 +18,10 @@ A STEP is ``relu``, ``norm`` or ``dropout``. A convolution takes its steps from 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from stepladder.errors import LadderError
+from stepladder.wording import LONGEST_WORD, cut, did_you_mean, shown, translation
 
 STEPS = ("relu", "norm", "dropout")
 
@@ -37,12 +37,15 @@ class Block:
         """Read ``"conv relu norm dropout"``; raises LadderError."""
         first, *steps = text.split() or [""]
         if first != operation:
-            raise LadderError(f"a block order starts with {operation!r}, as in '{operation} relu norm', not {text!r}")
+            raise LadderError(
+                f"a block order starts with {operation!r}, as in '{operation} relu norm', not {shown(text)}"
+            )
         for step in steps:
             if step not in STEPS:
-                raise LadderError(f"unknown step {step!r} in a block order{did_you_mean(step, STEPS)}")
+                hint = did_you_mean(step, STEPS, place="step")
+                raise LadderError(f"unknown step {shown(step)} in a block order{hint}")
         if len(set(steps)) < len(steps):
-            raise LadderError(f"block order {text!r} names a step twice")
+            raise LadderError(f"block order {shown(text)} names a step twice")
         return cls(tuple(steps))
 
     def text(self, operation: str = "conv") -> str:
@@ -183,7 +186,7 @@ def _require_sound(layer: Layer) -> None:
     for name, least in leasts.items():
         value = getattr(layer, name, least)
         if value < least:
-            raise LadderError(f"layer '{layer}': {name} must be at least {least}, not {value}")
+            raise LadderError(f"layer '{layer}': {name} must be at least {least}, not {shown(value)}")
     match layer:
         case Conv() | Depthwise() if layer.padding >= layer.kernel:
             problem = f"pad {layer.padding} must be smaller than the kernel, or outputs at the rim see no image"
@@ -219,12 +222,6 @@ def _pool_text(layer: MaxPool | AvgPool) -> str:
     )
 
 
-def did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
-    """The end of a message about an unknown word: a suggestion where one is close, else all that is known."""
-    close = get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
-
-
 class _Words:
     """The words of one layer's text, taken from the left."""
 
@@ -233,15 +230,16 @@ class _Words:
         self.left = text.split()
 
     def refuse(self, problem: str) -> LadderError:
-        return LadderError(f"layer {self.text!r}: {problem}")
+        return LadderError(f"layer {shown(self.text)}: {problem}")
 
     def number(self, what: str, *, at_least: int = 1) -> int:
         """Take a whole number."""
         word = self.left.pop(0) if self.left else "nothing"
         if len(word) > 9:
-            raise self.refuse(f"{what} has at most 9 digits, not {word[:40]}")
+            raise self.refuse(f"{what} has at most 9 digits, not {cut(word, most=LONGEST_WORD)}")
         if not re.fullmatch("[0-9]+", word) or int(word) < at_least:
-            raise self.refuse(f"{what} must be a whole number of at least {at_least}, not {word}")
+            found = cut(word, most=LONGEST_WORD)
+            raise self.refuse(f"{what} must be a whole number of at least {at_least}, not {found}{_number_hint(word)}")
         return int(word)
 
     def kernel(self, default: int) -> int:
@@ -260,8 +258,7 @@ class _Words:
         while self.left:
             word = self.left.pop(0)
             if word not in known:
-                hint = did_you_mean(word, known) if known else "; nothing may follow here"
-                raise self.refuse(f"unknown word {word!r}{hint}")
+                raise self.refuse(f"unknown word {shown(word)}{_hint(word, operation, known)}")
             key, value = self._option(word, operation)
             if key in found:
                 raise self.refuse(f"{word!r} comes on top of an earlier word about the same thing")
@@ -284,6 +281,34 @@ class _Words:
             raise self.refuse(str(error)) from None
 
 
+def _number_hint(word: str) -> str:
+    """The end of a message about a word in the place of a number."""
+    if re.fullmatch("[0-9]+x[0-9]+", word):
+        return ": channels come first, as in 'conv 8 3x3'"
+    return ": 'pad 1' keeps the size of the map for a 3x3 kernel" if word == "same" else ""
+
+
+def _hint(word: str, operation: str, known: tuple[str, ...]) -> str:
+    """The end of a message about a word that may not stand in the text of such a layer."""
+    if not known:
+        return "; nothing may follow here"
+    if re.fullmatch("[0-9]{1,9}", word):
+        return {
+            "pool": f"; write 'stride {word}', if that is what it is",
+            "linear": "; a linear layer has one number, of its outputs: its inputs follow from the layer before",
+        }.get(operation, f"; a kernel is written {word}x{word}, a stride as 'stride {word}', padding as 'pad {word}'")
+    if re.fullmatch("[0-9]+x[0-9]+", word):
+        return "; a kernel stands right behind the layer's name and channels, as in 'conv 8 3x3 stride 2'"
+    place = "conv" if operation == "depthwise" else operation
+    if translation(word, known, place=place) is None and (
+        parts := re.fullmatch("([a-z]+)[=:(]?([0-9]{1,9})[),]?", word)
+    ):
+        option = next((each for each in ("stride", "pad") if parts[1] in (each, each + "ding", each[0])), None)
+        if option in known:
+            return f"; write '{option} {parts[2]}'"
+    return did_you_mean(word, known, place=place)
+
+
 _CONV_OPTIONS = ("stride", "pad", "bias", "bare", "block")
 _POOL_OPTIONS = ("stride", "pad")
 
@@ -300,7 +325,7 @@ def _depthwise(words: _Words) -> Layer:
 def _pool(kind: type[MaxPool] | type[AvgPool]) -> Callable[[_Words], Layer]:
     def read(words: _Words) -> Layer:
         kernel = words.kernel(0) or words.number("the kernel")
-        return kind(kernel, **({"stride": kernel} | words.options("", _POOL_OPTIONS)))
+        return kind(kernel, **({"stride": kernel} | words.options("pool", _POOL_OPTIONS)))
 
     return read
 
@@ -349,5 +374,14 @@ def parse(text: str) -> Layer:
         raise LadderError(f"an empty layer; known layers are {', '.join(_READERS)}")
     kind = words.left.pop(0)
     if kind not in _READERS:
-        raise LadderError(f"unknown layer {kind!r} in {text!r}{did_you_mean(kind, list(_READERS))}")
+        raise LadderError(f"unknown layer {shown(kind)} in {shown(text)}{_layer_hint(kind)}")
     return _READERS[kind](words)
+
+
+def _layer_hint(kind: str) -> str:
+    """The end of a message about a layer that there is not."""
+    known = list(_READERS)
+    joined = re.fullmatch(r"([a-z-]{1,20})[(,]?([0-9]{1,9})[),]?", kind)
+    if joined and joined[1] in known and translation(kind, known, place="layer") in (None, joined[1]):
+        return f"; write '{joined[1]} {joined[2]}'"
+    return did_you_mean(kind, known, place="layer")

@@ -29,6 +29,7 @@ from stepladder.layers import (
     SqueezeExcite,
     parse,
 )
+from stepladder.wording import shown
 
 
 class Frozen(BaseModel):
@@ -44,7 +45,7 @@ def _read_layer(value: object) -> Layer:
         return parse(value)
     if isinstance(value, Layer):
         return value
-    raise LadderError(f"a layer is a text such as 'conv 16 3x3', not {value!r}")
+    raise LadderError(f"a layer is a text such as 'conv 16 3x3', not {shown(value)}")
 
 
 def _read_network(value: object) -> object:
@@ -58,7 +59,7 @@ def _read_block(value: object) -> Block:
         return Block.parse(value)
     if isinstance(value, Block):
         return value
-    raise LadderError(f"a block order is a text such as 'conv relu norm', not {value!r}")
+    raise LadderError(f"a block order is a text such as 'conv relu norm', not {shown(value)}")
 
 
 TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str)]
@@ -239,7 +240,7 @@ Schedule = Constant | Step | Cosine | LinearDecay | OneCycle | Plateau
 
 
 def _epochs(n: float) -> str:
-    return f"{n:g} epoch" + ("" if n == 1 else "s")
+    return f"{n:g} {'epoch' if n == 1 else 'epochs'}"
 
 
 def _ends_text(warmup_epochs: float, final: float) -> str:

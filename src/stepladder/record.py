@@ -24,12 +24,12 @@ from pydantic import Field, ValidationError, model_validator
 from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
-from stepladder.ladder import Ladder, Percent, Target, budget_excess
+from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
 from stepladder.ladder_file import load as load_ladder
-from stepladder.layers import did_you_mean
 from stepladder.recipe import Frozen
 from stepladder.results import Results
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
+from stepladder.wording import did_you_mean, shown
 
 FORMAT_VERSION = 1
 
@@ -42,7 +42,7 @@ class MeanClaim(Frozen):
     """The mean over seeds of the final epoch's accuracy, in percent."""
 
     kind: Literal["mean"] = "mean"
-    at_least: Percent = Field(gt=0, le=100)
+    at_least: Accuracy = Field(gt=0, le=100)
 
     def __str__(self) -> str:
         return f"mean ≥ {self.at_least}%"
@@ -52,7 +52,7 @@ class WorstClaim(Frozen):
     """The final epoch's accuracy of the worst of the record's seeds, in percent."""
 
     kind: Literal["worst"] = "worst"
-    at_least: Percent = Field(gt=0, le=100)
+    at_least: Accuracy = Field(gt=0, le=100)
 
     def __str__(self) -> str:
         return f"worst seed ≥ {self.at_least}%"
@@ -217,7 +217,7 @@ def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
         return _checked(_read(content, name), name, Path())
     if not name.endswith(".json"):
         hint = did_you_mean(name, known) if known else ": none is shipped yet"
-        raise LadderError(f"no record {name!r}{hint}; a file of your own ends in .json")
+        raise LadderError(f"no record {shown(name)}{hint}; a file of your own ends in .json")
     try:
         content = Path(name).read_bytes()
     except OSError as error:

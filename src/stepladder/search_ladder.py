@@ -13,11 +13,13 @@ from stepladder.files import name_for
 from stepladder.happening import what_happens
 from stepladder.idle import Sizes
 from stepladder.ladder import Rung
+from stepladder.ours import require_ours, signed
 from stepladder.recipe import Recipe, changed_fields, describe_network
 from stepladder.search_trials import Trial
 from stepladder.searching import Quest
 
 MARK = "# Found by stepladder search"
+NOT_OURS = "not of a search"
 
 # Changes are tried in this order: first the two that bring the rungs into the budget of the search.
 ORDER = (
@@ -64,7 +66,8 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
         "rung": entries,
     }
     today = datetime.now(UTC).date().isoformat()
-    return f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
+    text = f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
+    return signed(text, suffix=".toml")
 
 
 def way_up(
@@ -95,19 +98,19 @@ def held_out_text(quest: Quest, n_seeds: int) -> str:
     return f"{n_parts} parts of {size} of the training images, held out in turn"
 
 
-def output_path(quest: Quest, output: str | None) -> Path:
+def output_path(quest: Quest, output: str | None, *, force: bool = False) -> Path:
     """Where the ladder goes: where it was asked for, or to LADDER-search.toml here.
 
-    Raises StoreError, before anything trains, if it cannot be written there, or if what has the default name is not a
-    ladder that a search wrote. The picture stands beside it as .svg.
+    Raises StoreError, before anything trains, if it cannot be written there, or if what is there is not of a search,
+    unless by ``force``. The picture stands beside it as .svg.
     """
     path = Path(output if output is not None else name_for(quest.objective.name, "-search.toml"))
     if path.suffix != ".toml":
         raise StoreError(f"{str(path)!r} is no name of a ladder: give --output a file that ends in .toml")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise StoreError(f"cannot write {path}: its folder is not there: give another file with --output")
-    if output is None and path.exists() and not path.read_bytes().startswith(MARK.encode()):
-        raise StoreError(f"{path} is there already and is not of a search: give a file with --output")
+    for each in (path, path.with_suffix(".svg")):
+        require_ours(each, force=force, what=NOT_OURS)
     return path
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from stepladder.errors import StepladderError, StoreError
 from stepladder.recipe import Recipe
 from stepladder.search_trials import Outcome, Trial
+from stepladder.wording import how_to_install
 
 if TYPE_CHECKING:
     import optuna
@@ -36,7 +37,7 @@ def require_optuna() -> None:
         import sqlalchemy  # noqa: F401
     except ImportError as error:
         raise StepladderError(
-            f"stepladder search needs Optuna, which is not installed ({error}): pip install 'stepladder[search]'"
+            f"stepladder search needs Optuna, which is not installed ({error}): {how_to_install('search')}"
         ) from None
 
 

@@ -10,10 +10,10 @@ from stepladder.augment import Warps
 from stepladder.data import Labelled, Splits
 from stepladder.errors import EngineError
 from stepladder.geometry import Network
-from stepladder.layers import did_you_mean
 from stepladder.machine import limit_in_words
 from stepladder.recipe import Recipe
 from stepladder.run import EngineIdentity
+from stepladder.wording import did_you_mean, how_to_install, shown
 
 NORM_EPSILON = 1e-5
 NORM_MOMENTUM = 0.1  # of batch norm's running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
@@ -101,9 +101,9 @@ def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine
     install or ask for if there is none.
     """
     if wanted not in ("auto", *ENGINES):
-        raise EngineError(f"no engine {wanted!r}{did_you_mean(wanted, ('auto', *ENGINES))}")
+        raise EngineError(f"no engine {shown(wanted)}{did_you_mean(wanted, ('auto', *ENGINES), place='engine')}")
     if device not in DEVICES:
-        raise EngineError(f"no device {device!r}; known are {', '.join(DEVICES)}")
+        raise EngineError(f"no device {shown(device)}{did_you_mean(device, DEVICES, place='device')}")
     if wanted == "torch":
         return _described(_torch(device), "asked for")
     if device == "cuda":
@@ -130,7 +130,7 @@ def _torch(device: str) -> Engine:
         from stepladder.engines.torch import TorchEngine
     except (ImportError, OSError, RuntimeError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-            raise EngineError("the torch engine needs PyTorch: pip install 'stepladder[torch]'") from None
+            raise EngineError(f"the torch engine needs PyTorch: {how_to_install('torch')}") from None
         raise EngineError(
             f"the torch engine needs PyTorch, which does not load here ({error}{limit_in_words()}): install it again"
         ) from None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from stepladder.descent import Descent, descent
 from stepladder.errors import StoreError
-from stepladder.files import name_for, write_output
+from stepladder.files import name_for
 from stepladder.ladder import Ladder
+from stepladder.ours import signed, write_ours
 from stepladder.results import Results, collect
 from stepladder.run import EngineIdentity
 from stepladder.store import Store
@@ -16,8 +17,7 @@ from stepladder.store import Store
 if TYPE_CHECKING:
     from stepladder.report.live_page import LivePage
 
-MARK = b'<meta name="generator" content="Stepladder'  # in every page of ours; it stands near the top
-NEAR_THE_TOP = 2000
+SUFFIXES = {"html": ".html", "markdown": ".md", "json": ".json", "csv": ".csv"}
 
 
 def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
@@ -27,7 +27,7 @@ def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | 
     """
     results = collect(ladder, store, engine=engine)
     way, down = climbed_down(results, store)
-    return FORMS[form](results, store, way, down)
+    return signed(FORMS[form](results, store, way, down), suffix=SUFFIXES[form])
 
 
 def live_report(
@@ -95,26 +95,13 @@ FORMS: dict[str, Callable[[Results, Store, Descent | None, Results | None], str]
 }
 
 
-def write_report(text: str, ladder: Ladder, *, output: str | None) -> Path:
+def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool = False) -> Path:
     """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
 
-    Raises StoreError if it cannot be written, or if the default name is taken by something that is no report.
+    Raises StoreError if it cannot be written, or if a file is there that is no report, unless by ``force``.
     """
     if output == "":
         raise StoreError("an empty path is no file: give one with --output")
     path = Path(output or name_for(ladder.name, "-report.html"))
-    if output is None and _is_foreign(path):
-        raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
-    write_output(path, text)
+    write_ours(path, text, force=force, what="no report of Stepladder's")
     return path
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether there is a file that is no report."""
-    try:
-        if not path.exists():
-            return False
-        with path.open("rb") as file:
-            return MARK not in file.read(NEAR_THE_TOP)
-    except OSError as error:
-        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None

@@ -1,0 +1,124 @@
+"""The text of a ladder file, and TOML made of it: what cannot be read is refused with its line and the likely cause."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from stepladder.errors import LadderError
+from stepladder.toml_lines import Location, line_of
+from stepladder.wording import cut, shown
+
+MOST_BYTES = 1_000_000  # a ladder of 600 rungs has 50,000
+MOST_PARTS = 64  # of a dotted key; reading one takes the square of their number
+LONGEST_PATH = 300
+
+_MANY_PARTS = re.compile(rf"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{MOST_PARTS}}}""")
+
+# What a line that is no TOML looks like, and what to write: the first that fits.
+_CAUSES = (
+    (r"[“”„‘’«»]", "write straight quotes, \" or '"),
+    (r"\S\u00a0|\u00a0\S|[\u200b\ufeff]", "it has a space that is none: copy the line anew, or type it"),
+    (
+        r"^\s*[{<]|^---|^%",
+        "this is another format than TOML: docs/ladders.md begins with a short ladder",
+    ),
+    (r"=\s*(True|False|TRUE|FALSE)\b", "true and false are written in small letters"),
+    (r"=\s*(None|null|nil)\b", "TOML has no null: leave the line out"),
+    (r"""^\s*["']?[\w-]+["']?\s*:""", "write key = value, with = and not with :"),
+    (r"""^[^"'#]*=[^"'#]*["'][^"']*$""", "a quotation mark is missing"),
+    (r"=\s*[A-Za-z_~./\\][^\"'\[{=]*$", "texts stand in quotes"),
+    (r"""=\s*"[^"]*\\[^"]*""", "a backslash in a text is written twice, or the text in single quotes"),
+    (r"=\s*$", "a value is missing behind ="),
+    (r"^\s*\[[^\]]*$|^[^\[]*\][^\]]*$", "a bracket is missing"),
+    (r"^\s*[\w.-]+\s*$|^\s*[\w.-]+\s+[^=\s][^=]*$", "write key = value: the = is missing"),
+)
+
+
+USUAL = "write key = value, texts in quotes, lists in [ ], tables in { } on one line"
+
+
+def read_file(path: Path) -> str:
+    """The text of a ladder file. Raises LadderError."""
+    name = cut(str(path), most=LONGEST_PATH)
+    try:
+        if path.is_dir():
+            example = next((each.name for each in sorted(path.glob("*.toml"))), "mine.toml")
+            raise LadderError(
+                f"{name}: cannot read this ladder file: it is a folder: name one file in it, as in {path / example}"
+            )
+        if path.exists() and not path.is_file():
+            raise LadderError(f"{name}: cannot read this ladder file: it is no ordinary file")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise LadderError(f"{name}: more than {MOST_BYTES:,} bytes: this is no ladder file")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except FileNotFoundError:
+        raise LadderError(
+            f"{name}: cannot read this ladder file: No such file or directory{_others_near(path)}"
+        ) from None
+    except UnicodeDecodeError:
+        raise LadderError(
+            f"{name}: cannot read this ladder file: it is no text in UTF-8, but a picture, an archive, or a text that"
+            " was saved in another encoding"
+        ) from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, LadderError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise LadderError(f"{name}: cannot read this ladder file: {reason}") from None
+
+
+def _others_near(path: Path) -> str:
+    """The ladder files in the folder of one that is not there."""
+    if not path.parent.is_dir():
+        return f": there is no folder {shown(str(path.parent))}"
+    others = sorted(each.name for each in path.parent.glob("*.toml"))
+    if not others:
+        return ": no .toml file is in that folder; 'stepladder ladders' lists those that come with Stepladder"
+    return f": in that folder {'is' if len(others) == 1 else 'are'} {cut(', '.join(others), most=200)}"
+
+
+def parsed(text: str, *, file: str) -> dict[str, Any]:
+    """The TOML of a ladder file. Raises LadderError that names the line, its text and the likely cause."""
+    file = cut(file, most=LONGEST_PATH)
+    if many := _MANY_PARTS.search(text):
+        line = text.count("\n", 0, many.start()) + 1
+        raise LadderError(f"{file}:{line}: a key of more than {MOST_PARTS} parts")
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError:
+        raise LadderError(f"{file}: brackets in brackets, deeper than any ladder needs") from None
+    except ValueError as error:
+        raise LadderError(_no_toml(text, str(error), file)) from None
+    for where, value in _integers(tree, ()):
+        if not -(2**63) <= value < 2**63:
+            raise LadderError(f"{file}:{line_of(text, where)}: a whole number of more than 64 bits")
+    return tree
+
+
+def _no_toml(text: str, problem: str, file: str) -> str:
+    found = re.search(r"at line (\d+)", problem)
+    lines = text.rstrip().split("\n") if "at end of document" in problem else text.split("\n")
+    if not found and "at end of document" not in problem:
+        return f"{file}: not a TOML file: {cut(problem, most=200)}"
+    number = int(found[1]) if found else len(lines)
+    line = [*lines, ""][number - 1]
+    cause = _cause(line, problem) or (USUAL if found else "a bracket or a quotation mark above is never closed")
+    return f"{file}:{number}: not a TOML file: {cut(problem, most=200)}, in the line {shown(line.strip())}: {cause}"
+
+
+def _cause(line: str, problem: str) -> str | None:
+    if re.search("overwrite|twice|redefine|Cannot (declare|mutate|namespace)", problem):
+        return "a key or table is given twice, or as change = { ... } and under [rung.change] as well"
+    return next((cause for pattern, cause in _CAUSES if re.search(pattern, line[:500])), None)
+
+
+def _integers(value: Any, where: Location) -> Any:
+    """Every whole number of a tree, with its place."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield where, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _integers(inner, (*where, key))
