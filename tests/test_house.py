@@ -15,6 +15,12 @@ ROOT = Path(stepladder.__file__).parent
 # Each module may import those above it only (design.md, "The house").
 ORDER = [
     "errors",
+    "plain",
+    "streams",
+    "signals",
+    "ending",
+    "files",
+    "outputs",
     "layers",
     "geometry",
     "recipe",
@@ -28,7 +34,6 @@ ORDER = [
     "descent",
     "ladder_file",
     "run",
-    "files",
     "machine",
     "speeds",
     "engines",

@@ -1,6 +1,7 @@
 """Ladders from TOML files, with errors that name the file, the line and the remedy."""
 
 import itertools
+import os
 import re
 import tomllib
 import typing
@@ -8,23 +9,35 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from stepladder.errors import LadderError
+from stepladder.files import read_regular
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
 from stepladder.layers import did_you_mean
+from stepladder.plain import shortened, steering
 from stepladder.recipe import Frozen, Recipe, changed_fields, describe, what_happens
 
 FORMAT_VERSION = 1
+MOST_BYTES = 1_000_000  # of a ladder file: what is larger is none
 
 M = typing.TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]
 
 
+def _fit_for_a_name(name: str) -> str:
+    if found := steering(name):
+        raise ValueError(f"a name is one line of characters that can be seen: leave {found} out of it")
+    return name
+
+
+_Name = typing.Annotated[str, Field(min_length=1), AfterValidator(_fit_for_a_name)]
+
+
 class _RungEntry(Frozen):
     """One ``[[rung]]`` as written."""
 
-    name: str = Field(min_length=1, description="short name, unique on the ladder")
+    name: _Name = Field(description="short name, unique on the ladder")
     why: str = Field(min_length=1, description="why this rung is taken")
     recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
     change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
@@ -37,7 +50,7 @@ class _LadderEntry(Frozen):
     """A ladder file as written."""
 
     format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
-    name: str = Field(min_length=1, description="the ladder's name")
+    name: _Name = Field(description="the ladder's name")
     about: str = Field("", description="what the ladder is about")
     data: str = Field("mnist", min_length=1, description="'mnist', a folder of IDX files, or an .npz file")
     data_sha256: str | None = Field(
@@ -59,21 +72,23 @@ def shipped() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Ladder:
     """Load a shipped ladder by name, or any ladder by the path of its TOML file.
 
-    Raises LadderError that names the file, the line and the remedy.
+    Raises LadderError that names the file, the line and the remedy. A ladder is read from an ordinary file only: its
+    data may stand beside it, and a climb that goes on reads it again.
     """
     name = str(name_or_path)
     if name in shipped():
         text = resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
         return _Reader(text, name, Path()).read()
     path = Path(name_or_path)
-    if not name.endswith(".toml") and not path.exists():
-        raise LadderError(f"no ladder {name!r}{did_you_mean(name, shipped())}; a file of your own ends in .toml")
     try:
-        return _Reader(path.read_text(encoding="utf-8-sig"), name, path.parent).read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LadderError(
-            f"{name}: cannot read this ladder file: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        text = read_regular(path, most=MOST_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        if not name.endswith(".toml") and not os.path.exists(path):  # noqa: PTH110 - Path's raises for some names
+            hint = did_you_mean(name, shipped())
+            raise LadderError(f"no ladder {shortened(name, 200)!r}{hint}; a file of your own ends in .toml") from None
+        reason = getattr(error, "strerror", None) or error
+        raise LadderError(f"{shortened(name, 200)}: cannot read this ladder file: {reason}") from None
+    return _Reader(text.replace("\r\n", "\n").replace("\r", "\n"), name, path.parent).read()
 
 
 class _Reader:

@@ -1,5 +1,6 @@
 """From a search's winner to a ladder file that leads there: from the objective's rung, one concept at a time."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from stepladder.checking import check_rungs
 from stepladder.errors import LadderError, StoreError
 from stepladder.files import name_for
 from stepladder.ladder import Rung
+from stepladder.outputs import begins_with
 from stepladder.recipe import Recipe, changed_fields, describe_network, what_happens
 from stepladder.search_trials import Trial
 from stepladder.searching import Quest
@@ -99,7 +101,7 @@ def output_path(quest: Quest, output: str | None) -> Path:
         raise StoreError(f"{str(path)!r} is no name of a ladder: give --output a file that ends in .toml")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise StoreError(f"cannot write {path}: its folder is not there: give another file with --output")
-    if output is None and path.exists() and not path.read_bytes().startswith(MARK.encode()):
+    if output is None and os.path.lexists(path) and not begins_with(path, MARK.encode()):
         raise StoreError(f"{path} is there already and is not of a search: give a file with --output")
     return path
 

@@ -67,6 +67,8 @@ def existing(data: str) -> Path:
             f"no data at {path.absolute()}: give a folder of IDX files ({', '.join(PARTS)}, as"
             " train-images-idx3-ubyte.gz), an .npz file, or 'mnist'"
         )
+    if not path.is_dir() and not path.is_file():
+        raise DataError(f"{path}: it is a device, a FIFO or a socket: give a folder of IDX files, or an .npz file")
     if not path.is_dir() and path.suffix != ".npz":
         raise DataError(f"{path}: not a folder of IDX files and not an .npz file")
     return path

@@ -1,14 +1,16 @@
 """From a store to a report in one of its forms, and onto the disk."""
 
-import json
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepladder.descent import Descent, descent
 from stepladder.errors import StoreError
-from stepladder.files import name_for, write_output
+from stepladder.files import name_for
 from stepladder.ladder import Ladder
+from stepladder.outputs import begins_with, write_output
+from stepladder.plain import json_text
 from stepladder.results import Results, collect
 from stepladder.run import EngineIdentity
 from stepladder.store import Store
@@ -78,7 +80,7 @@ def _markdown(results: Results, store: Store, way: Descent | None, down: Results
 def _json(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
     from stepladder.report.report_json import report_dict
 
-    return json.dumps(report_dict(results, way=way, down=down), indent=1, ensure_ascii=False) + "\n"
+    return json_text(report_dict(results, way=way, down=down)) + "\n"
 
 
 def _csv(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
@@ -102,19 +104,10 @@ def write_report(text: str, ladder: Ladder, *, output: str | None) -> Path:
     """
     if output == "":
         raise StoreError("an empty path is no file: give one with --output")
+    if output and output.endswith(("/", os.sep)):
+        raise StoreError(f"{output} is a folder: give a file in it with --output")
     path = Path(output or name_for(ladder.name, "-report.html"))
-    if output is None and _is_foreign(path):
+    if output is None and os.path.lexists(path) and not begins_with(path, MARK, within=NEAR_THE_TOP):
         raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
     write_output(path, text)
     return path
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether there is a file that is no report."""
-    try:
-        if not path.exists():
-            return False
-        with path.open("rb") as file:
-            return MARK not in file.read(NEAR_THE_TOP)
-    except OSError as error:
-        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
