@@ -28,6 +28,7 @@ from stepladder.checking import check_rungs, excess_of
 from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, LadderError, StoreError
 from stepladder.geometry import ImageShape
+from stepladder.happening import what_happens
 from stepladder.layers import Block, parse
 from stepladder.recipe import (
     Adam,

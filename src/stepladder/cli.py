@@ -3,58 +3,41 @@
 Modules are imported inside the commands, so that --help and completion stay instant.
 """
 
-import errno
-import io
-import json
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import click
 
-from stepladder import __version__
-from stepladder.errors import EXIT_CODES, LadderError, StepladderError, UnfinishedClimbError
+from stepladder import __version__, ending, plain, signals, streams
+from stepladder.errors import EXIT_CODES, TARGET_MISSED, LadderError, UnfinishedClimbError
 from stepladder.usage import Choice, Commands
 from stepladder.wording import shown
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:3} {meaning}" for code, meaning in EXIT_CODES.items())
 
-INTERRUPTED = 130
-TARGET_MISSED = 1
+
+GOES_ON = ("climb", "reproduce", "search")  # started again, these go on where they were stopped
 
 
 class _Group(Commands):
-    """A click group in which every StepladderError ends as its message and exit code."""
+    """A click group that ends with one message and a documented exit code, whatever happens (see ending)."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # better a '?' than no table where '→' cannot be encoded
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except StepladderError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except (MemoryError, ImportError) as error:
-            from stepladder.machine import limit_in_words
+    def main(self, args: Sequence[str] | None = None, *more: Any, standalone_mode: bool = True, **named: Any) -> Any:
+        run = partial(super().main, args, *more, standalone_mode=False, **named)
+        if not standalone_mode:
+            return run()
+        streams.make_sound()
+        signals.raise_when_stopped()
+        given = list(sys.argv[1:] if args is None else args)
 
-            what = "the memory is not enough" if isinstance(error, MemoryError) else f"a library does not load: {error}"
-            click.echo(f"Error: {what}{limit_in_words()}", err=True)
-            ctx.exit(StepladderError.exit_code)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # click ends quietly
-                raise
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(StepladderError.exit_code)
-        except KeyboardInterrupt:
-            again = shlex.join(["stepladder", *sys.argv[1:]])
-            click.echo(f"\nInterrupted; every finished epoch is kept. Go on with:\n  {again}", err=True)
-            ctx.exit(INTERRUPTED)
+        def again() -> str:
+            return ending.command_line(given) if given[:1] and given[0] in GOES_ON else ""
+
+        sys.exit(ending.exit_code(run, again=again))
 
 
 MOST_SEEDS = 10_000
@@ -340,7 +323,7 @@ def report(
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        click.echo(write_report(text, loaded, output=output, force=force))
+        click.echo(plain.neutral(str(write_report(text, loaded, output=output, force=force))))
 
 
 @main.command()
@@ -469,7 +452,7 @@ def ladders(as_json: bool) -> None:
         _print_json(ladders_dict(found))
     else:
         for ladder in found:
-            click.echo(f"{ladder.name}: {' '.join(ladder.about.split())}")
+            click.echo(plain.neutral(f"{ladder.name}: {' '.join(ladder.about.split())}"))
 
 
 def _refuse_mixed(
@@ -521,7 +504,7 @@ def _train(
 def _echo_notes(store: Any) -> None:
     """What a store has to say, each thing once."""
     for note in dict.fromkeys(store.notes):
-        click.echo(f"note: {note}", err=True)
+        ending.say(f"note: {note}")
 
 
 def _print_verdicts(results: Any, as_json: bool) -> None:
@@ -591,7 +574,7 @@ def _print_found(found: Any, path: Any, as_json: bool, *, force: bool) -> None:
         _print_json(search_dict(found, written=list(map(str, files))))
     else:
         _print_page(search_page(found))
-        click.echo("\n".join(map(str, files)), nl=bool(files))
+        click.echo(plain.neutral("\n".join(map(str, files))), nl=bool(files))
 
 
 def _print_page(page: Any) -> None:
@@ -601,4 +584,4 @@ def _print_page(page: Any) -> None:
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    click.echo(plain.json_text(value))

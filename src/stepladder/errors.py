@@ -4,13 +4,18 @@ from stepladder.wording import LONGEST_MESSAGE, cut
 
 EXIT_CODES = {
     0: "ok",
-    1: "target missed",
+    1: "target missed or claim failed",
     2: "usage, ladder or store error",
     3: "over budget",
     4: "data missing or corrupt",
     5: "some runs could not be trained",
+    70: "a bug in Stepladder",
+    129: "hung up",
     130: "interrupted",
+    143: "terminated",
 }
+TARGET_MISSED = 1
+INTERNAL_ERROR = 70
 
 
 class StepladderError(Exception):

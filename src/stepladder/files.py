@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -19,8 +19,10 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from stepladder.errors import StoreError
+from stepladder.wording import cut
 
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
+LONGEST_OF_A_FILE = 240  # bytes of a file's name that leave room for what a file on its way is called
 LONGEST_QUOTE = 200  # of what a damaged file says, in a message
 MOST_JSON_BYTES = 64 * 2**20  # of any file of JSON in a store: what is larger is none of ours
 
@@ -29,15 +31,19 @@ class NewerFormatError(StoreError):
     """A file, whole and undamaged, of a later format than this Stepladder reads."""
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o666, like: os.stat_result | None = None) -> None:
     """Write a file that is there whole or not at all, also after a loss of power; safe against other writers.
 
-    ``mode`` are its rights, less those that the process's umask takes.
+    It gets the permissions and, where that is allowed, the owner of ``like``; or those of ``mode``, less what the
+    process's umask takes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
+    name = path.name if len(os.fsencode(path.name)) <= LONGEST_OF_A_FILE else ""
+    temporary = path.with_name(f".{name}.{token_hex(4)}")
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            if like is not None:
+                _make_alike(temporary, like)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -45,6 +51,14 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _make_alike(path: Path, like: os.stat_result) -> None:
+    with suppress(OSError):
+        if hasattr(os, "chown"):  # before the mode: it may clear some of that
+            os.chown(path, like.st_uid, like.st_gid)
+    with suppress(OSError):
+        path.chmod(like.st_mode & 0o777)
 
 
 @contextmanager
@@ -63,14 +77,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def write_output(path: Path, text: str) -> None:
-    """Write what a person asked for with --output; raises StoreError if it cannot be written there."""
-    try:
-        write_atomically(path, text.encode(errors="replace"))  # a file's name may be no text
-    except OSError as error:
-        raise StoreError(f"cannot write {path} ({error.strerror}): give another file with --output") from None
 
 
 def name_for(ladder: str, ending: str) -> str:
@@ -130,8 +136,7 @@ def unsealed(file: bytes, name: str, *, path: Path, known: int) -> Any:
 
 def clipped(text: str) -> str:
     """A text for a message, its first line, and not all of it where that is long."""
-    line = (text.splitlines() or [""])[0]
-    return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + "…"
+    return cut((text.splitlines() or [""])[0], most=LONGEST_QUOTE)
 
 
 def reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from stepladder.errors import LadderError
 from stepladder.faults import Fault, faults_of
@@ -16,6 +16,7 @@ from stepladder.happening import what_happens, why_alike
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
 from stepladder.ladder_text import LONGEST_PATH, parsed, read_file
 from stepladder.layers import GlobalAvgPool
+from stepladder.plain import steering
 from stepladder.recipe import Frozen, Recipe, changed_fields, describe
 from stepladder.toml_lines import Location, line_of, lines_of, nearest
 from stepladder.wording import LONGEST_MESSAGE, LONGEST_QUOTE, cut, did_you_mean, n_of, shown
@@ -35,12 +36,21 @@ TABLES = ("recipe", "change", "budget", "target")  # of a rung
 M = typing.TypeVar("M", bound=BaseModel)
 
 
+def _fit_for_a_name(name: str) -> str:
+    if found := steering(name):
+        raise ValueError(f"a name is one line of characters that can be seen: leave {found} out of it")
+    return name
+
+
+_Name = typing.Annotated[str, Field(min_length=1), AfterValidator(_fit_for_a_name)]
+
+
 class _RungEntry(Frozen):
     """One ``[[rung]]`` as written."""
 
     PLACE: ClassVar = "rung"
 
-    name: str = Field(min_length=1, description="short name, unique on the ladder")
+    name: _Name = Field(description="short name, unique on the ladder")
     why: str = Field(min_length=1, description="why this rung is taken")
     recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
     change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
@@ -55,7 +65,7 @@ class _LadderEntry(Frozen):
     PLACE: ClassVar = "ladder"
 
     format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
-    name: str = Field(min_length=1, description="the ladder's name")
+    name: _Name = Field(description="the ladder's name")
     about: str = Field("", description="what the ladder is about")
     data: str = Field("mnist", min_length=1, description="'mnist', a folder of IDX files, or an .npz file")
     data_sha256: str | None = Field(
@@ -77,7 +87,8 @@ def shipped() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Ladder:
     """Load a shipped ladder by name, or any ladder by the path of its TOML file.
 
-    Raises LadderError that names the file, and for each thing that is wrong in it the line and the remedy.
+    Raises LadderError that names the file, and for each thing that is wrong in it the line and the remedy. A ladder is
+    read from an ordinary file only: its data may stand beside it, and a climb that goes on reads it again.
     """
     name = str(name_or_path)
     if name in shipped():

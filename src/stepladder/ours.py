@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stepladder import __version__
 from stepladder.errors import StoreError
-from stepladder.files import write_output
+from stepladder.outputs import write_output
 from stepladder.wording import cut
 
 COMMENTS = {".html": "<!-- {} -->", ".svg": "<!-- {} -->", ".md": "[//]: # ({})", ".toml": "# {}"}

@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError, model_validator
 from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
+from stepladder.files import read_regular
 from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
 from stepladder.ladder_file import load as load_ladder
 from stepladder.recipe import Frozen
@@ -32,6 +33,7 @@ from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.wording import did_you_mean, shown
 
 FORMAT_VERSION = 1
+MOST_BYTES = 64 * 2**20  # of a record: a line for each seed
 
 FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
 LEAST_SEEDS = 100
@@ -219,9 +221,9 @@ def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
         hint = did_you_mean(name, known) if known else ": none is shipped yet"
         raise LadderError(f"no record {shown(name)}{hint}; a file of your own ends in .json")
     try:
-        content = Path(name).read_bytes()
-    except OSError as error:
-        raise LadderError(f"{name}: cannot read this record: {error.strerror}") from None
+        content = read_regular(Path(name), most=MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise LadderError(f"{name}: cannot read this record: {getattr(error, 'strerror', None) or error}") from None
     return _checked(_read(content, name), name, Path(name).parent)
 
 

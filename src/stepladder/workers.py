@@ -1,13 +1,11 @@
 """Processes to train in: one thread each, quiet on Ctrl-C, gone when their parent is, replaced when they die."""
 
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
-from multiprocessing import parent_process, resource_tracker
+from multiprocessing import parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
 from types import ModuleType
@@ -15,6 +13,7 @@ from typing import Any
 
 from pebble import ProcessPool
 
+from stepladder import signals
 from stepladder.machine import library_settings, set_environment
 
 
@@ -51,7 +50,7 @@ class WorkerProcesses(Executor):
         self._pool = ProcessPool(n_workers, initializer=_begin_worker, context=_Context())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        with _ctrl_c_blocked():
+        with signals.blocked():
             future: Future[Any] = self._pool.schedule(fn, args=args, kwargs=kwargs)
         return future
 
@@ -66,33 +65,9 @@ class WorkerProcesses(Executor):
         self.shutdown(cancel_futures=exc_type is not None)
 
 
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Threads begun inside, and the processes they spawn, never see Ctrl-C: not even while Python starts in them.
-
-    A Ctrl-C in the meantime comes when all have begun: one in the middle would leave half-begun processes behind.
-    """
-    came: list[bool] = []
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if in_main_thread else None
-    mask = None
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        resource_tracker.ensure_running()  # now: starting it later would unblock the signal again
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
-            if came:
-                signal.raise_signal(signal.SIGINT)
-
-
 def _begin_worker() -> None:
     """A worker leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals.left_to_the_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 from stepladder.ladder import Target
+from stepladder.plain import neutral
 from stepladder.report.tables import NOTHING, Table, percent
 from stepladder.results import Results, RungResult
 from stepladder.run import Epoch, Run
@@ -47,7 +48,8 @@ def ladder_chart(results: Results) -> Spec | None:
     """Accuracy on the evaluated split by epoch, the mean over seeds, one line for each rung."""
     target = results.rungs[-1].rung.target
     epochs = {
-        f"{step}. {each.rung.name}": _by_epoch(each.runs)  # Vega's tooltip takes a bare "image" or "title" for its own
+        # numbered, because Vega's tooltip takes a bare "image" or "title" for its own
+        f"{step}. {neutral(each.rung.name)}": _by_epoch(each.runs)
         for step, each in enumerate(results.rungs, 1)
         if any(run.epochs for run in each.runs)
     }

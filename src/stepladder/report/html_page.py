@@ -23,6 +23,7 @@ from stepladder.effective_field import EffectiveField, effective_fields
 from stepladder.evidence import typical_run
 from stepladder.geometry import Network
 from stepladder.machine import require_address_space
+from stepladder.plain import neutral
 from stepladder.report.charts import VEGA_BYTES, Spec, ladder_chart, ladder_epochs_table
 from stepladder.report.check_page import check_table
 from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
@@ -120,10 +121,16 @@ def _environment() -> Environment:
         loader=PackageLoader("stepladder.report", "page"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_neutral,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _neutral(value: object) -> object:
+    """What the template shows; text that is not marked safe may be of any kind."""
+    return neutral(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _material(results: Results, store: Store) -> Material:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -17,6 +16,7 @@ from rich.progress import (
 )
 
 from stepladder.climbing import Failure, Task
+from stepladder.plain import message, neutral
 from stepladder.report import tables
 from stepladder.run import Run
 from stepladder.stats import accuracy, holds
@@ -28,9 +28,9 @@ class LiveClimb:
     """A Watcher that writes to stderr."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
@@ -74,7 +74,7 @@ class LiveClimb:
         if key not in self._bars:
             self._bars[key] = self._progress.add_task("", total=epochs, completed=self._epochs_done[key], left="")
         words = f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}"
-        self._progress.update(self._bars[key], completed=epochs_done, description=escape(words))
+        self._progress.update(self._bars[key], completed=epochs_done, description=neutral(words))
         macs = max(0, epochs_done - self._epochs_done[key]) * task.macs_per_epoch
         self._epochs_done[key] = max(epochs_done, self._epochs_done[key])
         self._macs_done_here += macs
@@ -107,7 +107,7 @@ class LiveClimb:
         self._say(f"{self._macs_done_here / self._macs_left:.0%} done, about {tables.duration(left_s)} left")
 
     def _say(self, text: str) -> None:
-        self._progress.console.print(escape(text), soft_wrap=True)
+        self._progress.console.print(message(text), soft_wrap=True)
 
 
 def outcome_text(task: Task, run: Run) -> str:

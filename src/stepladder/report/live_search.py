@@ -3,9 +3,9 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stepladder.plain import message
 from stepladder.report.search_page import mean_text, network_text
 from stepladder.report.tables import count, percent
 from stepladder.search_trials import Trial
@@ -16,9 +16,9 @@ class LiveSearch:
     """A SearchWatcher that writes to stderr."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed} of {task.total} trials"),
             TimeElapsedColumn(),
@@ -63,4 +63,4 @@ class LiveSearch:
         self._say(f"note: {text}")
 
     def _say(self, text: str) -> None:
-        self._progress.console.print(escape(text), soft_wrap=True)
+        self._progress.console.print(message(text), soft_wrap=True)

@@ -10,6 +10,7 @@ from stepladder.checking import check_rungs
 from stepladder.comparing import compare, compare_with_top
 from stepladder.data import describe
 from stepladder.descent import Descent
+from stepladder.plain import neutral
 from stepladder.report.check_page import layer_tables
 from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
 from stepladder.report.diagnosis_text import RungNotes, notes
@@ -83,6 +84,6 @@ _MARKUP = re.compile(
 
 def _text(text: str) -> str:
     """Text that Markdown shows as it is, on one line, wherever it stands there."""
-    line = html.escape(" ".join(text.split()), quote=False)
+    line = html.escape(neutral(" ".join(text.split())), quote=False)
     marked = _MARKUP.sub(r"\\\g<0>", line)
     return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", marked)

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from stepladder.plain import cell
 from stepladder.results import Results
 
 HEADER = (
@@ -25,13 +26,14 @@ HEADER = (
 
 
 def report_csv(results: Results) -> str:
-    """What ``stepladder report --format csv`` prints (RFC 4180, a header line first)."""
+    """What ``stepladder report --format csv`` prints (RFC 4180, a header line first); no text in it is a formula."""
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(HEADER)
     for result, params in zip(results.rungs, results.params, strict=True):
         for run in result.runs:
-            whose = (results.ladder.name, result.rung.name, params, run.identity.seed, run.identity.engine.tag)
+            names = cell(results.ladder.name), cell(result.rung.name)
+            whose = (*names, params, run.identity.seed, cell(run.identity.engine.tag))
             for number, epoch in enumerate(run.epochs, 1):
                 counted = (getattr(epoch, name) for name in HEADER[7:])
                 rows.writerow((*whose, results.ladder.evaluate_on, number, *counted))

@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any
 
 from stepladder.machine import require_address_space
+from stepladder.plain import neutral
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA, VEGA_BYTES
 from stepladder.report.check_json import SCHEMA_VERSION
@@ -158,7 +159,10 @@ def _chart(found: Found) -> dict[str, Any]:
         "width": 640,
         "height": 400,
         "background": "white",
-        "title": {"text": f"{found.quest.objective.name}: what {len(points)} networks reach", "fontWeight": "normal"},
+        "title": {
+            "text": f"{neutral(found.quest.objective.name)}: what {len(points)} networks reach",
+            "fontWeight": "normal",
+        },
         "data": {"values": points},
         "layer": [
             {

@@ -4,9 +4,11 @@ import re
 import shutil
 import sys
 import textwrap
+from dataclasses import replace
 
 import tabulate  # rich's tables took 0.2 s of the half second that a check may take
 
+from stepladder.plain import neutral
 from stepladder.report.tables import Page, Table
 
 PLAIN_WIDTH = 160  # columns when the output is no terminal
@@ -23,8 +25,16 @@ def show(page: Page) -> None:
 
 def render(page: Page, *, width: int) -> str:
     """A page as text of at most so many columns, as far as its tables can be made so narrow."""
-    parts = [_table(part, width) if isinstance(part, Table) else textwrap.fill(part, width) for part in page]
+    parts = [
+        _table(_neutral(part), width) if isinstance(part, Table) else textwrap.fill(neutral(part), width)
+        for part in page
+    ]
     return "\n".join(parts)
+
+
+def _neutral(table: Table) -> Table:
+    rows = tuple(tuple(map(neutral, row)) for row in table.rows)
+    return replace(table, title=neutral(table.title), header=tuple(map(neutral, table.header)), rows=rows)
 
 
 def _table(table: Table, width: int) -> str:

@@ -1,6 +1,6 @@
 """From a store to a report in one of its forms, and onto the disk."""
 
-import json
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from stepladder.errors import StoreError
 from stepladder.files import name_for
 from stepladder.ladder import Ladder
 from stepladder.ours import signed, write_ours
+from stepladder.plain import json_text
 from stepladder.results import Results, collect
 from stepladder.run import EngineIdentity
 from stepladder.store import Store
@@ -78,7 +79,7 @@ def _markdown(results: Results, store: Store, way: Descent | None, down: Results
 def _json(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
     from stepladder.report.report_json import report_dict
 
-    return json.dumps(report_dict(results, way=way, down=down), indent=1, ensure_ascii=False) + "\n"
+    return json_text(report_dict(results, way=way, down=down)) + "\n"
 
 
 def _csv(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
@@ -102,6 +103,8 @@ def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool =
     """
     if output == "":
         raise StoreError("an empty path is no file: give one with --output")
+    if output and output.endswith(("/", os.sep)):
+        raise StoreError(f"{output} is a folder: give a file in it with --output")
     path = Path(output or name_for(ladder.name, "-report.html"))
     write_ours(path, text, force=force, what="no report of Stepladder's")
     return path

@@ -1,0 +1,96 @@
+"""Ctrl-C, SIGTERM and SIGHUP end a command alike: what is finished is kept, and the next one ends it at once."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SHOW_CURSOR = "\x1b[?25h"
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal to end has come; ``exit_code`` is 128 and its number, as a shell says it."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+def raise_when_stopped() -> None:
+    """From now on the first signal to end raises Stopped in the main thread; a second one ends the process at once.
+
+    A signal that is ignored (nohup, a shell's background) stays ignored, one with a handler keeps it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in STOPPING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    for each in STOPPING:
+        if signal.getsignal(each) is _stop:
+            signal.signal(each, _stop_at_once)
+    raise Stopped(number)
+
+
+def _stop_at_once(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """Workers end by themselves when their parent is gone (workers)."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())  # progress may have hidden it
+    os._exit(128 + number)
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Threads begun inside, and the processes they spawn, never see a signal to end.
+
+    One that comes in the meantime comes when all have begun: in the middle it would leave half-begun processes behind.
+    """
+    from multiprocessing import resource_tracker
+
+    came: list[int] = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {each: signal.getsignal(each) for each in STOPPING if in_main_thread and signal.getsignal(each)}
+    for each in handlers:
+        signal.signal(each, lambda number, _: came.append(number))
+    mask = None
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        with _quiet_children():
+            resource_tracker.ensure_running()  # now: it unblocks two of them again
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _quiet_children() -> Iterator[None]:
+    """What is spawned inside does not list semaphores as leaked where a second signal left no time to close them."""
+    sys.warnoptions.append("ignore:resource_tracker")
+    try:
+        yield
+    finally:
+        sys.warnoptions.remove("ignore:resource_tracker")
+
+
+def left_to_the_parent() -> None:
+    """In a worker: Ctrl-C and a hang-up go to the whole group, and the parent decides. SIGTERM is its word."""
+    for each in STOPPING:
+        if each != signal.SIGTERM:
+            signal.signal(each, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
