@@ -209,7 +209,7 @@ def embedded(folder: Path, part: str) -> Path:
 def test_a_climb_on_damaged_mnist_ends_with_one_message(copied_package: Path) -> None:
     file = embedded(copied_package, "train-images")
     flip_a_bit(file)
-    ended = run_copy(copied_package, "-m", "stepladder", "climb", "--seeds", "1", "--jobs", "1")
+    ended = run_copy(copied_package, "-m", "stepladder", "climb", "mnist-8k", "--seeds", "1", "--jobs", "1")
     assert ended.returncode == 4, ended.stderr
     assert ended.stdout == ""
     assert ended.stderr.count("Error: ") == 1

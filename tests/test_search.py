@@ -41,7 +41,6 @@ from stepladder.recipe import (
     Sgd,
     Step,
     changed_fields,
-    what_happens,
 )
 from stepladder.run import Run
 from stepladder.search_guesses import first_guesses
