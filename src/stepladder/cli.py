@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from stepladder import __version__
+from stepladder import __version__, cli_runs
 from stepladder.errors import EXIT_CODES, LadderError, StepladderError, UnfinishedClimbError
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:3} {meaning}" for code, meaning in EXIT_CODES.items())
@@ -576,3 +576,6 @@ def _print_page(page: Any) -> None:
 
 def _print_json(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_Seeds())
