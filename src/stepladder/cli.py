@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from stepladder import __version__, ending, plain, signals, streams
+from stepladder import __version__, cli_runs, ending, plain, signals, streams
 from stepladder.errors import EXIT_CODES, TARGET_MISSED, LadderError, UnfinishedClimbError
 from stepladder.usage import Choice, Commands
 from stepladder.wording import shown
@@ -585,3 +585,6 @@ def _print_page(page: Any) -> None:
 
 def _print_json(value: dict[str, Any]) -> None:
     click.echo(plain.json_text(value))
+
+
+cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_Seeds())

@@ -144,7 +144,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        return clipped(f"{where}: {first['msg']}")
+        return clipped(f"{where + ': ' if where else ''}{first['msg']}")
     if isinstance(error, KeyError):
         return clipped(f"{error.args[0]!r} is missing")
     return clipped(str(error)) or type(error).__name__

@@ -107,16 +107,19 @@ def _require_sound(pair: str, made: tuple[Seeds, ...]) -> None:
 
 def mark(store: Path, pairs: Iterable[str]) -> None:
     """Keep that seeds are bought for these pairs (pair_key); raises StoreError if it cannot be kept."""
-    _keep(store, dict.fromkeys(pairs, ()))
+    keep(store, dict.fromkeys(pairs, ()))
 
 
 def note(store: Path, made: Mapping[str, Seeds]) -> None:
     """Keep looks by pair_key, except those kept before; raises StoreError if they cannot be kept."""
-    _keep(store, {pair: (seeds,) for pair, seeds in made.items()})
+    keep(store, {pair: (seeds,) for pair, seeds in made.items()})
 
 
-def _keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
-    """Add looks to those of their pairs, and pairs to those that are there."""
+def keep(store: Path, made: Mapping[str, tuple[Seeds, ...]]) -> None:
+    """Add looks to those of their pairs, and pairs to those that are there.
+
+    Raises StoreError if they cannot be kept.
+    """
     try:
         with locked(store / "looks.lock"):
             known = read(store)

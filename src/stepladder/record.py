@@ -13,8 +13,10 @@ FORMAT_VERSION history: 1, the first.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated, Any, Literal
@@ -24,20 +26,21 @@ from pydantic import Field, ValidationError, model_validator
 from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
-from stepladder.files import read_regular
+from stepladder.files import MOST_JSON_BYTES, clipped, read_regular, reason
 from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
 from stepladder.ladder_file import load as load_ladder
 from stepladder.recipe import Frozen
 from stepladder.results import Results
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
+from stepladder.soundness import MOST_IMAGES, against_engine, is_time
 from stepladder.wording import did_you_mean, shown
 
 FORMAT_VERSION = 1
-MOST_BYTES = 64 * 2**20  # of a record: a line for each seed
 
 FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
 LEAST_SEEDS = 100
 MOST_EPOCHS = 15
+MOST_SEED = 10**18
 
 
 class MeanClaim(Frozen):
@@ -89,9 +92,9 @@ class SeedResult(Frozen):
     None of them if the run diverged.
     """
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=MOST_SEED)
     n_correct: tuple[int, ...]
-    diverged_at_epoch: int | None = None
+    diverged_at_epoch: int | None = Field(None, ge=1)
 
 
 class Record(Frozen):
@@ -109,17 +112,25 @@ class Record(Frozen):
     versions: dict[str, str]
     cpu: str
     finished: tuple[str, str]
-    n_evaluated: int = Field(ge=1)
+    n_evaluated: int = Field(ge=1, le=MOST_IMAGES)
     runs: tuple[SeedResult, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
     def _plausible(self) -> "Record":
-        if [run.seed for run in self.runs] != list(range(self.runs[0].seed, self.runs[-1].seed + 1)):
+        if any(b.seed - a.seed != 1 for a, b in pairwise(self.runs)):
             raise ValueError("its seeds are no unbroken range in order")
         if any(not 0 <= n <= self.n_evaluated for run in self.runs for n in run.n_correct):
             raise ValueError("it has more images right than were evaluated, or fewer than none")
+        if any((run.diverged_at_epoch is None) != bool(run.n_correct) for run in self.runs):
+            raise ValueError("a seed has results although it diverged, or none although it did not")
         if len({claim.kind for claim in self.claims}) < len(self.claims):
             raise ValueError("it claims two things of one kind")
+        for problem in against_engine(self.engine):
+            raise ValueError(problem)
+        if not all(map(is_time, self.finished)) or datetime.fromisoformat(self.finished[0]) > datetime.fromisoformat(
+            self.finished[1]
+        ):
+            raise ValueError("its runs were not finished at two times in order, with their zone")
         return self
 
     @property
@@ -221,9 +232,11 @@ def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
         hint = did_you_mean(name, known) if known else ": none is shipped yet"
         raise LadderError(f"no record {shown(name)}{hint}; a file of your own ends in .json")
     try:
-        content = read_regular(Path(name), most=MOST_BYTES)
-    except (OSError, ValueError) as error:
-        raise LadderError(f"{name}: cannot read this record: {getattr(error, 'strerror', None) or error}") from None
+        content = read_regular(Path(name), most=MOST_JSON_BYTES)
+    except OSError as error:
+        raise LadderError(f"{clipped(name)}: cannot read this record: {error.strerror}") from None
+    except ValueError as error:
+        raise LadderError(f"{clipped(name)}: no record: {error}") from None
     return _checked(_read(content, name), name, Path(name).parent)
 
 
@@ -231,19 +244,17 @@ def _read(content: bytes, file: str) -> Record:
     try:
         tree = json.loads(content)
         version = tree.pop("format_version")
+        if type(version) is not int or version < 1:
+            raise ValueError(f"there is no format {clipped(str(version))}")
         if version > FORMAT_VERSION:
             raise LadderError(
                 f"{file}: this record is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it"
             )
         return Record.model_validate_json(json.dumps(tree))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise LadderError(f"{file}: no record: {where + ': ' if where else ''}{first['msg']}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, LadderError):
             raise
-        raise LadderError(f"{file}: no record: {type(error).__name__}: {error}") from None
+        raise LadderError(f"{file}: no record: {reason(error)}") from None
 
 
 def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
@@ -255,9 +266,19 @@ def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
             f"{file}: the top rung of {ladder.source}, '{top.name}', trains another recipe or other images than those"
             " of this record: make the record again"
         )
+    info = describe(ladder.data)
+    if record.n_evaluated != (n_images := ladder.n_dev(info.n_train) or info.n_test):
+        raise LadderError(
+            f"{file}: {record.n_evaluated:,} images evaluated, where there are {n_images:,}: make the record again"
+        )
     for run in record.runs:
         if len(run.n_correct) != (0 if run.diverged_at_epoch is not None else top.target.last_epochs):
             raise LadderError(f"{file}: seed {run.seed} has not the last {top.target.last_epochs} epochs of the target")
+        if (run.diverged_at_epoch or 0) > top.recipe.epochs:
+            raise LadderError(
+                f"{file}: seed {run.seed} diverged at epoch {run.diverged_at_epoch:,} of {top.recipe.epochs:,}: make"
+                " the record again"
+            )
     if problems := unsupported(record, ladder):
         raise LadderError(f"{file}: {'; '.join(problems)}")
     return record, ladder

@@ -91,12 +91,7 @@ def read_weights(path: Path, run: Run, *, image: ImageShape | None) -> Arrays:
 
     Raises DamagedError.
     """
-    try:
-        content = read_regular(path, most=MOST_WEIGHTS_BYTES)
-    except (OSError, ValueError):
-        content = b""
-    if sha256(content).hexdigest() != run.weights_sha256:
-        raise DamagedError("its weights are missing or damaged")
+    content = read_weights_file(path, run)
     try:
         weights = load_tensors(content)
     except _WRONG:
@@ -104,6 +99,17 @@ def read_weights(path: Path, run: Run, *, image: ImageShape | None) -> Arrays:
     if image is not None and (problem := misfit(run.identity.recipe, image, weights)):
         raise DamagedError(problem)
     return weights
+
+
+def read_weights_file(path: Path, run: Run) -> bytes:
+    """The weights that a record speaks of, as they are stored. Raises DamagedError."""
+    try:
+        content = read_regular(path, most=MOST_WEIGHTS_BYTES)
+    except (OSError, ValueError):
+        content = b""
+    if sha256(content).hexdigest() != run.weights_sha256:
+        raise DamagedError("its weights are missing or damaged")
+    return content
 
 
 def misfit(recipe: Recipe, image: ImageShape, weights: Mapping[str, Any]) -> str:
@@ -149,6 +155,28 @@ def read_checkpoint(path: Path, identity: RunIdentity, *, image: ImageShape | No
 
     Raises DamagedError, OldCheckpointError, NewerFormatError, and OSError.
     """
+    found = _checkpoint(path, key=identity.key)
+    if found is None:
+        return Progress()
+    about, content = found
+    try:
+        arrays = load_tensors(content)
+    except _WRONG as error:
+        raise DamagedError(reason(error)) from None
+    arrays.pop(_SEAL)
+    if image is not None and not _fits(arrays, _network(identity.recipe, image)):
+        raise DamagedError("its arrays are not those of its network")
+    return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
+
+
+def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, int] | None:
+    """Whose training a checkpoint is, and its finished epochs; None if there is no file. Raises as read_checkpoint."""
+    found = _checkpoint(path, key=key)
+    return found and (found[0].identity, len(found[0].epochs))
+
+
+def _checkpoint(path: Path, *, key: str) -> tuple[_Checkpoint, bytes] | None:
+    """What the checkpoint of a run of this key says, checked, and the file; None if there is none."""
     try:
         content = read_regular(path, most=MOST_WEIGHTS_BYTES)
         if not _is_sealed(content):
@@ -158,19 +186,15 @@ def read_checkpoint(path: Path, identity: RunIdentity, *, image: ImageShape | No
         text = json.dumps(_metadata(content))
         require_readable(json.loads(text)["format_version"], path, known=FORMAT_VERSION)
         about = _Checkpoint.model_validate_json(text)
-        arrays = load_tensors(content)
     except FileNotFoundError:
-        return Progress()
+        return None
     except _WRONG as error:
         raise DamagedError(reason(error)) from None
-    if about.identity.key != identity.key:
+    if about.identity.key != key:
         raise DamagedError("it is the checkpoint of another run")
-    for problem in against_progress(identity, about.epochs, about.wrong_images, about.diverged_at_epoch):
+    for problem in against_progress(about.identity, about.epochs, about.wrong_images, about.diverged_at_epoch):
         raise DamagedError(clipped(f"it contradicts itself: {problem}"))
-    arrays.pop(_SEAL)
-    if image is not None and not _fits(arrays, _network(identity.recipe, image)):
-        raise DamagedError("its arrays are not those of its network")
-    return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
+    return about, content
 
 
 def _fits(arrays: Arrays, network: Network) -> bool:

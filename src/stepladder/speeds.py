@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import StoreError
-from stepladder.files import MOST_JSON_BYTES, read_regular, sealed, unsealed, write_atomically
+from stepladder.files import MOST_JSON_BYTES, read_regular, reason, sealed, unsealed, write_atomically
 
 FORMAT_VERSION = 2
 SLOWEST_MACS_PER_S, FASTEST_MACS_PER_S = 1e3, 1e18  # anything else is damage
@@ -29,6 +29,22 @@ def read(store: str | Path) -> dict[str, float]:
     except (OSError, StoreError, ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError):
         return {}
     return {tag: speed for tag, speed in found.items() if SLOWEST_MACS_PER_S < speed < FASTEST_MACS_PER_S}
+
+
+def problem(store: Path) -> str:
+    """What is wrong with the file of speeds, which count as unknown then; empty if nothing is."""
+    path = store / "speed.json"
+    try:
+        _speeds(read_regular(path, most=MOST_JSON_BYTES), path)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror}"
+    except StoreError as error:
+        return str(error)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        return f"{path} is damaged ({reason(error)}): delete it, and speeds are measured again"
+    return ""
 
 
 def _speeds(content: bytes, path: Path) -> dict[str, Any]:

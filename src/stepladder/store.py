@@ -40,6 +40,7 @@ from stepladder.run_files import (
     read_checkpoint,
     read_run,
     read_weights,
+    read_weights_file,
     run_file,
 )
 from stepladder.soundness import contradictions
@@ -147,6 +148,14 @@ class Store:
         path = self._path(run.identity, "safetensors")
         try:
             return read_weights(path, run, image=image)
+        except DamagedError as damage:
+            raise StoreError(f"{path} cannot be used ({damage}): start again, and its run is left out") from None
+
+    def weights_file(self, run: Run) -> bytes:
+        """The same as a safetensors file. Raises StoreError."""
+        path = self._path(run.identity, "safetensors")
+        try:
+            return read_weights_file(path, run)
         except DamagedError as damage:
             raise StoreError(f"{path} cannot be used ({damage}): start again, and its run is left out") from None
 

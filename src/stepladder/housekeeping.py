@@ -1,0 +1,263 @@
+"""What a store holds, and what a person does with it: list it, delete runs, merge another store into it."""
+
+import errno
+import os
+import re
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from stepladder import looks
+from stepladder.errors import LadderError, StoreError
+from stepladder.files import NewerFormatError
+from stepladder.ladder import Ladder
+from stepladder.recipe import Recipe
+from stepladder.run import Run, RunIdentity, data_identity, experiment_key
+from stepladder.run_files import DamagedError, epochs_in, read_progress, read_run
+from stepladder.store import Store
+
+State = Literal["finished", "diverged", "under way", "damaged", "newer"]
+SILENT_S = 24 * 3600  # a checkpoint this old is of no training that still goes on
+
+_EXPERIMENT = "[0-9a-f]" * 16
+_FILE = re.compile(r"(seed-([0-9]+)\.(.+?))\.(json|partial\.safetensors|safetensors|lock)")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """The files of one run. ``run`` is its record, ``identity`` all that decides its numbers; None if unreadable.
+
+    ``n_epochs`` are finished; ``problem`` says why it cannot be read.
+    """
+
+    experiment: str
+    seed: int
+    engine: str
+    files: tuple[Path, ...]
+    n_bytes: int
+    state: State
+    n_epochs: int = 0
+    run: Run | None = None
+    identity: RunIdentity | None = None
+    problem: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.experiment}/seed-{self.seed}.{self.engine}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A folder of a store. ``names`` are the rungs that it is, as (ladder, rung), on the ladders that were asked."""
+
+    folder: str
+    names: tuple[tuple[str, str], ...]
+    runs: tuple[StoredRun, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(run.n_bytes for run in self.runs)
+
+    @property
+    def identity(self) -> RunIdentity | None:
+        """One of its runs': all have the same recipe and images."""
+        return next((run.identity for run in self.runs if run.identity), None)
+
+
+def experiments(store: Store, ladders: Iterable[Ladder], *, only: bool = False) -> list[Experiment]:
+    """What a store holds, folder by folder; ``only`` what is on these ladders. Raises DataError for their images."""
+    names = names_of(ladders)
+    folders = sorted(path for path in store.folder.glob(_EXPERIMENT) if path.is_dir())
+    return [
+        Experiment(path.name, tuple(names.get(path.name, ())), tuple(_runs_in(path)))
+        for path in folders
+        if path.name in names or not only
+    ]
+
+
+def names_of(ladders: Iterable[Ladder]) -> dict[str, list[tuple[str, str]]]:
+    """Which rungs each experiment is, as (ladder, rung); a rung's teacher is called so."""
+    names: dict[str, list[tuple[str, str]]] = {}
+    for ladder in ladders:
+        data = data_identity(ladder)
+        for rung in ladder.rungs:
+            recipes: dict[str, Recipe] = {rung.name: rung.recipe}
+            if rung.recipe.teacher:
+                recipes[f"teacher of {rung.name}"] = rung.recipe.teacher
+            for name, recipe in recipes.items():
+                names.setdefault(experiment_key(recipe, data), []).append((ladder.name, name))
+    return names
+
+
+def _runs_in(folder: Path) -> Iterator[StoredRun]:
+    files: dict[tuple[int, str], list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if found := _FILE.fullmatch(path.name):
+            files.setdefault((int(found[2]), found[3]), []).append(path)
+    for (seed, engine), paths in sorted(files.items()):
+        yield _stored_run(folder, seed, engine, tuple(paths))
+
+
+def _stored_run(folder: Path, seed: int, engine: str, files: tuple[Path, ...]) -> StoredRun:
+    n_bytes = 0
+    for path in files:
+        with suppress(OSError):
+            n_bytes += path.stat().st_size
+    base = folder / f"seed-{seed}.{engine}"
+    record, partial = Path(f"{base}.json"), Path(f"{base}.partial.safetensors")
+    state, problem, n_epochs, run, identity = _state_of(record, partial, key=f"{folder.name}/{base.name}")
+    return StoredRun(folder.name, seed, engine, files, n_bytes, state, n_epochs, run, identity, problem)
+
+
+def _state_of(record: Path, partial: Path, *, key: str) -> tuple[State, str, int, Run | None, RunIdentity | None]:
+    """State, problem, finished epochs, record and identity of the run that has these files."""
+    try:
+        run = read_run(record, key=key)
+        if run is not None:
+            state: State = "finished" if run.diverged_at_epoch is None else "diverged"
+            return state, "", len(run.epochs), run, run.identity
+        about = read_progress(partial, key=key)
+        if about is not None:
+            return "under way", "", about[1], None, about[0]
+        return "damaged", "it has no record", 0, None, None
+    except NewerFormatError as error:
+        return "newer", str(error), 0, None, None
+    except DamagedError as damage:
+        return "damaged", str(damage), 0, None, None
+    except OSError as error:
+        return "damaged", f"it cannot be read: {error.strerror}", 0, None, None
+
+
+def chosen(
+    found: Sequence[Experiment], *, rung: str | None = None, seeds: Collection[int] | None = None
+) -> list[StoredRun]:
+    """The runs of a rung, by its name, and of these seeds; all if they are not given.
+
+    Raises LadderError for a rung that no experiment is.
+    """
+    if rung is not None:
+        known = sorted({name for each in found for _, name in each.names})
+        if rung not in known:
+            raise LadderError(f"no stored runs of a rung {rung!r}; there are runs of {', '.join(known) or 'none'}")
+        found = [each for each in found if rung in {name for _, name in each.names}]
+    return [run for each in found for run in each.runs if seeds is None or run.seed in seeds]
+
+
+def delete(store: Store, runs: Sequence[StoredRun]) -> None:
+    """Delete all files of these runs, and the folders that are empty then.
+
+    Raises StoreError, before anything is deleted, if another process trains one of them as far as can be told.
+    """
+    for run in runs:
+        if trainer := _trainer(store, run):
+            raise StoreError(f"{run.key} is being trained by {trainer}: wait for it or end it, and delete again")
+    for run in runs:
+        for path in sorted(run.files, key=lambda path: path.suffix != ".json"):  # never a record without its weights
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot delete {path}: {error.strerror}") from None
+        with suppress(OSError):  # not empty yet, or gone
+            (store.folder / run.experiment).rmdir()
+
+
+def _trainer(store: Store, run: StoredRun) -> str:
+    """Who trains a run, in words; empty if nobody does who left a trace here."""
+    base = str(store.folder / run.key)
+    lock = Path(f"{base}.lock")
+    if lock.exists():
+        try:
+            with FileLock(lock, timeout=0):
+                pass
+        except Timeout:
+            return "another process, which holds its lock"
+        except (OSError, NotImplementedError):
+            pass
+    partial = Path(f"{base}.partial.safetensors")
+    pid = 0
+    try:
+        age_s = time.time() - partial.stat().st_mtime
+        pid = epochs_in(partial)[1]
+        if age_s > SILENT_S or pid in (0, os.getpid()) or os.name == "nt":  # there signal 0 would end it
+            return ""
+        os.kill(pid, 0)
+    except OSError as error:
+        return f"process {pid}" if error.errno == errno.EPERM else ""
+    except OverflowError:
+        return ""
+    return f"process {pid}"
+
+
+@dataclass
+class Merged:
+    """What became of the runs of another store, by key; ``problems`` are sentences about what could not be merged."""
+
+    copied: list[str] = field(default_factory=list)
+    equal: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    n_looks: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return not self.conflicts and not self.problems
+
+
+def merge(into: Store, other: Store) -> Merged:
+    """Copy the finished runs that another store has and this one lacks, and its looks at verdicts.
+
+    Every run is verified before it is copied. Nothing is written over but what is damaged, which is set aside.
+    """
+    if into.folder.resolve() == other.folder.resolve():
+        raise StoreError(f"{into.folder} and {other.folder} are one store: give two")
+    merged = Merged()
+    for experiment in experiments(other, ()):
+        for each in experiment.runs:
+            if each.run is not None:
+                _merge_run(into, other, each.run, merged)
+            elif each.state != "under way":
+                merged.problems.append(f"{other.folder / each.key}: {each.problem}: left out")
+    merged.problems.extend(into.notes)
+    into.notes.clear()
+    _merge_looks(into, other, merged)
+    return merged
+
+
+def _merge_run(into: Store, other: Store, run: Run, merged: Merged) -> None:
+    key = run.identity.key
+    try:
+        own = into.find(run.identity, set_aside=True)
+        if own is None:
+            into.save(run, other.weights_file(run))
+            merged.copied.append(key)
+        elif own.numbers() == run.numbers():
+            merged.equal.append(key)
+        else:
+            merged.conflicts.append(key)
+    except StoreError as error:
+        merged.problems.append(str(error))
+    except OSError as error:
+        merged.problems.append(f"cannot write {into.folder / key}: {error.strerror}")
+
+
+def _merge_looks(into: Store, other: Store, merged: Merged) -> None:
+    """All looks of both at each pair: whoever compares pays for each of them."""
+    theirs = looks.read(other.folder)
+    if theirs.problem:
+        merged.problems.append(theirs.problem)
+        return
+    try:
+        before = looks.read(into.folder).by_pair
+        looks.keep(into.folder, theirs.by_pair)
+        merged.n_looks = _n_looks(looks.read(into.folder).by_pair) - _n_looks(before)
+    except StoreError as error:
+        merged.problems.append(str(error))
+
+
+def _n_looks(by_pair: Mapping[str, Sequence[looks.Seeds]]) -> int:
+    return sum(map(len, by_pair.values()))

@@ -1,0 +1,188 @@
+"""What a store holds, what a check of it found, and what a merge did: as pages, and for machines.
+
+SCHEMA_VERSION history: 1, the first.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepladder.housekeeping import Experiment, Merged, StoredRun
+from stepladder.rechecking import Checked
+from stepladder.recipe import describe_network
+from stepladder.report.tables import NOTHING, Page, Table, count
+
+SCHEMA_VERSION = 1
+
+
+def size(n_bytes: int) -> str:
+    """``812 bytes``, ``356 KB``, ``1.2 MB``; a KB has 1,000 bytes."""
+    if n_bytes < 1000:
+        return count(n_bytes, "byte")
+    for unit in ("KB", "MB"):
+        n_bytes_of = 1000 if unit == "KB" else 1_000_000
+        if n_bytes < 1000 * n_bytes_of:
+            return f"{n_bytes / n_bytes_of:.3g} {unit}"
+    return f"{n_bytes / 1e9:,.3g} GB"
+
+
+def list_page(store: Path, found: Sequence[Experiment]) -> Page:
+    """What ``stepladder runs list`` prints."""
+    rows = [row for experiment in found for row in _list_rows(experiment)]
+    n_bytes = sum(each.n_bytes for each in found)
+    table = Table(
+        f"Runs in {store}: {count(len(found), 'experiment')}, {size(n_bytes)}",
+        ("what", "folder", "engine", "seeds", "state", "size"),
+        tuple(rows),
+        numeric=frozenset({5}),
+        words=frozenset({0, 3, 4}),
+        dropped_first=(2,),
+    )
+    problems = [f"{run.key}: {run.problem}" for each in found for run in each.runs if run.problem]
+    return [table, *problems]
+
+
+def _list_rows(experiment: Experiment) -> list[tuple[str, ...]]:
+    """A row for each engine and state."""
+    groups: dict[tuple[str, str], list[StoredRun]] = {}
+    for run in experiment.runs:
+        groups.setdefault((run.engine, _state(run)), []).append(run)
+    what = what_is(experiment)
+    return [
+        (what, experiment.folder, engine, ranges([run.seed for run in runs]), state, size(sum(r.n_bytes for r in runs)))
+        for (engine, state), runs in groups.items()
+    ] or [(what, experiment.folder, NOTHING, NOTHING, "empty", size(0))]
+
+
+def what_is(experiment: Experiment) -> str:
+    """The rungs that an experiment is, as ``ladder: rung``; else its network and images."""
+    if experiment.names:
+        return "; ".join(f"{ladder}: {rung}" for ladder, rung in experiment.names)
+    if identity := experiment.identity:
+        recipe, data = identity.recipe, identity.data
+        return f"{describe_network(recipe.network)}, {count(recipe.epochs, 'epoch')}, {data.name} ({data.evaluate_on})"
+    return NOTHING
+
+
+def _state(run: StoredRun) -> str:
+    if run.state == "under way" and run.identity:
+        return f"under way, epoch {run.n_epochs} of {run.identity.recipe.epochs}"
+    return run.state
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """``1 to 8, 11``: numbers in order."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+
+
+def list_dict(store: Path, found: Sequence[Experiment]) -> dict[str, Any]:
+    """What ``stepladder runs list --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "store": str(store),
+        "bytes": sum(each.n_bytes for each in found),
+        "experiments": [
+            {
+                "folder": each.folder,
+                "rungs": [{"ladder": ladder, "rung": rung} for ladder, rung in each.names],
+                "what": what_is(each),
+                "bytes": each.n_bytes,
+                "runs": [_run_dict(run) for run in each.runs],
+            }
+            for each in found
+        ],
+    }
+
+
+def _run_dict(run: StoredRun) -> dict[str, Any]:
+    return {
+        "seed": run.seed,
+        "engine": run.engine,
+        "state": run.state,
+        "epochs_done": run.n_epochs,
+        "epochs": run.identity.recipe.epochs if run.identity else None,
+        "bytes": run.n_bytes,
+        "problem": run.problem,
+    }
+
+
+def check_page(store: Path, found: Sequence[Experiment], checked: Sequence[Checked], problems: Sequence[str]) -> Page:
+    """What ``stepladder runs check`` prints."""
+    what = {each.folder: what_is(each) for each in found}
+    rows = tuple((what[each.stored.experiment], each.stored.key, each.outcome, each.words) for each in checked)
+    table = Table(
+        f"Stored weights in {store}, evaluated again",
+        ("what", "run", "outcome", ""),
+        rows,
+        numeric=frozenset(),
+        words=frozenset({0, 3}),
+    )
+    n = {outcome: sum(each.outcome == outcome for each in checked) for outcome in OUTCOMES}
+    summary = f"{count(len(checked), 'run')}: " + ", ".join(
+        f"{n[outcome]:,} {words}" for outcome, words in OUTCOMES.items()
+    )
+    return [table, summary + ".", *problems]
+
+
+OUTCOMES = {
+    "agrees": "agree with their records",
+    "differs": "differ",
+    "damaged": "damaged",
+    "not checked": "not checked",
+}
+
+
+def check_dict(store: Path, checked: Sequence[Checked], problems: Sequence[str]) -> dict[str, Any]:
+    """What ``stepladder runs check --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "store": str(store),
+        "runs": [
+            {
+                "experiment": each.stored.experiment,
+                "seed": each.stored.seed,
+                "engine": each.stored.engine,
+                "outcome": each.outcome,
+                "words": each.words,
+            }
+            for each in checked
+        ],
+        "problems": list(problems),
+    }
+
+
+def merge_page(into: Path, other: Path, merged: Merged) -> Page:
+    """What ``stepladder runs merge`` prints."""
+    return [
+        f"{count(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
+        f" equal numbers; {count(merged.n_looks, 'look')} at verdicts added.",
+        *(f"Conflict: {key} has other numbers in each store; that of {into} is kept." for key in merged.conflicts),
+        *merged.problems,
+    ]
+
+
+def merge_dict(into: Path, other: Path, merged: Merged) -> dict[str, Any]:
+    """What ``stepladder runs merge --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "into": str(into),
+        "from": str(other),
+        "copied": merged.copied,
+        "equal": merged.equal,
+        "conflicts": merged.conflicts,
+        "looks_added": merged.n_looks,
+        "problems": merged.problems,
+    }
+
+
+def delete_lines(found: Sequence[Experiment], runs: Sequence[StoredRun]) -> list[str]:
+    """What will be deleted, a line for each run and one for all."""
+    what = {each.folder: what_is(each) for each in found}
+    lines = [f"{what[run.experiment]}, {run.key}: {_state(run)}, {size(run.n_bytes)}" for run in runs]
+    return [*lines, f"{count(len(runs), 'run')}, {size(sum(run.n_bytes for run in runs))}"]
