@@ -20,6 +20,7 @@ ORDER = [
     "recipe",
     "schedule",
     "idle",
+    "idle_steps",
     "plain_network",
     "happening",
     "draws",
