@@ -28,6 +28,7 @@ from stepladder.checking import check_rungs, excess_of
 from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, LadderError, StoreError
 from stepladder.geometry import ImageShape
+from stepladder.happening import what_happens
 from stepladder.layers import Block, parse
 from stepladder.recipe import (
     Adam,
@@ -40,7 +41,6 @@ from stepladder.recipe import (
     Sgd,
     Step,
     changed_fields,
-    what_happens,
 )
 from stepladder.run import Run
 from stepladder.search_guesses import first_guesses

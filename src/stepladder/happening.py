@@ -107,6 +107,7 @@ _OTHERWISE = {
     "network": "its layers do what those below do, only written otherwise: change what they do",
     "block": "each layer takes the same steps, or steps that can change places (a ReLU and a dropout): change them",
     "schedule": "the learning rate is the same at each step: change it at one of them",
+    "distill": "the teachers are trained alike, and their share is the same in float32: change one of them",
 }
 
 
