@@ -64,10 +64,7 @@ def simplified(recipe: Recipe, sizes: Sizes | None = None) -> tuple[Recipe, tupl
 
 
 def what_happens(recipe: Recipe, sizes: Sizes | None = None) -> tuple[object, ...]:
-    """A recipe as far as it has an effect, field by field: two recipes that train the same way give the same.
-
-    Raises GeometryError where the network does not fit images of these ``sizes``.
-    """
+    """A recipe as far as it has an effect, field by field: two recipes that train the same way give the same."""
     plain, _ = simplified(recipe, sizes)
     values: dict[str, object] = {name: _in_single(getattr(plain, name)) for name in Recipe.model_fields}
     values["network"], values["block"] = plain_network(plain, sizes), None
