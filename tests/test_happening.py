@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import CommandLine
 from twins import IMAGE, N_TRAIN, pair, trained
@@ -21,6 +22,7 @@ from stepladder.errors import LadderError
 from stepladder.geometry import ImageShape
 from stepladder.happening import idle_notes, what_happens, why_alike
 from stepladder.idle import Sizes
+from stepladder.idle_steps import HALF_DIGIT
 from stepladder.recipe import Recipe, changed_fields
 from stepladder.run import data_identity, experiment_key
 from stepladder.sources import MNIST
@@ -111,6 +113,7 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"loss": {"label_smoothing": 1e-30}}, "too little for float32"),
     ({}, {"dropout": 1e-10}, "not one of 2**32 values is zeroed"),
     (STILL, {"sharpness_aware": {"radius": 1e-30}}, "too little for float32"),
+    ({"distill": {"network": NETWORK}}, {"distill": {"network": ["conv 4", "maxpool 1", "gap", "linear 10"]}}, "alike"),
     ({}, {"distill": {"network": NETWORK, "share": 1e-30}}, "float32 has no such part"),
 ]
 
@@ -190,6 +193,16 @@ def test_a_change_without_effect_on_these_images_says_why(
     assert what_happens(one, SIZES) == what_happens(other, SIZES)
     assert reason in why_alike(one, other, SIZES)
     assert trained(one).is_close(trained(other))
+
+
+def test_a_decay_that_is_said_to_take_nothing_takes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    weights = (rng.uniform(-2, 2, 100_000) * 2.0 ** rng.integers(-30, 30, 100_000)).astype(np.float32)
+    weights[:60] = 2.0 ** np.arange(-30, 30)  # whose neighbours below are nearest
+    for lr, decay in ((1.0, HALF_DIGIT), (0.001, 2.9e-5), (0.02, 1.49e-6), (1000.0, 2.9e-11)):
+        assert lr * decay <= HALF_DIGIT
+        assert (weights - lr * np.full_like(weights, decay) * weights == weights).all()
+    assert (weights - np.full_like(weights, 2**-24) * weights != weights).any()
 
 
 def compare_by_training(rng: random.Random, *, n_pairs: int, coded: float) -> tuple[int, int]:

@@ -30,6 +30,7 @@ ORDER = [
     "recipe",
     "schedule",
     "idle",
+    "idle_steps",
     "plain_network",
     "happening",
     "draws",

@@ -55,7 +55,7 @@ SCHEDULES = (
     {"kind": "plateau", "patience": 1, "threshold": 0.99},
     {"kind": "plateau", "patience": 5},
 )
-OPTIMIZERS = (
+OPTIMIZERS: tuple[dict[str, Any], ...] = (
     {},
     {"nesterov": True},
     {"momentum": 0.0},
@@ -73,7 +73,7 @@ OPTIMIZERS = (
     {"kind": "muon", "momentum": 0.0, "nesterov": False},
     {"kind": "muon", "other_lr": 0.5},
 )
-AUGMENTS = (
+AUGMENTS: tuple[dict[str, Any], ...] = (
     {},
     {"rotation_deg": 20.0},
     {"rotation_deg": 1e-12},

@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stepladder.idle import MOST_STEPS, Idle, Sizes, dropped, simplified, single, steps_of, steps_per_epoch
+from stepladder import idle, idle_steps
+from stepladder.idle import Idle, Sizes, dropped, single, steps_of, steps_per_epoch
+from stepladder.idle_steps import MOST_STEPS
 from stepladder.plain_network import idle_layers, plain_network
 from stepladder.recipe import Adam, Plateau, Recipe, changed_fields
 from stepladder.schedule import learning_rate
@@ -48,11 +50,21 @@ class Rates:
         return hash((self.n_steps, self.at(0)))
 
 
-def what_happens(recipe: Recipe, sizes: Sizes | None = None) -> tuple[object, ...]:
-    """A recipe as far as it has an effect, field by field: two recipes that train the same way give the same.
+def simplified(recipe: Recipe, sizes: Sizes | None = None) -> tuple[Recipe, tuple[Idle, ...]]:
+    """A recipe that trains the same way with all that does nothing left out, and what that is; teachers stay.
 
-    Raises GeometryError where the network does not fit images of these ``sizes``.
+    Each rule sees what those before it leave.
     """
+    found: list[Idle] = []
+    for rule in (*idle.RULES, *idle_steps.RULES):
+        for each in rule(recipe, sizes):
+            found.append(each)
+            recipe = recipe.model_copy(update=dict(each.instead))
+    return recipe, tuple(found)
+
+
+def what_happens(recipe: Recipe, sizes: Sizes | None = None) -> tuple[object, ...]:
+    """A recipe as far as it has an effect, field by field: two recipes that train the same way give the same."""
     plain, _ = simplified(recipe, sizes)
     values: dict[str, object] = {name: _in_single(getattr(plain, name)) for name in Recipe.model_fields}
     values["network"], values["block"] = plain_network(plain, sizes), None
@@ -73,15 +85,15 @@ def what_happens(recipe: Recipe, sizes: Sizes | None = None) -> tuple[object, ..
 
 def why_alike(below: Recipe, above: Recipe, sizes: Sizes | None = None) -> str:
     """Why the change from one recipe to another has no effect, and what would have one."""
-    found = [idle for recipe in (above, below) for idle in _all_idle(recipe, sizes)]
+    found = [each for recipe in (above, below) for each in _all_idle(recipe, sizes)]
     reasons = [_why_alike(name, below, above, found) for name in changed_fields(below, above)]
     return "; ".join(dict.fromkeys(reasons))
 
 
 def _why_alike(name: str, below: Recipe, above: Recipe, found: Sequence[Idle]) -> str:
-    about = [idle for idle in found if name in idle.fields]
+    about = [each for each in found if name in each.fields]
     if about:
-        return max(about, key=lambda idle: idle.told).reason  # the first that is told of, if any is
+        return max(about, key=lambda each: each.told).reason  # the first that is told of, if any is
     n_drops = [sum("dropout" in steps for steps in steps_of(recipe)) for recipe in (below, above)]
     if name in ("network", "block") and n_drops[0] != n_drops[1]:
         return "dropout is 0, so that the 'dropout' step of a block does nothing: give dropout a probability"
@@ -92,21 +104,19 @@ _OTHERWISE = {
     "network": "its layers do what those below do, only written otherwise: change what they do",
     "block": "each layer takes the same steps, or steps that can change places (a ReLU and a dropout): change them",
     "schedule": "the learning rate is the same at each step: change it at one of them",
+    "distill": "the teachers are trained alike, and their share is the same in float32: change one of them",
 }
 
 
 def idle_notes(recipe: Recipe, sizes: Sizes | None = None) -> tuple[str, ...]:
     """Whatever of a recipe does nothing, or not what it says: a sentence each, with the reason and the remedy."""
     teacher = recipe.teacher
+    told = [each for each in _all_idle(recipe, sizes) if each.told]
     if teacher is None:
-        return tuple(str(idle) for idle in _all_idle(recipe, sizes) if idle.told)
-    idle_there = {idle.fields for idle in simplified(teacher, sizes)[1]} | {("network",), ("distill",)}
-    own = [
-        str(idle) if idle.fields in idle_there else f"{idle}; only its teacher has a use for it"
-        for idle in _all_idle(recipe, sizes)
-        if idle.told
-    ]
-    return (*own, *(f"its teacher: {idle}" for idle in idle_layers(teacher, sizes)))
+        return tuple(map(str, told))
+    idle_there = {each.fields for each in simplified(teacher, sizes)[1]} | {("network",), ("distill",)}
+    own = [f"{each}" + ("" if each.fields in idle_there else "; only its teacher has a use for it") for each in told]
+    return (*own, *(f"its teacher: {each}" for each in idle_layers(teacher, sizes)))
 
 
 def _all_idle(recipe: Recipe, sizes: Sizes | None) -> tuple[Idle, ...]:

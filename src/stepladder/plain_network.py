@@ -2,12 +2,13 @@
 
 Layers that pass on what they get are left out, neighbouring pools that are one are made one, and what is another name
 for the same (a global pool for one over the whole map, a linear layer for a convolution of the whole map) is called by
-one name. Without the images' sizes, maps have any size.
+one name. Without the images' sizes, or where it does not fit them, maps have any size.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from stepladder.errors import GeometryError
 from stepladder.geometry import LayerGeometry
 from stepladder.idle import Idle, Sizes
 from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
@@ -24,10 +25,7 @@ class _Place:
 
 
 def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
-    """The layers as texts, each with its own block order; a residual names the layer whose output it adds, from 0.
-
-    Raises GeometryError where they do not fit images of these sizes.
-    """
+    """The layers as texts, each with its own block order; a residual names the layer whose output it adds, from 0."""
     rows = _rows(recipe, sizes)
     added = {number - 1 - layer.back for number, layer in enumerate(recipe.network) if isinstance(layer, Residual)}
     places: list[_Place] = []
@@ -69,7 +67,10 @@ def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:
 
 
 def _rows(recipe: Recipe, sizes: Sizes | None) -> Sequence[LayerGeometry | None]:
-    return recipe.network_for(sizes.image).rows if sizes else [None] * len(recipe.network)
+    try:
+        return recipe.network_for(sizes.image).rows if sizes else [None] * len(recipe.network)
+    except GeometryError:
+        return [None] * len(recipe.network)
 
 
 def _steps(recipe: Recipe, layer: Layer) -> tuple[str, ...]:

@@ -1,0 +1,188 @@
+"""Settings of the optimizer and of the learning rate that do nothing: rules as those of idle.
+
+What counts is what an engine makes of them in float32, the optimizer's arithmetic in engines.optimizer and the rates of
+schedule. No numpy.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from stepladder.idle import NOTHING, Idle, Rule, Sizes, epochs_text, single, steps_per_epoch
+from stepladder.layers import Conv, Linear
+from stepladder.recipe import (
+    Adam,
+    Constant,
+    Cosine,
+    LinearDecay,
+    Muon,
+    OneCycle,
+    Plateau,
+    Recipe,
+    Schedule,
+    Sgd,
+    Step,
+)
+from stepladder.schedule import learning_rate
+
+HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
+MOST_STEPS = 200_000  # whose learning rates are looked at one by one: a third of a second
+
+
+def is_at_every_step(recipe: Recipe, sizes: Sizes, *, rate: float) -> bool:
+    """Whether the learning rate is this at every step; no if there are too many to look at."""
+    per_epoch = steps_per_epoch(recipe, sizes)
+    n_steps = recipe.epochs * per_epoch
+    steps = chain([n_steps - 1], range(n_steps))  # the last tells most
+    rates = (learning_rate(recipe, step=step, steps_per_epoch=per_epoch) for step in steps)
+    return n_steps <= MOST_STEPS and all(single(each) == single(rate) for each in rates)
+
+
+# The optimizer
+
+
+def _no_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if not single(recipe.lr):
+        yield Idle(
+            ("lr", "schedule", "optimizer", "weight_decay"),
+            f"lr = {recipe.lr:g} moves no weight",
+            f"a learning rate of {recipe.lr:g} is 0 in float32",
+            "give more",
+            {"lr": 0.0, "schedule": Constant(), "optimizer": Sgd(), "weight_decay": 0.0},
+        )
+
+
+def _decay(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    decay, optimizer = recipe.weight_decay, recipe.optimizer
+    if not decay:
+        return
+    if isinstance(optimizer, Muon) or optimizer.kind == "adamw":
+        part = recipe.lr * decay
+        nothing = part < HALF_DIGIT
+        why = f"lr x weight_decay = {part:g}, less than float32 can take from a weight (3e-8 of it)"
+    else:
+        least = optimizer.epsilon if isinstance(optimizer, Adam) else 1.0  # Adam divides a gradient by no less
+        nothing = decay * max(1.0, recipe.lr) < NOTHING * least
+        why = f"{decay:g} of a weight adds nothing to its gradient in float32"
+    if nothing:
+        what = f"weight_decay = {decay:g} does nothing"
+        yield Idle(("weight_decay", "optimizer", "lr"), what, why, "give more", {"weight_decay": 0.0})
+
+
+def _adamw(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    if recipe.optimizer.kind == "adamw" and not recipe.weight_decay:
+        yield Idle(
+            ("optimizer",),
+            "kind = 'adamw' does what 'adam' does",
+            "Adam and AdamW are the same without weight decay",
+            'give weight_decay too (both at once are compound = "why"), or leave it out',
+            {"optimizer": recipe.optimizer.model_copy(update={"kind": "adam"})},
+        )
+
+
+def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    optimizer = recipe.optimizer
+    if isinstance(optimizer, Adam):
+        return
+    if 0 < optimizer.momentum < NOTHING:
+        what, why = f"momentum = {optimizer.momentum:g} does nothing", "it adds nothing to a gradient in float32"
+        optimizer = optimizer.model_copy(update={"momentum": 0.0})
+        yield Idle(("optimizer",), what, why, "give more", {"optimizer": optimizer})
+    if optimizer.nesterov and not optimizer.momentum:
+        optimizer = optimizer.model_copy(update={"nesterov": False})
+        yield Idle(
+            ("optimizer",),
+            "nesterov = true does nothing",
+            "without momentum there is nothing to look ahead along",
+            "give momentum",
+            {"optimizer": optimizer},
+            told=isinstance(optimizer, Sgd),
+        )
+    one_step = sizes is not None and recipe.epochs * steps_per_epoch(recipe, sizes) == 1
+    if one_step and optimizer.momentum and not optimizer.nesterov:
+        yield Idle(
+            ("optimizer",),
+            f"momentum = {optimizer.momentum:g} does nothing",
+            "there is but one step in all, and momentum needs a step before",
+            "train longer, or in smaller batches",
+            {"optimizer": optimizer.model_copy(update={"momentum": 0.0})},
+            told=False,
+        )
+
+
+def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    optimizer = recipe.optimizer
+    if not isinstance(optimizer, Muon) or sum(isinstance(layer, Conv | Linear) for layer in recipe.network) > 1:
+        return
+    why, remedy = "the network has no weight matrix before its last", "give it another conv or linear layer"
+    if recipe.weight_decay:
+        without = optimizer.model_copy(update={"n_steps": 5})
+        what = "kind = 'muon' makes no step orthogonal"
+        yield Idle(("optimizer",), what, why, remedy, {"optimizer": without})
+        return
+    plain = Sgd(momentum=optimizer.momentum, nesterov=optimizer.nesterov)
+    yield Idle(
+        ("optimizer", "lr"),
+        f"kind = 'muon' does what 'sgd' does at {optimizer.other_lr:g} times lr",
+        why,
+        remedy,
+        {"optimizer": plain, "lr": recipe.lr * optimizer.other_lr},
+    )
+
+
+def _epsilon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+    optimizer = recipe.optimizer
+    if isinstance(optimizer, Adam) and single(optimizer.epsilon) and optimizer.epsilon < NOTHING:
+        yield Idle(
+            ("optimizer",),
+            f"epsilon = {optimizer.epsilon:g} is as good as {NOTHING:g}",
+            "an epsilon so small adds nothing to the root of a mean of squares in float32",
+            "give more",
+            {"optimizer": optimizer.model_copy(update={"epsilon": NOTHING})},
+            told=False,
+        )
+
+
+# The learning rate
+
+
+def _schedule(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    """A warm-up alone is kept as a cosine that falls to all of lr."""
+    schedule, epochs = recipe.schedule, recipe.epochs
+    warmup = getattr(schedule, "warmup_epochs", 0.0)
+    rest: Schedule = Cosine(kind="cosine", warmup_epochs=warmup, final=1.0) if warmup else Constant()
+    what = f"the {schedule.kind} schedule does nothing" + (" but warm up" if warmup else "")
+    if warmup > epochs:
+        yield Idle(
+            ("schedule",),
+            f"warmup_epochs = {warmup:g} of {epochs_text(epochs)}: the learning rate never comes to lr",
+            f"it ends at {100 * epochs / warmup:.3g}% of it",
+            "give fewer warmup_epochs, or a smaller lr",
+        )
+    if why := _why_constant(schedule, epochs):
+        yield Idle(("schedule",), what, *why, {"schedule": rest}, told=warmup <= epochs)
+    elif not isinstance(schedule, Constant | Plateau) and sizes and is_at_every_step(recipe, sizes, rate=recipe.lr):
+        n_steps = epochs * steps_per_epoch(recipe, sizes)
+        reason = f"the learning rate is lr at each of the {n_steps:,} steps" if n_steps > 1 else "there is but one step"
+        yield Idle(("schedule",), what, reason, "train longer", {"schedule": Constant()})
+
+
+def _why_constant(schedule: Schedule, epochs: int) -> tuple[str, str] | None:
+    """Why nothing changes the learning rate but a warm-up, and what would, if that is so whatever the images."""
+    match schedule:
+        case Step() if schedule.every_epochs >= epochs:
+            n = epochs_text(schedule.every_epochs)
+            return f"its first drop would come after {n}, and there are {epochs}", "give fewer every_epochs"
+        case Cosine() | LinearDecay() if schedule.final == 1:
+            return "it falls to final = 1, which is all of lr", "give a smaller final"
+        case Cosine() | LinearDecay() if schedule.warmup_epochs >= epochs:
+            return f"the warm-up takes all of the {epochs_text(epochs)}, and the fall never comes", "warm up for fewer"
+        case OneCycle() if schedule.start == schedule.final == 1:
+            return "it starts and ends at 1, which is all of lr", "give a smaller start or final"
+        case Plateau() if epochs < schedule.patience + 3:
+            least = f"{schedule.patience + 2} epochs, of which the first is no failure, come before its first drop"
+            return f"{least}, and there are {epochs}", "give less patience, or train longer"
+        case _:
+            return None
+
+
+RULES: tuple[Rule, ...] = (_no_step, _decay, _adamw, _momentum, _muon, _epsilon, _schedule)
