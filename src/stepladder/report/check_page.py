@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from stepladder.checking import Check, CheckedRung, Estimate
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.report.tables import Page, Table, changes, compound_notes, duration, target_text
+from stepladder.wording import n_of
 
 
 def check_page(check: Check) -> Page:
@@ -13,8 +14,8 @@ def check_page(check: Check) -> Page:
     shape = info.image
     return [
         f"{ladder.name}: {' '.join(ladder.about.split())}",
-        f"Data: {info.name}, {info.n_train:,} + {info.n_test:,} images of {shape.channels} x {shape.size} x"
-        f" {shape.size}, {shape.n_classes} classes; evaluated on {ladder.evaluate_on}.",
+        f"Data: {info.name}, images of {shape.channels} x {shape.size} x {shape.size}, {shape.n_classes} classes:"
+        f" {parts_text(check)}.",
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
         check_table(check.rungs),
@@ -24,6 +25,18 @@ def check_page(check: Check) -> Page:
         *layer_tables(check.rungs),
         estimate_text(check.estimate),
     ]
+
+
+def parts_text(check: Check) -> str:
+    """Which of the images are trained on, which evaluated on, and which not used."""
+    n_train, n_test = check.info.n_train, check.info.n_test
+    if check.ladder.evaluate_on == "test":
+        return f"trained on all {n_train:,} training images, evaluated on {n_of(n_test, 'test image')}"
+    n_dev = check.ladder.n_dev(n_train)
+    return (
+        f"trained on {n_train - n_dev:,} of the training images, evaluated on the other {n_dev:,}, held out as dev"
+        f" (validation); {n_of(n_test, 'test image')} not used"
+    )
 
 
 def check_table(rungs: Sequence[CheckedRung]) -> Table:
@@ -103,6 +116,5 @@ def estimate_text(estimate: Estimate) -> str:
     basis = (
         "at the speed measured in this store" if estimate.measured else "at a typical speed; nothing measured here yet"
     )
-    processes = f"{estimate.jobs} process{'es' if estimate.jobs > 1 else ''}"
-    runs = f"{estimate.n_runs} run{'s' if estimate.n_runs > 1 else ''}"
+    processes, runs = n_of(estimate.jobs, "process", "processes"), n_of(estimate.n_runs, "run")
     return f"From nothing, a climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."

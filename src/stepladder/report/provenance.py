@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from stepladder.report.tables import NOTHING, duration
 from stepladder.results import Results
 from stepladder.run import Run, data_identity
+from stepladder.wording import n_of
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -32,7 +33,7 @@ def provenance(results: Results) -> Facts:
 
 def _split(results: Results, n_dev: int) -> str:
     if results.ladder.evaluate_on == "test":
-        return f"test, looked at {results.n_test_looks:,} times by these rungs' runs"
+        return f"test, looked at {n_of(results.n_test_looks, 'time')} by these rungs' runs"
     return f"dev, the last {n_dev:,} of the training images; the test images were not looked at"
 
 
