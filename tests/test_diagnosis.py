@@ -25,11 +25,11 @@ from stepladder.ladder_file import load
 from stepladder.recipe import Augment, Step
 from stepladder.report.compare_page import verdict
 from stepladder.report.diagnosis_text import RungNotes, apart, beside, listed, loss_text, notes
-from stepladder.report.tables import count
 from stepladder.results import Results, RungResult, collect
 from stepladder.run import Run, WrongImage
 from stepladder.stats import summarise
 from stepladder.store import Store
+from stepladder.wording import n_of
 
 MNIST = ImageShape(channels=1, size=28, n_classes=10)
 LADDER = load("mnist-8k")
@@ -1016,7 +1016,7 @@ def test_movements_stay_between_their_bounds(losses: list[float]) -> None:
 
 
 def test_words() -> None:
-    assert (count(1, "image"), count(2000, "image"), count(0, "image")) == ("1 image", "2,000 images", "0 images")
+    assert (n_of(1, "image"), n_of(2000, "image"), n_of(0, "image")) == ("1 image", "2,000 images", "0 images")
     assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])) == ("a", "a and b", "a, b and c")
     assert apart(0.1801, 0.1799) == ("0.1801", "0.1799")
     assert (apart(0.31, 0.19), apart(0.2, 0.2)) == (("0.31", "0.19"), ("0.200000", "0.200000"))

@@ -172,7 +172,7 @@ def test_after_a_squeeze_excite_every_pixel_sees_the_whole_map_below() -> None:
 
 
 def test_without_spatial_layers_a_network_sees_one_pixel_at_a_time() -> None:
-    assert network("linear 10").receptive_field == 1
+    assert network("linear 10").receptive_field == 28
 
 
 # Errors

@@ -552,9 +552,7 @@ def two_engines(images: Path) -> tuple[Ladder, Store]:
     return ladder, store
 
 
-@pytest.mark.parametrize(
-    ("engine", "n_runs", "other"), [("jit", 6, "2 run(s) by torch"), ("torch", 2, "6 run(s) by jit")]
-)
+@pytest.mark.parametrize(("engine", "n_runs", "other"), [("jit", 6, "2 runs by torch"), ("torch", 2, "6 runs by jit")])
 def test_engines_are_kept_apart(two_engines: tuple[Ladder, Store], engine: str, n_runs: int, other: str) -> None:
     ladder, store = two_engines
     body = json.loads(report_text(ladder, store, engine=engine, form="json"))

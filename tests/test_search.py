@@ -612,7 +612,7 @@ def test_a_finished_search_trains_nothing_and_more_trials_go_on(ladder: Path, un
     with Search(ladder, undisturbed, *SMALL) as search:
         returncode, out, err = search.finish()
     assert returncode in (0, 1)
-    assert "5 of 5 trials are at their end" in err
+    assert "5 of 5 trials are at an end" in err
     assert "The frontier" in out
     assert {path: path.stat().st_mtime_ns for path in undisturbed.glob("*/*")} == before
 

@@ -145,11 +145,11 @@ def summary(consistent_from: Sequence[int | None], *, diverged: Sequence[int] = 
         (summary([]), "–"),
         (summary([7]), "epoch 7"),
         (summary([7, 7]), "epoch 7"),
-        (summary([9, 7, 8]), "epoch 7 to 9"),
-        (summary([10, 9]), "epoch 9 to 10"),
+        (summary([9, 7, 8]), "epoch 7 to 9, by seed"),
+        (summary([10, 9]), "epoch 9 to 10, by seed"),
         (summary([None]), "never"),
         (summary([None] * 8), "never in 8 of 8"),
-        (summary([9, None, 7, None, 7, 8, 9, 7]), "epoch 7 to 9; never in 2 of 8"),
+        (summary([9, None, 7, None, 7, 8, 9, 7]), "epoch 7 to 9, by seed; never in 2 of 8"),
         (summary([None], diverged=[1]), "diverged"),
         (summary([7, None, 7], diverged=[2]), "epoch 7; diverged in 1 of 3"),
         (summary([7, None, None], diverged=[2]), "epoch 7; never in 1 of 3; diverged in 1 of 3"),
@@ -237,7 +237,8 @@ def test_tables_are_rectangular_and_align_existing_columns() -> None:
 def test_the_check_page_says_what_is_checked() -> None:
     text = printed(check_page.check_page(check(SHIPPED)))
     assert "mnist-8k: 99.4% on MNIST, consistently" in text
-    assert "Data: mnist, 60,000 + 10,000 images of 1 x 28 x 28, 10 classes; evaluated on test." in text
+    parts = "trained on all 60,000 training images, evaluated on 10,000 test images"
+    assert f"Data: mnist, images of 1 x 28 x 28, 10 classes: {parts}." in text
     assert "Target: 99.4% at each of the last 5 epochs." in text
     assert "a climb of 48 runs takes about " in text
     assert "on 2 processes (at a typical speed; nothing measured here yet)." in text
@@ -314,7 +315,7 @@ def test_the_result_table() -> None:
     assert rows["lighter"] == ("7,826", "98.00", "99.40", "–", "99.40", "epoch 2", "1 of 1")
     assert rows["dropout"] == ("7,826", "–", "–", "–", "–", "epoch 1; diverged in 1 of 2", "1 of 2")
     assert rows["rotation"] == ("7,826", "–", "–", "–", "–", "–", "not trained")
-    assert rows["receptive-field"] == ("7,946", "98.00", "99.44", "0.07", "99.40", "epoch 1 to 5", "2 of 3")
+    assert rows["receptive-field"] == ("7,946", "98.00", "99.44", "0.07", "99.40", "epoch 1 to 5, by seed", "2 of 3")
 
 
 def test_the_notes_below_the_results() -> None:
@@ -323,7 +324,7 @@ def test_the_notes_below_the_results() -> None:
     assert "Target: 99.4% at each of the last 5 epochs." in text
     assert "Engine: torch 2.13.0 on cpu, revision 1." in text
     assert "The test split was looked at 1,234 times" in text
-    assert "Kept apart: 3 run(s) by torch 2.9.0 on cuda, revision 1." in text
+    assert "Kept apart: 3 runs by torch 2.9.0 on cuda, revision 1." in text
     assert "Diverged: rung 'dropout', seed 2, at epoch 4: try a lower learning rate." in text
     assert "not trained" in text
 

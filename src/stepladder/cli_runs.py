@@ -3,7 +3,6 @@
 Options that other commands have too are added by ``add_to``, from where they are.
 """
 
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -153,7 +152,7 @@ def _ladders(names: Sequence[str]) -> list[Any]:
 def _print(found: Any) -> None:
     """JSON or a page to stdout."""
     if isinstance(found, dict):
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(plain.json_text(found))
     else:
         from stepladder.report.terminal import show
 

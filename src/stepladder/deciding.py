@@ -20,6 +20,7 @@ from stepladder.looks import Seeds, pair_key
 from stepladder.results import Results, RungResult, collect
 from stepladder.stats import summarise
 from stepladder.store import Store
+from stepladder.wording import n_of
 
 
 def climb_until_decided(
@@ -120,9 +121,11 @@ def _progress_text(found: Sequence[Comparison], *, n: int, more: int) -> str:
     n_open, n_diverged = sum(map(is_open, found)), sum(each.diverged for each in found)
     least = max(least_seeds(alpha_left(len(found), look=each.look)) for each in found)
     if n_open == len(found) and all(each.outcome == "unknown" for each in found):
-        text = f"{n} seeds are too few for a look at {len(found)} verdicts, {least} are the least"
+        verb = "is" if n == 1 else "are"
+        text = f"{n_of(n, 'seed')} {verb} too few for a look at {n_of(len(found), 'verdict')}, {least} are the least"
     else:
-        text = f"{n} seeds: {len(found) - n_open - n_diverged} of {len(found)} verdicts are clear"
+        verb = "is" if len(found) == 1 else "are"
+        text = f"{n_of(n, 'seed')}: {len(found) - n_open - n_diverged} of {n_of(len(found), 'verdict')} {verb} clear"
     if n_diverged:
         text += f"; more seeds cannot clear {n_diverged}, where runs diverged"
     if n_open:

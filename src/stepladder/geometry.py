@@ -140,8 +140,11 @@ class Network:
 
     @property
     def receptive_field(self) -> int:
-        """Pixels of the image, per side, that one value before the linear layers can see."""
-        return max((row.rf_out for row in self.rows if not isinstance(row.layer, Linear)), default=1)
+        """Pixels per side that one of the network's outputs can see, those of padding included.
+
+        A linear layer sees all of its input, as a global average does: it is a kernel that reaches all of it.
+        """
+        return max(row.rf_out for row in self.rows)
 
     @property
     def largest(self) -> LayerGeometry:

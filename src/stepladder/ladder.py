@@ -10,7 +10,7 @@ from stepladder.errors import GeometryError, LadderError
 from stepladder.geometry import ImageShape, Network
 from stepladder.recipe import Frozen, Recipe
 from stepladder.sources import DataInfo
-from stepladder.wording import shown
+from stepladder.wording import n_of, shown
 
 Split = Literal["dev", "test"]
 
@@ -138,14 +138,14 @@ def budget_excess(rung: Rung, network: Network) -> list[str]:
     if over_params > 0:
         largest = network.largest
         excess.append(
-            f"rung {rung.name!r} has {network.params:,} parameters, {over_params:,} over its budget of"
+            f"rung {shown(rung.name)} has {n_of(network.params, 'parameter')}, {over_params:,} over its budget of"
             f" {rung.budget.params:,}; its largest layer is layer {largest.index + 1} ('{largest.layer}')"
             f" with {largest.params:,}"
         )
     over_epochs = rung.recipe.epochs - rung.budget.epochs
     if over_epochs > 0:
         excess.append(
-            f"rung {rung.name!r} trains for {rung.recipe.epochs} epochs, {over_epochs} over its budget of"
+            f"rung {shown(rung.name)} trains for {n_of(rung.recipe.epochs, 'epoch')}, {over_epochs} over its budget of"
             f" {rung.budget.epochs}"
         )
     return excess

@@ -33,7 +33,7 @@ from stepladder.recipe import Frozen
 from stepladder.results import Results
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.soundness import MOST_IMAGES, against_engine, is_time
-from stepladder.wording import did_you_mean, shown
+from stepladder.wording import did_you_mean, n_of, shown
 
 FORMAT_VERSION = 1
 
@@ -343,7 +343,8 @@ def against_rules(ladder: Ladder, *, n_seeds: int) -> list[str]:
     if top.recipe.epochs > MOST_EPOCHS:
         problems.append(f"rung {top.name!r} trains for {top.recipe.epochs} epochs, a record for {MOST_EPOCHS} at most")
     if n_seeds < LEAST_SEEDS:
-        problems.append(f"{n_seeds} seeds are too few: a record takes {LEAST_SEEDS} at least")
+        verb = "is" if n_seeds == 1 else "are"
+        problems.append(f"{n_of(n_seeds, 'seed')} {verb} too few: a record takes {LEAST_SEEDS} at least")
     return problems
 
 

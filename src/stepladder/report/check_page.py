@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from stepladder.checking import Check, CheckedRung, Estimate, notes_of
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.report.tables import Page, Table, changes, compound_notes, duration, target_text
+from stepladder.wording import n_of
 
 
 def check_page(check: Check) -> Page:
@@ -13,9 +14,8 @@ def check_page(check: Check) -> Page:
     shape = info.image
     return [
         f"{ladder.name}: {' '.join(ladder.about.split())}",
-        f"Data: {info.name}, {info.n_train:,} + {info.n_test:,} images of {shape.channels} x {shape.size} x"
-        f" {shape.size}, {shape.n_classes} classes; evaluated on {ladder.evaluate_on}.",
-        _split_text(check),
+        f"Data: {info.name}, images of {shape.channels} x {shape.size} x {shape.size}, {shape.n_classes} classes:"
+        f" {parts_text(check)}.",
         *(f"Note: {note}." for note in check.notes),
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
@@ -32,20 +32,21 @@ def check_page(check: Check) -> Page:
 def dev_text(rule: str, n: int) -> str:
     """Which images dev is, by the rule that chose them (split_rules)."""
     if rule == "given":
-        return f"the set's own {n:,} validation images"
+        return f"the set's own {n_of(n, 'validation image')}"
     if rule == "stratified":
         return f"{n:,} of the training images, the last of each class in proportion"
     return f"the last {n:,} of the training images"
 
 
-def _split_text(check: Check) -> str:
-    n_trained, n_evaluated = check.ladder.n_trained(check.info), check.ladder.n_evaluated(check.info)
+def parts_text(check: Check) -> str:
+    """Which of the images are trained on, which evaluated on, and which not used."""
+    info, n_trained, n_evaluated = check.info, check.ladder.n_trained(check.info), check.ladder.n_evaluated(check.info)
     if check.split is None:
-        return f"All {n_trained:,} training images train; evaluated on the {n_evaluated:,} test images."
-    if check.split == "given":
-        return f"The set's own {n_evaluated:,} validation images are the validation split (dev), {n_trained:,} train."
-    how = "the last of each class in proportion" if check.split == "stratified" else "the last ones"
-    return f"{n_evaluated:,} of the training images, {how}, are the validation split (dev), {n_trained:,} train."
+        return f"trained on all {n_trained:,} training images, evaluated on {n_of(n_evaluated, 'test image')}"
+    return (
+        f"trained on {n_of(n_trained, 'image')}, evaluated on dev (validation), {dev_text(check.split, n_evaluated)};"
+        f" {n_of(info.n_test, 'test image')} not used"
+    )
 
 
 def check_table(rungs: Sequence[CheckedRung]) -> Table:
@@ -125,6 +126,5 @@ def estimate_text(estimate: Estimate) -> str:
     basis = (
         "at the speed measured in this store" if estimate.measured else "at a typical speed; nothing measured here yet"
     )
-    processes = f"{estimate.jobs} process{'es' if estimate.jobs > 1 else ''}"
-    runs = f"{estimate.n_runs} run{'s' if estimate.n_runs > 1 else ''}"
+    processes, runs = n_of(estimate.jobs, "process", "processes"), n_of(estimate.n_runs, "run")
     return f"From nothing, a climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."

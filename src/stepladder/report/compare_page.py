@@ -7,6 +7,7 @@ from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict
 from stepladder.report.result_page import result_notes
 from stepladder.report.tables import NOTHING, Page, Table, changes
 from stepladder.results import Results
+from stepladder.wording import n_of
 
 
 def compare_page(results: Results) -> Page:
@@ -117,9 +118,11 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     notes = [
         "points: mean difference of final accuracy over seeds, in percentage points, with its 95% interval (Student),"
         " which is not corrected. p: sign-flip test, exact if a change does nothing, corrected for"
-        f" {len(comparisons)} comparisons (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval without 0."
-        " r: correlation of the two rungs over seeds."
+        f" {n_of(len(comparisons), 'comparison')} (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval"
+        " without 0. r: correlation of the two rungs over seeds."
     ]
+    if any(each.outcome == "unknown" and not each.diverged for each in comparisons):
+        notes.append("Unknown for want of seeds: climb with more of them, as in --seeds 8, or with --until-decided.")
     if most := max(each.look for each in comparisons):
         notes.append(
             f"climb --until-decided buys seeds until verdicts are clear, here with look {most} at most: the p of the"
@@ -151,7 +154,14 @@ def target_table(results: Results) -> Table:
     """Each rung against its target."""
     return Table(
         title="Each rung against its target",
-        header=("rung", "target", "held", "95% interval of the share", "consistent from (median)", "(worst)"),
+        header=(
+            "rung",
+            "target",
+            "held",
+            "95% interval of the share",
+            "consistent from (median)",
+            "consistent from (worst seed)",
+        ),
         rows=tuple(_target_row(against_target(each), f"{each.rung.target.accuracy}%") for each in results.rungs),
         numeric=frozenset(),
         dropped_first=(1, 4),

@@ -28,8 +28,9 @@ from stepladder.layers import GlobalAvgPool, Linear
 from stepladder.recipe import Augment
 from stepladder.report.compare_page import p_text, points, share_text, verdict
 from stepladder.report.result_page import consistency_text
-from stepladder.report.tables import change, count, percent, target_text
+from stepladder.report.tables import change, percent, target_text
 from stepladder.results import Results, RungResult
+from stepladder.wording import n_of
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def notes(results: Results, index: int, comparison: Comparison | None) -> RungNo
 
 
 def _targets(rung: Rung, below: Rung | None) -> tuple[str, ...]:
-    budget = f"at most {rung.budget.params:,} parameters and {count(rung.budget.epochs, 'epoch')}"
+    budget = f"at most {rung.budget.params:,} parameters and {n_of(rung.budget.epochs, 'epoch')}"
     what = f"Change from '{below.name}': {change(rung, below)}." if below else "The start of the ladder."
     why = rung.why.strip()
     return (
@@ -110,7 +111,7 @@ def _results(subject: _Subject) -> tuple[str, ...]:
         length,
         *accuracies,
         f"Consistent from: {consistent}" + (" seeds." if consistent.endswith(f" of {n}") else "."),
-        f"Target held: by {summary.n_held} of {count(n, 'seed')}.",
+        f"Target held: by {summary.n_held} of {n_of(n, 'seed')}.",
     )
 
 
@@ -143,7 +144,7 @@ def _analysis(subject: _Subject, comparison: Comparison | None, more: int) -> tu
 
 def _what_the_change_did(subject: _Subject, comparison: Comparison, more: int) -> str:
     """``more`` parameters than the rung below has: a network may be as good and smaller."""
-    size = f", with {count(abs(more), 'parameter')} {'more' if more > 0 else 'fewer'}" if more else ""
+    size = f", with {n_of(abs(more), 'parameter')} {'more' if more > 0 else 'fewer'}" if more else ""
     p = (
         ""
         if comparison.p is None or comparison.outcome == "unknown"
@@ -334,8 +335,8 @@ def _pairs(found: Diagnosis) -> str:
     words, pairs, n_runs = [], found.pairs, found.n_finished
     for pair in pairs:
         verb = "taken for" if pair is pairs[0] else "for"
-        number = count(pair.n, "time") if pair is pairs[0] else f"{pair.n:,}"
-        some = f", in {count(pair.n_runs, 'run')}" if pair.n_runs < n_runs else ""
+        number = n_of(pair.n, "time") if pair is pairs[0] else f"{pair.n:,}"
+        some = f", in {n_of(pair.n_runs, 'run')}" if pair.n_runs < n_runs else ""
         words.append(f"{pair.label} {verb} {pair.predicted} ({number}{some})")
     where = f", over {n_runs} {_runs(found)}" if n_runs > 1 else ""
     text = f"Most confused{where}: {listed(words)}."
@@ -349,7 +350,7 @@ def _pairs(found: Diagnosis) -> str:
 def _hard_images(hard: HardImages, runs: str) -> str:
     if not hard.in_any:
         return f"No image is wrong in any of the {hard.n_runs} {runs}."
-    in_all = "No image is" if not hard.in_all else f"{count(hard.in_all, 'image')} {_is(hard.in_all)}"
+    in_all = "No image is" if not hard.in_all else f"{n_of(hard.in_all, 'image')} {_is(hard.in_all)}"
     in_half = f" {hard.in_half:,} in at least half," if hard.n_runs > 2 else ""
     return (
         f"{in_all} wrong in {_all(hard.n_runs)} {runs},{in_half} {hard.in_any:,} in at least one; a typical run gets"
@@ -395,7 +396,7 @@ def _augment(subject: _Subject) -> str:
 def _more_epochs(subject: _Subject) -> str:
     left = subject.found.epochs_left
     why = "the loss is still falling" if subject.found.learning is not None else _far(subject)
-    return f"More epochs could help: {why}, and {count(left, 'epoch')} of the budget {_is(left)} left."
+    return f"More epochs could help: {why}, and {n_of(left, 'epoch')} of the budget {_is(left)} left."
 
 
 def _another_lr(subject: _Subject) -> str:

@@ -11,6 +11,7 @@ from stepladder.report.compare_page import verdict
 from stepladder.report.tables import changes, percent
 from stepladder.results import Results, RungResult
 from stepladder.stats import accuracy
+from stepladder.wording import n_of
 
 TICK_STEPS = ("0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50")
 MOST_TICKS = 6
@@ -87,15 +88,15 @@ def _rung(result: RungResult, change: str, params: int, comparison: Comparison |
     if summary.final_mean is not None and n > 1:
         low, high = (min(100.0, max(0.0, scale.at(end))) for end in interval_of_mean(finals))
         interval = (low, round(high - low, 2))
-    deviation = "" if summary.final_sd is None else f" ± {summary.final_sd:.2f}"
+    deviation = "" if summary.final_sd is None else f" (sd {summary.final_sd:.2f})"
     diverged = f", {len(summary.diverged)} diverged" if summary.diverged else ""
     return RungPicture(
         name=result.rung.name,
         change=change,
-        params=f"{params:,} parameters",
+        params=n_of(params, "parameter"),
         accuracy=percent(summary.final_mean, target=target)
         + ("%" + deviation if summary.final_mean is not None else ""),
-        held=f"held in {summary.n_held} of {n}{diverged}" if n else "not trained",
+        held=f"held with {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
         holds=0 < n == summary.n_held,
         outcome=comparison.outcome if comparison else "start",
         verdict=verdict(comparison) if comparison else "the start",

@@ -19,7 +19,8 @@ from stepladder.climbing import Failure, Task
 from stepladder.plain import message, neutral
 from stepladder.report import tables
 from stepladder.run import Run
-from stepladder.stats import accuracy, holds
+from stepladder.stats import accuracy, holds, reaches
+from stepladder.wording import n_of
 
 LINE_EVERY_S = 60
 
@@ -60,7 +61,8 @@ class LiveClimb:
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         self._n_left = len(to_train)
-        self._say(f"{n_stored} of {n_stored + len(to_train)} runs are stored; {len(to_train)} to train.")
+        n = n_stored + len(to_train)
+        self._say(f"{n_stored} of {n_of(n, 'run')} {'is' if n == 1 else 'are'} stored; {len(to_train)} to train.")
         self._epochs_done = {key: done for key, (_, done) in to_train.items()}
         self._macs_left = sum(
             task.macs_per_epoch * (task.identity.recipe.epochs - done) for task, done in to_train.values()
@@ -115,6 +117,11 @@ def outcome_text(task: Task, run: Run) -> str:
     if run.final is None:
         return f"diverged at epoch {run.diverged_at_epoch}"
     target = task.rung.target
-    held = "holds" if holds(run, target) else "misses"
+    n_last = target.last_epochs
+    n_reached = sum(reaches(epoch, target.accuracy) for epoch in run.epochs[-n_last:])
+    held = f"holds {target.accuracy}%"
+    if not holds(run, target):
+        where = f"at {n_reached} of the last {n_last} epochs" if n_reached and n_last > 1 else ""
+        held = f"{target.accuracy}% or more only {where}" if where else f"below {target.accuracy}%"
     split = run.identity.data.evaluate_on
-    return f"{split} {tables.percent(accuracy(run.final), target=target.accuracy)}%, {held} {target.accuracy}%"
+    return f"{split} {tables.percent(accuracy(run.final), target=target.accuracy)}%, {held}"

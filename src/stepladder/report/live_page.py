@@ -25,6 +25,7 @@ from stepladder.climbing import Failure, Task
 from stepladder.errors import StepladderError
 from stepladder.report.html_page import Live
 from stepladder.run import Run
+from stepladder.wording import n_of
 
 HOST = "127.0.0.1"
 OWN_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)  # others come from other sites (DNS rebinding)
@@ -147,7 +148,8 @@ class LivePage:
         """How far the climb is; the lock is held."""
         n_done = self._n_stored + self._n_finished
         n_total = n_done + len(self._failed) + len(self._left)
-        count = f"{n_done} of {n_total} runs are finished." if self._is_planned else "The climb is about to begin."
+        done = f"{n_done} of {n_of(n_total, 'run')} {'is' if n_total == 1 else 'are'} finished."
+        count = done if self._is_planned else "The climb is about to begin."
         lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
         return Live(tuple(lines), n_done, n_total, str(self._version))
 

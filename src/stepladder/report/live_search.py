@@ -7,9 +7,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stepladder.plain import message
 from stepladder.report.search_page import mean_text, network_text
-from stepladder.report.tables import count, percent
+from stepladder.report.tables import percent
 from stepladder.search_trials import Trial
 from stepladder.searching import Found
+from stepladder.wording import n_of
 
 
 class LiveSearch:
@@ -40,7 +41,7 @@ class LiveSearch:
 
     def started(self, *, n_known: int, n_trials: int) -> None:
         self._progress.update(self._bar, total=n_trials, completed=n_known)
-        self._say(f"{n_known} of {n_trials} trials are at their end.")
+        self._say(f"{n_known} of {n_of(n_trials, 'trial')} {'is' if n_trials == 1 else 'are'} at an end.")
 
     def judged(self, trial: Trial, *, goes_on: bool, found: Found) -> None:
         this = found.quest.rounds[len(trial.outcomes) - 1]
@@ -51,13 +52,13 @@ class LiveSearch:
         self._say(
             f"trial {trial.number}: {network_text(trial)}, {trial.params:,} parameters:"
             f" held-out {percent(trial.accuracy(), target=target)}%"
-            f" ({count(this.epochs, 'epoch')}, {count(this.n_seeds, 'seed')}): {what};"
-            f" {count(n_done, 'trial')} done"
+            f" ({n_of(this.epochs, 'epoch')}, {n_of(this.n_seeds, 'seed')}): {what};"
+            f" {n_of(n_done, 'trial')} done"
         )
-        words = " | ".join(f"{each.params:,}: {mean_text(each, found)}%" for each in found.frontier)
+        words = " | ".join(f"{each.params:,}: {mean_text(each, found)}" for each in found.frontier)
         if words and words != self._frontier:
             self._frontier = words
-            self._say(f"frontier ({count(len(found.frontier[0].outcomes[-1]), 'seed')}): {words}")
+            self._say(f"frontier ({n_of(len(found.frontier[0].outcomes[-1]), 'seed')}): {words}")
 
     def noted(self, text: str) -> None:
         self._say(f"note: {text}")

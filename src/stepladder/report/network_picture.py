@@ -5,6 +5,7 @@ from math import log2
 
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
+from stepladder.wording import n_of
 
 TALLEST = 72.0  # of a block, for a map as large as the image
 SMALLEST = 5.0
@@ -46,7 +47,7 @@ def _block(row: LayerGeometry, image_size: int) -> BlockPicture:
         kind=_KINDS[type(row.layer)],
         operation=layer_words(row),
         shape=f"{row.out_channels} × {row.out_size} × {row.out_size}",
-        params=f"{row.params:,} parameters" if row.params else "no parameters",
+        params=n_of(row.params, "parameter") if row.params else "no parameters",
         field=f"sees {row.rf_out} px",
         steps=" · ".join(row.steps),
         width=x1 + right + 1.0,

@@ -6,6 +6,7 @@ from stepladder.report.check_page import dev_text
 from stepladder.report.tables import NOTHING, duration
 from stepladder.results import Results
 from stepladder.run import DataIdentity, Run, data_identity
+from stepladder.wording import n_of
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -33,7 +34,7 @@ def provenance(results: Results) -> Facts:
 
 def _split(results: Results, identity: DataIdentity) -> str:
     if results.ladder.evaluate_on == "test":
-        return f"test, looked at {results.n_test_looks:,} times by these rungs' runs"
+        return f"test, looked at {n_of(results.n_test_looks, 'time')} by these rungs' runs"
     return f"dev, {dev_text(identity.split, identity.dev_images)}; the test images were not looked at"
 
 

@@ -21,6 +21,7 @@ from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.compare_page import interval_text, points, share_text
 from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
 from stepladder.reproducing import ClaimVerdict, Repeat, Reproduction
+from stepladder.wording import n_of
 
 Records = Sequence[tuple[Record, Ladder]]
 
@@ -117,7 +118,13 @@ def reproduction_page(again: Reproduction) -> Page:
     table = Table(
         title=f"Record '{again.record.name}', climbed again with seeds"
         f" {seeds_text([run.identity.seed for run in again.runs])}",
-        header=("claim", "the claim", f"with {n} fresh seeds", "95% interval", f"the record, {of} seeds"),
+        header=(
+            "claim",
+            "the claim",
+            f"with {n_of(n, 'fresh seed')}",
+            "95% interval",
+            f"the record, {n_of(of, 'seed')}",
+        ),
         rows=tuple(_verdict_row(verdict, again) for verdict in again.verdicts),
         numeric=frozenset(),
         words=frozenset({0, 2}),
@@ -128,7 +135,7 @@ def reproduction_page(again: Reproduction) -> Page:
 
 def _verdict_row(verdict: ClaimVerdict, again: Reproduction) -> tuple[str, ...]:
     n = len(again.found.seeds)
-    outcome = f"cannot be told with {n} seeds" if verdict.outcome == "cannot be told" else verdict.outcome
+    outcome = f"cannot be told with {n_of(n, 'seed')}" if verdict.outcome == "cannot be told" else verdict.outcome
     return (str(verdict.claim), outcome, *_found_texts(verdict, again.found), _recorded_text(verdict, again.claimed))
 
 

@@ -3,6 +3,7 @@
 from stepladder.report.tables import NOTHING, Page, Table, changes, compound_notes, percent, target_text
 from stepladder.results import Results, RungResult
 from stepladder.stats import Summary
+from stepladder.wording import n_of
 
 
 def result_page(results: Results) -> Page:
@@ -44,7 +45,7 @@ def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:
 
 
 def consistency_text(summary: Summary) -> str:
-    """``epoch 7``, ``epoch 7 to 9``, ``epoch 7 to 9; never in 2 of 8``, ``never``, ``diverged in 1 of 8``."""
+    """``epoch 7``, ``epoch 7 to 9, by seed``, ``epoch 7; never in 2 of 8``, ``never``, ``diverged in 1 of 8``."""
     n = len(summary.seeds)
     if n == 0:
         return NOTHING
@@ -52,7 +53,7 @@ def consistency_text(summary: Summary) -> str:
     epochs = sorted(epoch for epoch in summary.consistent_from if epoch is not None)
     n_never = n - len(epochs) - len(summary.diverged)
     if epochs:
-        parts.append(f"epoch {epochs[0]}" + (f" to {epochs[-1]}" if epochs[-1] != epochs[0] else ""))
+        parts.append(f"epoch {epochs[0]}" + (f" to {epochs[-1]}, by seed" if epochs[-1] != epochs[0] else ""))
     if n_never:
         parts.append("never" + (f" in {n_never} of {n}" if n > 1 else ""))
     if summary.diverged:
@@ -66,8 +67,8 @@ def result_notes(results: Results) -> list[str]:
     if results.engine:
         notes.append(f"Engine: {results.engine}.")
     if results.ladder.evaluate_on == "test":
-        notes.append(f"The test split was looked at {results.n_test_looks:,} times by these rungs' runs.")
-    notes += [f"Kept apart: {n} run(s) by {engine}." for engine, n in results.others.items()]
+        notes.append(f"The test split was looked at {n_of(results.n_test_looks, 'time')} by these rungs' runs.")
+    notes += [f"Kept apart: {n_of(n, 'run')} by {engine}." for engine, n in results.others.items()]
     notes += compound_notes([result.rung for result in results.rungs])
     notes += [
         f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: try a"

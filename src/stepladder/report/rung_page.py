@@ -20,8 +20,9 @@ from stepladder.report.check_page import layer_table
 from stepladder.report.diagnosis_text import RungNotes, notes
 from stepladder.report.network_picture import BlockPicture, blocks, layer_words
 from stepladder.report.pictures import MOST_SIDE, field_uri, image_uri
-from stepladder.report.tables import Table, count
+from stepladder.report.tables import Table
 from stepladder.results import Results, RungResult
+from stepladder.wording import n_of
 
 MOST_FIELDS = 24  # pictures of a layer's field, for networks of very many layers
 SHARES = (0.5, 0.95)  # of the energy, for the sides of an effective field
@@ -211,7 +212,7 @@ def _pictures(found: Sequence[Mistake], shown: Shown) -> tuple[tuple[MistakePict
             break
         made.append(picture)
     n_left = len(found) - len(made)
-    left_out = f"Left out: {count(n_left, 'more image')}, wrong with fewer seeds or less surely." if n_left else ""
+    left_out = f"Left out: {n_of(n_left, 'more image')}, wrong with fewer seeds or less surely." if n_left else ""
     return tuple(made), left_out
 
 

@@ -70,10 +70,10 @@ def network_text(trial: Trial) -> str:
 
 
 def mean_text(trial: Trial, found: Found) -> str:
-    """``99.41``, or ``99.41 ± 0.05`` where there are seeds enough for an interval."""
+    """``99.41%``, or ``99.41% (95%: ± 0.05)`` where there are seeds enough for an interval."""
     ends = interval(trial.outcomes[-1])
     text = percent(trial.accuracy(), target=found.quest.objective.rungs[0].target.accuracy)
-    return text + (f" ± {(ends[1] - ends[0]) / 2:.2f}" if ends else "")
+    return f"{text}%" + (f" (95%: ± {(ends[1] - ends[0]) / 2:.2f})" if ends else "")
 
 
 def _row(trial: Trial, found: Found) -> tuple[str, ...]:

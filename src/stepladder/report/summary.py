@@ -2,6 +2,7 @@
 
 from stepladder.report.tables import percent, target_text
 from stepladder.results import Results
+from stepladder.wording import n_of
 
 
 def headline(results: Results) -> str:
@@ -14,7 +15,10 @@ def headline(results: Results) -> str:
     if results.reached:
         seeds = f"with each of {n} seeds" if n > 1 else "with one seed, which proves little"
         return f"Reached: '{top.rung.name}' holds {target}, {seeds}."
-    return f"Not reached: '{top.rung.name}' holds {target}, with {summary.n_held} of {n} seeds."
+    if summary.n_held:
+        return f"Not reached: '{top.rung.name}' holds {target} with only {summary.n_held} of {n} seeds."
+    seeds = f"any of {n} seeds" if n > 1 else "its one seed"
+    return f"Not reached: '{top.rung.name}' does not hold {target} with {seeds}."
 
 
 def facts(results: Results) -> tuple[tuple[str, str], ...]:
@@ -23,9 +27,9 @@ def facts(results: Results) -> tuple[tuple[str, str], ...]:
     summary, target = top.summary, top.rung.target.accuracy
     found = [("parameters", f"{params:,}"), ("epochs", str(top.rung.recipe.epochs))]
     if summary.final_mean is not None:
-        deviation = "" if summary.final_sd is None else f" ± {summary.final_sd:.2f}"
+        deviation = "" if summary.final_sd is None else f" (sd {summary.final_sd:.2f})"
         split = results.ladder.evaluate_on
         found.append((f"{split} accuracy, mean", f"{percent(summary.final_mean, target=target)}%{deviation}"))
         found.append(("worst seed", f"{percent(summary.final_min, target=target)}%"))
     n = len(summary.seeds)
-    return (*found, ("target held", f"{summary.n_held} of {n} seeds" if n else "not trained"))
+    return (*found, ("target held", f"{summary.n_held} of {n_of(n, 'seed')}" if n else "not trained"))

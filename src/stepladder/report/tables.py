@@ -67,11 +67,6 @@ def changes(rungs: Sequence[Rung]) -> list[str]:
     return [change(rung, below) for rung, below in zip(rungs, (None, *rungs[:-1]), strict=True)]
 
 
-def count(n: int, noun: str) -> str:
-    """``1 image``, ``2,000 images``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
 def target_text(target: Target) -> str:
     k = target.last_epochs
     return f"{target.accuracy}% at " + (f"each of the last {k} epochs" if k > 1 else "the last epoch")
