@@ -41,9 +41,8 @@ recipe = {{ network = ["conv 4 3x3 stride 2", "gap", "linear 10"], lr = 0.05, ep
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few real digits."""
     whole, path = data.load("mnist"), tmp_path_factory.mktemp("images") / "few.npz"
-    parts = {"train": whole.train[:200], "test": whole.test[:50]}
-    arrays = {f"x_{name}": part.images[:, 0] for name, part in parts.items()}
-    np.savez(path, **arrays, **{f"y_{name}": part.labels for name, part in parts.items()})
+    train, test = whole.train[:200], whole.test[:50]
+    np.savez(path, x_train=train.images, y_train=train.labels, x_test=test.images, y_test=test.labels)
     return path
 
 
@@ -119,7 +118,7 @@ def test_a_bug_shows_its_traceback_to_those_who_ask(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEPLADDER_DEBUG", "1")
-    assert ending.exit_code(lambda: {}["absent"], again=str) == 70
+    assert ending.exit_code(lambda: EXIT_CODES[-1], again=str) == 70
     assert "Traceback" in capsys.readouterr().err
 
 

@@ -40,6 +40,7 @@ RENDERING_S = 3.0  # rendering ends by itself within this time: a process should
 ASK_WITHIN_S = 10.0  # a browser asks at once
 ANSWER_TAKEN_WITHIN_S = 30.0  # and takes the answer
 MOST_CONNECTIONS = 32  # at once
+ROOM_WITHIN_S = 2.0  # who is hung up on goes
 MOST_READERS = 256  # that are remembered
 LONGEST_READER = 64  # characters of the name that a page gives itself
 REST = 2  # times the processor time of a rendering pass before pages hear of the next: training comes first
@@ -253,7 +254,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, *how: Any, complain: Callable[[str], None]) -> None:
         self._complain = complain
         self._most = most_connections()
-        self._guard = threading.Lock()
+        self._room = threading.Condition()  # guards all below
         self._open: dict[socket, float] = {}  # when each began
         self._silent: set[socket] = set()  # those that have not asked yet
         super().__init__(*how)
@@ -270,12 +271,12 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        """Whether there is room; the one that has been silent for longest makes some."""
-        with self._guard:
+        """Whether there is room; the one that has been silent for longest makes some, and that is waited for."""
+        with self._room:
             silent = next((each for each in self._open if each in self._silent), None)
             if len(self._open) >= self._most and silent:
                 self._hang_up(silent)
-            if len(self._open) >= 2 * self._most:
+            if not self._room.wait_for(lambda: len(self._open) < 2 * self._most, ROOM_WITHIN_S):
                 return False
             self._open[request] = time.monotonic()
             self._silent.add(request)
@@ -283,7 +284,7 @@ class _Server(ThreadingHTTPServer):
 
     def service_actions(self) -> None:
         """Now and then: whoever is slow to ask has had time enough."""
-        with self._guard:
+        with self._room:
             for each in list(self._silent):
                 if self._open[each] < time.monotonic() - ASK_WITHIN_S:
                     self._hang_up(each)
@@ -295,13 +296,14 @@ class _Server(ThreadingHTTPServer):
             connection.shutdown(SHUT_RDWR)
 
     def has_asked(self, request: socket) -> None:
-        with self._guard:
+        with self._room:
             self._silent.discard(request)
 
     def shutdown_request(self, request: Any) -> None:
-        with self._guard:
+        with self._room:
             self._silent.discard(request)
             self._open.pop(request, None)
+            self._room.notify()
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
