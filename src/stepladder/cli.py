@@ -482,6 +482,7 @@ def _watchers(stack: ExitStack, page: Any) -> Any:
 
     watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page) if each])
     if page:
+        page.complain = watcher.noted
         watcher.noted(f"live report at {page.url}")
     return watcher
 

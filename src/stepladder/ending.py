@@ -47,12 +47,13 @@ def exit_code(command: Callable[[], object], *, again: Callable[[], str]) -> int
 
 
 def _interrupted(error: BaseException, again: str) -> int:
+    cause = error.__cause__ if isinstance(error, click.Abort) else error  # click has ended the terminal's line of ^C
     if again:
-        say("\nInterrupted; every finished epoch is kept. Go on with:")
+        say("Interrupted; every finished epoch is kept. Go on with:")
         click.echo(f"  {again}", err=True)  # whole, however long: a command that is cut does not go on
     else:
-        say("\nInterrupted.")
-    return error.exit_code if isinstance(error, Stopped) else Stopped().exit_code
+        say("Interrupted.")
+    return cause.exit_code if isinstance(cause, Stopped) else Stopped().exit_code
 
 
 def _refused(error: Exception) -> int:

@@ -4,13 +4,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+TO_ALL = tuple(each for each in STOPPING if each != signal.SIGTERM)  # a terminal sends these to workers too
 SHOW_CURSOR = "\x1b[?25h"
+SAME_WISH_S = 0.5  # a shell passes on what its terminal sends, and fingers are quick: that is no second signal
 
 
 class Stopped(KeyboardInterrupt):
@@ -34,13 +37,19 @@ def raise_when_stopped() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    stopped_at = time.monotonic()
+
+    def stop_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if time.monotonic() - stopped_at > SAME_WISH_S:
+            _end_at_once(number)
+
     for each in STOPPING:
         if signal.getsignal(each) is _stop:
-            signal.signal(each, _stop_at_once)
+            signal.signal(each, stop_at_once)
     raise Stopped(number)
 
 
-def _stop_at_once(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+def _end_at_once(number: int) -> NoReturn:
     """Workers end by themselves when their parent is gone (workers)."""
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())  # progress may have hidden it
@@ -49,7 +58,7 @@ def _stop_at_once(number: int, frame: FrameType | None) -> NoReturn:  # noqa: AR
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Threads begun inside, and the processes they spawn, never see a signal to end.
+    """Threads begun inside, and the processes they spawn, never see a signal that goes to all: not while Python starts.
 
     One that comes in the meantime comes when all have begun: in the middle it would leave half-begun processes behind.
     """
@@ -62,10 +71,10 @@ def blocked() -> Iterator[None]:
         signal.signal(each, lambda number, _: came.append(number))
     mask = None
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
         with _quiet_children():
-            resource_tracker.ensure_running()  # now: it unblocks two of them again
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+            resource_tracker.ensure_running()  # now: it unblocks Ctrl-C again
+        signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
     try:
         yield
     finally:
@@ -88,9 +97,6 @@ def _quiet_children() -> Iterator[None]:
 
 
 def left_to_the_parent() -> None:
-    """In a worker: Ctrl-C and a hang-up go to the whole group, and the parent decides. SIGTERM is its word."""
-    for each in STOPPING:
-        if each != signal.SIGTERM:
-            signal.signal(each, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    """In a worker: what goes to all is for the parent to answer. SIGTERM is its word."""
+    for each in TO_ALL:
+        signal.signal(each, signal.SIG_IGN)

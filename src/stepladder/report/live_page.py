@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
-from socket import MSG_PEEK, socket
+from socket import MSG_PEEK, SHUT_RDWR, socket
 from socketserver import TCPServer
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,8 @@ from urllib.parse import parse_qsl
 
 from stepladder.climbing import Failure, Task
 from stepladder.errors import StepladderError
-from stepladder.report.html_page import Live
+from stepladder.plain import message
+from stepladder.report.html_page import Live, policy
 from stepladder.run import Run
 from stepladder.wording import n_of
 
@@ -36,7 +38,21 @@ GONE_AFTER_S = 30.0  # a page that is open asks again before that, even where dr
 FAREWELL_S = 60.0  # the most that the end waits for pages to fetch the last results
 HURRY_S = 0.5  # the same after Ctrl-C
 RENDERING_S = 3.0  # rendering ends by itself within this time: a process should not end in the middle of it
+ASK_WITHIN_S = 10.0  # a browser asks at once
+ANSWER_TAKEN_WITHIN_S = 30.0  # and takes the answer
+MOST_CONNECTIONS = 32  # at once
+ROOM_WITHIN_S = 2.0  # who is hung up on goes
+MOST_READERS = 256  # that are remembered
+LONGEST_READER = 64  # characters of the name that a page gives itself
 REST = 2  # times the processor time of a rendering pass before pages hear of the next: training comes first
+
+HEADERS = {  # of every answer, errors too
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 Render = Callable[[Live], str]
 
@@ -63,20 +79,36 @@ class LivePage:
         self._ending = ""  # how the climb ended, in words
         self._readers: dict[str, float] = {}  # by page, when it was last answered; inf while it waits for an answer
         try:
-            self._server = _Server((HOST, port), partial(_Handler, self))
+            self._server = _Server((HOST, port), partial(_Handler, self), complain=self._complain)
         except OSError as error:
             raise StepladderError(
                 f"cannot serve on port {port} ({error.strerror}): give another one with --port"
             ) from None
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.complain: Callable[[str], None] = lambda _: None  # is told once if the server fails; the climb goes on
+        self._has_complained = False
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self._server.server_address[1]}/"
 
     def __enter__(self) -> "LivePage":
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no thread to be had
+            self._complain(str(error))
         return self
+
+    def _serve(self) -> None:
+        try:
+            self._server.serve_forever(poll_interval=0.1)
+        except Exception as error:  # whatever it is: a climb survives its report
+            self._complain(f"{type(error).__name__}: {error}")
+
+    def _complain(self, reason: str) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            self.complain(f"the live report had a problem ({reason}); the climb goes on")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -89,7 +121,8 @@ class LivePage:
         try:
             self._see_readers_off(FAREWELL_S if regular else HURRY_S)
         finally:
-            self._server.shutdown()
+            if self._thread.ident is not None:
+                self._server.shutdown()
             self._server.server_close()
             self._rendering.acquire(timeout=RENDERING_S)  # for good: nothing is rendered any more
 
@@ -151,7 +184,7 @@ class LivePage:
         done = f"{n_done} of {n_of(n_total, 'run')} {'is' if n_total == 1 else 'are'} finished."
         count = done if self._is_planned else "The climb is about to begin."
         lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
-        return Live(tuple(lines), n_done, n_total, str(self._version))
+        return Live(tuple(map(message, lines)), n_done, n_total, str(self._version))
 
     def _offered(self) -> str:
         """The version that a page is to show by now; the lock is held."""
@@ -191,6 +224,8 @@ class LivePage:
         with self._changed:
             if reader not in self._readers:
                 self._readers.pop("", None)
+                while len(self._readers) >= MOST_READERS:
+                    self._readers.pop(next(iter(self._readers)))
             self._readers[reader] = inf
 
     def answered(self, reader: str, *, is_last: bool) -> None:
@@ -212,33 +247,113 @@ def _ending(error: BaseException | None) -> str:
 
 
 class _Server(ThreadingHTTPServer):
+    """Serves so many at once, and whoever does not ask makes room for those who do: what it takes is bounded."""
+
     daemon_threads = True
     allow_reuse_address = sys.platform != "win32"  # there it would share a port that is taken
+    request_queue_size = 32
+
+    def __init__(self, *how: Any, complain: Callable[[str], None]) -> None:
+        self._complain = complain
+        self._most = most_connections()
+        self._room = threading.Condition()  # guards all below
+        self._open: dict[socket, float] = {}  # when each began
+        self._silent: set[socket] = set()  # those that have not asked yet
+        super().__init__(*how)
 
     def server_bind(self) -> None:
         """Without HTTPServer's question for the host's name, which can take seconds where nobody answers it."""
         TCPServer.server_bind(self)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of an answer is no news."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+    def get_request(self) -> tuple[socket, Any]:
+        try:
+            return super().get_request()
+        except OSError:  # the process may open no more files: not asked again at once
+            time.sleep(CHECK_EVERY_S)
+            raise
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
+        """Whether there is room; the one that has been silent for longest makes some, and that is waited for."""
+        with self._room:
+            silent = next((each for each in self._open if each in self._silent), None)
+            if len(self._open) >= self._most and silent:
+                self._hang_up(silent)
+            if not self._room.wait_for(lambda: len(self._open) < 2 * self._most, ROOM_WITHIN_S):
+                return False
+            self._open[request] = time.monotonic()
+            self._silent.add(request)
+            return True
+
+    def service_actions(self) -> None:
+        """Now and then: whoever is slow to ask has had time enough."""
+        with self._room:
+            for each in list(self._silent):
+                if self._open[each] < time.monotonic() - ASK_WITHIN_S:
+                    self._hang_up(each)
+
+    def _hang_up(self, connection: socket) -> None:
+        """Its thread has nothing more to wait for, and ends; the lock is held."""
+        self._silent.discard(connection)
+        with suppress(OSError):
+            connection.shutdown(SHUT_RDWR)
+
+    def has_asked(self, request: socket) -> None:
+        with self._room:
+            self._silent.discard(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._room:
+            self._silent.discard(request)
+            self._open.pop(request, None)
+            self._room.notify()
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """A browser that goes away in the middle of an answer is no news; all else is said, and the climb goes on."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            self._complain(f"{type(error).__name__}: {error}")
+
+
+def most_connections() -> int:
+    """At once: a small part of the files that this process may open, for the climb needs some too."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST_CONNECTIONS
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST_CONNECTIONS if allowed == resource.RLIM_INFINITY else max(4, min(MOST_CONNECTIONS, allowed // 16))
 
 
 class _Handler(BaseHTTPRequestHandler):
+    timeout = ANSWER_TAKEN_WITHIN_S
+    server_version, sys_version = "Stepladder", ""
+
     def __init__(self, page: LivePage, *connection: Any) -> None:
         self.page = page
         super().__init__(*connection)
 
+    def parse_request(self) -> bool:
+        understood = super().parse_request()
+        assert isinstance(self.server, _Server)
+        self.server.has_asked(self.connection)
+        return understood
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         asked = dict(parse_qsl(query))
+        reader = asked.get("reader", "")[:LONGEST_READER]
         if not OWN_NAME.fullmatch(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
         elif path == "/":
-            self.answer(self.page.page, "text/html", reader=asked.get("reader", ""))
+            self.answer(self.page.page, "text/html", reader=reader)
         elif path == "/state":
-            self.answer(lambda: self.state(asked), "application/json", reader=asked.get("reader", ""))
+            self.answer(lambda: self.state(asked), "application/json", reader=reader)
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
@@ -270,7 +385,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
+        if kind == "text/html":
+            self.send_header("Content-Security-Policy", f"{policy(live=True)}; frame-ancestors 'none'")
         if status is not HTTPStatus.OK:
             self.send_header("Refresh", "2")
         self.end_headers()
@@ -282,12 +398,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _is_there(connection: socket) -> bool:
     """Whether a browser that waits has not closed its end."""
-    connection.setblocking(False)
+    timeout = connection.gettimeout()
     try:
+        connection.setblocking(False)
         return connection.recv(1, MSG_PEEK) != b""
     except BlockingIOError:
         return True
     except OSError:
         return False
     finally:
-        connection.setblocking(True)
+        connection.settimeout(timeout)

@@ -23,7 +23,7 @@ function drawCharts(charts) {
   drawn = [];
   for (const place of document.querySelectorAll("[data-chart]")) {
     const spec = charts[place.dataset.chart];
-    vegaEmbed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: "custom" } })
+    vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg", tooltip: { theme: "custom" } })
       .then((made) => {
         drawn.push(made);
         place.dataset.drawn = "yes";
