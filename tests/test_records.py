@@ -40,6 +40,7 @@ from stepladder.record import (
     record_text,
 )
 from stepladder.report import record_page, terminal
+from stepladder.report.tables import Table
 from stepladder.reproducing import (
     ClaimVerdict,
     Reproduction,
@@ -408,7 +409,7 @@ def test_on_another_engine_or_cpu_seeds_need_not_repeat() -> None:
 def test_a_page_never_rounds_up_to_a_claim() -> None:
     claim = MeanClaim(at_least=Decimal("99.53"))
     found = again(made_up(claims=[claim]), [9952, 9953, 9953])  # 99.52667
-    (row,) = next(part for part in record_page.reproduction_page(found) if not isinstance(part, str)).rows
+    (row,) = next(part for part in record_page.reproduction_page(found) if isinstance(part, Table)).rows
     assert row[:3] == ("mean ≥ 99.53%", "cannot be told with 3 seeds", "99.526%")
 
 

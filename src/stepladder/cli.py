@@ -138,7 +138,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Sizes, receptive fields, budgets, time needed; trains nothing.")
 @LADDER
 @SEEDS
 @JOBS
@@ -166,7 +166,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
         raise BudgetError("over budget: " + "; ".join(found.excess))
 
 
-@main.command()
+@main.command(short_help="Train every rung with every seed; what is stored is kept.")
 @LADDER
 @SEEDS
 @JOBS
@@ -240,7 +240,7 @@ def climb(
         sys.exit(TARGET_MISSED)
 
 
-@main.command()
+@main.command(short_help="The results of a ladder's stored runs.")
 @LADDER
 @click.option("--engine", help="Show the runs of this engine, such as 'jit' or 'torch cuda'.")
 @STORE
@@ -257,7 +257,7 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
     _print_results(results, as_json)
 
 
-@main.command()
+@main.command(short_help="What each change did, and how sure that is.")
 @LADDER
 @click.option("--engine", help="Compare the runs of this engine, such as 'jit' or 'torch cuda'.")
 @DOWN
@@ -285,7 +285,7 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
         _print_verdicts(results, as_json)
 
 
-@main.command()
+@main.command(short_help="Write a page with all results that works offline.")
 @LADDER
 @click.option("--engine", help="Report the runs of this engine, such as 'jit' or 'torch cuda'.")
 @click.option(
@@ -318,7 +318,7 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
         click.echo(write_report(text, loaded, output=output))
 
 
-@main.command()
+@main.command(short_help="Look for the best network, or the smallest that will do.")
 @LADDER
 @click.option("--params", type=click.IntRange(min=1), help="The most parameters [default: the ladder's budget].")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")
@@ -387,7 +387,7 @@ def search(
         sys.exit(TARGET_MISSED)
 
 
-@main.command()
+@main.command(short_help="Climb a record again: do its claims stand?")
 @click.argument("name", required=False)
 @click.option(
     "--seeds", type=_FreshSeeds(), default="8", show_default=True, help="N that the record has not, or FIRST to LAST."
@@ -431,7 +431,7 @@ def reproduce(
         sys.exit(TARGET_MISSED)
 
 
-@main.command()
+@main.command(short_help="The ladders that come with Stepladder.")
 @JSON
 def ladders(as_json: bool) -> None:
     """List the ladders that come with Stepladder."""
@@ -443,8 +443,9 @@ def ladders(as_json: bool) -> None:
 
         _print_json(ladders_dict(found))
     else:
-        for ladder in found:
-            click.echo(f"{ladder.name}: {' '.join(ladder.about.split())}")
+        from stepladder.report.tables import Entry
+
+        _print_page([Entry(ladder.name, ladder.about) for ladder in found])
 
 
 def _refuse_mixed(

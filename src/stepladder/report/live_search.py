@@ -63,4 +63,5 @@ class LiveSearch:
         self._say(f"note: {text}")
 
     def _say(self, text: str) -> None:
-        self._progress.console.print(escape(text), soft_wrap=True)
+        """A line; on a terminal it is broken between words, elsewhere not at all."""
+        self._progress.console.print(escape(text), soft_wrap=not self._console.is_terminal)

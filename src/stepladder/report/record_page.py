@@ -43,7 +43,7 @@ def records_table(records: Records) -> Table:
         rows=tuple(_record_row(record, ladder) for record, ladder in records),
         numeric=frozenset({3, 4, 6, 8, 9}),
         words=frozenset({2, 10, 13}),
-        dropped_first=(14, 13, 12, 10, 4, 8, 7),
+        dropped_first=(14, 13, 12, 10, 4, 8, 7, 1),
     )
 
 
