@@ -149,7 +149,7 @@ class LivePage:
         n_total = n_done + len(self._failed) + len(self._left)
         count = f"{n_done} of {n_total} runs are finished." if self._is_planned else "The climb is about to begin."
         lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
-        return Live(tuple(lines), n_done, n_total, str(self._version))
+        return Live(tuple(lines), n_done, n_total, str(self._version), ended=bool(self._ending))
 
     def _offered(self) -> str:
         """The version that a page is to show by now; the lock is held."""
@@ -171,7 +171,7 @@ class LivePage:
                 if not is_there():
                     raise ConnectionAbortedError
             state = {**asdict(self._live()), "version": self._offered()}
-            return {**state, "change": self._n_changes, "ended": bool(self._ending)}
+            return {**state, "change": self._n_changes}
 
     def page(self) -> tuple[str, bool]:
         """The newest page, rendered once for each change, and whether it is the last."""
