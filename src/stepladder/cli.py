@@ -324,7 +324,11 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")
 @click.option("--smallest", is_flag=True, help="Look for the fewest parameters that hold the target with every seed.")
 @click.option(
-    "--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for those that get so far."
+    "--seeds",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Seeds for networks in the last round.",
 )
 @click.option("--trials", type=click.IntRange(min=1), default=60, show_default=True, help="Networks to try, in all.")
 @click.option("--max-time", type=_Duration(), help="Be at the end by then, as 90s, 30m or 1h30m.")
@@ -356,7 +360,7 @@ def search(
     store: str,
     as_json: bool,
 ) -> None:
-    """Search for the best network under the budget, or the smallest that holds the target; blind to test.
+    """Search for the best network under the budget, or the smallest that holds the target; it never looks at test.
 
     It begins at the top rung, spends seeds and epochs by successive halving, and writes a ladder that leads to the
     winner one concept at a time. Started again, it goes on. Exits with 1 unless the winner holds the target with every
@@ -390,7 +394,11 @@ def search(
 @main.command(short_help="Climb a record again: do its claims stand?")
 @click.argument("name", required=False)
 @click.option(
-    "--seeds", type=_FreshSeeds(), default="8", show_default=True, help="N that the record has not, or FIRST to LAST."
+    "--seeds",
+    type=_FreshSeeds(),
+    default="8",
+    show_default=True,
+    help="N seeds that are not in the record, or FIRST-LAST.",
 )
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")

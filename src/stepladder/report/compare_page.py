@@ -139,7 +139,7 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     ]
     if most := max(each.look for each in comparisons):
         notes.append(
-            f"climb --until-decided buys seeds until verdicts are clear, here with look {most} at most: the p of the"
+            f"climb --until-decided adds seeds until verdicts are clear, here with look {most} at most: the p of the"
             " k-th look at a pair counts 2^k times, and a pair's p is the least of the looks that point where its"
             " difference does, so that the climb's looking again makes no verdict easier."
         )

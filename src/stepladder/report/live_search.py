@@ -57,7 +57,8 @@ class LiveSearch:
         words = " | ".join(f"{each.params:,}: {mean_text(each, found)}%" for each in found.frontier)
         if words and words != self._frontier:
             self._frontier = words
-            self._say(f"frontier ({count(len(found.frontier[0].outcomes[-1]), 'seed')}): {words}")
+            seeds = count(len(found.frontier[0].outcomes[-1]), "seed")
+            self._say(f"frontier ({seeds}; ± is half a 95% interval): {words}")
 
     def noted(self, text: str) -> None:
         self._say(f"note: {text}")

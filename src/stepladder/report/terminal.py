@@ -71,7 +71,7 @@ def _can_say(text: str) -> bool:
 
 
 def render(page: Page, *, width: int, colour: bool = False, marks: bool = True) -> str:
-    """A page as text of at most so many columns, as far as its tables can be made so narrow."""
+    """A page as text of at most ``width`` columns, as far as its tables can be made that narrow."""
     look = _Look(width, colour, marks)
     return "\n".join(_part(part, look) for part in page)
 
@@ -169,7 +169,7 @@ def _longest(text: str) -> int:
 
 
 def _fold(text: str, width: int) -> str:
-    """Text on lines of at most so many columns: broken at spaces, and a word that is longer than that after hyphens."""
+    """Text on lines of at most ``width`` columns, broken at spaces; a word that is longer than that, after hyphens."""
     lines = [""]
     for word in BREAKS.split(text):
         gap = " " if lines[-1] else ""
