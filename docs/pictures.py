@@ -26,6 +26,8 @@ def opened(browser: Browser, report: Path, *, width: int, scheme: Literal["light
     page = context.new_page()
     page.goto(report.resolve().as_uri())
     page.wait_for_function("document.querySelectorAll('[data-chart]:not([data-drawn])').length === 0")
+    page.locator("details.part").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+    page.add_style_tag(content="nav { position: static !important }")  # not over what is larger than the window
     yield page
     context.close()
 

@@ -1,14 +1,19 @@
 """The command line as a person meets it: exit codes, one message, no traceback."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import TINY_LADDER, CommandLine
+from conftest import TINY_LADDER, CommandLine, stepladder_command
 
 from stepladder import ladder_file
 from stepladder.errors import EXIT_CODES
@@ -280,6 +285,52 @@ def test_help_speaks_of_every_command_and_exit_code(stepladder: CommandLine) -> 
         assert stepladder(command, "--help").returncode == 0
     for code, meaning in EXIT_CODES.items():
         assert re.search(rf"^ *{code} +{meaning}$", text, re.MULTILINE)
+
+
+def test_the_help_says_whole_sentences_at_80_columns(stepladder: CommandLine) -> None:
+    text = stepladder("--help").stdout
+    assert "..." not in text.partition("Commands:")[2]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def on_terminal(*arguments: str, columns: int, **environment: str) -> str:
+    """What a command writes on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    others = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    everything = others | {"TERM": "xterm", **environment}
+    written = b""
+    with subprocess.Popen(stepladder_command(*arguments), stdout=theirs, stderr=theirs, env=everything):
+        os.close(theirs)
+        with suppress(OSError):  # so Linux says that nobody writes any more
+            while chunk := os.read(ours, 65536):
+                written += chunk
+    os.close(ours)
+    return written.decode()
+
+
+def test_a_terminal_gets_lines_that_fit_and_colours_unless_it_wants_none(stepladder: CommandLine) -> None:
+    coloured = on_terminal("check", "mnist-fast", columns=80)
+    assert "\x1b[1m" in coloured
+    lines = ANSI.sub("", coloured).splitlines()
+    assert max(map(len, lines)) == 80
+    for plain in (
+        on_terminal("check", "mnist-fast", columns=80, NO_COLOR="1"),
+        on_terminal("check", "mnist-fast", columns=80, TERM="dumb"),
+    ):
+        assert plain.splitlines() == lines
+    assert "\x1b" not in stepladder("check", "mnist-fast").stdout
+
+
+def test_marks_are_left_out_where_they_cannot_be_written(
+    stepladder: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert re.search(r"^start .* ✓ yes$", stepladder("check", "mnist-fast").stdout, re.MULTILINE)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert re.search(r"^start .* 15  yes$", stepladder("check", "mnist-fast").stdout, re.MULTILINE)
 
 
 def test_shipped_ladders_are_listed(stepladder: CommandLine) -> None:

@@ -11,7 +11,7 @@ from stepladder.checking import check_rungs, excess_of
 from stepladder.data import describe
 from stepladder.errors import EXIT_CODES
 from stepladder.happening import what_happens
-from stepladder.recipe import changed_fields
+from stepladder.recipe import SHORTHAND, changed_fields
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -29,6 +29,18 @@ def test_the_example_ladder_loads(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(example)
     ladder = ladder_file.load(tmp_path / "mine.toml")
     assert [rung.changes for rung in ladder.rungs] == [(), ("augment",)]
+
+
+def test_the_example_of_the_readme_is_a_ladder_within_its_budget(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(example)
+    ladder = ladder_file.load(tmp_path / "mine.toml")
+    assert [rung.changes for rung in ladder.rungs] == [(), ("augment",)]
+    assert not excess_of(check_rungs(ladder, describe(ladder.data)))
+
+
+def test_networks_in_short_are_explained_as_the_program_does() -> None:
+    assert SHORTHAND.partition(": ")[2] in " ".join((ROOT / "docs" / "report.md").read_text().split())
 
 
 def test_the_example_of_the_engine_page_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:

@@ -273,9 +273,103 @@ def test_no_accessibility_violation(page: Page) -> None:
     assert not [(each["id"], each["impact"], each["nodes"][0]["html"][:200]) for each in found]
 
 
-@pytest.mark.parametrize("page", [("light", 400)], indirect=True)
+NARROW = pytest.mark.parametrize("page", [("light", 400)], indirect=True, ids=["narrow"])
+
+
+@NARROW
 def test_nothing_sticks_out_of_a_narrow_page(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+@NARROW
+def test_what_came_out_is_in_sight_on_a_narrow_page(page: Page) -> None:
+    """Rows become cards, with the verdict on top; nothing that is said lies beyond the right edge."""
+    for cell in page.locator("#verdicts .outcome, #verdicts .cards tbody th").all():
+        box = cell.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 400
+    first = page.locator("#verdicts .cards tbody tr").first
+    tops = [each.evaluate("each => each.getBoundingClientRect().top") for each in first.locator("th, td").all()]
+    verdict = first.locator(".outcome").evaluate("each => each.getBoundingClientRect().top")
+    assert sorted(tops)[:2] == [tops[0], verdict]
+    assert page.locator("#verdicts [role=columnheader]").first.inner_text() == "rung"  # still a table to a reader
+    right = page.locator(".chart svg").evaluate_all(
+        "all => all.map((svg) => Math.max(...[...svg.querySelectorAll('.role-legend text')]"
+        ".map((text) => text.getBoundingClientRect().right - svg.getBoundingClientRect().right)))"
+    )
+    assert max(right) <= 0  # no name of a line is cut
+
+
+@NARROW
+def test_what_is_long_is_closed_on_a_narrow_page_and_open_on_paper(page: Page) -> None:
+    parts = page.locator("details.part")
+    assert parts.evaluate_all("all => all.some((each) => each.open)") is False
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert parts.evaluate_all("all => all.every((each) => each.open)") is True
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert parts.evaluate_all("all => all.some((each) => each.open)") is False
+
+
+@pytest.mark.parametrize("page", [("light", 1280), ("dark", 400)], indirect=True, ids=["wide", "narrow"])
+def test_the_navigation_stays_and_says_where_one_is(page: Page) -> None:
+    for number in (2, 3):
+        page.locator(f"nav a[href='#rung-{number}']").click()
+        page.wait_for_function(f"document.querySelector('nav a[aria-current]')?.hash === '#rung-{number}'")
+        nav, rung = page.locator("nav").bounding_box(), page.locator(f"#rung-{number}").bounding_box()
+        assert nav
+        assert rung
+        assert nav["y"] == 0
+        assert nav["height"] < 80
+        assert nav["y"] + nav["height"] <= rung["y"] < nav["height"] + 60  # not under it
+
+
+def test_on_paper_headings_stay_with_what_they_head_and_charts_are_whole(page: Page) -> None:
+    page.emulate_media(media="print")
+    style = "(each) => getComputedStyle(each)"
+    for heading in page.locator("h2:visible, h3:visible, h4:visible, h5:visible, #curves > .note").all():
+        assert heading.evaluate(f"{style}.breakAfter") == "avoid"
+    for whole in page.locator(".chart, .sees, .mistakes, .cards, .notes, tr").all():
+        assert whole.evaluate(f"{style}.breakInside") == "avoid"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for chart in page.locator(".chart").all():
+        widths = chart.evaluate("each => [each.clientWidth, each.querySelector('svg').getBoundingClientRect().width]")
+        assert widths[1] == pytest.approx(widths[0], abs=1)
+    assert not page.locator("nav, .save, #draw").first.is_visible()
+    n_pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert n_pages <= 3 * page.locator("article").count() + 3
+
+
+def test_a_chart_can_be_saved(page: Page) -> None:
+    menu = page.locator("article details.save").first
+    menu.locator("summary").click()
+    with page.expect_download() as svg:
+        menu.get_by_role("button", name="SVG").click()
+    text = Path(svg.value.path()).read_text()
+    assert svg.value.suggested_filename == "short-1-skeleton-Accuracy-by-epoch.svg"
+    assert "target 98.0%" in text
+    assert "var(" not in text  # the page's colours, as values
+    with page.expect_download() as png:
+        menu.get_by_role("button", name="PNG").click()
+    assert Path(png.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_aimed_at_and_what_spreads_has_its_name(page: Page) -> None:
+    assert page.locator(".ladder .aim").inner_text() == "target 98.0%"
+    assert re.search(
+        r"sd \d\.\d\d; mean’s 95% interval \d+\.\d\d to \d+\.\d\d", page.locator(".result").first.inner_text()
+    )
+    assert "target 98.0%" in (page.locator(".chart svg").nth(1).text_content() or "")
+    assert "dropout" not in page.locator(".blocks").first.inner_text()  # this ladder has none
+    assert "3x3 convolution" in (page.locator("#ladder details").text_content() or "")
+
+
+def test_a_whole_verdict_is_told_once(page: Page) -> None:
+    verdict = page.locator("#verdicts .outcome").first.inner_text().lstrip("? ")
+    assert "unknown: 2 seeds in common" in verdict
+    assert page.locator("body").inner_text().count(verdict) == len(
+        re.findall(re.escape(verdict), page.locator("#verdicts").inner_text())
+    )
 
 
 def test_the_theme_button(page: Page) -> None:

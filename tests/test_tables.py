@@ -13,12 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import ENGINE, make_run
 
-from stepladder import checking, ladder_file
+from stepladder import checking, ladder_file, record
 from stepladder.checking import Check
 from stepladder.ladder import Budget, Ladder
 from stepladder.recipe import Distill
-from stepladder.report import check_json, check_page, result_json, result_page, tables, terminal
-from stepladder.report.tables import Page, Table
+from stepladder.report import (
+    check_json,
+    check_page,
+    compare_page,
+    record_page,
+    result_json,
+    result_page,
+    tables,
+    terminal,
+)
+from stepladder.report.tables import Entry, Page, Table
 from stepladder.results import Results, RungResult
 from stepladder.run import Run
 from stepladder.sources import MNIST
@@ -145,11 +154,11 @@ def summary(consistent_from: Sequence[int | None], *, diverged: Sequence[int] = 
         (summary([]), "–"),
         (summary([7]), "epoch 7"),
         (summary([7, 7]), "epoch 7"),
-        (summary([9, 7, 8]), "epoch 7 to 9, by seed"),
-        (summary([10, 9]), "epoch 9 to 10, by seed"),
+        (summary([9, 7, 8]), "epoch 7 (earliest seed) to 9 (latest)"),
+        (summary([10, 9]), "epoch 9 (earliest seed) to 10 (latest)"),
         (summary([None]), "never"),
         (summary([None] * 8), "never in 8 of 8"),
-        (summary([9, None, 7, None, 7, 8, 9, 7]), "epoch 7 to 9, by seed; never in 2 of 8"),
+        (summary([9, None, 7, None, 7, 8, 9, 7]), "epoch 7 (earliest seed) to 9 (latest); never in 2 of 8"),
         (summary([None], diverged=[1]), "diverged"),
         (summary([7, None, 7], diverged=[2]), "epoch 7; diverged in 1 of 3"),
         (summary([7, None, None], diverged=[2]), "epoch 7; never in 1 of 3; diverged in 1 of 3"),
@@ -315,7 +324,15 @@ def test_the_result_table() -> None:
     assert rows["lighter"] == ("7,826", "98.00", "99.40", "–", "99.40", "epoch 2", "1 of 1")
     assert rows["dropout"] == ("7,826", "–", "–", "–", "–", "epoch 1; diverged in 1 of 2", "1 of 2")
     assert rows["rotation"] == ("7,826", "–", "–", "–", "–", "–", "not trained")
-    assert rows["receptive-field"] == ("7,946", "98.00", "99.44", "0.07", "99.40", "epoch 1 to 5, by seed", "2 of 3")
+    assert rows["receptive-field"] == (
+        "7,946",
+        "98.00",
+        "99.44",
+        "0.07",
+        "99.40",
+        "epoch 1 (earliest seed) to 5 (latest)",
+        "2 of 3",
+    )
 
 
 def test_the_notes_below_the_results() -> None:
@@ -483,6 +500,79 @@ def test_a_table_on_a_terminal_has_all_its_cells_in_order() -> None:
     ]
 
 
+def shown_pages() -> dict[str, Page]:
+    """Pages of the shipped ladders and records: names, networks and intervals as long as they get."""
+    found = make_results(SHIPPED, SOME_RUNS)
+    kept = [record.load(name) for name in record.shipped()]
+    return {
+        "check": check_page.check_page(check(SHIPPED)),
+        "show": result_page.result_page(found),
+        "compare": compare_page.compare_page(found),
+        "ladders": [Entry(ladder.name, ladder.about) for ladder in map(ladder_file.load, ladder_file.shipped())],
+        "records": record_page.records_page(kept),
+    }
+
+
+PAGES = shown_pages()
+LEFT_OUT = re.compile(r"\(left out to fit:[^)]*\)")
+
+
+@pytest.mark.parametrize("width", [80, 90, 120, 160])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_line_is_too_long_and_no_word_is_broken(name: str, width: int) -> None:
+    text = terminal.render(PAGES[name], width=width)
+    assert max(map(len, text.splitlines())) <= width
+    whole = set(re.split(r"\s", terminal.render(PAGES[name], width=2000)))
+    pieces = {piece for word in whole for piece in re.split(r"(?<=-)", word)}
+    for word in LEFT_OUT.sub("", text).split():
+        assert word in whole or set(re.split(r"(?<=-)", word)) <= pieces or set(word) == {"-"}
+
+
+ESSENTIAL = {
+    "check": ("rung", "change", "parameters", "budget", "epochs", "within"),
+    "show": ("rung", "change", "test", "± sd", "worst", "held"),
+    "compare": ("rung", "points", "verdict", "held", "interval", "median", "worst"),
+    "records": ("record", "claims", "parameters", "test %", "worst", "held"),
+}
+
+
+@pytest.mark.parametrize("name", ESSENTIAL)
+def test_what_a_table_is_for_is_there_at_80_columns(name: str) -> None:
+    text = LEFT_OUT.sub("", terminal.render(PAGES[name], width=80))
+    for column in ESSENTIAL[name]:
+        assert column in text, column
+
+
+def test_layer_tables_are_whole_at_120_columns() -> None:
+    text = terminal.render(PAGES["check"], width=120)
+    assert "left out" not in text
+    assert all(word in text for word in ("jump", "rf", "padding", "multiply-"))
+
+
+def test_a_legend_explains_only_what_is_shown() -> None:
+    for width, there in ((2000, True), (60, False)):
+        text = terminal.render(PAGES["show"], width=width)
+        assert ("Train accuracy is measured while training." in text) is there
+        assert bool(re.search(r"^rung .* train", text, re.MULTILINE)) is there
+        assert ("r: correlation" in terminal.render(PAGES["compare"], width=width)) is there
+
+
+def test_marks_say_what_colours_say() -> None:
+    ansi = re.compile(r"\x1b\[[0-9;]*m")
+    for page in PAGES.values():
+        for width in (80, 120):
+            coloured = terminal.render(page, width=width, colour=True)
+            assert ansi.search(coloured)
+            assert ansi.sub("", coloured) == terminal.render(page, width=width)
+    text = printed(PAGES["show"])
+    assert re.search(r"^skeleton .*✗ 0 of 2$", text, re.MULTILINE)
+    assert re.search(r"^lighter .*✓ 1 of 1$", text, re.MULTILINE)
+    assert re.search(r"^rotation .* not trained$", text, re.MULTILINE)
+    assert text.splitlines()[-1].startswith("✗ Not reached")
+    plain = terminal.render(PAGES["show"], width=80, marks=False)
+    assert not set(plain) & set("✓✗")
+
+
 @pytest.mark.parametrize("width", [60, 80, 90, 140, 160])
 def test_a_narrow_terminal_folds_words_and_leaves_columns_out_but_splits_nothing(width: int) -> None:
     found = make_results(SHIPPED, SOME_RUNS)
@@ -495,6 +585,9 @@ def test_a_narrow_terminal_folds_words_and_leaves_columns_out_but_splits_nothing
         assert ("left out to fit" in text) == (width < 120)
 
 
-def test_a_minus_stays_with_its_number() -> None:
+def test_a_minus_stays_with_its_number_and_an_interval_together() -> None:
     folded = terminal._fold("no difference [-0.13, -0.08] of 8-8-P-12-12-16 or -3.5", 14)
-    assert folded.splitlines() == ["no difference", "[-0.13, -0.08]", "of 8-8-P-12-", "12-16 or -3.5"]
+    assert folded.splitlines() == ["no difference", "[-0.13, -0.08]", "of", "8-8-P-12-12-16", "or -3.5"]
+    assert terminal._fold("of 8-8-P-12-12-16 or --until-decided", 8).splitlines() == [
+        *("of 8-8-", "P-12-12-", "16 or", "--until-", "decided"),
+    ]

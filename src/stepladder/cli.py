@@ -136,7 +136,7 @@ def main() -> None:
     set_environment(dict.fromkeys(THREADS, "1"))  # workers train; threads of this process's libraries would only idle
 
 
-@main.command()
+@main.command(short_help="Sizes, receptive fields, budgets, time needed; trains nothing.")
 @LADDER
 @SEEDS
 @JOBS
@@ -164,7 +164,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
         raise BudgetError("over budget: " + "; ".join(found.excess))
 
 
-@main.command()
+@main.command(short_help="Train every rung with every seed; what is stored is kept.")
 @LADDER
 @SEEDS
 @JOBS
@@ -243,7 +243,7 @@ def climb(
         sys.exit(TARGET_MISSED)
 
 
-@main.command()
+@main.command(short_help="The results of a ladder's stored runs.")
 @LADDER
 @click.option("--engine", help="Show the runs of this engine, such as 'jit' or 'torch cuda'.")
 @STORE
@@ -260,7 +260,7 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
     _print_results(results, as_json)
 
 
-@main.command()
+@main.command(short_help="What each change did, and how sure that is.")
 @LADDER
 @click.option("--engine", help="Compare the runs of this engine, such as 'jit' or 'torch cuda'.")
 @DOWN
@@ -288,7 +288,7 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
         _print_verdicts(results, as_json)
 
 
-@main.command()
+@main.command(short_help="Write a page with all results that works offline.")
 @LADDER
 @click.option("--engine", help="Report the runs of this engine, such as 'jit' or 'torch cuda'.")
 @click.option(
@@ -326,7 +326,7 @@ def report(
         click.echo(plain.neutral(str(write_report(text, loaded, output=output, force=force))))
 
 
-@main.command()
+@main.command(short_help="Look for the best network, or the smallest that will do.")
 @LADDER
 @click.option("--params", type=click.IntRange(min=1), help="The most parameters [default: the ladder's budget].")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")
@@ -364,7 +364,7 @@ def search(
     store: str,
     as_json: bool,
 ) -> None:
-    """Search for the best network under the budget, or the smallest that holds the target; blind to test.
+    """Search for the best network under the budget, or the smallest that holds the target; it never looks at test.
 
     It begins at the top rung, spends seeds and epochs by successive halving, and writes a ladder that leads to the
     winner one concept at a time. Started again, it goes on. Exits with 1 unless the winner holds the target with every
@@ -395,10 +395,14 @@ def search(
         sys.exit(TARGET_MISSED)
 
 
-@main.command()
+@main.command(short_help="Climb a record again: do its claims stand?")
 @click.argument("name", required=False)
 @click.option(
-    "--seeds", type=_FreshSeeds(), default="8", show_default=True, help="N that the record has not, or FIRST to LAST."
+    "--seeds",
+    type=_FreshSeeds(),
+    default="8",
+    show_default=True,
+    help="N seeds that are not in the record, or FIRST-LAST.",
 )
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
@@ -439,7 +443,7 @@ def reproduce(
         sys.exit(TARGET_MISSED)
 
 
-@main.command()
+@main.command(short_help="The ladders that come with Stepladder.")
 @JSON
 def ladders(as_json: bool) -> None:
     """List the ladders that come with Stepladder."""
@@ -451,8 +455,9 @@ def ladders(as_json: bool) -> None:
 
         _print_json(ladders_dict(found))
     else:
-        for ladder in found:
-            click.echo(plain.neutral(f"{ladder.name}: {' '.join(ladder.about.split())}"))
+        from stepladder.report.tables import Entry
+
+        _print_page([Entry(ladder.name, ladder.about) for ladder in found])
 
 
 def _refuse_mixed(

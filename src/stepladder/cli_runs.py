@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from stepladder import plain
 from stepladder.errors import LadderError, StoreError
 from stepladder.usage import Commands
 

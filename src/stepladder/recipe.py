@@ -413,13 +413,17 @@ def describe(name: str, value: Any) -> str:
     return str(value)
 
 
-def describe_network(layers: Sequence[Layer]) -> str:
-    """A network on one line, as in ``8-8-P-12p-16b-gap-10``; two different networks never read the same.
+SHORTHAND = (
+    "A network in short, as in 8-8-P-12p-16b-gap-10: a number is a 3x3 convolution with that many channels, or at the"
+    " end a linear layer with that many outputs; P and A are 2x2 max and average pools, gap is the global average pool."
+    " What follows a number or a pool: k5 for a 5x5 kernel, s2 for stride 2, p for pad 1, + for a bias, n for none, b"
+    " for bare (no activation, norm or dropout), [relu] for just these steps. dw is a depthwise convolution, r2 adds"
+    " the input of the layer two before, se4 is a squeeze-excite of 4 values."
+)
 
-    Channels, then k5 for a 5x5 kernel, s2 for stride 2, p for pad 1, + for a bias, b for bare, [steps] for a block
-    order of its own; dw depthwise; P and A a 2x2 max or average pool; n a linear layer without bias; r2 a residual from
-    before the last 2 layers; se4 a squeeze-excite by way of 4 values.
-    """
+
+def describe_network(layers: Sequence[Layer]) -> str:
+    """A network on one line, in SHORTHAND; two different networks never read the same."""
     return "-".join(_short(layer) for layer in layers)
 
 

@@ -25,6 +25,7 @@ VEGA_BYTES = 700_000_000  # of address space: with less, vl-convert ends the pro
 N_COLOURS = 6  # var(--series-1) and so on in the page's style sheet; with more lines, dashes tell them apart
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 INK, FAINT, TARGET = "var(--ink-2)", "var(--line)", "var(--target)"
+LETTER, LEGEND_GAP, LONGEST_NAME = 7, 48, 34  # of a legend's names: pixels a letter at most, beside it, letters
 SETTLED = 0.25  # the first quarter of the epochs would squeeze all others together: the axis begins after it
 
 
@@ -148,7 +149,7 @@ def _spec(
         "symbolType": "stroke",
         "symbolSize": 400,
         "symbolOpacity": 1,
-        "columns": 3,
+        "columns": _columns_of_legend(names),
     }
     colour = {**line, "scale": {"domain": list(names), "range": colours}, "legend": legend}
     dash = {**line, "scale": {"domain": list(names), "range": dashes}, "legend": legend}
@@ -157,13 +158,7 @@ def _spec(
         band = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour}
         layers.append({"mark": {"type": "area", "opacity": 0.2, "clip": True}, "encoding": band})
     if target is not None:
-        layers.append(
-            {
-                "data": {"values": [{"target": float(target.accuracy)}]},
-                "mark": {"type": "rule", "color": TARGET, "strokeDash": [4, 4], "strokeWidth": 1.5},
-                "encoding": {"y": {**y, "field": "target"}},
-            }
-        )
+        layers += _target_line(target, y)
     mark = {"type": "line", "clip": True, "strokeWidth": 2.2, "point": len(lines) == len(names)}
     layers.append(
         {"mark": mark, "encoding": {"x": x, "y": {**y, "field": "mean"}, "color": colour, "strokeDash": dash}}
@@ -178,6 +173,25 @@ def _spec(
         "layer": layers,
         **_STYLE,
     }
+
+
+def _target_line(target: Target, y: Spec) -> list[Spec]:
+    """The target across the chart, and its name at the left end, where accuracy is still far below it."""
+    name = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -2, "fontSize": 11}
+    data = {"values": [{"target": float(target.accuracy), "name": f"target {target.accuracy}%"}]}
+    height = {"y": {**y, "field": "target"}}
+    rule = {"type": "rule", "color": TARGET, "strokeDash": [4, 4], "strokeWidth": 1.5}
+    named = {**height, "x": {"value": 0}, "text": {"field": "name", "type": "nominal"}}
+    return [
+        {"data": data, "mark": rule, "encoding": height},
+        {"data": data, "mark": {"type": "text", "color": TARGET, **name}, "encoding": named},
+    ]
+
+
+def _columns_of_legend(names: Sequence[str]) -> Spec:
+    """As many columns as a chart is wide enough for: a name is never cut at its edge."""
+    longest = LEGEND_GAP + LETTER * min(max(map(len, names)), LONGEST_NAME)
+    return {"expr": f"max(1, min(3, floor(containerSize()[0] / {longest})))"}
 
 
 def _hover(names: Sequence[str], x: Spec) -> list[Spec]:
@@ -241,6 +255,6 @@ _STYLE: Spec = {
         "font": "system-ui, sans-serif",
         "view": {"stroke": None},
         "axis": _AXIS,
-        "legend": {"labelColor": INK, "labelFontSize": 12, "labelLimit": 240},
+        "legend": {"labelColor": INK, "labelFontSize": 12, "labelLimit": LETTER * LONGEST_NAME},
     },
 }

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from stepladder.checking import Check, CheckedRung, Estimate, notes_of
 from stepladder.geometry import LayerGeometry, Network
-from stepladder.report.tables import Page, Table, changes, compound_notes, duration, target_text
+from stepladder.recipe import SHORTHAND
+from stepladder.report.tables import Entry, Page, Table, changes, compound_notes, duration, target_text
 from stepladder.wording import n_of
 
 
@@ -13,14 +14,15 @@ def check_page(check: Check) -> Page:
     info, ladder = check.info, check.ladder
     shape = info.image
     return [
-        f"{ladder.name}: {' '.join(ladder.about.split())}",
+        Entry(ladder.name, ladder.about),
         f"Data: {info.name}, images of {shape.channels} x {shape.size} x {shape.size}, {shape.n_classes} classes:"
         f" {parts_text(check)}.",
         *(f"Note: {note}." for note in check.notes),
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
         check_table(check.rungs),
-        *(f"{rung.name}: {' '.join(rung.why.split())}" for rung in ladder.rungs),
+        *([SHORTHAND, ""] if any("network" in rung.changes for rung in ladder.rungs) else []),
+        *(Entry(rung.name, rung.why) for rung in ladder.rungs),
         "",
         *compound_notes(ladder.rungs),
         *(f"Note: {note}." for note in notes_of(check.rungs)),
@@ -67,7 +69,8 @@ def check_table(rungs: Sequence[CheckedRung]) -> Table:
         rows=tuple(_check_row(checked, word) for checked, word in zip(rungs, words, strict=True)),
         numeric=frozenset({2, 3, 4, 5, 6}),
         words=frozenset({1}),
-        dropped_first=(4, 3, 5),
+        dropped_first=(4, 5, 3),
+        tones={(row, 7): "over" if checked.excess else "reached" for row, checked in enumerate(rungs)},
     )
 
 
@@ -104,7 +107,7 @@ def layer_table(network: Network, title: str) -> Table:
         header=header,
         rows=tuple(_layer_row(row) for row in network.rows),
         numeric=frozenset(range(len(header))) - {1},
-        dropped_first=(13, 2, 8, 10, 5),
+        dropped_first=(8, 10, 3, 5, 9, 13, 2),
     )
 
 

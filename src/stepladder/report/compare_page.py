@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict, against_target, compare
-from stepladder.report.result_page import result_notes
-from stepladder.report.tables import NOTHING, Page, Table, changes
+from stepladder.report.result_page import held_tones, outcome, result_notes
+from stepladder.report.tables import NOTHING, Page, Table, Tone, changes
 from stepladder.results import Results
 from stepladder.wording import n_of
 
@@ -14,7 +14,8 @@ def compare_page(results: Results) -> Page:
     """All that ``stepladder compare`` shows."""
     comparisons = compare(results)
     notes = comparison_notes(comparisons)
-    return [comparison_table(results, comparisons), *notes, target_table(results), *result_notes(results)]
+    verdicts = comparison_table(results, comparisons)
+    return [verdicts, *notes, target_table(results), *result_notes(results), outcome(results)]
 
 
 def comparison_table(results: Results, comparisons: Sequence[Comparison]) -> Table:
@@ -26,7 +27,9 @@ def comparison_table(results: Results, comparisons: Sequence[Comparison]) -> Tab
         rows=tuple(_comparison_row(each, word) for each, word in zip(comparisons, words, strict=True)),
         numeric=frozenset({2, 3, 4, 5}),
         words=frozenset({1, 6}),
-        dropped_first=(1, 5, 4, 2),
+        dropped_first=(5, 2, 1, 4),
+        legend=((5, "r: correlation of the two rungs over seeds."),),
+        tones={(row, 6): tone(each) for row, each in enumerate(comparisons)},
     )
 
 
@@ -43,6 +46,15 @@ def _comparison_row(comparison: Comparison, word: str) -> tuple[str, ...]:
     )
 
 
+def tone(comparison: Comparison) -> Tone:
+    """A comparison's outcome as a mark and a colour."""
+    match comparison.outcome:
+        case "better" | "worse" | "unknown" as outcome:
+            return outcome
+        case "no detectable difference":
+            return "same" if comparison.negligible else "undecided"
+
+
 def verdict(comparison: Comparison) -> str:
     """A comparison's outcome in words."""
     if comparison.outcome == "unknown":
@@ -53,10 +65,16 @@ def verdict(comparison: Comparison) -> str:
             return f"no difference worth knowing: less than {WORTH_KNOWING:g} points {interval}"
         corrected = " after correction" if comparison.excludes_0 and not _is_significant(comparison) else ""
         return f"no detectable difference{corrected} {interval}{_needed_text(comparison)}"
-    assert comparison.difference is not None
     n = len(comparison.seeds)
-    by = f"{comparison.outcome} by {points(abs(comparison.difference)).lstrip('+')} points"
-    return f"{by} {interval_text(comparison.interval)}, {comparison.n_agreeing}/{n} seeds"
+    return f"{brief_verdict(comparison)} {interval_text(comparison.interval)}, {comparison.n_agreeing}/{n} seeds"
+
+
+def brief_verdict(comparison: Comparison) -> str:
+    """A comparison's outcome in a few words, where the whole verdict stands elsewhere."""
+    if comparison.outcome in ("better", "worse"):
+        assert comparison.difference is not None
+        return f"{comparison.outcome} by {points(abs(comparison.difference)).lstrip('+')} points"
+    return "no difference worth knowing" if comparison.negligible else comparison.outcome
 
 
 def _is_significant(comparison: Comparison) -> bool:
@@ -119,13 +137,13 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         "points: mean difference of final accuracy over seeds, in percentage points, with its 95% interval (Student),"
         " which is not corrected. p: sign-flip test, exact if a change does nothing, corrected for"
         f" {n_of(len(comparisons), 'comparison')} (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval"
-        " without 0. r: correlation of the two rungs over seeds."
+        " without 0."
     ]
     if any(each.outcome == "unknown" and not each.diverged for each in comparisons):
         notes.append("Unknown for want of seeds: climb with more of them, as in --seeds 8, or with --until-decided.")
     if most := max(each.look for each in comparisons):
         notes.append(
-            f"climb --until-decided buys seeds until verdicts are clear, here with look {most} at most: the p of the"
+            f"climb --until-decided adds seeds until verdicts are clear, here with look {most} at most: the p of the"
             " k-th look at a pair counts 2^k times, and a pair's p is the least of the looks that point where its"
             " difference does, so that the climb's looking again makes no verdict easier."
         )
@@ -155,16 +173,14 @@ def target_table(results: Results) -> Table:
     return Table(
         title="Each rung against its target",
         header=(
-            "rung",
-            "target",
-            "held",
-            "95% interval of the share",
-            "consistent from (median)",
-            "consistent from (worst seed)",
+            *("rung", "target", "held", "95% interval of that share"),
+            *("consistent from, median seed", "consistent from, worst seed"),
         ),
         rows=tuple(_target_row(against_target(each), f"{each.rung.target.accuracy}%") for each in results.rungs),
         numeric=frozenset(),
+        words=frozenset({2}),
         dropped_first=(1, 4),
+        tones=held_tones(results, 2),
     )
 
 

@@ -26,7 +26,7 @@ from stepladder.diagnosis import (
 from stepladder.ladder import Rung
 from stepladder.layers import GlobalAvgPool, Linear
 from stepladder.recipe import Augment
-from stepladder.report.compare_page import p_text, points, share_text, verdict
+from stepladder.report.compare_page import brief_verdict, p_text, points, share_text, verdict
 from stepladder.report.result_page import consistency_text
 from stepladder.report.tables import change, percent, target_text
 from stepladder.results import Results, RungResult
@@ -60,8 +60,11 @@ class _Subject:
         return percent(value, target=self.rung.target.accuracy) + "%"
 
 
-def notes(results: Results, index: int, comparison: Comparison | None) -> RungNotes:
-    """The notes of a ladder's rung, counted from 0; ``comparison`` is that with the rung below, if there is one."""
+def notes(results: Results, index: int, comparison: Comparison | None, *, verdict_elsewhere: bool = False) -> RungNotes:
+    """The notes of a ladder's rung, counted from 0; ``comparison`` is that with the rung below, if there is one.
+
+    With ``verdict_elsewhere``, the whole verdict is told in another place, and here in a few words.
+    """
     result = results.rungs[index]
     network = result.rung.network(describe(results.ladder.data).image)
     subject = _Subject(result, diagnose(result, network), results.ladder.evaluate_on, network.params)
@@ -70,7 +73,7 @@ def notes(results: Results, index: int, comparison: Comparison | None) -> RungNo
     return RungNotes(
         targets=_targets(subject.rung, below),
         results=_results(subject),
-        analysis=_analysis(subject, comparison, more) if result.runs else (),
+        analysis=_analysis(subject, comparison, more, brief=verdict_elsewhere) if result.runs else (),
         next_steps=_next_steps(subject),
     )
 
@@ -130,10 +133,10 @@ def _of_budget(used: int, budget: int) -> str:
 # Analysis.
 
 
-def _analysis(subject: _Subject, comparison: Comparison | None, more: int) -> tuple[str, ...]:
+def _analysis(subject: _Subject, comparison: Comparison | None, more: int, *, brief: bool) -> tuple[str, ...]:
     found = subject.found
     return (
-        *([_what_the_change_did(subject, comparison, more)] if comparison else []),
+        *([_what_the_change_did(subject, comparison, more, brief=brief)] if comparison else []),
         *_diverged(subject),
         *_against_target(subject),
         *_fit(subject),
@@ -142,7 +145,7 @@ def _analysis(subject: _Subject, comparison: Comparison | None, more: int) -> tu
     )
 
 
-def _what_the_change_did(subject: _Subject, comparison: Comparison, more: int) -> str:
+def _what_the_change_did(subject: _Subject, comparison: Comparison, more: int, *, brief: bool) -> str:
     """``more`` parameters than the rung below has: a network may be as good and smaller."""
     size = f", with {n_of(abs(more), 'parameter')} {'more' if more > 0 else 'fewer'}" if more else ""
     p = (
@@ -150,7 +153,8 @@ def _what_the_change_did(subject: _Subject, comparison: Comparison, more: int) -
         if comparison.p is None or comparison.outcome == "unknown"
         else f" (p {_relation(p_text(comparison.p))}, corrected)"
     )
-    text = f"Against '{comparison.below}'{size}: {verdict(comparison)}{p}."
+    said = brief_verdict(comparison) if brief else f"{verdict(comparison)}{p}"
+    text = f"Against '{comparison.below}'{size}: {said}."
     changes = subject.rung.changes
     if subject.rung.compound:
         text += f" The verdict is on {len(changes)} changes at once, not on {' or '.join(map(_plain, changes))} alone."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stepladder.comparing import Comparison, compare, compare_with_top
 from stepladder.descent import Descent
-from stepladder.report.compare_page import comparison_notes, points, verdict
+from stepladder.report.compare_page import comparison_notes, points, tone, verdict
 from stepladder.report.result_page import result_notes
 from stepladder.report.tables import NOTHING, Page, Table, changes, percent
 from stepladder.results import Results
@@ -22,6 +22,7 @@ def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, 
     words = dict(zip((rung.name for rung in rungs), changes(rungs), strict=True))
     brought = {each.rung: points(each.difference) for each in compare(up)}
     worth = {each.below: verdict(each) for each in comparisons}
+    tones = {each.below: tone(each) for each in comparisons}
     left = {each.rung.name: percent(each.summary.final_mean) for each in down.rungs}
     rows = []
     for rung in rungs[1:]:
@@ -42,4 +43,7 @@ def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, 
         numeric=frozenset({2, 4}),
         words=frozenset({1, 3}),
         dropped_first=(1, 2),
+        tones={
+            (row, 3): tones[name] for row, rung in enumerate(rungs[1:]) if (name := f"without {rung.name}") in tones
+        },
     )

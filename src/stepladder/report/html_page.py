@@ -26,6 +26,7 @@ from stepladder.evidence import typical_run
 from stepladder.geometry import Network
 from stepladder.machine import require_address_space
 from stepladder.plain import neutral
+from stepladder.recipe import SHORTHAND
 from stepladder.report.charts import VEGA_BYTES, Spec, ladder_chart, ladder_epochs_table
 from stepladder.report.check_page import check_table
 from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
@@ -37,7 +38,8 @@ from stepladder.report.pictures import image_uri
 from stepladder.report.provenance import provenance
 from stepladder.report.result_page import result_notes
 from stepladder.report.rung_page import RungContent, Shown, rung_content
-from stepladder.report.summary import facts, headline
+from stepladder.report.summary import facts, headline, headline_so_far
+from stepladder.report.tables import MARKS
 from stepladder.results import Results
 from stepladder.run import Run, data_identity, splits_for
 from stepladder.store import Store
@@ -54,12 +56,16 @@ VEGA_GLOBALS = "window.vegaEmbed = vegaEmbed;"
 
 @dataclass(frozen=True)
 class Live:
-    """How far a climb is that goes on while the page is looked at; ``version`` changes with what the page shows."""
+    """How far a climb is that goes on while the page is looked at; ``version`` changes with what the page shows.
+
+    ``ended``: it goes on no more, whatever the reason.
+    """
 
     lines: tuple[str, ...]
     n_done: int
     n_total: int
     version: str
+    ended: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +103,15 @@ def html_page(
         "scripts": _scripts(),
         "ladder": results.ladder,
         "split": results.ladder.evaluate_on,
-        "reached": results.reached,
-        "headline": headline(results),
+        "headline": _headline(results, live),
         "facts": facts(results),
         "picture": ladder_picture(results, material.comparisons),
         "verdicts": _verdicts(material, way, down),
         "ladder_chart": 0 if chart else None,
         "ladder_epochs": ladder_epochs_table(results),
         "rungs": rungs,
+        "shorthand": SHORTHAND if any("network" in each.rung.changes for each in results.rungs) else "",
+        "marks": MARKS,
         "image": material.splits.image,
         "tallest": TALLEST,
         "n_field_images": min(N_FIELD_IMAGES, len(material.splits.evaluated)),
@@ -116,6 +123,15 @@ def html_page(
         "data": _data(rungs, charts, networks, live),
     }
     return _environment().get_template("report.html.j2").render(page=page)
+
+
+def _headline(results: Results, live: Live | None) -> tuple[str, str]:
+    """The sentence above all others, and its look: what is still being climbed to is no warning."""
+    if results.reached:
+        return headline(results), "good"
+    if live and not live.ended:
+        return headline_so_far(results), "plain"
+    return headline(results), "open"
 
 
 @cache
@@ -285,4 +301,4 @@ def _own(name: str) -> Markup:
 def _scripts() -> tuple[Markup, ...]:
     require_address_space(VEGA_BYTES, "a page with charts")
     vega = vl_convert.javascript_bundle(VEGA_GLOBALS).replace("</script", "<\\/script")
-    return (Markup(vega), *map(_own, ("network.js", "drawing.js", "page.js", "live.js")))
+    return (Markup(vega), *map(_own, ("network.js", "drawing.js", "save.js", "page.js", "live.js")))

@@ -7,8 +7,8 @@ from fractions import Fraction
 from math import ceil, floor
 
 from stepladder.comparing import Comparison, interval_of_mean
-from stepladder.report.compare_page import verdict
-from stepladder.report.tables import changes, percent
+from stepladder.report.compare_page import brief_verdict, tone
+from stepladder.report.tables import Tone, changes, percent
 from stepladder.results import Results, RungResult
 from stepladder.stats import accuracy
 from stepladder.wording import n_of
@@ -34,16 +34,18 @@ class Mark:
 class RungPicture:
     """One rung: places are in percent of the width; ``interval`` is that of the mean, as (from, width).
 
-    ``outcome`` is the verdict against the rung below, "start" for the bottom rung; ``verdict`` says it in words.
+    ``spread`` says in words what the dots and the interval show. ``tone`` is that of the verdict against the rung
+    below, None for the bottom rung; ``verdict`` says it in a few words.
     """
 
     name: str
     change: str
     params: str
     accuracy: str
+    spread: str
     held: str
     holds: bool
-    outcome: str
+    tone: Tone | None
     verdict: str
     dots: tuple[Mark, ...]
     mean: float | None
@@ -53,9 +55,10 @@ class RungPicture:
 
 @dataclass(frozen=True)
 class LadderPicture:
-    """Rungs from the top down, as a ladder stands."""
+    """Rungs from the top down, as a ladder stands; ``target`` is the top rung's."""
 
     rungs: tuple[RungPicture, ...]
+    target: Mark
     ticks: tuple[Mark, ...]
 
 
@@ -77,34 +80,49 @@ def ladder_picture(results: Results, comparisons: Sequence[Comparison]) -> Ladde
         _rung(result, word, params, by_rung.get(result.rung.name), scale)
         for result, word, params in zip(results.rungs, words, results.params, strict=True)
     ]
-    return LadderPicture(tuple(reversed(rungs)), _ticks(scale) if any(rung.dots for rung in rungs) else ())
+    accuracy_aimed_at = results.rungs[-1].rung.target.accuracy
+    target = Mark(scale.at(Fraction(accuracy_aimed_at)), f"target {accuracy_aimed_at}%")
+    return LadderPicture(tuple(reversed(rungs)), target, _ticks(scale) if any(rung.dots for rung in rungs) else ())
 
 
 def _rung(result: RungResult, change: str, params: int, comparison: Comparison | None, scale: _Scale) -> RungPicture:
     summary, target = result.summary, result.rung.target.accuracy
-    finals = [float(accuracy(run.final)) for run in result.runs if run.final is not None]
-    n = len(summary.seeds)
+    n, ends = len(summary.seeds), _interval(result)
     interval = None
-    if summary.final_mean is not None and n > 1:
-        low, high = (min(100.0, max(0.0, scale.at(end))) for end in interval_of_mean(finals))
+    if ends is not None:
+        low, high = (min(100.0, max(0.0, scale.at(end))) for end in ends)
         interval = (low, round(high - low, 2))
-    deviation = "" if summary.final_sd is None else f" (sd {summary.final_sd:.2f})"
     diverged = f", {len(summary.diverged)} diverged" if summary.diverged else ""
     return RungPicture(
         name=result.rung.name,
         change=change,
         params=n_of(params, "parameter"),
-        accuracy=percent(summary.final_mean, target=target)
-        + ("%" + deviation if summary.final_mean is not None else ""),
-        held=f"held with {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
+        accuracy=percent(summary.final_mean, target=target) + ("%" if summary.final_mean is not None else ""),
+        spread=_spread(result, ends),
+        held=f"held in {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
         holds=0 < n == summary.n_held,
-        outcome=comparison.outcome if comparison else "start",
-        verdict=verdict(comparison) if comparison else "the start",
+        tone=tone(comparison) if comparison else None,
+        verdict=brief_verdict(comparison) if comparison else "the start",
         dots=_dots(result, scale),
         mean=None if summary.final_mean is None else scale.at(summary.final_mean),
         interval=interval,
         target=scale.at(Fraction(target)),
     )
+
+
+def _interval(result: RungResult) -> tuple[float, float] | None:
+    """The 95% interval of a rung's mean accuracy, in percent; it needs two seeds, and none that diverged."""
+    finals = [float(accuracy(run.final)) for run in result.runs if run.final is not None]
+    return interval_of_mean(finals) if result.summary.final_mean is not None and len(finals) > 1 else None
+
+
+def _spread(result: RungResult, ends: tuple[float, float] | None) -> str:
+    """``sd 0.03; mean's 95% interval 99.38 to 99.43``: two things that are easily taken for each other."""
+    if ends is None or result.summary.final_sd is None:
+        return ""
+    target = result.rung.target.accuracy
+    low, high = (percent(Fraction(min(100.0, max(0.0, end))), target=target) for end in ends)
+    return f"sd {result.summary.final_sd:.2f}; mean’s 95% interval {low} to {high}"
 
 
 def _dots(result: RungResult, scale: _Scale) -> tuple[Mark, ...]:

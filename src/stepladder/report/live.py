@@ -85,7 +85,8 @@ class LiveClimb:
 
     def finished(self, task: Task, run: Run) -> None:
         self._leave(task)
-        self._say(f"{task}: {outcome_text(task, run)} ({tables.duration(run.elapsed_s)}; {self._n_left} to go)")
+        text = f"{task}: {outcome_text(task, run)} ({tables.duration(run.elapsed_s)}; {self._n_left} to go)"
+        self._say(text, style="green" if holds(run, task.rung.target) else "red" if run.final is None else "")
 
     def failed(self, failure: Failure) -> None:
         self._leave(failure.task)
@@ -108,8 +109,9 @@ class LiveClimb:
         left_s = (now - self._started_at) * (self._macs_left / self._macs_done_here - 1)
         self._say(f"{self._macs_done_here / self._macs_left:.0%} done, about {tables.duration(left_s)} left")
 
-    def _say(self, text: str) -> None:
-        self._progress.console.print(message(text), soft_wrap=True)
+    def _say(self, text: str, *, style: str = "") -> None:
+        """A line; on a terminal it is broken between words, elsewhere not at all."""
+        self._progress.console.print(message(text), style=style, soft_wrap=not self._console.is_terminal)
 
 
 def outcome_text(task: Task, run: Run) -> str:

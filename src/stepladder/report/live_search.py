@@ -58,10 +58,12 @@ class LiveSearch:
         words = " | ".join(f"{each.params:,}: {mean_text(each, found)}" for each in found.frontier)
         if words and words != self._frontier:
             self._frontier = words
-            self._say(f"frontier ({n_of(len(found.frontier[0].outcomes[-1]), 'seed')}): {words}")
+            seeds = n_of(len(found.frontier[0].outcomes[-1]), "seed")
+            self._say(f"frontier ({seeds}; ± is half a 95% interval): {words}")
 
     def noted(self, text: str) -> None:
         self._say(f"note: {text}")
 
     def _say(self, text: str) -> None:
-        self._progress.console.print(message(text), soft_wrap=True)
+        """A line; on a terminal it is broken between words, elsewhere not at all."""
+        self._progress.console.print(message(text), soft_wrap=not self._console.is_terminal)

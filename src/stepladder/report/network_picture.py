@@ -33,12 +33,12 @@ class BlockPicture:
     side: str
 
 
-def blocks(network: Network) -> list[BlockPicture]:
-    """One picture for each layer, from the image on."""
-    return [_block(row, network.image.size) for row in network.rows]
+def blocks(network: Network, *, dropout: float) -> list[BlockPicture]:
+    """One picture for each layer, from the image on; a recipe without dropout has none in its blocks."""
+    return [_block(row, network.image.size, dropout) for row in network.rows]
 
 
-def _block(row: LayerGeometry, image_size: int) -> BlockPicture:
+def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
     side = max(SMALLEST, TALLEST * row.out_size / max(image_size, row.out_size))
     depth = DEPTH_OF_DOUBLING * (1 + log2(row.out_channels))
     right, up = depth, depth * SLANT
@@ -49,7 +49,7 @@ def _block(row: LayerGeometry, image_size: int) -> BlockPicture:
         shape=f"{row.out_channels} × {row.out_size} × {row.out_size}",
         params=n_of(row.params, "parameter") if row.params else "no parameters",
         field=f"sees {row.rf_out} px",
-        steps=" · ".join(row.steps),
+        steps=" · ".join(step for step in row.steps if dropout or step != "dropout"),
         width=x1 + right + 1.0,
         height=y1 + 1.0,
         front=_points((x0, y0), (x1, y0), (x1, y1), (x0, y1)),

@@ -44,7 +44,7 @@ def records_table(records: Records) -> Table:
         rows=tuple(_record_row(record, ladder) for record, ladder in records),
         numeric=frozenset({3, 4, 6, 8, 9}),
         words=frozenset({2, 10, 13}),
-        dropped_first=(14, 13, 12, 10, 4, 8, 7),
+        dropped_first=(14, 13, 12, 10, 4, 8, 7, 1),
     )
 
 
@@ -104,8 +104,8 @@ def header_text(record: Record, ladder: Ladder) -> str:
     deviation = NOTHING if found.sd is None else f"{found.sd:.3f}"
     return (
         f"Record {record.name}: {'; '.join(map(str, record.claims))}. Top rung, {params_of(ladder):,} parameters, seeds"
-        f" {seeds_text(found.seeds)}: {mean_text(found.mean)}% ± {deviation} of the"
-        f" test images at the last of {top.recipe.epochs} epochs, worst"
+        f" {seeds_text(found.seeds)}: {mean_text(found.mean)}% (sd {deviation}) of"
+        f" the test images at the last of {top.recipe.epochs} epochs, worst"
         f" {percent(found.worst, target=_claimed_worst(record))}%; {target_text(top.target)} with"
         f" {found.n_held} of {len(found.seeds)}{_diverged_text(found)}. {record.engine}, {record.cpu},"
         f" {record.finished[1][:10]}."

@@ -1,6 +1,17 @@
 """The results of a ladder as a page of text and tables."""
 
-from stepladder.report.tables import NOTHING, Page, Table, changes, compound_notes, percent, target_text
+from stepladder.report.summary import headline
+from stepladder.report.tables import (
+    NOTHING,
+    Headline,
+    Page,
+    Table,
+    Tone,
+    changes,
+    compound_notes,
+    percent,
+    target_text,
+)
 from stepladder.results import Results, RungResult
 from stepladder.stats import Summary
 from stepladder.wording import n_of
@@ -8,7 +19,22 @@ from stepladder.wording import n_of
 
 def result_page(results: Results) -> Page:
     """All that ``stepladder show`` shows."""
-    return [result_table(results), *result_notes(results)]
+    return [result_table(results), *result_notes(results), outcome(results)]
+
+
+def outcome(results: Results) -> Headline:
+    """Whether the top rung reaches its target, as the last line, where a person looks first."""
+    tone: Tone = "undecided" if not results.rungs[-1].runs else "reached" if results.reached else "missed"
+    return Headline(headline(results), tone)
+
+
+def held_tones(results: Results, column: int) -> dict[tuple[int, int], Tone]:
+    """Which rungs hold their targets with every seed, for a table with a row for each rung."""
+    tones: dict[tuple[int, int], Tone] = {}
+    for row, result in enumerate(results.rungs):
+        if n := len(result.summary.seeds):
+            tones[row, column] = "reached" if result.summary.n_held == n else "missed"
+    return tones
 
 
 def result_table(results: Results) -> Table:
@@ -23,8 +49,10 @@ def result_table(results: Results) -> Table:
             for result, word, params in zip(results.rungs, words, results.params, strict=True)
         ),
         numeric=frozenset({2, 3, 4, 5, 6}),
-        words=frozenset({1, 7}),
-        dropped_first=(6, 5, 3, 2),
+        words=frozenset({1, 7, 8}),
+        dropped_first=(7, 2, 3),
+        legend=((3, "Train accuracy is measured while training."),),
+        tones=held_tones(results, 8),
     )
 
 
@@ -45,7 +73,7 @@ def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:
 
 
 def consistency_text(summary: Summary) -> str:
-    """``epoch 7``, ``epoch 7 to 9, by seed``, ``epoch 7; never in 2 of 8``, ``never``, ``diverged in 1 of 8``."""
+    """``epoch 7``, ``epoch 7 (earliest seed) to 9 (latest); never in 2 of 8``, ``never``, ``diverged in 1 of 8``."""
     n = len(summary.seeds)
     if n == 0:
         return NOTHING
@@ -53,7 +81,8 @@ def consistency_text(summary: Summary) -> str:
     epochs = sorted(epoch for epoch in summary.consistent_from if epoch is not None)
     n_never = n - len(epochs) - len(summary.diverged)
     if epochs:
-        parts.append(f"epoch {epochs[0]}" + (f" to {epochs[-1]}, by seed" if epochs[-1] != epochs[0] else ""))
+        latest = f" (earliest seed) to {epochs[-1]} (latest)" if epochs[-1] != epochs[0] else ""
+        parts.append(f"epoch {epochs[0]}{latest}")
     if n_never:
         parts.append("never" + (f" in {n_never} of {n}" if n > 1 else ""))
     if summary.diverged:
@@ -62,8 +91,8 @@ def consistency_text(summary: Summary) -> str:
 
 
 def result_notes(results: Results) -> list[str]:
-    """What a reader of the table must know: whose runs, the target, test looks, what was left out, compound steps."""
-    notes = [f"Target: {target_text(results.rungs[-1].rung.target)}. Train accuracy is measured while training."]
+    """What a reader of any result must know: the target, whose runs, test looks, what was left out, compound steps."""
+    notes = [f"Target: {target_text(results.rungs[-1].rung.target)}."]
     if results.engine:
         notes.append(f"Engine: {results.engine}.")
     if results.ladder.evaluate_on == "test":

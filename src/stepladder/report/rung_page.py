@@ -126,7 +126,7 @@ def rung_content(
     return RungContent(
         name=result.rung.name,
         why=" ".join(result.rung.why.split()),
-        notes=notes(results, index, comparison),
+        notes=notes(results, index, comparison, verdict_elsewhere=True),
         diff=_diff(result.rung, below),
         recipe=recipe_table(result.rung.recipe),
         accuracy_chart=_added(shown.charts, accuracy_chart(result, split)),
@@ -140,7 +140,7 @@ def rung_content(
         pairs=_pairs(pictures),
         left_out=left_out,
         same_network_as=None if first == index else (first + 1, results.rungs[first].rung.name),
-        blocks=tuple(blocks(network)),
+        blocks=tuple(blocks(network, dropout=result.rung.recipe.dropout)),
         layers=layer_table(network, result.rung.name),
         fields=tuple(_field(network, each, shown.images[0]) for each in shown.fields[:MOST_FIELDS]),
         shown_seed=shown.seed,

@@ -10,7 +10,8 @@ from typing import Any
 from stepladder.housekeeping import Experiment, Merged, StoredRun
 from stepladder.rechecking import Checked
 from stepladder.recipe import describe_network
-from stepladder.report.tables import NOTHING, Page, Table, count
+from stepladder.report.tables import NOTHING, Page, Table
+from stepladder.wording import n_of
 
 SCHEMA_VERSION = 1
 
@@ -18,7 +19,7 @@ SCHEMA_VERSION = 1
 def size(n_bytes: int) -> str:
     """``812 bytes``, ``356 KB``, ``1.2 MB``; a KB has 1,000 bytes."""
     if n_bytes < 1000:
-        return count(n_bytes, "byte")
+        return n_of(n_bytes, "byte")
     for unit in ("KB", "MB"):
         n_bytes_of = 1000 if unit == "KB" else 1_000_000
         if n_bytes < 1000 * n_bytes_of:
@@ -31,7 +32,7 @@ def list_page(store: Path, found: Sequence[Experiment]) -> Page:
     rows = [row for experiment in found for row in _list_rows(experiment)]
     n_bytes = sum(each.n_bytes for each in found)
     table = Table(
-        f"Runs in {store}: {count(len(found), 'experiment')}, {size(n_bytes)}",
+        f"Runs in {store}: {n_of(len(found), 'experiment')}, {size(n_bytes)}",
         ("what", "folder", "engine", "seeds", "state", "size"),
         tuple(rows),
         numeric=frozenset({5}),
@@ -60,7 +61,7 @@ def what_is(experiment: Experiment) -> str:
         return "; ".join(f"{ladder}: {rung}" for ladder, rung in experiment.names)
     if identity := experiment.identity:
         recipe, data = identity.recipe, identity.data
-        return f"{describe_network(recipe.network)}, {count(recipe.epochs, 'epoch')}, {data.name} ({data.evaluate_on})"
+        return f"{describe_network(recipe.network)}, {n_of(recipe.epochs, 'epoch')}, {data.name} ({data.evaluate_on})"
     return NOTHING
 
 
@@ -124,7 +125,7 @@ def check_page(store: Path, found: Sequence[Experiment], checked: Sequence[Check
         words=frozenset({0, 3}),
     )
     n = {outcome: sum(each.outcome == outcome for each in checked) for outcome in OUTCOMES}
-    summary = f"{count(len(checked), 'run')}: " + ", ".join(
+    summary = f"{n_of(len(checked), 'run')}: " + ", ".join(
         f"{n[outcome]:,} {words}" for outcome, words in OUTCOMES.items()
     )
     return [table, summary + ".", *problems]
@@ -160,8 +161,8 @@ def check_dict(store: Path, checked: Sequence[Checked], problems: Sequence[str])
 def merge_page(into: Path, other: Path, merged: Merged) -> Page:
     """What ``stepladder runs merge`` prints."""
     return [
-        f"{count(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
-        f" equal numbers; {count(merged.n_looks, 'look')} at verdicts added.",
+        f"{n_of(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
+        f" equal numbers; {n_of(merged.n_looks, 'look')} at verdicts added.",
         *(f"Conflict: {key} has other numbers in each store; that of {into} is kept." for key in merged.conflicts),
         *merged.problems,
     ]
@@ -185,4 +186,4 @@ def delete_lines(found: Sequence[Experiment], runs: Sequence[StoredRun]) -> list
     """What will be deleted, a line for each run and one for all."""
     what = {each.folder: what_is(each) for each in found}
     lines = [f"{what[run.experiment]}, {run.key}: {_state(run)}, {size(run.n_bytes)}" for run in runs]
-    return [*lines, f"{count(len(runs), 'run')}, {size(sum(run.n_bytes for run in runs))}"]
+    return [*lines, f"{n_of(len(runs), 'run')}, {size(sum(run.n_bytes for run in runs))}"]

@@ -27,6 +27,7 @@ def search_page(found: Found) -> Page:
         numeric=frozenset({1, 2, 3, 4}),
         words=frozenset({0}),
         dropped_first=(4, 3),
+        tones={(row, 6): "winner" for row, trial in enumerate(found.frontier) if trial == found.winner},
     )
     return [table, f"Target: {target_text(target)}.", *_notes(found)]
 

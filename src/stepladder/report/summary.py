@@ -21,15 +21,25 @@ def headline(results: Results) -> str:
     return f"Not reached: '{top.rung.name}' does not hold {target} with {seeds}."
 
 
+def headline_so_far(results: Results) -> str:
+    """The same while a climb goes on: what is not reached yet is not missed."""
+    top = results.rungs[-1]
+    name, target, n = top.rung.name, target_text(top.rung.target), len(top.summary.seeds)
+    if n == 0:
+        return f"Climbing: '{name}', the top rung, is not trained yet. Its target is {target}."
+    return f"Climbing: '{name}' holds {target} with {top.summary.n_held} of {n_of(n, 'seed')} so far."
+
+
 def facts(results: Results) -> tuple[tuple[str, str], ...]:
     """The top rung in numbers."""
     top, params = results.rungs[-1], results.params[-1]
     summary, target = top.summary, top.rung.target.accuracy
     found = [("parameters", f"{params:,}"), ("epochs", str(top.rung.recipe.epochs))]
     if summary.final_mean is not None:
-        deviation = "" if summary.final_sd is None else f" (sd {summary.final_sd:.2f})"
         split = results.ladder.evaluate_on
-        found.append((f"{split} accuracy, mean", f"{percent(summary.final_mean, target=target)}%{deviation}"))
+        found.append((f"{split} accuracy, mean", f"{percent(summary.final_mean, target=target)}%"))
+        if summary.final_sd is not None:
+            found.append(("standard deviation of seeds", f"{summary.final_sd:.2f} points"))
         found.append(("worst seed", f"{percent(summary.final_min, target=target)}%"))
     n = len(summary.seeds)
     return (*found, ("target held", f"{summary.n_held} of {n_of(n, 'seed')}" if n else "not trained"))

@@ -1,15 +1,29 @@
 """Everything that is shown, as rows of strings; the renderers only lay them out. How a number becomes text is here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
+from typing import Literal
 
 from stepladder.ladder import Rung, Target
 from stepladder.recipe import describe
 
 NOTHING = "–"
+
+Tone = Literal["reached", "missed", "better", "worse", "same", "undecided", "unknown", "winner", "over"]
+MARKS: dict[Tone, str] = {
+    "reached": "✓",
+    "missed": "✗",
+    "better": "▲",
+    "worse": "▼",
+    "same": "≈",
+    "undecided": "·",
+    "unknown": "?",
+    "winner": "★",
+    "over": "!",
+}  # say without colour what a colour says
 
 
 @dataclass(frozen=True)
@@ -17,7 +31,8 @@ class Table:
     """A title, column headers and rows of equal length.
 
     ``numeric`` columns align right; columns of ``words`` may be folded; ``dropped_first`` are the columns that a
-    narrow page can do without, in this order.
+    narrow page can do without, in this order. ``legend`` says what a reader of a column must know, where that column
+    is shown. ``tones`` are those of cells, by row and column.
     """
 
     title: str
@@ -26,9 +41,28 @@ class Table:
     numeric: frozenset[int]
     words: frozenset[int] = frozenset()
     dropped_first: tuple[int, ...] = ()
+    legend: tuple[tuple[int, str], ...] = ()
+    tones: Mapping[tuple[int, int], Tone] = field(default_factory=dict)
 
 
-Page = list[str | Table]
+@dataclass(frozen=True)
+class Headline:
+    """What came out, in a sentence that stands apart."""
+
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a name stands for, in a sentence or two."""
+
+    name: str
+    text: str
+
+
+Part = str | Table | Headline | Entry
+Page = list[Part]
 
 
 def percent(value: Fraction | None, *, target: Decimal | None = None) -> str:

@@ -54,7 +54,7 @@ function takeIn(fresh) {
   const mark = landmark([...document.querySelectorAll(LANDMARKS)]);
   const [name, top, place] = mark ? [placeOf(mark), topOf(mark), scrollY] : ["", 0, scrollY];
   document.getElementById("vg-tooltip-element")?.classList.remove("visible");
-  for (const part of ["header", "main", "#data"]) {
+  for (const part of ["header", "nav", "main", "#data"]) {
     document.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
   }
   start();
@@ -124,11 +124,17 @@ class Follower {
     this.say(this.state.lines);
   }
 
+  /** What is known already, but not in what the page shows. */
+  lag() {
+    if (this.fresh) return ["New results are here: they are shown when your drawing is wiped, or your choice made."];
+    const n = (this.state?.n_done ?? 0) - Number(document.getElementById("live").dataset.shown);
+    return n > 0 ? [`The page below is being drawn anew: it does not show the last ${n === 1 ? "run" : `${n} runs`} yet.`] : [];
+  }
+
   say(lines) {
     const section = document.getElementById("live");
-    const waits = this.fresh ? ["New results are here: they are shown when your drawing is wiped, or your choice made."] : [];
     section.querySelectorAll("p").forEach((line) => line.remove());
-    section.querySelector("progress").before(...[...lines, ...waits].map((line) => element("p", {}, line)));
+    section.querySelector("progress").before(...[...lines, ...this.lag()].map((line) => element("p", {}, line)));
     if (!this.state) return;
     Object.assign(section.querySelector("progress"), { max: Math.max(1, this.state.n_total), value: this.state.n_done });
   }

@@ -35,15 +35,16 @@ function drawCharts(charts) {
 // Confusion matrices: seeds[k] holds counts [label, predicted, n] where n > 0, of the final epoch.
 
 function confusionTable(section, record, onPair) {
-  const select = section.querySelector("select[data-seeds]");
+  const select = section.querySelector("select[data-seeds]"); // only where there is a choice
   const holder = section.querySelector("[data-matrix]");
   const draw = () => {
-    const shown = select.value === "all" ? record.seeds : record.seeds.filter((each) => String(each.seed) === select.value);
+    const chosen = select?.value ?? "all";
+    const shown = chosen === "all" ? record.seeds : record.seeds.filter((each) => String(each.seed) === chosen);
     const counts = Array.from({ length: record.seeds[0].n }, () => new Array(record.seeds[0].n).fill(0));
     for (const { cells } of shown) for (const [label, predicted, n] of cells) counts[label][predicted] += n;
     holder.replaceChildren(matrix(counts, onPair));
   };
-  select.addEventListener("change", draw);
+  select?.addEventListener("change", draw);
   draw();
 }
 
@@ -97,7 +98,7 @@ class Gallery {
     let n = 0;
     for (const figure of this.figures) {
       const fits = (!this.pair.value || figure.dataset.pairs.split(" ").includes(this.pair.value))
-        && Number(figure.dataset.wrong) >= Number(this.least.value);
+        && Number(figure.dataset.wrong) >= Number(this.least?.value ?? 1);
       figure.hidden = !fits;
       n += fits;
     }
@@ -118,7 +119,47 @@ function themeButton(button) {
   label();
 }
 
+// What is long is closed on a narrow page, and open on paper.
+
+const NARROW = matchMedia("(max-width: 46rem)");
+const LONG = "details.part";
+
+function closeOnNarrow() {
+  if (NARROW.matches) document.querySelectorAll(LONG).forEach((part) => { part.open = false; });
+}
+
+addEventListener("beforeprint", () => document.querySelectorAll(`${LONG}:not([open])`).forEach((part) => {
+  part.dataset.closed = "yes";
+  part.open = true;
+}));
+addEventListener("afterprint", () => document.querySelectorAll(`${LONG}[data-closed]`).forEach((part) => {
+  delete part.dataset.closed;
+  part.open = false;
+}));
+
+// Where a reader is, in the navigation.
+
+function markPlace() {
+  const links = [...document.querySelectorAll("nav a")];
+  const top = document.querySelector("nav").getBoundingClientRect().bottom + 8;
+  const passed = links.filter((link) => document.querySelector(link.hash).getBoundingClientRect().top <= top);
+  links.forEach((link) => link.removeAttribute("aria-current"));
+  const here = passed.at(-1);
+  if (!here) return;
+  here.setAttribute("aria-current", "true");
+  const list = document.querySelector("nav > ul"); // wider than a narrow page
+  list.scrollLeft = here.offsetLeft - (list.clientWidth - here.offsetWidth) / 2;
+}
+
+let isMarking = false;
+addEventListener("scroll", () => {
+  if (isMarking) return;
+  isMarking = true;
+  requestAnimationFrame(() => { isMarking = false; markPlace(); });
+}, { passive: true });
+
 function start() {
+  closeOnNarrow();
   const { charts, confusion, networks } = data();
   themeButton(document.querySelector("[data-theme-button]"));
   for (const section of document.querySelectorAll("[data-mistakes]")) {
@@ -128,6 +169,8 @@ function start() {
   const drawing = document.querySelector("[data-drawing]");
   window.drawing = drawing ? new Drawing(drawing, networks.map(readNetwork)) : null;
   drawCharts(charts);
+  document.querySelectorAll("[data-save]").forEach(saveButtons);
+  markPlace();
 }
 
 start();
