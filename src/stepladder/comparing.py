@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor, gcd, lcm, log2
-from statistics import mean, median, stdev
+from statistics import correlation, mean, median, stdev
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not stats, which takes a second to import
 
 from stepladder.looks import NO_LOOKS, Looks, Seeds, pair_key
 from stepladder.results import Results, RungResult
@@ -243,7 +243,7 @@ def image_error(pairs: Sequence[tuple[Run, Run]]) -> float | None:
                 return None
             gained[list(wrong)] += sign
     standard_error = 100 * float(gained.std()) / len(pairs) / n_evaluated**0.5
-    return float(stats.norm.ppf(1 - ALPHA / 2)) * standard_error or None
+    return float(special.ndtri(1 - ALPHA / 2)) * standard_error or None
 
 
 def _final(run: Run) -> Epoch:
@@ -295,7 +295,7 @@ def interval_of_mean(
 ) -> tuple[float, float]:
     """Student's interval of the mean of at least two values, at 95% unless another ``alpha`` is given."""
     center, spread = mean(values), max(stdev(values), least_spread)
-    half = float(stats.t.ppf(1 - alpha / 2, len(values) - 1)) * spread / len(values) ** 0.5
+    half = float(special.stdtrit(len(values) - 1, 1 - alpha / 2)) * spread / len(values) ** 0.5
     return center - half, center + half
 
 
@@ -353,7 +353,9 @@ def _power_of_student(n: int, effect: float, alpha: float) -> float:
     """Of a two-sided paired t-test with n pairs, to find an effect with its sign."""
     if n < 2:
         return 0.0
-    return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, n - 1), n - 1, effect * n**0.5))
+    from scipy import stats  # only here: the noncentral t's upper tail is nowhere else
+
+    return float(stats.nct.sf(special.stdtrit(n - 1, 1 - alpha / 2), n - 1, effect * n**0.5))
 
 
 def _power_of_sign_flips(n: int, effect: float, alpha: float) -> float:
@@ -365,7 +367,7 @@ def _power_of_sign_flips(n: int, effect: float, alpha: float) -> float:
     n_ways = floor(alpha * 2 ** (n - 1))  # that the test allows in one direction, none turned around included
     draws = np.random.default_rng(0).standard_normal((N_DRAWS, n)) + effect  # (draw, seed)
     student = draws.mean(1) / draws.std(1, ddof=1) * n**0.5
-    draws = draws[student > stats.t.ppf(1 - ALPHA / 2, n - 1)]
+    draws = draws[student > special.stdtrit(n - 1, 1 - ALPHA / 2)]
     sums = np.zeros((len(draws), 1))  # (draw, set): the least sums of sets
     for sizes in np.sort(np.abs(draws), axis=1).T:
         sums = np.concatenate([sums, sums + sizes[:, None]], axis=1)
@@ -378,7 +380,7 @@ def _power_of_sign_flips(n: int, effect: float, alpha: float) -> float:
 def _correlation(first: Sequence[Fraction], second: Sequence[Fraction]) -> float | None:
     if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
         return None
-    return float(stats.pearsonr([float(x) for x in first], [float(x) for x in second]).statistic)
+    return correlation([float(x) for x in first], [float(x) for x in second])
 
 
 def against_target(result: RungResult) -> TargetVerdict:
@@ -400,5 +402,6 @@ def share_interval(k: int, n: int) -> tuple[float, float] | None:
     """The exact 95% interval of a share, k of n (Clopper & Pearson 1934); None of nothing."""
     if not n:
         return None
-    found = stats.binomtest(k, n).proportion_ci(1 - ALPHA, method="exact")
-    return float(found.low), float(found.high)
+    low = float(special.betaincinv(k, n - k + 1, ALPHA / 2)) if k else 0.0
+    high = float(special.betaincinv(k + 1, n - k, 1 - ALPHA / 2)) if k < n else 1.0
+    return low, high

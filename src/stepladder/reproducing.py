@@ -22,7 +22,7 @@ from math import comb
 from statistics import fmean, variance
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 
 from stepladder.climbing import Failure, Watcher, climb
 from stepladder.comparing import ALPHA, share_interval
@@ -214,7 +214,7 @@ def difference_of_means(found: Numbers, claimed: Numbers) -> tuple[float, Interv
     samples = [[float(each) for each in of.accuracies] for of in (found, claimed)]
     errors = [max(variance(of), found.image**2) / len(of) for of in samples]  # of the means, squared
     freedom = sum(errors) ** 2 / sum(error**2 / (len(of) - 1) for error, of in zip(errors, samples, strict=True))
-    half = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * sum(errors) ** 0.5
+    half = float(special.stdtrit(freedom, 1 - ALPHA / 2)) * sum(errors) ** 0.5
     difference = fmean(samples[0]) - fmean(samples[1])
     return difference, (difference - half, difference + half)
 
