@@ -184,8 +184,7 @@ class LivePage:
         done = f"{n_done} of {n_of(n_total, 'run')} {'is' if n_total == 1 else 'are'} finished."
         count = done if self._is_planned else "The climb is about to begin."
         lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
-        lines = tuple(map(message, lines))
-        return Live(lines, n_done, n_total, str(self._version), ended=bool(self._ending))
+        return Live(tuple(map(message, lines)), n_done, n_total, str(self._version), ended=bool(self._ending))
 
     def _offered(self) -> str:
         """The version that a page is to show by now; the lock is held."""
