@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 from math import floor
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from stepladder.pixels import full_scale
 from stepladder.run import DataIdentity
 from stepladder.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
 
-REMARKABLE = Fraction(5, 4)  # of the share that the largest class would have if all were alike
+REMARKABLE = Fraction(3, 2)  # of the share that the largest class would have if all were alike
 UNEVEN = 5  # times as many training images of one class as of another
 DIM = 64  # the brightest pixel below this: pictures of it are all but black
 
@@ -88,11 +89,19 @@ def _about_pixels(source: str) -> Iterator[str]:
             f"{channels} channels: right for images of that many bands; the slices of a volume or the frames of a film"
             " are pictures of their own"
         )
-    if re.search(r"(?<![a-z])emnist", source.lower()):
+    if re.search(r"(^|[^a-z])emnist", _called(source)):
         yield (
             "EMNIST's files have columns before rows: if letters lie on their side in the pictures, turn all of them,"
             " as by x.transpose(0, 2, 1)"
         )
+
+
+def _called(source: str) -> str:
+    """The name of a set's file or folder, in small letters; EMNIST/raw, as torchvision lays it out, is EMNIST's."""
+    path = Path(source)
+    while path.name.lower() in ("raw", "gzip", "data"):
+        path = path.parent
+    return path.name.lower()
 
 
 def _require_meant(source: str, name: str, labelled: Labelled, part: _Part) -> None:
@@ -104,8 +113,8 @@ def _require_meant(source: str, name: str, labelled: Labelled, part: _Part) -> N
     if high <= 1:
         raise DataError(
             f"{where} have pixels of {'0' if high == 0 else '0 and 1'} only, not up to 255: if they were numbers from"
-            " 0 to 1, all between has been cut off: save those as (x * 255).round().astype(np.uint8); if they are black and"
-            " white, save x * 255"
+            " 0 to 1, all between has been cut off: save those as (x * 255).round().astype(np.uint8); if they are black"
+            " and white, save x * 255"
         )
 
 
@@ -163,8 +172,8 @@ def _two_labels(parts: list[_Part]) -> Iterator[str]:
 def _missing(part: _Part, n_classes: int) -> Iterator[str]:
     missing = np.flatnonzero(np.bincount(part.labels, minlength=n_classes) == 0).tolist()
     if missing:
-        named = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        of = "class" if len(missing) == 1 else f"{len(missing):,} classes,"
+        named = ", ".join(map(str, missing[:10])) + (f", ... ({len(missing):,} in all)" if len(missing) > 10 else "")
+        of = "class" if len(missing) == 1 else "classes"
         yield f"no {part.called} image is of {of} {named}: accuracy there says nothing of them"
 
 

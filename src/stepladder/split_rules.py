@@ -86,7 +86,7 @@ def stratified(labels: NDArray[np.int64], *, n_dev: int, part: int = 0) -> NDArr
 def shares(n_of: NDArray[np.int64], n_dev: int) -> NDArray[np.int64]:
     """How many of each class add up to ``n_dev``: in proportion (largest remainders), at least 1 and never all."""
     exact = n_of * (n_dev / n_of.sum())
-    found = np.clip(n_of * n_dev // n_of.sum(), 1, n_of - 1)
+    found: NDArray[np.int64] = np.clip(n_of * n_dev // n_of.sum(), 1, n_of - 1)
     while (missing := n_dev - int(found.sum())) > 0:
         room = np.where(found < n_of - 1, exact - found, -np.inf)
         found[_largest(room, missing)] += 1

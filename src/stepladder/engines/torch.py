@@ -135,7 +135,7 @@ class TorchModel:
         with torch.inference_mode():
             for start in range(0, len(part), EVALUATION_BATCH):
                 pixels = torch.tensor(part.take(slice(start, start + EVALUATION_BATCH)), device=self.device)
-                x = pixels.to(self.dtype) * self.pixel_scale + self.pixel_offset
+                x = pixels.to(self.dtype).mul_(self.pixel_scale).add_(self.pixel_offset)  # one copy, not three
                 answers.append(self.forward(x, training=False).float().cpu())
         logits: NDArray[np.float32] = torch.cat(answers).numpy()
         return logits
