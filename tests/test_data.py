@@ -405,7 +405,10 @@ def test_a_missing_folder_is_refused_with_what_to_give(tmp_path: Path) -> None:
 def test_a_file_that_is_neither_folder_nor_npz_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "digits.csv"
     file.write_text("1,2,3")
-    assert refusal(file) == f"{file}: not a folder of IDX files and not an .npz file"
+    message = refusal(file)
+    assert message.startswith(f"{file}: text, not a folder of IDX files and not an .npz file: make an .npz of it: ")
+    assert "np.loadtxt" in message
+    assert "np.savez_compressed" in message
 
 
 @pytest.mark.parametrize("part", sources.PARTS)
@@ -434,7 +437,7 @@ def flipped(content: bytes) -> bytes:
         ("", lambda content: content[:7], "truncated: it ends inside its header"),
         ("", lambda content: content[:3], "not an IDX file of unsigned bytes (its first bytes are 00 00 08)"),
         ("", lambda _: b"", "not an IDX file"),
-        ("", lambda _: b"<!DOCTYPE html>", "not an IDX file of unsigned bytes (its first bytes are 3c 21 44 4f)"),
+        ("", lambda _: b"<!DOCTYPE html>", "not an IDX file of unsigned bytes, but a web page: get it again"),
         ("", lambda content: b"\0\0\x0d" + content[3:], "not an IDX file of unsigned bytes"),  # floats
         ("", lambda content: b"\0\0\x08\0" + content[4:], "not an IDX file of unsigned bytes"),  # no dimensions
         (".gz", truncated, "damaged or truncated"),

@@ -36,12 +36,27 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class CheckedData:
+    """A ladder's images: what they are, how dev is chosen of them, what is remarkable in them, a sentence each.
+
+    ``split`` is a rule of split_rules, None if evaluated on test.
+    """
+
+    info: DataInfo
+    sha256: str
+    split: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Check:
-    """All that ``stepladder check`` knows."""
+    """All that ``stepladder check`` knows. ``split`` and ``notes`` as in CheckedData."""
 
     ladder: Ladder
     info: DataInfo
     sha256: str
+    split: str | None
+    notes: tuple[str, ...]
     rungs: tuple[CheckedRung, ...]
     estimate: Estimate
 
@@ -55,19 +70,24 @@ def check(ladder: Ladder, *, n_seeds: int, jobs: int, speeds: Mapping[str, float
 
     Raises DataError, and LadderError for networks that do not fit their images; being over budget is a finding.
     """
-    info, sha256 = _data(ladder)
-    rungs = check_rungs(ladder, info)
-    return Check(ladder, info, sha256, rungs, estimate(ladder, info, n_seeds=n_seeds, jobs=jobs, speeds=speeds))
+    data = check_data(ladder)
+    rungs = check_rungs(ladder, data.info)
+    took = estimate(ladder, data.info, n_seeds=n_seeds, jobs=jobs, speeds=speeds)
+    return Check(ladder, data.info, data.sha256, data.split, data.notes, rungs, took)
 
 
-def _data(ladder: Ladder) -> tuple[DataInfo, str]:
-    """The ladder's images and their SHA-256."""
+def check_data(ladder: Ladder) -> CheckedData:
+    """The ladder's images, split as they will be. Raises DataError for those that cannot be trained on."""
     if ladder.data == "mnist" and ladder.data_sha256 in (None, sources.MNIST_SHA256):
-        return sources.MNIST, sources.MNIST_SHA256
-    from stepladder import data  # only now: it needs numpy
+        n_dev = ladder.n_dev(sources.MNIST.n_train)
+        if n_dev == 0 or n_dev in sources.MNIST_LAST_ARE_FINE:
+            return CheckedData(sources.MNIST, sources.MNIST_SHA256, "last" if n_dev else None)
+    from stepladder import data, image_notes, run  # only now: they need numpy
 
-    data.require_sha256(ladder.data, ladder.data_sha256)
-    return data.describe(ladder.data), data.fingerprint(ladder.data)
+    identity = run.data_identity(ladder)
+    split = None if ladder.evaluate_on == "test" else identity.split
+    notes = image_notes.examined(ladder, identity)
+    return CheckedData(data.describe(ladder.data), identity.sha256, split, notes)
 
 
 def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
@@ -114,12 +134,11 @@ def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
 
     Sharpness-aware training does all of it twice. Each teacher answers to each training image.
     """
-    n_dev = ladder.n_dev(info.n_train)
-    n_train = info.n_train - n_dev
+    n_train = ladder.n_trained(info)
     teacher = teacher_rung(rung)
     answers = teacher.network(info.image).macs * n_train * n_teachers(rung) if teacher else 0
     passes = 6 if rung.recipe.sharpness_aware else 3
-    return rung.network(info.image).macs * (passes * n_train + (n_dev or info.n_test)) + answers
+    return rung.network(info.image).macs * (passes * n_train + ladder.n_evaluated(info)) + answers
 
 
 def macs_of_run(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
@@ -168,7 +187,7 @@ def _require_trainable(ladder: Ladder, whose: str, recipe: Recipe, network: Netw
     """
     if not network.params:
         raise LadderError(f"{ladder.source}: {whose} has no parameters to train: add a conv or linear layer")
-    n_train = info.n_train - ladder.n_dev(info.n_train)
+    n_train = ladder.n_trained(info)
     if recipe.recalibrate_images > n_train:
         raise LadderError(
             f"{ladder.source}: {whose}: recalibrate_images = {recipe.recalibrate_images:,} are more than the"

@@ -17,6 +17,7 @@ from stepladder import speeds
 from stepladder.checking import check_rungs, macs_of_run, macs_per_epoch, require_within_budget
 from stepladder.engines import Engine
 from stepladder.errors import LadderError, StepladderError
+from stepladder.image_notes import examined
 from stepladder.ladder import Ladder, Rung
 from stepladder.machine import n_cores
 from stepladder.one_run import Work, train_one
@@ -142,8 +143,9 @@ def climb(
     watcher.planned(epochs_done, sum(run is not None for run in found.values()))
     if not to_train:
         return []
-    data = tasks[0].identity.data
-    data_sets.splits(data_sets.load(ladder.data), n_dev=data.dev_images)  # bad images end the climb here
+    for note in examined(ladder, tasks[0].identity.data):  # bad images end the climb here
+        watcher.noted(f"images: {note}")
+    data_sets.load(ladder.data)  # and so does a damaged MNIST
     n_workers = min(jobs or n_cores(), len(to_train))
     work = Work(ladder.data, store.folder)
     context: AbstractContextManager[Executor] = nullcontext(executor) if executor else WorkerProcesses(n_workers)

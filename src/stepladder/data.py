@@ -1,67 +1,105 @@
 """Image sets: the embedded MNIST, folders of IDX files, ``.npz`` files. Pixels and labels stay integers."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from io import BytesIO
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder import npz, sources
+from stepladder import idx, npz, sources, split_rules
 from stepladder.errors import DataError
 from stepladder.geometry import ImageShape
+from stepladder.odd_files import shown
+from stepladder.split_rules import SplitRule
+
+CHUNK_PIXELS = 2**20  # that are looked at at a time: what is made of them stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Images (N, C, size, size) uint8 and their labels (N,) int64, counted from 0."""
+    """Images and their labels (N,) int64, counted from 0.
 
-    images: NDArray[np.uint8]
+    ``stored`` (M, C, size, size) uint8 are the images, or ``rows`` (N,) of them: what is chosen of a set is not copied.
+    """
+
+    stored: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    rows: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, part: slice) -> "Labelled":
-        return Labelled(self.images[part], self.labels[part])
+        if self.rows is None:
+            return Labelled(self.stored[part], self.labels[part])
+        return Labelled(self.stored, self.labels[part], self.rows[part])
 
-    def without(self, held_out: slice) -> "Labelled":
-        """All but some in a row; a view where these are at an end."""
-        if held_out.stop == len(self):
-            return self[: held_out.start]
-        if held_out.start == 0:
-            return self[held_out.stop :]
-        rest = np.r_[: held_out.start, held_out.stop : len(self)]
-        return Labelled(self.images[rest], self.labels[rest])
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, size, size)."""
+        return (len(self), *self.stored.shape[1:])
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """All images (N, C, size, size): a copy where they are chosen by rows."""
+        return self.stored if self.rows is None else self.stored[self.rows]
+
+    def take(self, indices: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
+        """Some of the images (n, C, size, size)."""
+        return self.stored[indices if self.rows is None else self.rows[indices]]
+
+    def chunks(self) -> Iterator[NDArray[np.uint8]]:
+        """The images in order, a few at a time."""
+        n_at_once = max(1, CHUNK_PIXELS // prod(self.shape[1:]))
+        for start in range(0, len(self), n_at_once):
+            yield self.take(slice(start, start + n_at_once))
+
+    def chosen(self, rows: NDArray[np.int64]) -> "Labelled":
+        """Some of them, without a copy of the images; a view where they are in a row."""
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+            return self[int(rows[0]) : int(rows[-1]) + 1]
+        return Labelled(self.stored, self.labels[rows], rows if self.rows is None else self.rows[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """A whole data set, as published: training and test images."""
+    """A whole data set, as published: training and test images, and its own validation images where it has some."""
 
     name: str
     train: Labelled
     test: Labelled
+    validation: Labelled | None = None
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 over shapes, pixels and labels: the same however the set was stored or compressed."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.test):
-            digest.update(f"{part.images.shape}".encode())
-            digest.update(np.ascontiguousarray(part.images).data)
-            digest.update(part.labels.astype("<u2").tobytes())
-        return digest.hexdigest()
+        """SHA-256 over shapes, pixels and labels of train and test: the same however the set was stored."""
+        return _sha256(self.train, self.test)
+
+    @cached_property
+    def validation_sha256(self) -> str | None:
+        return _sha256(self.validation) if self.validation else None
 
     @property
     def info(self) -> sources.DataInfo:
-        channels, size = self.train.images.shape[1:3]
+        channels, size = self.train.shape[1:3]
         shape = ImageShape(channels=channels, size=size, n_classes=int(self.train.labels.max()) + 1)
-        return sources.DataInfo(self.name, shape, len(self.train), len(self.test))
+        return sources.DataInfo(self.name, shape, len(self.train), len(self.test), len(self.validation or ()))
+
+
+def _sha256(*parts: Labelled) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part.shape}".encode())
+        for chunk in part.chunks():
+            digest.update(np.ascontiguousarray(chunk).data)
+        digest.update(part.labels.astype("<u2").tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +117,8 @@ class Splits:
     def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         channels = self.image.channels
         total, squares = np.zeros(channels), np.zeros(channels)
-        for start in range(0, len(self.train), 4096):  # sums of integers below 2**53 are exact in float64
-            pixels = self.train.images[start : start + 4096].astype(np.float64)
+        for chunk in self.train.chunks():  # sums of integers below 2**53 are exact in float64, in whatever order
+            pixels = chunk.astype(np.float64)
             total += pixels.sum((0, 2, 3))
             squares += np.einsum("nchw,nchw->c", pixels, pixels)
         n_pixels = len(self.train) * self.image.size**2
@@ -115,10 +153,8 @@ def load(data: str) -> ImageSet:
     if data == "mnist":
         return _assemble("mnist", "the embedded MNIST", {part: _embedded(part) for part in sources.PARTS})
     path = sources.existing(data)
-    if path.is_dir():
-        files = sources.idx_files(path)
-        return _assemble(sources.set_name(path), str(path), {part: _read_idx(files[part]) for part in sources.PARTS})
-    return _assemble(sources.set_name(path), str(path), npz.read(path))
+    arrays = idx.read(path) if path.is_dir() else npz.read(path)
+    return _assemble(sources.set_name(path), shown(path, 1000), arrays)
 
 
 def require_sha256(data: str, expected: str | None) -> None:
@@ -130,24 +166,35 @@ def require_sha256(data: str, expected: str | None) -> None:
         )
 
 
-def splits(images: ImageSet, *, n_dev: int, dev_part: int = 0) -> Splits:
+def train_labels(data: str) -> NDArray[np.int64]:
+    """The labels of an image set's training images; of the embedded MNIST without reading its images."""
+    return _embedded("train-labels").astype(np.int64) if data == "mnist" else load(data).train.labels
+
+
+def split_rule(data: str, *, n_dev: int, dev_part: int = 0) -> SplitRule:
+    """How ``n_dev`` of the training images are held out (see split_rules); of MNIST mostly known without reading it."""
+    if data == "mnist" and dev_part == 0 and n_dev in sources.MNIST_LAST_ARE_FINE:
+        return "last"
+    return split_rules.rule_for(train_labels(data), n_dev=n_dev, part=dev_part)
+
+
+def splits(images: ImageSet, *, n_dev: int, dev_part: int = 0, rule: SplitRule = "last") -> Splits:
     """Train on all training images and evaluate on test; or hold ``n_dev`` training images out as dev.
 
-    These are the last ones, or those ``dev_part`` times ``n_dev`` before them; never random ones: published sets are
-    ordered by writer or source, and a random choice would put the same hands on both sides. Raises DataError if there
-    are not so many, or if that leaves a class without training images.
+    Which ones says the rule (see split_rules); "given" evaluates on the set's own validation images, and trains on all.
+    Raises DataError if there are not so many, or if that leaves a class without training images.
     """
     shape = images.info.image
     if n_dev == 0:
         return Splits(images.train, images.test, shape)
-    stop = len(images.train) - dev_part * n_dev
-    if not n_dev <= stop <= len(images.train):
-        raise DataError(
-            f"{images.name}: {len(images.train):,} training images have no part {dev_part} of {n_dev:,}, counted from 0"
-            " at the end: hold fewer out"
-        )
-    held_out = slice(stop - n_dev, stop)
-    train, dev = images.train.without(held_out), images.train[held_out]
+    if rule == "given":
+        if images.validation is None:
+            raise DataError(f"{images.name}: has no validation images of its own: get the images it was trained with")
+        return Splits(images.train, images.validation, shape)
+    rows = held_out(images, n_dev=n_dev, dev_part=dev_part, rule=rule)
+    rest = np.ones(len(images.train), bool)
+    rest[rows] = False
+    train, dev = images.train.chosen(np.flatnonzero(rest)), images.train.chosen(rows)
     missing = sorted(set(range(shape.n_classes)) - set(np.unique(train.labels).tolist()))
     if missing:
         raise DataError(
@@ -155,6 +202,19 @@ def splits(images: ImageSet, *, n_dev: int, dev_part: int = 0) -> Splits:
             f" {missing[0]} is left: the file is sorted by class; shuffle it once and save it again"
         )
     return Splits(train, dev, shape)
+
+
+def held_out(images: ImageSet, *, n_dev: int, dev_part: int, rule: SplitRule) -> NDArray[np.int64]:
+    """The rows of dev, ascending."""
+    try:
+        last = split_rules.last(len(images.train), n_dev=n_dev, part=dev_part)
+    except DataError as error:
+        raise DataError(f"{images.name}: {error}") from None
+    if rule == "last":
+        return np.arange(last.start, last.stop)
+    if problem := split_rules.problem(images.train.labels, n_dev=n_dev):
+        raise DataError(f"{images.name}: {problem}")
+    return split_rules.stratified(images.train.labels, n_dev=n_dev, part=dev_part)
 
 
 def _which(n_dev: int, dev_part: int) -> str:
@@ -172,44 +232,35 @@ def _embedded(part: str) -> NDArray[np.uint8]:
         raise DataError(f"{error}; it is part of the embedded MNIST: install Stepladder again") from None
     if hashlib.sha256(content).hexdigest() != expected:
         raise DataError(f"{file}: wrong checksum: the embedded MNIST is damaged; install Stepladder again")
-    return _parse_idx(content, str(file))
-
-
-def _read_idx(path: Path) -> NDArray[np.uint8]:
-    return _parse_idx(sources.uncompressed(path), str(path))
-
-
-def _parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
-    """An IDX file's array (format: the end of yann.lecun.com/exdb/mnist)."""
-    shape = sources.idx_shape(content, name)
-    body = np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape))
-    expected = prod(shape)
-    if expected == 0:
-        raise DataError(f"{name}: holds nothing (its header says {shape}): get it again")
-    if len(body) != expected:
-        what = "truncated" if len(body) < expected else "too long"
-        raise DataError(f"{name}: {what}: its header promises {expected:,} bytes, it has {len(body):,}: get it again")
-    return body.reshape(shape)
+    shape = sources.idx_shape(BytesIO(content), str(file))
+    images = np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    return images[:, None] if images.ndim == 3 else images
 
 
 def _assemble(name: str, source: str, arrays: dict[str, NDArray[Any]]) -> ImageSet:
-    train, test = (_labelled(source, arrays, part) for part in ("train", "test"))
-    if train.images.shape[1:] != test.images.shape[1:]:
-        raise DataError(
-            f"{source}: training images are {train.images.shape[1:]} (channels, height, width) but test images"
-            f" {test.images.shape[1:]}: both must be alike"
-        )
-    _require_classes(source, train, test)
-    return ImageSet(name, train, test)
+    named = [part for part in ("train", "test", "validation") if f"{part}-images" in arrays]
+    parts = {part: _labelled(source, arrays, part) for part in named}
+    train = parts["train"]
+    for part, labelled in parts.items():
+        if labelled.shape[1:] != train.shape[1:]:
+            raise DataError(
+                f"{source}: training images are {train.shape[1:]} (channels, height, width) but {part} images"
+                f" {labelled.shape[1:]}: both must be alike"
+            )
+    _require_classes(source, parts)
+    return ImageSet(name, **parts)
 
 
-def _require_classes(source: str, train: Labelled, test: Labelled) -> None:
-    """Every class from 0 to the largest label has training images, and test has no other."""
-    present = set(np.unique(train.labels).tolist())
+def _require_classes(source: str, parts: dict[str, Labelled]) -> None:
+    """Every class from 0 to the largest label has training images, and no other part has another class."""
+    present = set(np.unique(parts["train"].labels).tolist())
     if len(present) < 2:
         raise DataError(f"{source}: all training images are of one class: nothing to tell apart")
-    if unknown := sorted(set(np.unique(test.labels).tolist()) - present):
-        raise DataError(f"{source}: test label {unknown[0]} never occurs in training: both must have the same classes")
+    for part, labelled in parts.items():
+        if unknown := sorted(set(np.unique(labelled.labels).tolist()) - present):
+            raise DataError(
+                f"{source}: {part} label {unknown[0]} never occurs in training: both must have the same classes"
+            )
     if missing := sorted(set(range(max(present))) - present):
         raise DataError(
             f"{source}: no training image of class {missing[0]}, though labels go up to {max(present)}: count classes"
@@ -218,13 +269,9 @@ def _require_classes(source: str, train: Labelled, test: Labelled) -> None:
 
 
 def _labelled(source: str, arrays: dict[str, NDArray[Any]], part: str) -> Labelled:
+    """One part of arrays that a reader has brought into form."""
     images = arrays[f"{part}-images"]
     labels = npz.checked_labels(f"{source}, {part}-labels", arrays[f"{part}-labels"])
-    n, channels, size = sources.image_shape(f"{source}, {part}", images.shape)
-    if len(labels) != n:
-        raise DataError(f"{source}: {n:,} {part} images but {len(labels):,} {part} labels: they must agree")
-    if images.dtype != np.uint8:
-        raise DataError(f"{source}: {part} images are {images.dtype}: save them as bytes (uint8), 0 to 255")
-    if images.ndim == 4 and images.shape[1:3] != (channels, size):
-        images = images.transpose(0, 3, 1, 2)
-    return Labelled(np.ascontiguousarray(images).reshape(n, channels, size, size), labels)
+    if len(labels) != len(images):
+        raise DataError(f"{source}: {len(images):,} {part} images but {len(labels):,} {part} labels: they must agree")
+    return Labelled(images, labels)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from stepladder.errors import GeometryError, LadderError
 from stepladder.geometry import ImageShape, Network
 from stepladder.recipe import Frozen, Recipe
+from stepladder.sources import DataInfo
 
 Split = Literal["dev", "test"]
 
@@ -68,7 +69,8 @@ class Ladder:
     """A series of rungs on one data set.
 
     ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
-    the split that accuracies are measured on: ``dev_images`` held out of the training images, or the test images.
+    the split that accuracies are measured on: ``dev_images`` held out of the training images, or the set's own
+    validation images where it has some and no ``dev_images`` are given; or the test images.
     """
 
     name: str
@@ -90,6 +92,20 @@ class Ladder:
                 f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images: set dev_images"
             )
         return size
+
+    def uses_own_validation(self, info: DataInfo) -> bool:
+        """Whether dev is the set's own validation part: it has one, and no ``dev_images`` are held out instead."""
+        return self.evaluate_on == "dev" and self.dev_images is None and info.n_validation > 0
+
+    def n_trained(self, info: DataInfo) -> int:
+        """How many of a set's training images are trained on."""
+        return info.n_train if self.uses_own_validation(info) else info.n_train - self.n_dev(info.n_train)
+
+    def n_evaluated(self, info: DataInfo) -> int:
+        """How many images each epoch is evaluated on."""
+        if self.uses_own_validation(info):
+            return info.n_validation
+        return self.n_dev(info.n_train) or info.n_test
 
     @property
     def top(self) -> "Ladder":

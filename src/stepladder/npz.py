@@ -1,14 +1,27 @@
-"""Image sets in numpy's ``.npz`` files, named as Keras or MedMNIST name them. Never a pickle."""
+"""Image sets in numpy's ``.npz`` files, named as Keras or MedMNIST name them. Never a pickle.
 
+Members are read by their own headers, into one array each: numpy's reader would believe a header before it is looked
+at, and hold images twice that have their channels last.
+"""
+
+import struct
+import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from stepladder import pixels, sources
 from stepladder.errors import DataError
+from stepladder.odd_files import first_bytes, listed, shown, what_is
 
 LARGEST_LABEL = 65_535
 
@@ -18,38 +31,152 @@ _NAMES = {
     "test-images": ("x_test", "test_images"),
     "test-labels": ("y_test", "test_labels"),
 }
+_VALIDATION_NAMES = {
+    "validation-images": ("x_val", "val_images", "x_valid", "valid_images", "x_validation", "validation_images"),
+    "validation-labels": ("y_val", "val_labels", "y_valid", "valid_labels", "y_validation", "validation_labels"),
+}
+_LONGEST_HEADER = 10_000  # bytes, as in numpy
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:
-    """All four arrays by part. Raises DataError."""
-    with _problems_named(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {part: _member(path, archive, part) for part in _NAMES}
+    """All arrays by part, a validation part included where there is one: images (N, C, size, size) uint8, labels as
+    they are. Raises DataError.
+    """
+    with _problems_named(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        members = _members(path, archive)
+        names = {part: _name(path, list(members), part) for part in _NAMES} | _validation(path, members)
+        chosen = {part: members[name] for part, name in names.items()}
+        n_bytes = sum(member.file_size for member in chosen.values())
+        pixels.require_room(shown(path, 1000), n_bytes, n_stored=sum(each.compress_size for each in chosen.values()))
+        return {part: _array(path, archive, member, part) for part, member in chosen.items()}
 
 
 def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
     """Labels (N,) or (N, 1) of any integer type as (N,) int64. Raises DataError."""
     if labels.ndim not in (1, 2) or labels.shape[1:] not in ((), (1,)):
-        raise DataError(f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{name}: labels are {labels.dtype}: save them as integers, counted from 0")
+        one_hot = " (one-hot ones by y.argmax(1))" if labels.ndim == 2 else ""
+        raise DataError(
+            f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image{one_hot}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{name}: labels are {shown(labels.dtype, 60)}: save them as integers, counted from 0")
     if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
         raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
     return labels.reshape(-1).astype(np.int64)
 
 
-def _member(path: Path, archive: Any, part: str) -> NDArray[Any]:
-    name = _name(path, archive.files, part)
-    array = archive[name]
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: its member {name} is no array: save it again with numpy.savez")
-    return array
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The arrays in an archive, by name."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in found:
+            raise DataError(f"{shown(path, 1000)}: has two arrays {shown(name, 60)}: save it again with numpy.savez")
+        if name != member.filename:
+            found[name] = member
+    return found
+
+
+def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, str]:
+    """The names of the set's own validation part, by part; empty where it has none."""
+    found = {part: name for part, names in _VALIDATION_NAMES.items() for name in reversed(names) if name in members}
+    if len(found) == 1:
+        ((part, name),) = found.items()
+        other = "labels" if "images" in part else "images"
+        raise DataError(f"{shown(path, 1000)}: has {name}, but no validation {other}: save both, or neither")
+    return found
 
 
 def _name(path: Path, names: list[str], part: str) -> str:
     for name in _NAMES[part]:
         if name in names:
             return name
-    raise DataError(f"{path}: has no array {' or '.join(_NAMES[part])}; it has {', '.join(names)}")
+    wanted = _NAMES[part]
+    alike = next((name for name in names if name.lower().replace("-", "_") in wanted), None)
+    alike_text = f"; {shown(alike, 60)} is to be called {alike.lower().replace('-', '_')}" if alike else ""
+    nameless = "; give arrays their names: np.savez(path, x_train=x, ...)" if "arr_0" in names else ""
+    raise DataError(
+        f"{shown(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
+        f"{alike_text}{nameless}"
+    )
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the start of a .npy file says, and its length in bytes."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    n_bytes: int
+
+    @property
+    def n_promised(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: str) -> NDArray[Any]:
+    """One member."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{shown(member.filename, 60)} is compressed as numpy never does")
+    form = None
+    with archive.open(member) as stream:
+        header = _header(stream)
+        n_there = member.file_size - header.n_bytes
+        if n_there != header.n_promised:
+            name = shown(member.filename, 60)
+            raise ValueError(f"the header of {name} promises {header.n_promised:,} bytes, it has {n_there:,}")
+        if part.endswith("images"):
+            form = sources.image_shape(f"{shown(path, 1000)}, {part.removesuffix('-images')}", header.shape)
+            if header.dtype != np.uint8:
+                raise _no_bytes(path, part, header, stream)
+        in_order = form and not header.fortran
+        found = pixels.read(stream, header.shape, form=form) if in_order else _whole(stream, header)
+        stream.read(1)  # zipfile compares checksums at the end
+    return _channels_first(found, form) if form and header.fortran else found
+
+
+def _whole(stream: IO[bytes], header: _Header) -> NDArray[Any]:
+    flat = np.empty(prod(header.shape), header.dtype)
+    pixels.fill(stream, flat)
+    return flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
+
+
+def _channels_first(images: NDArray[Any], form: tuple[int, int, int]) -> NDArray[Any]:
+    """Images of any layout as (N, C, size, size) in C order: a second copy, which only Fortran's order needs."""
+    if images.ndim == 4 and images.shape[1:3] != form[1:]:
+        images = images.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(images).reshape(*form, form[2])
+
+
+def _no_bytes(path: Path, part: str, header: _Header, stream: IO[bytes]) -> DataError:
+    """A refusal of pixels of another type, with the remedy for what they hold."""
+    who, dtype = f"{shown(path, 1000)}: {part.removesuffix('-images')} images are", header.dtype
+    low, high = np.nan, np.nan
+    n_numbers = prod(header.shape)
+    if dtype.kind in "biuf" and n_numbers:
+        low, high = pixels.extremes(stream, dtype, n_numbers)
+    return DataError(f"{who} {shown(dtype, 60)}, {pixels.as_bytes(dtype, low, high)}; bytes (uint8) are wanted")
+
+
+def _header(stream: IO[bytes]) -> _Header:
+    start = stream.read(8)
+    wide = start[6:7] > b"\1"
+    length = stream.read(4 if wide else 2)
+    if start[:6] != npy.MAGIC_PREFIX or len(length) < 2:
+        raise ValueError("a member is no array of numpy")
+    (n,) = struct.unpack("<I" if wide else "<H", length)
+    if n > _LONGEST_HEADER:
+        raise ValueError(f"the header of an array is {n:,} bytes long")
+    text = BytesIO(length + stream.read(n))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numpy, about headers of Python 2
+        shape, fortran, dtype = (npy.read_array_header_2_0 if wide else npy.read_array_header_1_0)(text)
+    if dtype.hasobject:
+        raise ValueError("object arrays are pickles, which are never loaded")
+    if dtype.names or dtype.subdtype or not dtype.itemsize or min(shape, default=0) < 0:
+        raise ValueError(f"an array of {shown(dtype, 60)} and shape {shown(shape, 60)}")
+    return _Header(shape, fortran, dtype, 8 + len(length) + n)
 
 
 @contextmanager
@@ -59,4 +186,8 @@ def _problems_named(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib and numpy name damage in a dozen ways, SyntaxError among them
-        raise DataError(f"{path}: damaged, or no .npz file without pickles ({error}): save it again") from None
+        what = what_is(first_bytes(path))
+        reason = shown(error) if what is None or "zip" in what else what
+        raise DataError(
+            f"{shown(path, 1000)}: damaged, or no .npz file without pickles ({reason}): save it again"
+        ) from None

@@ -12,7 +12,7 @@ from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import DataError
 from stepladder.machine import cpu_name, versions
-from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity
+from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity, splits_for
 from stepladder.store import Store, weights_file
 
 
@@ -80,7 +80,7 @@ def _splits(source: str, identity: DataIdentity) -> data_sets.Splits:
     images = data_sets.load(source)
     if source != "mnist" and images.sha256 != identity.sha256:
         raise DataError(f"{source}: these images changed since the climb began: start it again")
-    return data_sets.splits(images, n_dev=identity.dev_images, dev_part=identity.dev_part)
+    return splits_for(images, identity)
 
 
 def finish(

@@ -19,10 +19,11 @@ from stepladder import data as data_sets
 from stepladder.climbing import N_TRIES, POLL_S, Task, plan
 from stepladder.engines import Engine
 from stepladder.errors import BudgetError, LadderError, StepladderError
+from stepladder.image_notes import examined
 from stepladder.ladder import Ladder
 from stepladder.machine import n_cores
 from stepladder.one_run import Work, train_one
-from stepladder.run import DataIdentity, data_identity
+from stepladder.run import DataIdentity, data_identity, splits_for, with_dev_part
 from stepladder.search_guesses import first_guesses
 from stepladder.search_space import Proposal, SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
@@ -146,16 +147,18 @@ def quest(
         )
     objective = replace(ladder, evaluate_on="dev", rungs=(replace(top, changes=(), compound=None),))
     info = data_sets.describe(ladder.data)
+    if objective.uses_own_validation(info):  # parts of the training images all the same: the set's own stays unseen
+        objective = replace(objective, dev_images=max(1, info.n_train // 6))
     checking.check_rungs(objective, info)
     space = SearchSpace(
         base=top.recipe,
         image=info.image,
-        n_train=info.n_train - objective.n_dev(info.n_train),
+        n_train=objective.n_trained(info),
         params=params or top.budget.params,
     )
     data = data_identity(objective)
     n_parts = min(info.n_train // data.dev_images, max(2, n_seeds))
-    seen = tuple(data.model_copy(update={"dev_part": number}) for number in range(n_parts))
+    seen = tuple(with_dev_part(data, ladder.data, part=number) for number in range(n_parts))
     return Quest(objective, seen, space, smallest, search_trials.rounds(epochs, n_seeds))
 
 
@@ -178,9 +181,11 @@ def search(
     deadline = Deadline(max_s, measured=speeds.read(store.folder).get(engine.identity.tag))
     url = storage or default_storage(store.folder)
     guesses = first_guesses(sought.space)
+    for note in examined(sought.objective, sought.seen[0]):  # bad images end the search here
+        watcher.noted(f"images: {note}")
     images = data_sets.load(sought.objective.data)
-    for data in sought.seen:  # bad images end the search here
-        data_sets.splits(images, n_dev=data.dev_images, dev_part=data.dev_part)
+    for data in sought.seen:
+        splits_for(images, data)
     jobs = jobs or n_cores()
     work = Work(sought.objective.data, store.folder)
     with SearchStudy(sought.name(engine), storage=url, first_guesses=guesses) as study, WorkerProcesses(jobs) as pool:

@@ -4,14 +4,16 @@ import gzip
 import lzma
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from stepladder.errors import DataError
 from stepladder.geometry import ImageShape
+from stepladder.odd_files import folder_reason, no_image_set, not_there, require_regular, shown, what_is
 
 PARTS = ("train-images", "train-labels", "test-images", "test-labels")
 
@@ -36,16 +38,21 @@ MNIST_FILES = {
 }
 # Of the whole set, as ImageSet.sha256 computes it; a test holds it to that.
 MNIST_SHA256 = "19a6140e6556b11c0ffaebfa0502d9937af45fd2416e8d1c8425426c84ba2a34"
+# So many images at its end have at least half their share of every class, and leave some; a test holds it to that.
+MNIST_LAST_ARE_FINE = range(57, 59_983)
+
+LIKELY_CHANNELS = 4  # grey, grey and alpha, colour, colour and alpha
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What is known of an image set without reading its pixels."""
+    """What is known of an image set without reading its pixels. ``n_validation`` counts its own validation part."""
 
     name: str
     image: ImageShape
     n_train: int
     n_test: int
+    n_validation: int = 0
 
 
 MNIST = DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)
@@ -57,72 +64,111 @@ def set_name(path: Path) -> str:
 
 
 def existing(data: str) -> Path:
+    """The folder or .npz file at a path. Raises DataError, without opening what is no ordinary file."""
     path = Path(data)
     try:
-        exists = path.exists()
-    except OSError as error:
-        raise DataError(f"no data at {data[:200]!r}: {error.strerror}") from None
-    if not exists:
-        raise DataError(
-            f"no data at {path.absolute()}: give a folder of IDX files ({', '.join(PARTS)}, as"
-            " train-images-idx3-ubyte.gz), an .npz file, or 'mnist'"
-        )
-    if not path.is_dir() and path.suffix != ".npz":
-        raise DataError(f"{path}: not a folder of IDX files and not an .npz file")
+        path.stat()
+        is_folder = path.is_dir()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(not_there(path)) from None
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a loop of links, a NUL, no permission
+        raise DataError(f"no data at {data[:200]!r}: {getattr(error, 'strerror', None) or error}") from None
+    if not is_folder:
+        require_regular(path)
+        if path.suffix != ".npz":
+            raise DataError(no_image_set(path))
     return path
 
 
 def idx_files(folder: Path) -> dict[str, Path]:
     """The file of each part: ``t10k`` counts as test; uncompressed goes before compressed, then by name."""
-    names = sorted((path for path in folder.iterdir() if "idx" in path.name), key=lambda p: (p.suffix in _OPENERS, p))
+    try:
+        names = sorted((path for path in folder.iterdir() if "idx" in path.name), key=lambda p: (_is_packed(p), p))
+    except OSError as error:
+        raise DataError(f"{shown(folder)}: cannot be read ({shown(error)})") from None
     files: dict[str, Path] = {}
     for part in PARTS:
-        spellings = {part, part.replace("test", "t10k")}
-        prefixes = tuple(spellings | {spelling.replace("-", "_") for spelling in spellings})
-        found = [path for path in names if path.name.startswith(prefixes) and path.is_file()]
+        found = [path for path in names if path.name.startswith(_spellings(part)) and path.is_file()]
         if not found:
+            reason = folder_reason(folder, tuple(each for part in PARTS for each in _spellings(part)))
             raise DataError(
-                f"{folder}: no {part} among its files; it needs IDX files of {', '.join(PARTS)} (gzip or not)"
+                f"{shown(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
+                f" {', '.join(PARTS)} (gzip or not), or give an .npz file"
             )
-        rivals = [path.name for path in found if path.suffix == found[0].suffix or path.suffix not in _OPENERS]
+        rivals = [path.name for path in found if path.suffix == found[0].suffix or not _is_packed(path)]
         if len(rivals) > 1:
-            raise DataError(f"{folder}: {' and '.join(rivals)} could both be {part}: keep one of them")
+            raise DataError(f"{shown(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
         files[part] = found[0]
     return files
 
 
-_OPENERS: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".xz": lzma.open}
+def _spellings(part: str) -> tuple[str, ...]:
+    """How the names of a part's files begin."""
+    spellings = {part, part.replace("test", "t10k")}
+    return tuple(sorted(spellings | {spelling.replace("-", "_") for spelling in spellings}))
 
 
-def uncompressed(file: Path | Traversable, size: int = -1) -> bytes:
+def _is_packed(path: Path | Traversable) -> bool:
+    return Path(path.name).suffix in (".gz", ".xz")
+
+
+_UNPACK: dict[str | None, Callable[[Any], Any]] = {"gzip": gzip.open, "xz": lzma.open}
+
+
+@contextmanager
+def opened(file: Path | Traversable) -> Iterator[BinaryIO]:
+    """A file to read, unpacked if it is gzip or xz by its first bytes, whatever its name. Raises DataError."""
+    if isinstance(file, Path) and file.exists():
+        require_regular(file)
     try:
         with file.open("rb") as raw:
-            opener = _OPENERS.get(Path(file.name).suffix)
-            content: bytes = (opener(raw) if opener else raw).read(size)
-            return content
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-        raise DataError(f"{file}: damaged or truncated ({error}): get it again") from None
+            head = raw.read(512)
+            raw.seek(0)
+            what = what_is(head)
+            if what not in _UNPACK and _is_packed(file) and head[:3] != b"\0\0\x08":
+                raise DataError(f"{file}: damaged or truncated ({what or 'not what its name says'}): get it again")
+            yield _UNPACK[what](raw) if what in _UNPACK else cast(BinaryIO, raw)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, MemoryError) as error:
+        raise DataError(f"{shown(file, 1000)}: damaged or truncated ({shown(error)}): get it again") from None
 
 
-def idx_shape(content: bytes, name: str) -> tuple[int, ...]:
-    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 4:
-        raise DataError(f"{name}: not an IDX file of unsigned bytes (its first bytes are {content[:4].hex(' ')})")
-    n_dims = content[3]
-    if len(content) < 4 + 4 * n_dims:
+def uncompressed(file: Path | Traversable) -> bytes:
+    """All of a file that is trusted to be small."""
+    with opened(file) as stream:
+        return stream.read()
+
+
+def idx_shape(stream: BinaryIO, name: str) -> tuple[int, ...]:
+    """The shape in an IDX file's header (format: the end of yann.lecun.com/exdb/mnist). Raises DataError."""
+    head = stream.read(4)
+    if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
+        raise DataError(f"{name}: not an IDX file of unsigned bytes{_instead(head + stream.read(508))}")
+    sizes = stream.read(4 * head[3])
+    if len(sizes) < 4 * head[3]:
         raise DataError(f"{name}: truncated: it ends inside its header: get it again")
-    return struct.unpack_from(f">{n_dims}I", content, 4)
+    return struct.unpack(f">{head[3]}I", sizes)
+
+
+def _instead(head: bytes) -> str:
+    """What it is that should be an IDX file, and what to do."""
+    what = what_is(head)
+    if what is None or (what == "text" and len(head) < 4):
+        return f" (its first bytes are {head[:4].hex(' ')}): get it again"
+    if "an IDX file" in what:
+        return f", but {what}: pixels are to be bytes from 0 to 255, and labels bytes"
+    return f", but {what}: {'unpack it' if 'archive' in what else 'get it again'}"
 
 
 def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(N, channels, size) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C)."""
-    if len(shape) == 3:
-        n, height, width, channels = *shape, 1
-    elif len(shape) == 4 and shape[2] == shape[3]:
-        n, channels, height, width = shape
-    elif len(shape) == 4:
-        n, height, width, channels = shape
-    else:
-        raise DataError(f"{name}: images of shape {shape}: save them as (N, H, W), (N, C, H, W) or (N, H, W, C)")
+    """(N, channels, size) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C).
+
+    Raises DataError for others, and where both readings of four sizes are possible.
+    """
+    if len(shape) not in (3, 4):
+        raise DataError(
+            f"{name}: images of shape {shape}: save them as (N, H, W), (N, C, H, W) or (N, H, W, C){_flat(shape)}"
+        )
+    n, channels, height, width = (shape[0], 1, *shape[1:]) if len(shape) == 3 else _reading(name, shape)
     if n == 0 or channels == 0:
         raise DataError(f"{name}: holds no images (its shape is {shape})")
     if height != width or height < 2:
@@ -131,3 +177,35 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
             " pad or crop them"
         )
     return n, channels, height
+
+
+def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(N, C, H, W) of four sizes: the reading with at most 4 channels, or, of two or none such, the square one."""
+    n, a, b, c = shape
+    readings = [(n, a, b, c), (n, c, a, b)]
+    likely = [each for each in readings if each[1] <= LIKELY_CHANNELS] or readings
+    square = [each for each in likely if each[2] == each[3]]
+    chosen = likely if len(likely) == 1 else square
+    if len(chosen) == 1:
+        return chosen[0]
+    if likely[0][1] > LIKELY_CHANNELS:
+        raise DataError(
+            f"{name}: images of shape {shape}: neither {a} nor {c} is a number of colour channels; a volume or a film"
+            " is no image: save single pictures as (N, H, W), such as one slice of each, x[:, x.shape[1] // 2]"
+        )
+    raise DataError(
+        f"{name}: images of shape {shape} could be (N, C, H, W) or (N, H, W, C): pad the images, for a square of more"
+        " pixels than it has channels"
+    )
+
+
+def _flat(shape: tuple[int, ...]) -> str:
+    """How flat images of 1 or 3 square channels get a shape."""
+    if len(shape) != 2:
+        return ""
+    for channels in (1, 3):
+        size = round((shape[1] / channels) ** 0.5)
+        if channels * size**2 == shape[1] and size > 1:
+            sizes = f"{size}, {size}" if channels == 1 else f"{channels}, {size}, {size}"
+            return f", as by x.reshape(-1, {sizes})"
+    return ""

@@ -69,7 +69,8 @@ class TorchModel:
         self.running = {
             name: torch.zeros(shape, device=device, dtype=dtype) for name, shape in network.statistic_shapes.items()
         }
-        self.images = torch.tensor(splits.train.images, device=device)  # (N, C, H, W) uint8
+        self.rows = splits.train.rows
+        self.images = _shared(splits.train.stored).to(device)  # (M, C, H, W) uint8
         self.labels = torch.tensor(splits.train.labels, device=device)
         mean, std = splits.pixel_mean[:, None, None], splits.pixel_std[:, None, None]
         self.pixel_scale = torch.tensor(1 / (255 * std), device=device, dtype=dtype)
@@ -110,7 +111,8 @@ class TorchModel:
 
     def _images(self, indices: NDArray[np.int64], warps: Warps | None) -> Tensor:
         """Training images (n, C, H, W), warped and normalised."""
-        pixels = self.images[torch.from_numpy(indices).to(self.device)].to(self.dtype)
+        rows = indices if self.rows is None else self.rows[indices]
+        pixels = self.images[torch.from_numpy(rows).to(self.device)].to(self.dtype)
         if warps is not None:
             pixels = warp(pixels, warps)
         return pixels * self.pixel_scale + self.pixel_offset
@@ -122,8 +124,8 @@ class TorchModel:
         answers = []
         with torch.inference_mode():
             for start in range(0, len(part), EVALUATION_BATCH):
-                pixels = torch.tensor(part.images[start : start + EVALUATION_BATCH], device=self.device)
-                x = pixels.to(self.dtype) * self.pixel_scale + self.pixel_offset
+                pixels = torch.tensor(part.take(slice(start, start + EVALUATION_BATCH)), device=self.device)
+                x = pixels.to(self.dtype).mul_(self.pixel_scale).add_(self.pixel_offset)  # one copy, not three
                 answers.append(self.forward(x, training=False).float().cpu())
         logits: NDArray[np.float32] = torch.cat(answers).numpy()
         return logits
@@ -161,6 +163,11 @@ class TorchModel:
 
     def to_numpy(self, array: Any) -> NDArray[np.float32]:
         return np.array(array.detach().cpu().numpy(), dtype=np.float32)
+
+
+def _shared(images: NDArray[np.uint8]) -> Tensor:
+    """Images as a tensor on the same memory; PyTorch wants that to be writeable."""
+    return torch.from_numpy(images if images.flags.writeable else images.copy())
 
 
 def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) -> Tensor:

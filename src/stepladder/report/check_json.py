@@ -24,7 +24,11 @@ def check_dict(check: Check) -> dict[str, Any]:
             "n_test": check.info.n_test,
             "sha256": check.sha256,
             "evaluate_on": check.ladder.evaluate_on,
+            "split": check.split,
+            "n_trained": check.ladder.n_trained(check.info),
+            "n_evaluated": check.ladder.n_evaluated(check.info),
         },
+        "notes": list(check.notes),
         "rungs": [_checked_rung(checked) for checked in check.rungs],
         "estimate": {
             "elapsed_s": check.estimate.elapsed_s,

@@ -15,6 +15,8 @@ def check_page(check: Check) -> Page:
         f"{ladder.name}: {' '.join(ladder.about.split())}",
         f"Data: {info.name}, {info.n_train:,} + {info.n_test:,} images of {shape.channels} x {shape.size} x"
         f" {shape.size}, {shape.n_classes} classes; evaluated on {ladder.evaluate_on}.",
+        _split_text(check),
+        *(f"Note: {note}." for note in check.notes),
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
         check_table(check.rungs),
@@ -24,6 +26,25 @@ def check_page(check: Check) -> Page:
         *layer_tables(check.rungs),
         estimate_text(check.estimate),
     ]
+
+
+def dev_text(rule: str, n: int) -> str:
+    """Which images dev is, by the rule that chose them (split_rules)."""
+    if rule == "given":
+        return f"the set's own {n:,} validation images"
+    if rule == "stratified":
+        return f"{n:,} of the training images, the last of each class in proportion"
+    return f"the last {n:,} of the training images"
+
+
+def _split_text(check: Check) -> str:
+    n_trained, n_evaluated = check.ladder.n_trained(check.info), check.ladder.n_evaluated(check.info)
+    if check.split is None:
+        return f"All {n_trained:,} training images train; evaluated on the {n_evaluated:,} test images."
+    if check.split == "given":
+        return f"The set's own {n_evaluated:,} validation images are the validation split (dev), {n_trained:,} train."
+    how = "the last of each class in proportion" if check.split == "stratified" else "the last ones"
+    return f"{n_evaluated:,} of the training images, {how}, are the validation split (dev), {n_trained:,} train."
 
 
 def check_table(rungs: Sequence[CheckedRung]) -> Table:

@@ -35,7 +35,7 @@ from stepladder.report.result_page import result_notes
 from stepladder.report.rung_page import RungContent, Shown, rung_content
 from stepladder.report.summary import facts, headline
 from stepladder.results import Results
-from stepladder.run import Run
+from stepladder.run import Run, data_identity, splits_for
 from stepladder.store import Store
 
 N_FIELD_IMAGES = 100
@@ -131,7 +131,7 @@ def _material(results: Results, store: Store) -> Material:
     return Material(
         results=results,
         store=store,
-        splits=data.splits(images, n_dev=ladder.n_dev(len(images.train))),
+        splits=splits_for(images, data_identity(ladder)),
         checked=check_rungs(ladder, images.info),
         comparisons=tuple(compare(results)),
         typical=tuple(typical_run(result.runs) for result in results.rungs),

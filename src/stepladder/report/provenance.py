@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from stepladder.report.check_page import dev_text
 from stepladder.report.tables import NOTHING, duration
 from stepladder.results import Results
-from stepladder.run import Run, data_identity
+from stepladder.run import DataIdentity, Run, data_identity
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -16,7 +17,7 @@ def provenance(results: Results) -> Facts:
     facts = [
         ("Ladder", ladder.name if ladder.source == ladder.name else f"{ladder.name} ({ladder.source})"),
         ("Images", f"{identity.name}, SHA-256 {identity.sha256}"),
-        ("Evaluated on", _split(results, identity.dev_images)),
+        ("Evaluated on", _split(results, identity)),
         ("Engine", str(results.engine or NOTHING)),
         ("Runs", _runs(runs)),
         ("Seeds", _seeds(runs)),
@@ -30,10 +31,10 @@ def provenance(results: Results) -> Facts:
     return tuple(facts)
 
 
-def _split(results: Results, n_dev: int) -> str:
+def _split(results: Results, identity: DataIdentity) -> str:
     if results.ladder.evaluate_on == "test":
         return f"test, looked at {results.n_test_looks:,} times by these rungs' runs"
-    return f"dev, the last {n_dev:,} of the training images; the test images were not looked at"
+    return f"dev, {dev_text(identity.split, identity.dev_images)}; the test images were not looked at"
 
 
 def _runs(runs: list[Run]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stepladder.augment import Warps
 from stepladder.data import Labelled, Splits
-from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
+from stepladder.engines.jit.gather import Pixels, gathered, lanes_of, warped
 from stepladder.engines.jit.layout import LANES, blocks_for
 from stepladder.engines.jit.machine_code import MachineCode
 from stepladder.engines.jit.memory import aligned
@@ -33,7 +33,7 @@ class JitEngine:
 
     def __init__(self, target: Target | None = None) -> None:
         self.target = target or host()
-        self._with_rim: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+        self._pixels: list[Pixels] = []
 
     @property
     def identity(self) -> EngineIdentity:
@@ -46,13 +46,13 @@ class JitEngine:
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "JitModel":
         return JitModel(network, recipe, splits=splits, engine=self)
 
-    def with_rim(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images (N, C, H, W) as the gathering kernels want them; the last few sets are kept for the next model."""
-        for original, padded in self._with_rim:
-            if original is images:
-                return padded
-        self._with_rim = [*self._with_rim[-1:], (images, with_rim(images))]
-        return self._with_rim[-1][1]
+    def pixels(self, part: Labelled, *, at_once: int) -> Pixels:
+        """Images as the gathering kernels want them; the last few sets are kept for the next model."""
+        for known in self._pixels:
+            if known.part is part and (known.kept is not None or known.at_once >= at_once):
+                return known
+        self._pixels = [*self._pixels[-1:], Pixels(part, at_once=at_once)]
+        return self._pixels[-1]
 
 
 class JitModel:
@@ -82,7 +82,7 @@ class JitModel:
         self._drops = recipe.dropout > 0
         self._indices = np.zeros(self.n_blocks * LANES, np.int64)
 
-        self.images = engine.with_rim(splits.train.images)
+        self.images = engine.pixels(splits.train, at_once=self.n_blocks * LANES)
         self._labels = splits.train.labels.astype(np.float32)
         self._pixel_scale = (1 / (255 * splits.pixel_std)).astype(np.float32)
         self._pixel_offset = (-splits.pixel_mean / splits.pixel_std).astype(np.float32)
@@ -130,25 +130,26 @@ class JitModel:
             self._loss["weight"][:] = self._in_use / n
         return blocks_for(n)
 
-    def gather(self, images: NDArray[np.uint8], indices: NDArray[np.int64], warps: Warps | None) -> None:
+    def gather(self, images: Pixels, indices: NDArray[np.int64], warps: Warps | None) -> None:
         """Put chosen images into the arena, lanes beyond the last repeating the first."""
         n, n_blocks = len(indices), blocks_for(len(indices))
-        self._indices[:n], self._indices[n : n_blocks * LANES] = indices, indices[0]
+        pixels, places = images.batch(indices)
+        self._indices[:n], self._indices[n : n_blocks * LANES] = places, places[0]
         start = self._start + 4 * self.planned.images.start
         scale, offset = self._pixel_scale.ctypes.data, self._pixel_offset.ctypes.data
         if warps is None:
-            self._plain(images.ctypes.data, self._indices.ctypes.data, scale, offset, start, n_blocks)
+            self._plain(pixels.ctypes.data, self._indices.ctypes.data, scale, offset, start, n_blocks)
             return
         assert self._warp is not None
         lanes = lanes_of(warps)
-        self._warp(images.ctypes.data, self._indices.ctypes.data, lanes.ctypes.data, scale, offset, start, n_blocks)
+        self._warp(pixels.ctypes.data, self._indices.ctypes.data, lanes.ctypes.data, scale, offset, start, n_blocks)
 
     def tally(self) -> tuple[float, int]:
         sum_exp, rest, hit = np.concatenate([np.empty((3, 0), np.float32), *self._answers], axis=1)
         return float((np.log(sum_exp) + rest).sum(dtype=np.float64)), int(np.count_nonzero(hit))
 
     def logits(self, part: Labelled) -> NDArray[np.float32]:
-        pixels = self.engine.with_rim(part.images)
+        pixels = self.engine.pixels(part, at_once=self.n_blocks * LANES)
         parts = np.array_split(np.arange(len(part)), range(self.n_blocks * LANES, len(part), self.n_blocks * LANES))
         logits: NDArray[np.float32] = np.concatenate([self._evaluated(pixels, indices, None) for indices in parts])
         return logits
@@ -156,9 +157,7 @@ class JitModel:
     def answers(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
         return self._evaluated(self.images, indices, warps)
 
-    def _evaluated(
-        self, images: NDArray[np.uint8], indices: NDArray[np.int64], warps: Warps | None
-    ) -> NDArray[np.float32]:
+    def _evaluated(self, images: Pixels, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
         """Logits (n, n_classes) of chosen images, at most a batch of them."""
         n, n_classes = len(indices), self.network.image.n_classes
         self.gather(images, indices, warps)

@@ -8,21 +8,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.augment import Warps
+from stepladder.data import Labelled
 from stepladder.engines.jit.emit import Index, Kernel, Vector
 from stepladder.engines.jit.layout import LANES, blocks_for
 from stepladder.engines.jit.memory import aligned
 
 RIM = 2
 SLACK = 1
+MOST_KEPT = (
+    2**26
+)  # bytes of a set that is kept with its rims; of a larger one, each batch gets them when it is gathered
+
+
+class Pixels:
+    """An image set for the kernels, with its rims if that is a small copy: else a batch at a time.
+
+    ``at_once`` is the most images that are asked for at a time.
+    """
+
+    def __init__(self, part: Labelled, *, at_once: int) -> None:
+        self.part, self.at_once = part, at_once
+        _, channels, size, _ = part.shape
+        n_bytes = len(part) * channels * (size + 2 * RIM) ** 2
+        self.kept = with_rim(part.images) if n_bytes <= MOST_KEPT else None
+        self._batch = with_rim(np.zeros((0 if self.kept is not None else at_once, channels, size, size), np.uint8))
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Bytes as ``with_rim`` gives them, with the images ``indices`` (n,) of the set, and where they are in them."""
+        if self.kept is not None:
+            return self.kept, indices
+        _put(self._batch, self.part.take(indices))
+        return self._batch, np.arange(len(indices))
 
 
 def with_rim(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Images (N, C, S, S) as the kernels want them: flat bytes."""
     n, channels, size, _ = images.shape
-    row = size + 2 * RIM
-    flat = np.zeros(n * channels * row**2 + SLACK, np.uint8)
-    flat[:-SLACK].reshape(n, channels, row, row)[:, :, RIM:-RIM, RIM:-RIM] = images
+    flat = np.zeros(n * channels * (size + 2 * RIM) ** 2 + SLACK, np.uint8)
+    _put(flat, images)
     return flat
+
+
+def _put(flat: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
+    """Images (n, C, S, S) into the first places of such bytes; the rims stay as they are."""
+    n, channels, size, _ = images.shape
+    row = size + 2 * RIM
+    places = flat[: n * channels * row**2].reshape(n, channels, row, row)
+    places[:, :, RIM:-RIM, RIM:-RIM] = images
 
 
 def lanes_of(warps: Warps) -> NDArray[np.float32]:

@@ -1,0 +1,213 @@
+"""What is wrong or remarkable in images before anything trains on them: said by ``check``, and again by a climb.
+
+What makes a training meaningless is refused here and not where images are read: what is stored of them stays readable.
+Of the embedded MNIST it is known that there is nothing to say; a test holds it to that.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from hashlib import blake2b
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepladder import split_rules
+from stepladder.data import ImageSet, Labelled, held_out, load, train_labels
+from stepladder.errors import DataError
+from stepladder.ladder import Ladder
+from stepladder.odd_files import shown
+from stepladder.pixels import full_scale
+from stepladder.run import DataIdentity
+from stepladder.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
+
+REMARKABLE = Fraction(3, 2)  # of the share that the largest class would have if all were alike
+UNEVEN = 5  # times as many training images of one class as of another
+DIM = 64  # the brightest pixel below this: pictures of it are all but black
+
+Digests = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some of a set's images as they are compared: ``called`` names them, ``numbers`` are their places in that part."""
+
+    called: str
+    labels: NDArray[np.int64]
+    digests: Digests
+    numbers: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> "_Part":
+        return _Part(self.called, self.labels[rows], self.digests[rows], self.numbers[rows])
+
+    def name(self, row: int) -> str:
+        return f"{self.called} image {self.numbers[row]:,}"
+
+
+def examined(ladder: Ladder, identity: DataIdentity) -> tuple[str, ...]:
+    """What is remarkable in a ladder's images and how they are split, a sentence each.
+
+    Raises DataError where no split has every class on both sides, or where the images cannot be what was meant.
+    """
+    source = ladder.data
+    known = source == "mnist" and identity.dev_images in (0, *MNIST_LAST_ARE_FINE)
+    if identity.evaluate_on == "dev" and identity.split != "given" and not known:
+        _require_split(source, identity.dev_images)
+    if source == "mnist":
+        return ()
+    images = load(source)
+    parts = _parts(source)
+    notes = [*_about_pixels(source), *_about_labels(images, parts, ladder, identity)]
+    return tuple(notes)
+
+
+def _require_split(source: str, n_dev: int) -> None:
+    if problem := split_rules.problem(train_labels(source), n_dev=n_dev):
+        raise DataError(f"{shown(source, 1000)}: {problem}")
+
+
+def _about_pixels(source: str) -> Iterator[str]:
+    images, parts = load(source), _parts(source)
+    for name, labelled in _named(images):
+        _require_meant(source, name, labelled, parts[name])
+    channels, high = images.train.shape[1], _brightest(images.train)
+    if high < DIM:
+        white = full_scale(high)
+        yield (
+            f"the brightest pixel is {high} of 255: pictures of these images are all but black; if {white} is meant to"
+            f" be white, save (x / {white} * 255).round().astype(np.uint8) for training and test images alike"
+        )
+    if channels > LIKELY_CHANNELS:
+        yield (
+            f"{channels} channels: right for images of that many bands; the slices of a volume or the frames of a film"
+            " are pictures of their own"
+        )
+    if re.search(r"(?<![a-z])emnist", source.lower()):
+        yield (
+            "EMNIST's files have columns before rows: if letters lie on their side in the pictures, turn all of them,"
+            " as by x.transpose(0, 2, 1)"
+        )
+
+
+def _require_meant(source: str, name: str, labelled: Labelled, part: _Part) -> None:
+    """Raise DataError if all images are one, or if floats from 0 to 1 seem to have been cut off to bytes."""
+    where, high = f"{shown(source, 1000)}: all {len(part):,} {name} images", _brightest(labelled)
+    if name == "training" and (part.digests == part.digests[0]).all():
+        what = "black" if high == 0 else "the same"
+        raise DataError(f"{where} are {what}: nothing can be learned from them; see what has been saved")
+    if high <= 1:
+        raise DataError(
+            f"{where} have pixels of {'0' if high == 0 else '0 and 1'} only, not up to 255: if they were numbers from"
+            " 0 to 1, all between has been cut off: save those as (x * 255).round().astype(np.uint8); if they are black"
+            " and white, save x * 255"
+        )
+
+
+def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Ladder, identity: DataIdentity) -> Iterator[str]:
+    train, test = parts["training"], parts["test"]
+    trained, evaluated = train, test
+    if identity.split == "given":
+        evaluated = parts["validation"]
+    elif identity.evaluate_on == "dev":
+        rows = held_out(images, n_dev=identity.dev_images, dev_part=identity.dev_part, rule=identity.split)
+        evaluated, trained = train[rows], train[np.delete(np.arange(len(train)), rows)]
+        evaluated = _Part("validation", evaluated.labels, evaluated.digests, evaluated.numbers)
+    if "validation" in parts and identity.split != "given":
+        why = "dev_images holds training images out instead" if ladder.dev_images else "evaluate_on is 'test'"
+        yield f"its own {len(parts['validation']):,} validation images are left out: {why}"
+    yield from _common(trained, evaluated)
+    if evaluated is not test:
+        yield from _common(train, test)
+    yield from _two_labels([train, test, *([parts["validation"]] if "validation" in parts else [])])
+    n_classes = images.info.image.n_classes
+    for part in (test,) if evaluated is test else (test, evaluated):
+        yield from _missing(part, n_classes)
+    yield from _largest(evaluated, n_classes, float(ladder.rungs[-1].target.accuracy), ladder.evaluate_on)
+    yield from _uneven(trained)
+
+
+def _common(train: _Part, other: _Part) -> Iterator[str]:
+    """Images that are trained on and evaluated too."""
+    rows = np.flatnonzero(np.isin(other.digests, train.digests))
+    if len(rows):
+        twin = int(np.flatnonzero(train.digests == other.digests[rows[0]])[0])
+        yield (
+            f"{len(rows):,} of {len(other):,} {other.called} images are trained on too ({other.name(int(rows[0]))} is"
+            f" {train.name(twin)}, counted from 0): accuracy on them flatters; remove them from one side"
+        )
+
+
+def _two_labels(parts: list[_Part]) -> Iterator[str]:
+    """Images that come more than once, under different labels."""
+    digests, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("digests", "labels"))
+    order = np.argsort(digests, kind="stable")
+    same = digests[order][1:] == digests[order][:-1]
+    clashes = np.flatnonzero(same & (labels[order][1:] != labels[order][:-1]))
+    if not len(clashes):
+        return
+    n_images = len(np.unique(digests[order][clashes]))
+    names = [f"{part.called} image {number:,}" for part in parts for number in part.numbers] if n_images else []
+    one, two = (int(order[clashes[0] + k]) for k in (0, 1))
+    yield (
+        f"{n_images:,} images come with more than one label ({names[one]} is of class {labels[one]}, {names[two]}, the"
+        f" same image, of class {labels[two]}): no network is right about both"
+    )
+
+
+def _missing(part: _Part, n_classes: int) -> Iterator[str]:
+    missing = np.flatnonzero(np.bincount(part.labels, minlength=n_classes) == 0).tolist()
+    if missing:
+        named = ", ".join(map(str, missing[:10])) + (f", ... ({len(missing):,} in all)" if len(missing) > 10 else "")
+        of = "class" if len(missing) == 1 else "classes"
+        yield f"no {part.called} image is of {of} {named}: accuracy there says nothing of them"
+
+
+def _largest(part: _Part, n_classes: int, target: float, split: str) -> Iterator[str]:
+    """What a network without eyes would have, where that is much."""
+    counts = np.bincount(part.labels, minlength=n_classes)
+    share = Fraction(int(counts.max()), len(part))
+    reached = 100 * share >= Fraction(target)
+    if share >= REMARKABLE / n_classes or reached:
+        percent = floor(10_000 * share) / 100
+        so = f", which holds the target of {target:g}%" if reached else ""
+        yield f"always naming class {int(counts.argmax())} would have {percent:g}% of {split}{so}"
+
+
+def _uneven(part: _Part) -> Iterator[str]:
+    counts = np.bincount(part.labels)
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] >= UNEVEN * counts[least]:
+        yield f"classes are uneven: class {most} has {counts[most]:,} training images, class {least} {counts[least]:,}"
+
+
+def _named(images: ImageSet) -> list[tuple[str, Labelled]]:
+    named = [("training", images.train), ("test", images.test)]
+    return named if images.validation is None else [*named, ("validation", images.validation)]
+
+
+@lru_cache(maxsize=1)
+def _parts(source: str) -> dict[str, _Part]:
+    """The parts of a set by name, each image as 64 bits of its hash."""
+    return {
+        name: _Part(name, labelled.labels, _digests(labelled), np.arange(len(labelled)))
+        for name, labelled in _named(load(source))
+    }
+
+
+def _digests(labelled: Labelled) -> Digests:
+    found = [
+        blake2b(image.data, digest_size=8).digest()
+        for chunk in labelled.chunks()
+        for image in chunk.reshape(len(chunk), -1)
+    ]
+    return np.frombuffer(b"".join(found), np.uint64)
+
+
+def _brightest(labelled: Labelled) -> int:
+    return max(int(chunk.max()) for chunk in labelled.chunks())

@@ -1,0 +1,292 @@
+"""What a file or a folder is that is no image set, and how an image set is made of it. Nothing is read but first bytes.
+
+Which forms are read is said by ``sources``; here is what else people have: web pages, archives, pictures, tables.
+"""
+
+import stat
+from itertools import islice
+from pathlib import Path
+
+from stepladder.errors import DataError
+
+FORMS = (
+    "a folder of IDX files (train-images, train-labels, test-images, test-labels, as train-images-idx3-ubyte.gz), or"
+    " an .npz file of arrays x_train, y_train, x_test, y_test"
+)
+SAVE = (
+    'np.savez_compressed("set.npz", x_train=x, y_train=y, x_test=..., y_test=...), images (N, H, W) or (N, H, W, C)'
+    " uint8 from 0 to 255, labels (N,) counted from 0"
+)
+LONGEST = 300  # characters of what others wrote, in a message
+MOST_FILES = 5_000  # of a folder, looked at for what it is
+
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"BZh", "a bzip2 file"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"BM", "a BMP picture"),
+    (b"II*\0", "a TIFF picture"),
+    (b"MM\0*", "a TIFF picture"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"MATLAB 5.0 MAT", "a MATLAB file"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\x93NUMPY", "a single array of numpy (.npy)"),
+    (b"SQLite format 3", "an SQLite file"),
+    (b"%PDF", "a PDF"),
+    *((b"\x80" + protocol, "a pickle of Python") for protocol in (b"\2", b"\3", b"\4", b"\5")),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself (git lfs pull gets it)"),
+)
+_IDX_TYPES = {
+    0x09: "signed bytes",
+    0x0B: "16-bit integers",
+    0x0C: "32-bit integers",
+    0x0D: "32-bit floats",
+    0x0E: "64-bit floats",
+}
+
+
+def shown(text: object, longest: int = LONGEST) -> str:
+    """A text that others wrote, for a message: cut in the middle if it is long, on one line."""
+    line = " ".join(str(text).replace("\0", "\\0").split())
+    return line if len(line) <= longest else f"{line[: longest // 2]} ... {line[-longest // 2 :]}"
+
+
+def listed(names: "list[str]", most: int = 8) -> str:
+    """The first of these names, and how many there are besides."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(shown(name, 60) for name in names[:most]) + more
+
+
+def what_is(head: bytes) -> str | None:
+    """What a file is, by its first bytes; None if they tell nothing."""
+    if not head:
+        return "an empty file"
+    whole = [what for magic, what in _MAGIC if head.startswith(magic)] + ["a tar archive"] * (head[257:262] == b"ustar")
+    if whole:
+        return whole[0]
+    if head[:2] == b"\0\0" and len(head) > 3 and head[2] in _IDX_TYPES and 1 <= head[3] <= 4:
+        return f"an IDX file of {_IDX_TYPES[head[2]]}"
+    return _what_text(head)
+
+
+def _what_text(head: bytes) -> str | None:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body", b"<svg")):
+        return "a web page"
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:
+            return None
+    return "text" if not set(head) & set(range(9)) else None
+
+
+def require_regular(path: Path) -> None:
+    """Raise DataError unless this is an ordinary file: a pipe would wait for ever, a device has no end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shown(path)}: cannot be read ({shown(error)})") from None
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{shown(path)}: {_kind(mode)}, no ordinary file: give {FORMS}")
+
+
+def _kind(mode: int) -> str:
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((what for test, what in kinds if test(mode)), "something else")
+
+
+def no_image_set(file: Path) -> str:
+    """Why a single file is no image set, and how one is made of it."""
+    head = first_bytes(file)
+    what = what_is(head)
+    if head[:3] == b"\0\0\x08":
+        return f"{file}: one IDX file: give the folder that holds it and the other three"
+    if what == "a zip archive" and b".npy" in head:
+        return f"{file}: an .npz file by what is in it: give it a name that ends in .npz"
+    kind = _known_kind(file.name) or _known_kind(what or "")
+    remedy = f"make an .npz of it: {_HOW_TO[kind]}; {SAVE}" if kind else f"give {FORMS}"
+    if what and ("archive" in what or what in ("gzip", "xz", "a bzip2 file", "a zstd file")):
+        remedy = f"unpack it, and give {FORMS}"
+    return f"{shown(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file: {remedy}"
+
+
+def first_bytes(file: Path, n: int = 512) -> bytes:
+    """Raises DataError where they cannot be read."""
+    require_regular(file)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(n)
+    except OSError as error:
+        raise DataError(f"{shown(file)}: cannot be read ({shown(error)})") from None
+
+
+_HOW_TO = {
+    "CSV": (
+        'a = np.loadtxt("train.csv", np.uint8, delimiter=",", skiprows=1); x, y = a[:, 1:].reshape(-1, 28, 28), a[:, 0]'
+        " where labels come first"
+    ),
+    "MATLAB": (
+        'm = scipy.io.loadmat("train.mat"), whose images are often (H, W, C, N): x = m["X"].transpose(3, 0, 1, 2)'
+    ),
+    "Parquet": 'pandas.read_parquet("train.parquet"), and each picture with PIL.Image.open(io.BytesIO(...))',
+    "HDF5": 'h5py.File("train.h5")["x"][:]',
+    "pictures": (
+        'x = np.stack([np.asarray(PIL.Image.open(p).convert("RGB").resize((32, 32))) for p in paths]), and y[i] is the'
+        " number of the class of paths[i]"
+    ),
+    "CIFAR": (
+        'd = pickle.load(open("data_batch_1", "rb"), encoding="bytes"); x, y = d[b"data"].reshape(-1, 3, 32, 32),'
+        ' d[b"labels"], all batches put together with np.concatenate'
+    ),
+    "CIFAR binary": (
+        'a = np.fromfile("data_batch_1.bin", np.uint8).reshape(-1, 3073); x, y = a[:, 1:].reshape(-1, 3, 32, 32),'
+        " a[:, 0], all batches put together with np.concatenate"
+    ),
+    "npy": 'x, y = np.load("x_train.npy"), np.load("y_train.npy")',
+}
+
+
+def _known_kind(name: str) -> str | None:
+    """The key of _HOW_TO for a file by its name, or by what its first bytes are."""
+    low = name.lower()
+    if low.startswith(("data_batch", "test_batch")):
+        return "CIFAR binary" if low.endswith(".bin") else "CIFAR"
+    endings = {
+        "CSV": (".csv", ".tsv"),
+        "MATLAB": (".mat", "matlab file"),
+        "Parquet": (".parquet", "parquet file", ".arrow", "arrow file"),
+        "HDF5": (".h5", ".hdf5", "hdf5 file"),
+        "pictures": (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", "picture"),
+        "npy": (".npy", "(.npy)"),
+    }
+    return next((kind for kind, ends in endings.items() if low.endswith(ends)), None)
+
+
+def folder_reason(folder: Path, parts: tuple[str, ...]) -> str | None:
+    """What a folder without IDX files of the wanted names holds instead, and what to do; None if that is unknown.
+
+    Raises DataError where the folder cannot be read.
+    """
+    try:
+        entries = sorted(islice(folder.iterdir(), MOST_FILES))
+        files, folders = [e for e in entries if e.is_file()], [e for e in entries if e.is_dir()]
+    except OSError as error:
+        raise DataError(f"{shown(folder)}: cannot be read ({shown(error)})") from None
+    if not entries:
+        return "the folder is empty"
+    reason = (
+        _misnamed(files, parts)
+        or _nested(folders, parts)
+        or _archives(files)
+        or _of_a_known_kind(files)
+        or _class_folders(folders)
+    )
+    if reason:
+        return reason
+    special = [e for e in entries if e not in files and e not in folders and e.name.startswith(parts)]
+    return f"{special[0].name} is no ordinary file, or a link to nothing" if special else None
+
+
+def _misnamed(files: list[Path], parts: tuple[str, ...]) -> str | None:
+    """EMNIST's and QMNIST's files have the set's name before the usual one."""
+    for file in files:
+        part = next((part for part in parts if part in file.name.lower().replace("_", "-")), None)
+        if part and "idx" in file.name.lower() and not file.name.startswith(part):
+            usual = file.name[file.name.lower().replace("_", "-").index(part) :]
+            return (
+                f"{shown(file.name, 80)} has more before its usual name: put the four files of one set into a folder of"
+                f" their own and rename them, this one to {shown(usual, 80)}"
+            )
+    return None
+
+
+def _nested(folders: list[Path], parts: tuple[str, ...]) -> str | None:
+    """Each file in a folder of its own name, or all of them one folder deeper."""
+    own = [each for each in folders if each.name.replace("_", "-").startswith(parts)]
+    if own:
+        return (
+            f"{shown(own[0].name, 80)} is a folder, with the file of that name in it: move the four files out of their"
+            " folders"
+        )
+    for each in folders:
+        try:
+            inside = [e.name for e in islice(each.iterdir(), MOST_FILES)]
+        except OSError:
+            continue
+        if any(name.replace("_", "-").startswith(parts) and "idx" in name for name in inside):
+            return f"its IDX files are one folder deeper: give {shown(each)}"
+    return None
+
+
+def _archives(files: list[Path]) -> str | None:
+    npz = [each for each in files if each.suffix.lower() == ".npz"]
+    if npz:
+        return f"it holds {shown(npz[0].name, 80)}: give that file itself"
+    packed = [each for each in files if each.suffix.lower() in (".zip", ".tar", ".tgz", ".7z", ".rar")]
+    return f"it holds {shown(packed[0].name, 80)}: unpack that first" if packed else None
+
+
+def _of_a_known_kind(files: list[Path]) -> str | None:
+    """Tables, batches of CIFAR-10, single arrays, or pictures."""
+    known = [(file, kind) for file in files if (kind := _known_kind(file.name))]
+    if not known:
+        return None
+    file, kind = known[0]
+    return f"it holds {shown(file.name, 80)}, which is not read as it is: make an .npz of it: {_HOW_TO[kind]}; {SAVE}"
+
+
+def _class_folders(folders: list[Path]) -> str | None:
+    """Folders of pictures by class, alone or below train and test."""
+    for each in folders:
+        for depth in ("*", "*/*"):
+            for file in islice(each.glob(depth), 50):
+                if _known_kind(file.name) == "pictures":
+                    return (
+                        "it holds folders of pictures, which are not read as they are: make an .npz of them:"
+                        f" {_HOW_TO['pictures']}; {SAVE}"
+                    )
+    return None
+
+
+_ELSEWHERE = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "fashionmnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "emnist": "EMNIST",
+    "qmnist": "QMNIST",
+    "svhn": "SVHN",
+    "stl10": "STL-10",
+    "imagenet": "ImageNet",
+    "tinyimagenet": "Tiny ImageNet",
+    "medmnist": "MedMNIST",
+    "usps": "USPS",
+}
+
+
+def not_there(path: Path) -> str:
+    """What to give where nothing is: a set that is known by name has to be got first; only MNIST is embedded."""
+    plain = "".join(c for c in path.name.lower() if c.isalnum())
+    message = f"no data at {shown(path.absolute(), 1000)}: give {FORMS}, or 'mnist'"
+    if plain in ("mnist", "minst", "mnits", "mnistdata"):
+        return f"{message}, which is embedded"
+    if name := _ELSEWHERE.get(plain):
+        how = f" ({_HOW_TO['CIFAR']}; {SAVE})" if "CIFAR" in name else ""
+        return f"{message}; {name} is not embedded: get it, and give its IDX files or make an .npz of it{how}"
+    return message
