@@ -111,7 +111,11 @@ def test_keys_are_what_they_were_where_the_rule_is() -> None:
     assert with_dev_part(identity, "mnist", part=3).essence() == identity.essence() | {"dev_part": 3}
     bare = DataIdentity(name="any", sha256=sources.MNIST_SHA256, evaluate_on="dev", dev_images=10_000)
     assert experiment_key(recipe, identity) == experiment_key(recipe, bare)
-    others = [{"split": "stratified"}, {"split": "given", "validation_sha256": "0" * 64}, {"dev_part": 1}]
+    others: list[dict[str, object]] = [
+        {"split": "stratified"},
+        {"split": "given", "validation_sha256": "0" * 64},
+        {"dev_part": 1},
+    ]
     keys = {experiment_key(recipe, identity.model_copy(update=other)) for other in others}
     assert len(keys | {experiment_key(recipe, identity)}) == 4
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 from math import floor
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,11 +89,19 @@ def _about_pixels(source: str) -> Iterator[str]:
             f"{channels} channels: right for images of that many bands; the slices of a volume or the frames of a film"
             " are pictures of their own"
         )
-    if re.search(r"(?<![a-z])emnist", source.lower()):
+    if re.search(r"(^|[^a-z])emnist", _called(source)):
         yield (
             "EMNIST's files have columns before rows: if letters lie on their side in the pictures, turn all of them,"
             " as by x.transpose(0, 2, 1)"
         )
+
+
+def _called(source: str) -> str:
+    """The name of a set's file or folder, in small letters; EMNIST/raw, as torchvision lays it out, is EMNIST's."""
+    path = Path(source)
+    while path.name.lower() in ("raw", "gzip", "data"):
+        path = path.parent
+    return path.name.lower()
 
 
 def _require_meant(source: str, name: str, labelled: Labelled, part: _Part) -> None:

@@ -48,7 +48,11 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         chosen = {part: members[name] for part, name in names.items()}
         n_bytes = sum(member.file_size for member in chosen.values())
         pixels.require_room(shown(path, 1000), n_bytes, n_stored=sum(each.compress_size for each in chosen.values()))
-        return {part: _array(path, archive, member, part) for part, member in chosen.items()}
+        found = {part: _array(path, archive, chosen[part], part) for part in chosen if part.endswith("labels")}
+        for part in [part for part in chosen if part.endswith("images")]:
+            n_labels = len(np.atleast_1d(found[part.replace("images", "labels")]))
+            found[part] = _array(path, archive, chosen[part], part, n_labels=n_labels)
+        return found
 
 
 def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -115,8 +119,10 @@ class _Header:
         return prod(self.shape) * self.dtype.itemsize
 
 
-def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: str) -> NDArray[Any]:
-    """One member."""
+def _array(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: str, *, n_labels: int = 0
+) -> NDArray[Any]:
+    """One member; images are as many as ``n_labels``."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{shown(member.filename, 60)} is compressed as numpy never does")
     form = None
@@ -127,6 +133,7 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: 
             name = shown(member.filename, 60)
             raise ValueError(f"the header of {name} promises {header.n_promised:,} bytes, it has {n_there:,}")
         if part.endswith("images"):
+            _require_images_first(path, part, header.shape, n_labels)
             form = sources.image_shape(f"{shown(path, 1000)}, {part.removesuffix('-images')}", header.shape)
             if header.dtype != np.uint8:
                 raise _no_bytes(path, part, header, stream)
@@ -134,6 +141,16 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: 
         found = pixels.read(stream, header.shape, form=form) if in_order else _whole(stream, header)
         stream.read(1)  # zipfile compares checksums at the end
     return _channels_first(found, form) if form and header.fortran else found
+
+
+def _require_images_first(path: Path, part: str, shape: tuple[int, ...], n: int) -> None:
+    """Raise DataError where the number of images, the number of labels, is the size that comes last, as in MATLAB."""
+    if len(shape) > 2 and shape[0] != n == shape[-1]:
+        order = ", ".join(map(str, (len(shape) - 1, *range(len(shape) - 1))))
+        raise DataError(
+            f"{shown(path, 1000)}: {part.replace('-', ' ')} of shape {shape} have their number last: save"
+            f" x.transpose({order})"
+        )
 
 
 def _whole(stream: IO[bytes], header: _Header) -> NDArray[Any]:
@@ -187,7 +204,9 @@ def _problems_named(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # zipfile, zlib and numpy name damage in a dozen ways, SyntaxError among them
         what = what_is(first_bytes(path))
-        reason = shown(error) if what is None or "zip" in what else what
+        reason = shown(error) or type(error).__name__
+        if what and "zip archive" not in what:
+            reason = what
         raise DataError(
             f"{shown(path, 1000)}: damaged, or no .npz file without pickles ({reason}): save it again"
         ) from None

@@ -20,9 +20,10 @@ SAVE = (
 LONGEST = 300  # characters of what others wrote, in a message
 MOST_FILES = 5_000  # of a folder, looked at for what it is
 
+GZIP, XZ = "a gzip file", "an xz file"
 _MAGIC = (
-    (b"\x1f\x8b", "gzip"),
-    (b"\xfd7zXZ\0", "xz"),
+    (b"\x1f\x8b", GZIP),
+    (b"\xfd7zXZ\0", XZ),
     (b"BZh", "a bzip2 file"),
     (b"PK\x03\x04", "a zip archive"),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -121,7 +122,7 @@ def no_image_set(file: Path) -> str:
         return f"{file}: an .npz file by what is in it: give it a name that ends in .npz"
     kind = _known_kind(file.name) or _known_kind(what or "")
     remedy = f"make an .npz of it: {_HOW_TO[kind]}; {SAVE}" if kind else f"give {FORMS}"
-    if what and ("archive" in what or what in ("gzip", "xz", "a bzip2 file", "a zstd file")):
+    if what and ("archive" in what or what in (GZIP, XZ, "a bzip2 file", "a zstd file")):
         remedy = f"unpack it, and give {FORMS}"
     return f"{shown(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file: {remedy}"
 
@@ -225,12 +226,10 @@ def _nested(folders: list[Path], parts: tuple[str, ...]) -> str | None:
             " folders"
         )
     for each in folders:
-        try:
-            inside = [e.name for e in islice(each.iterdir(), MOST_FILES)]
-        except OSError:
-            continue
-        if any(name.replace("_", "-").startswith(parts) and "idx" in name for name in inside):
-            return f"its IDX files are one folder deeper: give {shown(each)}"
+        for depth in ("*idx*", "*/*idx*"):
+            for file in islice(each.glob(depth), MOST_FILES):
+                if file.name.replace("_", "-").startswith(parts):
+                    return f"its IDX files are further down: give {shown(file.parent)}"
     return None
 
 

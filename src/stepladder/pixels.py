@@ -99,10 +99,8 @@ def as_bytes(dtype: np.dtype[Any], low: float, high: float) -> str:
         return f"from 0 to {high:g}{of}: save {f'(x{factor})' if factor else 'x'}.round().astype(np.uint8){_ALIKE}"
     if low >= -1 and high <= 1:
         return f"from {low:g} to {high:g}: save ((x + 1) / 2 * 255.0).round().astype(np.uint8){_ALIKE}"
-    return (
-        f"from {low:g} to {high:g}: save ((x - ({low:g})) / {high - low:g} * 255).round().astype(np.uint8), with these"
-        f" numbers{_ALIKE}"
-    )
+    from_zero = f"(x.astype(float) - ({low:g})) / {high - low:g}"
+    return f"from {low:g} to {high:g}: save ({from_zero} * 255).round().astype(np.uint8), with these numbers{_ALIKE}"
 
 
 _ALIKE = " for training and test images alike"

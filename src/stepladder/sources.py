@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from stepladder.errors import DataError
 from stepladder.geometry import ImageShape
-from stepladder.odd_files import folder_reason, no_image_set, not_there, require_regular, shown, what_is
+from stepladder.odd_files import GZIP, XZ, folder_reason, no_image_set, not_there, require_regular, shown, what_is
 
 PARTS = ("train-images", "train-labels", "test-images", "test-labels")
 
@@ -112,7 +112,7 @@ def _is_packed(path: Path | Traversable) -> bool:
     return Path(path.name).suffix in (".gz", ".xz")
 
 
-_UNPACK: dict[str | None, Callable[[Any], Any]] = {"gzip": gzip.open, "xz": lzma.open}
+_UNPACK: dict[str | None, Callable[[Any], Any]] = {GZIP: gzip.open, XZ: lzma.open}
 
 
 @contextmanager
@@ -174,7 +174,7 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     if height != width or height < 2:
         raise DataError(
             f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
-            " pad or crop them"
+            f" pad or crop them (their shape is {shape})"
         )
     return n, channels, height
 

@@ -26,11 +26,11 @@ class Pixels:
     ``at_once`` is the most images that are asked for at a time.
     """
 
-    def __init__(self, part: Labelled, *, at_once: int) -> None:
+    def __init__(self, part: Labelled, *, at_once: int, most_kept: int = MOST_KEPT) -> None:
         self.part, self.at_once = part, at_once
         _, channels, size, _ = part.shape
         n_bytes = len(part) * channels * (size + 2 * RIM) ** 2
-        self.kept = with_rim(part.images) if n_bytes <= MOST_KEPT else None
+        self.kept = with_rim(part.images) if n_bytes <= most_kept else None
         self._batch = with_rim(np.zeros((0 if self.kept is not None else at_once, channels, size, size), np.uint8))
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
