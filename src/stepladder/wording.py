@@ -78,7 +78,8 @@ def slip(word: str, known: Sequence[str]) -> str | None:
         return None
     word = word.lower()
     digits = re.findall(r"\d", word)
-    near = [(_distance(word, each), each) for each in known if len(each) > 1 and re.findall(r"\d", each) == digits]
+    as_long = [each for each in known if len(each) > 1 and abs(len(each) - len(word)) <= 2]
+    near = [(_distance(word, each), each) for each in as_long if re.findall(r"\d", each) == digits]
     slips = sorted(pair for pair in near if pair[0] <= (2 if len(word) >= 8 or _is_part_of(word, pair[1]) else 1))
     if not slips or (len(slips) > 1 and slips[0][0] == slips[1][0]):
         return None
