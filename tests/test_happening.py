@@ -154,6 +154,11 @@ ALIKE_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, schedule("step", every_epochs=3, warmup_epochs=0.3), "first drop would come after 3 epochs"),
     ({"batch_size": 48, "epochs": 1}, schedule("cosine"), "there is but one step"),
     ({"batch_size": 48, "epochs": 1}, optimizer(momentum=0.5), "there is but one step in all"),
+    (
+        optimizer(kind="adam") | {"batch_size": 48, "epochs": 1},
+        optimizer(kind="adam", beta2=0.9),
+        "but one step in all",
+    ),
     (schedule("cosine", warmup_epochs=2) | {"lr": 0.1}, schedule("cosine", warmup_epochs=4) | {"lr": 0.2}, "lr"),
     ({}, {"network": ["conv 4", "gap", "maxpool 3 pad 1", "linear 3"]}, "its input is one pixel"),
     ({}, {"network": ["conv 4", "gap", "gap", "linear 3"]}, "its input is one pixel: leave it out"),

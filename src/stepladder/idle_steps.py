@@ -79,7 +79,7 @@ def _adamw(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         )
 
 
-def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     optimizer = recipe.optimizer
     if isinstance(optimizer, Adam):
         return
@@ -97,16 +97,22 @@ def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
             {"optimizer": optimizer},
             told=isinstance(optimizer, Sgd),
         )
-    one_step = sizes is not None and recipe.epochs * steps_per_epoch(recipe, sizes) == 1
-    if one_step and optimizer.momentum and not optimizer.nesterov:
-        yield Idle(
-            ("optimizer",),
-            f"momentum = {optimizer.momentum:g} does nothing",
-            "there is but one step in all, and momentum needs a step before",
-            "train longer, or in smaller batches",
-            {"optimizer": optimizer.model_copy(update={"momentum": 0.0})},
-            told=False,
-        )
+
+
+def _one_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    """A mean of one gradient is that gradient; nesterov alone adds momentum times it."""
+    optimizer = recipe.optimizer
+    if sizes is None or recipe.epochs * steps_per_epoch(recipe, sizes) > 1:
+        return
+    if isinstance(optimizer, Adam):
+        what, update = "beta1 and beta2 do nothing", {"beta1": 0.9, "beta2": 0.999}
+    elif optimizer.momentum and not optimizer.nesterov:
+        what, update = f"momentum = {optimizer.momentum:g} does nothing", {"momentum": 0.0}
+    else:
+        return
+    instead = {"optimizer": optimizer.model_copy(update=update)}
+    why, remedy = "there is but one step in all, and none before it", "train longer, or in smaller batches"
+    yield Idle(("optimizer",), what, why, remedy, instead, told=False)
 
 
 def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
@@ -185,4 +191,4 @@ def _why_constant(schedule: Schedule, epochs: int) -> tuple[str, str] | None:
             return None
 
 
-RULES: tuple[Rule, ...] = (_no_step, _decay, _adamw, _momentum, _muon, _epsilon, _schedule)
+RULES: tuple[Rule, ...] = (_no_step, _decay, _adamw, _momentum, _one_step, _muon, _epsilon, _schedule)
