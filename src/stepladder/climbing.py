@@ -21,7 +21,7 @@ from stepladder.errors import LadderError, StepladderError
 from stepladder.files import NewerFormatError
 from stepladder.image_notes import examined
 from stepladder.ladder import Ladder, Rung
-from stepladder.machine import n_cores
+from stepladder.machine import limit_in_words, n_cores
 from stepladder.one_run import Work
 from stepladder.run import Run, RunIdentity, data_identity
 from stepladder.sent_run import send
@@ -233,7 +233,7 @@ class _Climb:
         try:
             self.under_way[send(self.pool, replace(self.work, use_cache=n_tries == 1), task.identity)] = task
         except RuntimeError as error:  # a broken executor takes nothing any more
-            self.fail(task, f"not tried: {error}")
+            self.fail(task, f"not tried: {error}{limit_in_words()}")
 
     def collect(self, future: Future[list[str]], task: Task) -> None:
         try:
