@@ -618,3 +618,16 @@ def test_the_state_names_its_statistics(few: data.Splits) -> None:
     assert {name.removeprefix(STATISTIC) for name in state if name.startswith(STATISTIC)} == set(
         network.statistic_shapes
     )
+
+
+def test_images_chosen_by_rows_train_as_copies_of_them_do(engine: Engine, few: data.Splits) -> None:
+    rows = np.flatnonzero(np.arange(1000) % 6)
+    chosen, others = few.train.chosen(rows), few.train.chosen(np.flatnonzero(np.arange(1000) % 6 == 0))
+    assert chosen.rows is not None
+    copied = data.Labelled(chosen.images.copy(), chosen.labels)
+    recipe = recipe_of("lighter", epochs=1, augment={"rotation_deg": 10.0})
+    found = [
+        last(train(engine, recipe, splits=data.Splits(part, seen, few.image), seed=1, resume=Progress()))
+        for part, seen in ((chosen, others), (copied, data.Labelled(others.images.copy(), others.labels)))
+    ]
+    assert same(*found)

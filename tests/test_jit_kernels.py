@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from stepladder import augment
+from stepladder.data import Labelled
 from stepladder.engines.jit.convolution import ConvolutionShape, convolution, split_evenly
 from stepladder.engines.jit.emit import Kernel
 from stepladder.engines.jit.gate import GateShape, finish_gate, gate, gate_gradient
-from stepladder.engines.jit.gather import gathered, lanes_of, warped, with_rim
+from stepladder.engines.jit.gather import Pixels, gathered, lanes_of, warped, with_rim
 from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.loss import exponential, softmax_loss
 from stepladder.engines.jit.machine_code import MachineCode
@@ -395,3 +396,17 @@ def test_split_evenly(n: int, most: int) -> None:
     assert sum(parts) == n
     assert max(parts) <= most
     assert max(parts) - min(parts) <= 1
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(39, -1, -3)])
+def test_a_large_set_gets_its_rims_a_batch_at_a_time(rows: NDArray[np.int64] | None) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 5, 5), dtype=np.uint8)
+    part = Labelled(images, np.zeros(40 if rows is None else len(rows), np.int64), rows)
+    kept, at_once = Pixels(part, at_once=8), Pixels(part, at_once=8, most_kept=0)
+    for indices in (np.array([3, 1, 4, 1, 5, 9, 2, 6]), np.array([0, 12]), np.array([7])):
+        found = []
+        for each in (kept, at_once):
+            flat, places = each.batch(indices)
+            found.append(flat[:-1].reshape(-1, 3 * 9 * 9)[places].tobytes())
+        assert found[0] == found[1] == with_rim(part.images[indices])[:-1].tobytes()
+    assert at_once.kept is None
