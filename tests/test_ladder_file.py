@@ -279,6 +279,149 @@ def test_a_rung_is_refused(tmp_path: Path, rung: str, message: str) -> None:
     assert refusal(tmp_path, TOP + SECOND + rung + "\n") == message
 
 
+# Refused with the remedy: what people write who know other tools.
+
+REMEDIES = {
+    'lr = "fast"': "write a number, as in lr = 0.01",
+    "dropout = 5": "5% is written 0.05",
+    "dropout = 50": "50% is written 0.5",
+    "loss = { label_smoothing = 10 }": "10% is written 0.1",
+    "optimizer = { momentum = 90 }": "90% is written 0.9",
+    "augment = { scale = 10 }": "10% is written 0.1",
+    'optimizer = "adam"': "not 'adam': write optimizer = { kind = \"adam\" }",
+    'schedule = "steplr"': 'write schedule = { kind = "step", every_epochs = 6 }',
+    'loss = "mse"': "write a table, as in loss = { label_smoothing = 0.1 }",
+    "average = true": "write a table, as in average = { horizon_epochs = 1.0 }",
+    "sharpness_aware = 0.05": "write a table, as in sharpness_aware = { radius = 0.05 }",
+    'optimizer = { kind = "rmsprop" }': "there is none here; known are 'sgd', 'adam', 'adamw' and 'muon'",
+    'loss = { kind = "mse" }': "unknown kind 'mse'; the only loss is 'cross-entropy'",
+    'schedule = { kind = "steplr" }': "unknown kind 'steplr'; did you mean 'step'?",
+    'schedule = { kind = "step", step_size = 6 }': "unknown field 'step_size'; did you mean 'every_epochs'?",
+    'schedule = { kind = "step", every_epochs = 6, gamma = 0.1 }': "did you mean 'factor'?",
+    'schedule = { kind = "one-cycle", pct_start = 0.3 }': "did you mean 'rise'?",
+    'schedule = { kind = "one-cycle", div_factor = 25 }': "write start = 1 / div_factor",
+    'schedule = { kind = "one-cycle", start = 25 }': "0.04 for a div_factor of 25",
+    'schedule = { kind = "one-cycle", warmup_epochs = 2 }': "it goes with kind 'step' or 'cosine' or 'linear'",
+    'optimizer = { kind = "adam", momentum = 0.9 }': "it goes with kind 'sgd' or 'muon'",
+    "momentum = 0.9": "it belongs in optimizer: optimizer = { momentum = 0.9 }",
+    "beta1 = 0.9": 'it belongs in optimizer: optimizer = { kind = "adam", beta1 = 0.9 }',
+    "label_smoothing = 0.1": "it belongs in loss: loss = { label_smoothing = 0.1 }",
+    "hflip = true": "it belongs in augment: augment = { mirror = true }",
+    "rotation = 10.0": "it belongs in augment: augment = { rotation_deg = 10.0 }",
+    "augment = { translate = 0.1 }": "write shift_px: in pixels, not as a part of the image's side",
+    "normalize = true": "images are always normalised",
+    "drop_last = true": "there is none here: a smaller last batch is kept",
+    "epochs = 14.0": "write a whole number, epochs = 14",
+    "norm_scale = 1": "write norm_scale = true or norm_scale = false",
+    'network = ["conv 8 3"]': "a kernel is written 3x3",
+    'network = ["conv 8 nobias"]': "a convolution has no bias unless told: leave it out",
+    'block = "conv relu groupnorm"': "'norm' is batch norm, another thing",
+}
+
+
+@pytest.mark.parametrize("change", REMEDIES)
+def test_a_change_is_refused_with_its_remedy(tmp_path: Path, change: str) -> None:
+    message = refusal(tmp_path, f"{TOP}{SECOND}change.{change}  <--\n")
+    assert message.splitlines()[0].endswith(REMEDIES[change]) or REMEDIES[change] in message.splitlines()[0]
+    refusal(tmp_path, f"{TOP}{SECOND}[rung.change]\n{change}  <--\n")
+
+
+def test_a_concept_on_a_rung_is_sent_to_its_change(tmp_path: Path) -> None:
+    message = refusal(tmp_path, TOP + SECOND + "lr = 0.1  <--\n")
+    assert "write change = { lr = 0.1 }" in message
+    assert "\n" not in message, "that the rung changes nothing follows from that"
+
+
+def test_a_rung_without_a_why_is_named(tmp_path: Path) -> None:
+    text = TOP + SECOND.replace('why = "a step"\n', "").replace("[[rung]]", "[[rung]]  <--") + "change.lr = 0.2\n"
+    assert "say of rung 'second' why it is taken, as in why = " in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("0.99", "99"), ("0.994", "99.4"), ("1", "100"), ("0.5", "50")])
+def test_an_accuracy_that_is_a_fraction_is_refused(tmp_path: Path, written: str, meant: str) -> None:
+    message = refusal(tmp_path, TOP.replace("accuracy = 99.4, last_epochs = 3 }", f"accuracy = {written} }}  <--"))
+    assert message.endswith(f"is {written}%: write {meant} for {meant}%")
+
+
+def test_all_that_is_wrong_is_told_by_line_and_what_follows_from_it_is_not(tmp_path: Path) -> None:
+    text = TOP.replace("epochs = 10 }", "epoch = 10 }").replace("epochs = 8", "epochs = 2").replace("0.1", "10")
+    text += SECOND + "change.droput = 0.2\n" + SECOND.replace("a step", "b") + "change.lr = 0.2\n"
+    text += '[[rung]]\nname = "third"\nwhy = "c"\nchange = { lr = "fast", dropout = 3 }\n'
+    path = save(tmp_path, text)
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(path)
+    lines = text.splitlines()
+    found = [(int(each.split(":")[1]), each.split(": ", 1)[1]) for each in str(refused.value).splitlines()]
+    assert [(lines[number - 1].split(" = ")[0], words.split(":")[0]) for number, words in found] == [
+        ("budget", "budget.epoch"),
+        ("dropout", "rung 1, recipe.dropout"),
+        ("change.droput", "rung 2, change.droput"),
+        ("name", "two rungs are named 'second'"),
+        ("change", "rung 4, change.dropout"),
+        ("change", "rung 4, change.lr"),
+    ]
+
+
+def test_what_all_rungs_inherit_is_told_once(tmp_path: Path) -> None:
+    path = save(tmp_path, TOP.replace("epochs = 8", "epochs = 2") + SECOND + "change.lr = 0.2\n")
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(path)
+    assert str(refused.value).count("speaks of the last 3") == 1
+    assert "\n" not in str(refused.value)
+
+
+def test_very_many_errors_are_told_up_to_twenty(tmp_path: Path) -> None:
+    rungs = "".join(f'[[rung]]\nname = "{n}"\nwhy = "w"\nchange.x = 1\n' for n in range(300))
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(save(tmp_path, TOP + rungs))
+    *told, last = str(refused.value).splitlines()
+    assert 3 <= len(told) <= 20
+    assert last == f"... and {300 - len(told)} more errors"
+    assert len(str(refused.value)) <= 2_000
+
+
+TOML = {
+    "why = mine": "in the line 'why = mine': texts stand in quotes",
+    'why = "mine': "a quotation mark is missing",
+    'why: "mine"': "write key = value, with = and not with :",
+    "why = “mine”": "write straight quotes",
+    "x = True": "true and false are written in small letters",
+    "x = None": "TOML has no null: leave the line out",
+    "x =": "a value is missing behind =",
+    'why = "C:\\x"': "a backslash in a text is written twice, or the text in single quotes",
+    "[rung.recipe]\n[rung.recipe]": "a key or table is given twice",
+    "x = [1,": "a bracket or a quotation mark above is never closed",
+    '{"name": "x"}': "this is another format than TOML",
+}
+
+
+@pytest.mark.parametrize("line", TOML)
+def test_text_that_is_no_toml_is_refused_with_its_line_and_the_cause(tmp_path: Path, line: str) -> None:
+    path = save(tmp_path, f"{TOP}{line}\n")
+    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: not a TOML file: .*, in the line '") as refused:
+        ladder_file.load(path)
+    assert str(refused.value).endswith(TOML[line]) or TOML[line] in str(refused.value)
+
+
+def test_what_is_no_ladder_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    save(tmp_path, TOP)
+    (tmp_path / "huge.toml").write_bytes(b"#" * 1_000_001)
+    for path, words in (
+        (tmp_path, r"it is a folder: name one file in it, as in .*/huge\.toml"),
+        (tmp_path / "mine.toml", r"No such file or directory: in that folder are huge\.toml, ladder\.toml"),
+        (tmp_path / "no" / "mine.toml", "No such file or directory: there is no folder '"),
+        (tmp_path / "huge.toml", "more than 1,000,000 bytes: this is no ladder file"),
+        (tmp_path / ("x" * 5000 + ".toml"), "File name too long"),
+        (tmp_path / "nul\0.toml", "cannot read this ladder file"),
+        ("nul\0", "no ladder 'nul"),
+        ("x" * 5000, r"no ladder 'xxx.*\(5,000 characters\)"),
+        ("/dev/null", "it is no ordinary file"),
+    ):
+        with pytest.raises(LadderError, match=words) as refused:
+            ladder_file.load(path)
+        assert len(str(refused.value)) <= 2_000
+
+
 @pytest.mark.parametrize("rest", ["", "change = {}\n"])
 def test_a_rung_without_a_change_is_refused(tmp_path: Path, rest: str) -> None:
     second = SECOND.replace("[[rung]]", "[[rung]]  <--")

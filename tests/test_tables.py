@@ -15,7 +15,8 @@ from records import ENGINE, make_run
 
 from stepladder import checking, ladder_file, record
 from stepladder.checking import Check
-from stepladder.ladder import Budget, Ladder
+from stepladder.climbing import Task
+from stepladder.ladder import Budget, Ladder, Target
 from stepladder.recipe import Distill
 from stepladder.report import (
     check_json,
@@ -27,6 +28,8 @@ from stepladder.report import (
     tables,
     terminal,
 )
+from stepladder.report import summary as summary_page
+from stepladder.report.live import outcome_text
 from stepladder.report.tables import Entry, Page, Table
 from stepladder.results import Results, RungResult
 from stepladder.run import Run
@@ -364,6 +367,68 @@ def test_the_summit_is_reached_only_if_every_seed_of_the_top_rung_holds() -> Non
         found = make_results(SHIPPED, {top: runs, "skeleton": [bad]})
         assert found.reached is reached
         assert result_json.results_dict(found)["reached"] is reached
+
+
+def test_a_headline_says_one_thing() -> None:
+    top = SHIPPED.rungs[-1].name
+    good, bad, other = make_run(1, [HIT] * 6), make_run(2, [HIT] * 5 + [MISS]), make_run(3, [MISS] * 6)
+    target = "99.4% at each of the last 5 epochs"
+    for runs, words, held in (
+        ([good], f"Reached: '{top}' holds {target}, with one seed, which proves little.", "1 of 1 seed"),
+        ([bad], f"Not reached: '{top}' does not hold {target} with its one seed.", "0 of 1 seed"),
+        ([bad, other], f"Not reached: '{top}' does not hold {target} with any of 2 seeds.", "0 of 2 seeds"),
+        ([good, bad], f"Not reached: '{top}' holds {target} with only 1 of 2 seeds.", "1 of 2 seeds"),
+    ):
+        found = make_results(SHIPPED, {top: runs})
+        assert summary_page.headline(found) == words
+        assert dict(summary_page.facts(found))["target held"] == held
+    facts = dict(summary_page.facts(make_results(SHIPPED, {top: [good, bad]})))
+    assert facts["test accuracy, mean"] == "99.39% (sd 0.01)", "what stands behind a mean is named"
+
+
+@pytest.mark.parametrize(
+    ("n_correct", "last_epochs", "words"),
+    [
+        ([HIT] * 3, 2, "test 99.40%, holds 99.4%"),
+        ([HIT, MISS, HIT], 2, "test 99.40%, 99.4% or more only at 1 of the last 2 epochs"),
+        ([HIT, HIT, MISS], 2, "test 99.39%, 99.4% or more only at 1 of the last 2 epochs"),
+        ([HIT, MISS, MISS], 2, "test 99.39%, below 99.4%"),
+        ([HIT, HIT, MISS], 1, "test 99.39%, below 99.4%"),
+        ([MISS, MISS, HIT], 1, "test 99.40%, holds 99.4%"),
+    ],
+)
+def test_a_finished_run_in_words(n_correct: list[int], last_epochs: int, words: str) -> None:
+    run = make_run(1, n_correct)
+    rung = replace(SHIPPED.rungs[-1], target=Target(accuracy=Decimal("99.4"), last_epochs=last_epochs))
+    assert outcome_text(Task(rung, run.identity, macs_per_epoch=1, macs=3), run) == words
+
+
+def test_a_check_says_what_is_trained_on_and_what_is_not_used() -> None:
+    on_dev = replace(SHIPPED, evaluate_on="dev")
+    for ladder, words in (
+        (SHIPPED, "trained on all 60,000 training images, evaluated on 10,000 test images."),
+        (
+            on_dev,
+            "trained on 50,000 of the training images, evaluated on the other 10,000, held out as dev",
+        ),
+        (on_dev, "(validation); 10,000 test images not used."),
+        (replace(on_dev, dev_images=1), "trained on 59,999 of the training images, evaluated on the other 1, held out"),
+    ):
+        assert words in printed(check_page.check_page(check(ladder)))
+
+
+def test_the_headline_and_the_layer_table_agree_on_the_receptive_field() -> None:
+    recipe = SHIPPED.rungs[0].recipe
+    for layers in (
+        ["linear 128 block linear relu", "linear 10"],
+        ["conv 6 5x5 pad 2", "avgpool 2", "conv 16 5x5", "avgpool 2", "linear 120", "linear 84", "linear 10"],
+        ["conv 8", "maxpool 2", "conv 16", "gap", "linear 10"],
+    ):
+        network = recipe.model_validate({"network": layers, "epochs": 1}).network_for(MNIST.image)
+        table = check_page.layer_table(network, "x")
+        field = table.rows[-1][table.header.index("rf out")]
+        assert int(field) >= 28
+        assert table.title.endswith(f"receptive field {field}")
 
 
 # Compound steps are called what they are, everywhere.

@@ -4,15 +4,17 @@ import pickle
 from itertools import chain
 
 import pytest
+from pydantic import BaseModel
 
 from stepladder import cli, foreign, layers
 from stepladder.engines import DEVICES, ENGINES
 from stepladder.errors import GeometryError, LadderError
 from stepladder.faults import _kinds, _places, place_of
+from stepladder.foreign import FIELD_WORDS
 from stepladder.ladder_file import _LadderEntry, _RungEntry
 from stepladder.layers import STEPS, parse
 from stepladder.report.writing import FORMS
-from stepladder.wording import FIELD_WORDS, LONGEST_MESSAGE, cut, did_you_mean, n_of, plainly, shown, slip
+from stepladder.wording import LONGEST_MESSAGE, cut, did_you_mean, n_of, plainly, shown, slip
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "layer": tuple(layers._READERS),
@@ -27,7 +29,8 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "command": tuple(cli.main.commands),
     "option": tuple({name for each in cli.main.commands.values() for param in each.params for name in param.opts}),
 }
-for model in (*_places(), _LadderEntry, _RungEntry):
+MODELS: list[type[BaseModel]] = [*_places(), _LadderEntry, _RungEntry]
+for model in MODELS:
     place = place_of(model)
     KNOWN[place] = (*KNOWN.get(place, ()), *model.model_fields)
     KNOWN[f"{place} kind"] = (*KNOWN.get(f"{place} kind", ()), *_kinds(model))
@@ -141,7 +144,8 @@ def test_what_is_quoted_is_cut_in_the_middle(n: int) -> None:
 
 
 def test_any_value_can_be_quoted() -> None:
-    for value in (16**5000, [[]] * 10**5, {"a": "b" * 10**6}, None, 1.5, b"x" * 10**6):
+    values: list[object] = [16**5000, [[]] * 10**5, {"a": "b" * 10**6}, None, 1.5, b"x" * 10**6]
+    for value in values:
         assert 0 < len(shown(value)) <= 122
 
 
