@@ -204,8 +204,8 @@ def test_nothing_hostile_reaches_a_terminal_or_a_page(
         assert ended.value.code == 0
         return "".join(capsys.readouterr())
 
-    command = stepladder_command("climb", "mine.toml", "--seeds", 1, "--jobs", 1)
-    climbed = subprocess.run(command, capture_output=True, check=False, encoding="utf-8")
+    climb = stepladder_command("climb", "mine.toml", "--seeds", 1, "--jobs", 1)
+    climbed = subprocess.run(climb, capture_output=True, check=False, encoding="utf-8")
     assert climbed.returncode in (0, 1)
     assert "rung '@SUM(1) <b>', seed 1" in climbed.stderr
     said = {"climb": climbed.stdout + climbed.stderr}

@@ -294,6 +294,7 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
     of 'climb --down' are in it where there are any.
     """
     from stepladder import ladder_file
+    from stepladder.outputs import is_stdout
     from stepladder.report.writing import report_text, write_report
     from stepladder.store import Store
 
@@ -304,7 +305,9 @@ def report(ladder: str, engine: str | None, form: str, output: str | None, store
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        click.echo(plain.neutral(str(write_report(text, loaded, output=output))))
+        written = write_report(text, loaded, output=output)
+        if not is_stdout(written):
+            click.echo(plain.neutral(str(written)))
 
 
 @main.command()
