@@ -18,7 +18,7 @@ import psutil
 import pytest
 from browser import chromium
 from conftest import TINY_LADDER, stepladder_command
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from stepladder import Store, collect, load
 from stepladder.report import live_page
@@ -183,7 +183,7 @@ def test_idle_connections_do_not_end_a_climb(request_begun: bytes, tmp_path: Pat
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES)),  # noqa: PLW1509
         )
     with ExitStack() as stack:
-        stack.callback(lambda: process.poll() is None and os.killpg(process.pid, signal.SIGKILL))
+        stack.callback(kill_all, process)
         until(lambda: process.poll() is not None or "live report at" in log.read_text())
         found = re.search(r"live report at http://127\.0\.0\.1:(\d+)/", log.read_text())
         assert found, log.read_text()
@@ -202,6 +202,12 @@ def test_idle_connections_do_not_end_a_climb(request_begun: bytes, tmp_path: Pat
         assert process.wait(PATIENCE_S) == 143
     assert "Go on with:" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def kill_all(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -228,6 +234,15 @@ def untrained(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> tuple[R
     return collect(load(folder / "tiny.toml"), store), store
 
 
+def visit(browser: Browser, path: Path) -> tuple[Page, list[str]]:
+    """An open page, and what it complains of."""
+    page, complaints = browser.new_page(), list[str]()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(path.as_uri())
+    return page, complaints
+
+
 INJECTED = """\
 <script>window.evil = 1</script><img src="x" onerror="window.evil = 2"><img src="http://192.0.2.1/x.png">
 <iframe srcdoc="<script>parent.evil = 3</script>"></iframe><a id="link" href="javascript:window.evil = 4">x</a>
@@ -244,11 +259,7 @@ def test_what_is_injected_into_a_page_does_not_run(
     assert "unsafe-eval" not in text.partition("<style>")[0]
     for name, content in (("page", text), ("evil", text.replace("<main>", f"<main>{INJECTED}"))):
         (tmp_path / f"{name}.html").write_text(content, "utf-8")
-        page = browser.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message, said=complaints: said.append(message.text))
-        page.on("pageerror", lambda error, said=complaints: said.append(str(error)))
-        page.goto((tmp_path / f"{name}.html").as_uri())
+        page, complaints = visit(browser, tmp_path / f"{name}.html")
         if name == "evil":
             page.locator("#link").click()
         page.locator("[data-theme-button]").click()  # its own scripts run

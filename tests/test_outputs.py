@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import files, outputs
+from stepladder import files, load, outputs
 from stepladder.errors import StoreError
 from stepladder.outputs import write_output
+from stepladder.report.writing import write_report
 
 TEXT = "a report\n"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
@@ -127,6 +128,26 @@ def test_a_stream_of_this_process_is_written_to_where_it_is(name: str, tmp_path:
         subprocess.run([sys.executable, "-c", script, name], stdout=out, cwd=tmp_path, check=True)
     assert (tmp_path / "out").read_text() == "first\nbefore\ntext\nafter\n"
     assert listing(tmp_path) == ["link", "out"]
+
+
+def test_where_a_report_went_is_not_said_in_its_middle(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    assert outputs.is_stdout(tmp_path / "link")
+    assert outputs.is_stdout(Path("/dev/fd/1"))
+    assert not outputs.is_stdout(tmp_path / "stdout")
+    assert not outputs.is_stdout(Path("/dev/stderr"))
+
+
+@POSIX
+def test_a_default_name_that_is_taken_by_no_file_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ladder = load("mnist-8k")
+    os.mkfifo("mnist-8k-report.html")
+    with pytest.raises(StoreError, match="is there already and is no report"):
+        write_report(TEXT, ladder, output=None)
+    for output in ("folder/", ""):
+        with pytest.raises(StoreError, match="give"):
+            write_report(TEXT, ladder, output=output)
 
 
 def refuse_all(tmp_path: Path) -> dict[str, Path]:

@@ -3,16 +3,19 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import stepladder_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepladder import ending, ladder_file, plain
+from stepladder import cli, data, ending, ladder_file, plain
 from stepladder.errors import LadderError
 from stepladder.report.markdown_page import _text
 from stepladder.report.tables import Table
@@ -165,3 +168,62 @@ def test_the_command_that_goes_on_is_read_by_a_shell_as_it_was_given(argument: s
     script = line.replace("stepladder", "printf '%s\\0'", 1)
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
     assert done.stdout.decode(errors="surrogateescape").split("\0")[:-1] == ["climb", argument]
+
+
+# All of it at once: a ladder whose texts are hostile, climbed, and shown in every way.
+
+HOSTILE = (
+    "".join(STEERING[:-4]).replace("\r", "") + "[red]x[/red] :bomb: <script>alert(1)</script> [x](javascript:1) `|`"
+)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with such a ladder, and the runs of both its rungs."""
+    folder = tmp_path_factory.mktemp("hostile")
+    images, name = data.load("mnist"), "few\x1b]0;\u202e.npz"
+    train, test = images.train[:200], images.test[:50]
+    np.savez(folder / name, x_train=train.images, y_train=train.labels, x_test=test.images, y_test=test.labels)
+    text = MINIMAL.format(name='"=1+1 [red] :bomb:"', rung='"@SUM(1) <b>"')
+    text = text.replace('"to see"', json.dumps(HOSTILE))
+    about = f'about = {json.dumps(HOSTILE)}\ndata = {json.dumps(name)}\nevaluate_on = "test"\n'
+    change = "change = { dropout = 0.1, lr = 0.2 }"
+    above = f'\n[[rung]]\nname = "-b"\nwhy = {json.dumps(HOSTILE)}\n{change}\ncompound = {json.dumps(HOSTILE)}\n'
+    (folder / "mine.toml").write_text(about + text + above)
+    return folder
+
+
+def test_nothing_hostile_reaches_a_terminal_or_a_page(
+    hostile: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hostile)
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 0
+        return "".join(capsys.readouterr())
+
+    climb = stepladder_command("climb", "mine.toml", "--seeds", 1, "--jobs", 1)
+    climbed = subprocess.run(climb, capture_output=True, check=False, encoding="utf-8")
+    assert climbed.returncode in (0, 1)
+    assert "rung '@SUM(1) <b>', seed 1" in climbed.stderr
+    said = {"climb": climbed.stdout + climbed.stderr}
+    for command in ("check", "show", "compare"):
+        for more in ((), ("--json",)):
+            said[" ".join((command, *more))] = run(command, "mine.toml", *more)
+    for form in ("html", "markdown", "json", "csv"):
+        said[form] = run("report", "mine.toml", "--format", form, "-o", "-")
+    page = re.sub(r"<script>.*?</script>", "", said["html"], flags=re.DOTALL)
+    assert "alert(1)</script>" in said["html"].replace("&lt;", "<").replace("&gt;", ">")
+    assert "<script>alert" not in page
+    said["html"] = page
+    assert not [name for name, text in said.items() if not is_safe(text)]
+    rows = list(csv.DictReader(io.StringIO(said["csv"])))
+    assert {row["ladder"] for row in rows} == {"'=1+1 [red] :bomb:"}
+    assert {row["rung"] for row in rows} == {"'@SUM(1) <b>", "'-b"}
+    body = json.loads(said["json"])
+    assert body["about"] == HOSTILE.strip()
+    assert body["rungs"][1]["compound"] == HOSTILE
+    assert "<script" not in said["markdown"]
+    assert "](javascript" not in said["markdown"].replace(r"\](", "")

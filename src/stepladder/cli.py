@@ -310,6 +310,7 @@ def report(
     of 'climb --down' are in it where there are any.
     """
     from stepladder import ladder_file
+    from stepladder.outputs import is_stdout
     from stepladder.report.writing import report_text, write_report
     from stepladder.store import Store
 
@@ -323,7 +324,9 @@ def report(
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        click.echo(plain.neutral(str(write_report(text, loaded, output=output, force=force))))
+        written = write_report(text, loaded, output=output, force=force)
+        if not is_stdout(written):
+            click.echo(plain.neutral(str(written)))
 
 
 @main.command(short_help="Look for the best network, or the smallest that will do.")

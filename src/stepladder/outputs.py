@@ -61,6 +61,11 @@ def _write(path: Path, content: bytes) -> None:
         raise OSError(errno.EINVAL, "it is a disk or a socket, and no file")
 
 
+def is_stdout(path: Path) -> bool:
+    """Whether what is written to a path stands in this process's results."""
+    return _stream(path) == STREAMS["stdout"]
+
+
 def _stream(path: Path) -> int | None:
     """The number of the stream of this process that a path, or the link that stands there, is a name of."""
     for _ in range(MOST_LINKS):
