@@ -56,8 +56,9 @@ def list_runs(ladders: tuple[str, ...], store: str, as_json: bool) -> None:
 def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_json: bool) -> None:
     """Evaluate stored weights again and compare.
 
-    Says of each run whether its weights give the counts of its record. The runs of each LADDER; of all that is stored if none is given, as far as their images are MNIST. Every file of
-    these runs is checked too. Exits with 2 if anything is damaged or differs.
+    Says of each run whether its weights give the counts of its record. The runs of each LADDER; of all that is stored
+    if none is given, as far as their images are MNIST. Every file of these runs is checked too. Exits with 2 if
+    anything is damaged or differs.
     """
     from dataclasses import replace
 
@@ -125,7 +126,8 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
 def merge(into: str, other: str, as_json: bool) -> None:
     """Copy into store A what store B has.
 
-    These are the finished runs that A lacks, and B's looks at verdicts. Each run is verified before it is copied. Exits with 2 if a run has other numbers in each store, or is damaged.
+    These are the finished runs that A lacks, and B's looks at verdicts. Each run is verified before it is copied. Exits
+    with 2 if a run has other numbers in each store, or is damaged.
     """
     from stepladder.housekeeping import merge as merge_stores
     from stepladder.report.runs_page import merge_dict, merge_page
