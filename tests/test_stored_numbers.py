@@ -33,7 +33,6 @@ from stepladder.store import Store
 CORPUS = Path(__file__).parent / "corpus"
 N_SAMPLED = 100  # of each kind of damage and file
 N_EVIDENCE = 220
-N_RESUMED = 5
 
 Tree = dict[str, Any]
 
@@ -160,13 +159,24 @@ def test_damage_never_changes_a_number_without_a_word_3000_times(stored: Stored,
 
 
 def test_trainings_that_go_on_from_a_damaged_checkpoint_end_with_the_same_numbers(stored: Stored) -> None:
-    path, rng = stored.path(stored.under_way, "partial.safetensors"), Random(3)
+    go_on_from_damage(stored, 5)
+
+
+@pytest.mark.evidence
+def test_trainings_that_go_on_from_a_damaged_checkpoint_end_with_the_same_numbers_100_times(stored: Stored) -> None:
+    go_on_from_damage(stored, 50)
+
+
+def go_on_from_damage(stored: Stored, n: int) -> None:
+    """Damage a checkpoint's header 2 ``n`` times, and train to the end."""
+    path, rng = stored.path(stored.under_way, "partial.safetensors"), Random(n)
     content = path.read_bytes()
     finished = trained_to_the_end(stored)
     assert stored.store.notes == []
-    for damaged in chain(flipped(content[:2000], N_RESUMED, rng), other_digits(content[:2000], N_RESUMED, rng)):
+    header = 8 + int.from_bytes(content[:8], "little")
+    for damaged in chain(flipped(content[:header], n, rng), other_digits(content[:header], n, rng)):
         stored.path(finished).unlink()
-        path.write_bytes(damaged)
+        path.write_bytes(damaged + content[header:])
         again = trained_to_the_end(stored)
         assert again.numbers() == finished.numbers()
         assert "trained from the start" in stored.store.notes.pop()
