@@ -25,6 +25,7 @@ from stepladder.climbing import climb
 from stepladder.comparing import share_interval
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError
+from stepladder.files import checksum
 from stepladder.ladder import Budget, Ladder, Target
 from stepladder.record import (
     Claim,
@@ -146,7 +147,8 @@ def test_a_record_of_100_seeds_is_small_and_has_one_seed_a_line() -> None:
     assert len(text.encode()) < 30_000
     assert '  {"seed": 101, "n_correct": [9950, 9950, 9950, 9950, 9950]},\n' in text
     tree = json.loads(text)
-    assert tree.pop("format_version") == 1
+    assert tree.pop("format_version") == 2
+    assert tree.pop("sha256") == checksum({"format_version": 2, **tree})
     assert Record.model_validate_json(json.dumps(tree)) == found
 
 
@@ -221,7 +223,10 @@ def test_a_diverged_seed_is_listed_and_counts_as_a_miss() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda tree: tree.update(format_version=2), "of format 2; this Stepladder reads up to 1: upgrade"),
+        (lambda tree: tree.update(format_version=3), "of format 3; this Stepladder reads up to 2: upgrade"),
+        (lambda tree: tree.update(format_version=1), "no record: sha256: Extra inputs are not permitted"),
+        (lambda tree: tree.update(format_version=2.0), r"there is no format 2\.0"),
+        (lambda tree: tree.update(format_version=0), "there is no format 0"),
         (lambda tree: tree.pop("format_version"), "no record: .format_version. is missing"),
         (lambda tree: tree.pop("cpu"), "no record: cpu: Field required"),
         (lambda tree: tree.update(experiment="0" * 16), "'average', trains another recipe or other images"),
@@ -229,14 +234,49 @@ def test_a_diverged_seed_is_listed_and_counts_as_a_miss() -> None:
         (lambda tree: tree["runs"].pop(3), "no unbroken range"),
         (lambda tree: tree["runs"][0].update(n_correct=[9950] * 4), "seed 101 has not the last 5 epochs"),
         (lambda tree: tree["runs"][0].update(n_correct=[10_001] * 5), "more images right than were evaluated"),
+        (lambda tree: tree["runs"][0].update(n_correct=[-1] * 5), "fewer than none"),
+        (lambda tree: tree["runs"][0].update(n_correct=[]), "or none although it did not"),
+        (lambda tree: tree["runs"][0].update(diverged_at_epoch=3), "results although it diverged"),
+        (lambda tree: tree["runs"][0].update(n_correct=[], diverged_at_epoch=16), "diverged at epoch 16 of 15"),
+        (lambda tree: tree["runs"][0].update(n_correct=[], diverged_at_epoch=0), "greater than or equal to 1"),
+        (lambda tree: tree["runs"][0].update(seed=10**18), "no unbroken range"),
+        (lambda tree: tree["runs"][0].update(seed=10**400), "less than or equal to"),
+        (lambda tree: tree.update(n_evaluated=10_001), "10,001 images evaluated, where there are 10,000"),
+        (lambda tree: tree.update(n_evaluated=10**400), "n_evaluated: Input should be less than"),
+        (lambda tree: tree["engine"].update(revision=0), "no revision 0"),
+        (lambda tree: tree["engine"].update(device="toaster"), "no engine 'jit' on 'toaster'|no engine 'torch' on"),
+        (lambda tree: tree.update(finished=["yesterday", "today"]), "two times in order"),
+        (lambda tree: tree.update(finished=tree["finished"][:1]), "finished"),
+        (lambda tree: tree["claims"][0].update(at_least=float("nan")), "no record"),
+        (lambda tree: tree["claims"][0].update(at_least=1e999), "no record"),
+        (lambda tree: tree["claims"][0].update(kind="best"), "no record"),
+        (lambda tree: tree.update(claims=tree["claims"] * 2), "two things of one kind"),
         (lambda tree: tree.update(ladder="absent"), "no ladder 'absent'"),
     ],
 )
 def test_a_record_that_is_wrong_is_refused(change: Callable[[Any], Any], reason: str, tmp_path: Path) -> None:
     tree = json.loads(record_text(made_up()))
     change(tree)
+    tree["sha256"] = checksum({name: value for name, value in tree.items() if name != "sha256"})
     (tmp_path / "r.json").write_text(json.dumps(tree))
     with pytest.raises(LadderError, match=reason):
+        record.load(tmp_path / "r.json")
+
+
+def test_a_record_of_format_1_has_no_checksum_and_is_read(tmp_path: Path) -> None:
+    found = made_up()
+    tree = json.loads(record_text(found))
+    del tree["sha256"]
+    (tmp_path / "r.json").write_text(json.dumps(tree | {"format_version": 1}))
+    assert record.load(tmp_path / "r.json")[0] == found
+    (tmp_path / "r.json").write_text(json.dumps(tree | {"format_version": 2}))
+    with pytest.raises(LadderError, match="'sha256' is missing"):
+        record.load(tmp_path / "r.json")
+
+
+def test_a_record_that_was_changed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(record_text(made_up()).replace('"n_correct": [9950', '"n_correct": [9951', 1))
+    with pytest.raises(LadderError, match="its checksum differs"):
         record.load(tmp_path / "r.json")
 
 

@@ -6,11 +6,12 @@ import pwd
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -725,6 +726,37 @@ def test_a_lost_storage_is_one_message(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"storage was lost .*: what is trained is kept"):
         lose_it()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("round 0", "9940", "9941"),
+        ("round 0", "9940", "10001"),
+        ("round 0", '"held": true', '"hold": true'),
+        ("recipe", '"epochs": ', '"epochs": 1'),
+        ("params", "123", "122"),
+        ("number", "0", '"0"'),
+    ],
+)
+def test_trials_that_are_not_as_they_were_kept_are_refused(name: str, old: str, new: str, tmp_path: Path) -> None:
+    outcome = Outcome(seed=1001, n_correct=9940, n_evaluated=10_000, held=True)
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        trial = study.ask(n_trials=1, ceiling=100)
+        assert trial is not None
+        study.keep(trial, TOP, params=123)
+        study.report(trial, ((outcome,),), score=99.4)
+        assert study.trials() == [Trial(0, 123, TOP, "running", ((outcome,),))]
+    with closing(sqlite3.connect(tmp_path / "search.db")) as database, database:
+        changed = database.execute(
+            "UPDATE trial_user_attributes SET value_json = replace(value_json, ?, ?) WHERE key = ?", (old, new, name)
+        )
+        assert changed.rowcount == 1
+    with (
+        SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study,
+        pytest.raises(StoreError, match=r"trial 0 of this search is damaged \(.*\): give --storage another database"),
+    ):
+        study.trials()
 
 
 @pytest.mark.parametrize(

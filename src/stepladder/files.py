@@ -110,8 +110,8 @@ def read_regular(path: Path, *, most: int) -> bytes:
 
 def sealed(name: str, content: Any, *, version: int) -> bytes:
     """Content as a sealed file (see above)."""
-    body = {"format_version": version, name: content}
-    return json.dumps({"format_version": version, "sha256": checksum(body), name: content}).encode()
+    covered = content if version == 1 else {"format_version": version, name: content}
+    return json.dumps({"format_version": version, "sha256": checksum(covered), name: content}).encode()
 
 
 def unsealed(file: bytes, name: str, *, path: Path, known: int) -> Any:

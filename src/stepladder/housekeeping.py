@@ -13,12 +13,13 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from stepladder import looks
+from stepladder.data import describe
 from stepladder.errors import LadderError, StoreError
 from stepladder.files import NewerFormatError
 from stepladder.ladder import Ladder
-from stepladder.recipe import Recipe
 from stepladder.run import Run, RunIdentity, data_identity, experiment_key
 from stepladder.run_files import DamagedError, epochs_in, read_progress, read_run
+from stepladder.sources import DataInfo
 from stepladder.store import Store
 
 State = Literal["finished", "diverged", "under way", "damaged", "newer"]
@@ -71,66 +72,64 @@ class Experiment:
 
 def experiments(store: Store, ladders: Iterable[Ladder], *, only: bool = False) -> list[Experiment]:
     """What a store holds, folder by folder; ``only`` what is on these ladders. Raises DataError for their images."""
-    names = names_of(ladders)
+    names: dict[str, list[tuple[str, str]]] = {}
+    images: dict[str, DataInfo] = {}
+    for ladder in ladders:
+        for folder, rung in names_of(ladder):
+            names.setdefault(folder, []).append((ladder.name, rung))
+            images[folder] = describe(ladder.data)
     folders = sorted(path for path in store.folder.glob(_EXPERIMENT) if path.is_dir())
     return [
-        Experiment(path.name, tuple(names.get(path.name, ())), tuple(_runs_in(path)))
+        Experiment(path.name, tuple(names.get(path.name, ())), tuple(_runs_in(path, images.get(path.name))))
         for path in folders
         if path.name in names or not only
     ]
 
 
-def names_of(ladders: Iterable[Ladder]) -> dict[str, list[tuple[str, str]]]:
-    """Which rungs each experiment is, as (ladder, rung); a rung's teacher is called so."""
-    names: dict[str, list[tuple[str, str]]] = {}
-    for ladder in ladders:
-        data = data_identity(ladder)
-        for rung in ladder.rungs:
-            recipes: dict[str, Recipe] = {rung.name: rung.recipe}
-            if rung.recipe.teacher:
-                recipes[f"teacher of {rung.name}"] = rung.recipe.teacher
-            for name, recipe in recipes.items():
-                names.setdefault(experiment_key(recipe, data), []).append((ladder.name, name))
-    return names
+def names_of(ladder: Ladder) -> Iterator[tuple[str, str]]:
+    """The experiments of a ladder and the rungs that they are; a rung's teacher is called so."""
+    data = data_identity(ladder)
+    for rung in ladder.rungs:
+        yield experiment_key(rung.recipe, data), rung.name
+        if rung.recipe.teacher:
+            yield experiment_key(rung.recipe.teacher, data), f"teacher of {rung.name}"
 
 
-def _runs_in(folder: Path) -> Iterator[StoredRun]:
-    files: dict[tuple[int, str], list[Path]] = {}
+def _runs_in(folder: Path, info: DataInfo | None) -> Iterator[StoredRun]:
+    files: dict[tuple[int, str, str], list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if found := _FILE.fullmatch(path.name):
-            files.setdefault((int(found[2]), found[3]), []).append(path)
-    for (seed, engine), paths in sorted(files.items()):
-        yield _stored_run(folder, seed, engine, tuple(paths))
+            files.setdefault((int(found[2]), found[3], found[1]), []).append(path)
+    for (seed, engine, stem), paths in sorted(files.items()):
+        if any(path.suffix != ".lock" for path in paths):
+            state = _state_of(folder, stem, info)
+            yield StoredRun(folder.name, seed, engine, tuple(paths), sum(map(_n_bytes, paths)), *state)
 
 
-def _stored_run(folder: Path, seed: int, engine: str, files: tuple[Path, ...]) -> StoredRun:
-    n_bytes = 0
-    for path in files:
-        with suppress(OSError):
-            n_bytes += path.stat().st_size
-    base = folder / f"seed-{seed}.{engine}"
-    record, partial = Path(f"{base}.json"), Path(f"{base}.partial.safetensors")
-    state, problem, n_epochs, run, identity = _state_of(record, partial, key=f"{folder.name}/{base.name}")
-    return StoredRun(folder.name, seed, engine, files, n_bytes, state, n_epochs, run, identity, problem)
+def _n_bytes(path: Path) -> int:
+    with suppress(OSError):  # it is gone
+        return path.stat().st_size
+    return 0
 
 
-def _state_of(record: Path, partial: Path, *, key: str) -> tuple[State, str, int, Run | None, RunIdentity | None]:
-    """State, problem, finished epochs, record and identity of the run that has these files."""
+def _state_of(folder: Path, stem: str, info: DataInfo | None) -> tuple[State, int, Run | None, RunIdentity | None, str]:
+    """State, finished epochs, record, identity and problem of the run whose files are called so."""
+    key = f"{folder.name}/{stem}"
     try:
-        run = read_run(record, key=key)
+        run = read_run(folder / f"{stem}.json", key=key, info=info)
         if run is not None:
             state: State = "finished" if run.diverged_at_epoch is None else "diverged"
-            return state, "", len(run.epochs), run, run.identity
-        about = read_progress(partial, key=key)
+            return state, len(run.epochs), run, run.identity, ""
+        about = read_progress(folder / f"{stem}.partial.safetensors", key=key)
         if about is not None:
-            return "under way", "", about[1], None, about[0]
-        return "damaged", "it has no record", 0, None, None
+            return "under way", about[1], None, about[0], ""
+        return "damaged", 0, None, None, "it has no record"
     except NewerFormatError as error:
-        return "newer", str(error), 0, None, None
+        return "newer", 0, None, None, str(error)
     except DamagedError as damage:
-        return "damaged", str(damage), 0, None, None
+        return "damaged", 0, None, None, str(damage)
     except OSError as error:
-        return "damaged", f"it cannot be read: {error.strerror}", 0, None, None
+        return "damaged", 0, None, None, f"it cannot be read: {error.strerror}"
 
 
 def chosen(

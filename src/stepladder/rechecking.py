@@ -141,7 +141,7 @@ def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> 
         return "agrees", f"{n_correct:,} of {len(labels):,} correct{by}"
     if any(labels[index] != label for index, label, _ in kept):
         return "differs", "a wrong image of its record has another label"
-    n_others, n_by_rounding = _others(run, logits, labels)
+    n_others, n_by_rounding = others(run, logits, labels)
     text = (
         f"{n_correct:,} of {len(labels):,} correct, in the record {final.n_correct:,}; {n_others:,} other answers{by}"
     )
@@ -150,7 +150,7 @@ def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> 
     return "differs", text
 
 
-def _others(run: Run, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[int, int]:
+def others(run: Run, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[int, int]:
     """Images with another answer than in the record, and those among them where rounding can have decided."""
     before = labels.copy()
     for wrong in run.wrong_images:

@@ -2,12 +2,15 @@
 
 ::
 
-    records/NAME.json    {"format_version": 1, "name": ..., "claims": [...], ..., "runs": [{"seed": 101, ...}, ...]}
+    records/NAME.json    {"format_version": 2, "sha256": ..., "name": ..., "claims": [...], ...,
+                          "runs": [{"seed": 101, ...}, ...]}
 
 A record holds integers, one line for each seed. Mean, worst seed and share are computed from them wherever they are
 shown, and a record whose claims they do not support is refused, when it is made and when it is read.
 
-FORMAT_VERSION history: 1, the first.
+The checksum is that of all the rest (files.checksum). It finds damage; who changes a record can change that too.
+
+FORMAT_VERSION history: 1, the first. 2, with a checksum.
 """
 
 import json
@@ -26,7 +29,7 @@ from pydantic import Field, ValidationError, model_validator
 from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
-from stepladder.files import MOST_JSON_BYTES, clipped, read_regular, reason
+from stepladder.files import MOST_JSON_BYTES, checksum, clipped, read_regular, reason
 from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
 from stepladder.ladder_file import load as load_ladder
 from stepladder.recipe import Frozen
@@ -35,7 +38,7 @@ from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.soundness import MOST_IMAGES, against_engine, is_time
 from stepladder.wording import did_you_mean, n_of, shown
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
 LEAST_SEEDS = 100
@@ -243,9 +246,12 @@ def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
 def _read(content: bytes, file: str) -> Record:
     try:
         tree = json.loads(content)
-        version = tree.pop("format_version")
+        version = tree["format_version"]
         if type(version) is not int or version < 1:
             raise ValueError(f"there is no format {clipped(str(version))}")
+        if version > 1 and tree.pop("sha256") != checksum(tree):
+            raise ValueError("its checksum differs")
+        del tree["format_version"]
         if version > FORMAT_VERSION:
             raise LadderError(
                 f"{file}: this record is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it"
@@ -392,7 +398,8 @@ def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequen
 
 def record_text(record: Record) -> str:
     """A record as the content of its file, one seed a line."""
-    head = {"format_version": FORMAT_VERSION} | record.model_dump(mode="json", exclude={"runs"})
-    runs = [json.dumps(run.model_dump(mode="json", exclude_none=True)) for run in record.runs]
+    body = {"format_version": FORMAT_VERSION} | record.model_dump(mode="json", exclude={"runs"})
+    runs = [run.model_dump(mode="json", exclude_none=True) for run in record.runs]
+    head = {"format_version": FORMAT_VERSION, "sha256": checksum(body | {"runs": runs})} | body
     opened = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")
-    return opened + ',\n "runs": [\n  ' + ",\n  ".join(runs) + "\n ]\n}\n"
+    return opened + ',\n "runs": [\n  ' + ",\n  ".join(map(json.dumps, runs)) + "\n ]\n}\n"

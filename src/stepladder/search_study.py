@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from stepladder.errors import StepladderError, StoreError
+from stepladder.files import checksum, reason
 from stepladder.recipe import Recipe
 from stepladder.search_trials import Outcome, Trial
 from stepladder.wording import how_to_install
@@ -107,13 +108,13 @@ class SearchStudy:
 
     def keep(self, trial: "optuna.Trial", recipe: Recipe, *, params: int) -> None:
         """Keep what a trial proposes."""
-        trial.set_user_attr("recipe", recipe.model_dump(mode="json"))
-        trial.set_user_attr("params", params)
+        _seal(trial, "params", params)
+        _seal(trial, "recipe", recipe.model_dump(mode="json"))
 
     def report(self, trial: "optuna.Trial", outcomes: tuple[tuple[Outcome, ...], ...], *, score: float) -> None:
         """Keep the outcomes of a trial's last round, and its score so far."""
         at = len(outcomes) - 1
-        trial.set_user_attr(f"round {at}", [outcome.model_dump(mode="json") for outcome in outcomes[at]])
+        _seal(trial, f"round {at}", [outcome.model_dump(mode="json") for outcome in outcomes[at]])
         trial.report(score, at)
 
     def end(self, trial: "optuna.Trial", *, score: float | None) -> None:
@@ -144,7 +145,7 @@ class SearchStudy:
                 self._beat(trial)
 
     def trials(self) -> list[Trial]:
-        """All trials with a proposal, those of other processes too."""
+        """All trials with a proposal, those of other processes too. Raises StoreError if they are damaged."""
         return [_trial(frozen) for frozen in self._frozen() if _counts(frozen) and "recipe" in frozen.user_attrs]
 
     def _wants_more(self, n_trials: int) -> bool:
@@ -183,14 +184,39 @@ def _guess(frozen: "optuna.trial.FrozenTrial") -> dict[str, float]:
     return guess
 
 
+def _seal(trial: "optuna.Trial", name: str, value: Any) -> None:
+    """Keep an attribute of a trial, and before it its checksum: who reads it in between finds nothing yet."""
+    trial.set_user_attr(f"sha256 of {name}", checksum(value))
+    trial.set_user_attr(name, value)
+
+
+def _unsealed(about: dict[str, Any], name: str) -> Any:
+    """An attribute of a trial as it was kept; those of former versions have no checksum. Raises ValueError."""
+    value = about[name]
+    if about.get(f"sha256 of {name}", checksum(value)) != checksum(value):
+        raise ValueError(f"the checksum of its {name} differs")
+    return value
+
+
 def _trial(frozen: "optuna.trial.FrozenTrial") -> Trial:
+    """Raises StoreError for what no search can have kept."""
     about = frozen.user_attrs
-    n_rounds = sum(f"round {at}" in about for at in range(len(about)))
-    outcomes = [tuple(map(Outcome.model_validate, about[f"round {at}"])) for at in range(n_rounds)]
+    try:
+        n_rounds = sum(f"round {at}" in about for at in range(len(about)))
+        outcomes = [tuple(map(Outcome.model_validate, _unsealed(about, f"round {at}"))) for at in range(n_rounds)]
+        recipe = Recipe.model_validate(_unsealed(about, "recipe"))
+        params = _unsealed(about, "params")
+        if type(about["number"]) is not int or type(params) is not int:
+            raise ValueError("its number is none")
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"trial {frozen.number} of this search is damaged ({reason(error)}): give --storage another database;"
+            " what is trained is kept in the store"
+        ) from None
     return Trial(
         number=about["number"],
-        params=about["params"],
-        recipe=Recipe.model_validate(about["recipe"]),
+        params=params,
+        recipe=recipe,
         state={"PRUNED": "stopped", "COMPLETE": "whole"}.get(frozen.state.name, "running"),
         outcomes=tuple(outcomes),
     )

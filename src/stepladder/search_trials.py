@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import mean
 
+from pydantic import Field, model_validator
+
 from stepladder.errors import LadderError
 from stepladder.ladder import Target
 from stepladder.recipe import Frozen, Recipe
@@ -47,10 +49,16 @@ def rounds(epochs: int, n_seeds: int) -> tuple[Round, ...]:
 class Outcome(Frozen):
     """What one training came to, at its final epoch. One that diverged has nothing right."""
 
-    seed: int
-    n_correct: int
-    n_evaluated: int
+    seed: int = Field(ge=0)
+    n_correct: int = Field(ge=0)
+    n_evaluated: int = Field(ge=1)
     held: bool
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Outcome":
+        if self.n_correct > self.n_evaluated:
+            raise ValueError(f"{self.n_correct} of {self.n_evaluated} images are right")
+        return self
 
     @classmethod
     def of(cls, run: Run, target: Target) -> "Outcome":

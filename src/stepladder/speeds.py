@@ -50,6 +50,8 @@ def problem(store: Path) -> str:
 def _speeds(content: bytes, path: Path) -> dict[str, Any]:
     """As the file has them, of either format."""
     speeds: dict[str, Any] = json.loads(content)
+    if type(speeds) is not dict:
+        raise TypeError("it holds no names and numbers")
     if "sha256" in speeds or "format_version" in speeds:
         speeds = unsealed(content, "speeds", path=path, known=FORMAT_VERSION)
     return speeds

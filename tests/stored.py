@@ -1,0 +1,112 @@
+"""A small store of real runs, and ways to damage its files."""
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from stepladder import data, looks, record
+from stepladder.climbing import climb, plan
+from stepladder.engines import Engine, choose_engine
+from stepladder.engines.training import train
+from stepladder.files import write_atomically
+from stepladder.ladder import Ladder
+from stepladder.ladder_file import load
+from stepladder.run import Progress, Run, RunIdentity
+from stepladder.store import Store
+
+SEEDS = (1, 2)
+LADDER = """\
+name = "small"
+data = "small.npz"
+evaluate_on = "test"
+budget = { params = 1000, epochs = 100 }
+target = { accuracy = 5, last_epochs = 1 }
+
+[[rung]]
+name = "start"
+why = "small enough to train in a moment"
+[rung.recipe]
+network = ["conv 4 3x3 stride 4", "gap", "linear 10"]
+lr = 0.05
+epochs = 2
+
+[[rung]]
+name = "slower"
+why = "another one"
+change.lr = 0.02
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A store with two rungs of two seeds, a training of seed 9 after the first of its two epochs, and looks."""
+
+    ladder: Ladder
+    ladder_path: Path
+    store: Store
+    engine: Engine
+    runs: tuple[Run, ...]
+    under_way: RunIdentity
+    progress: Progress
+
+    def path(self, run: Run | RunIdentity, ending: str = "json") -> Path:
+        identity = run.identity if isinstance(run, Run) else run
+        return self.store.folder / f"{identity.key}.{ending}"
+
+    def splits(self) -> data.Splits:
+        return data.splits(data.load(self.ladder.data), n_dev=0)
+
+
+def make_store(folder: Path) -> Stored:
+    """Train all of it, in this process."""
+    mnist = data.load("mnist")
+    (x_train, y_train), (x_test, y_test) = (
+        (part.images[:n, 0], part.labels[:n]) for part, n in ((mnist.train, 300), (mnist.test, 100))
+    )
+    np.savez(folder / "small.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    path = folder / "small.toml"
+    path.write_text(LADDER)
+    ladder, engine = load(path), choose_engine()[0]
+    store = Store.open(folder / "runs", create=True)
+    with ThreadPoolExecutor(1) as executor:
+        assert not climb(ladder, seeds=SEEDS, store=store, engine=engine, executor=executor)
+    tasks = plan(ladder, seeds=SEEDS, engine=engine)
+    runs = tuple(run for task in tasks if (run := store.find(task.identity, set_aside=False)))
+    assert len(runs) == len(tasks)
+    under_way = plan(ladder, seeds=[9], engine=engine)[0].identity
+    splits = data.splits(data.load(ladder.data), n_dev=0)
+    progress = next(train(engine, under_way.recipe, splits=splits, seed=9, resume=Progress()))
+    store.checkpoint(under_way, progress)
+    looks.note(store.folder, {looks.pair_key(runs[0].identity, runs[2].identity): SEEDS})
+    return Stored(ladder, path, store, engine, runs, under_way, progress)
+
+
+def flipped(content: bytes, n: int, rng: Random) -> Iterator[bytes]:
+    """The content with one bit of it flipped, ``n`` times."""
+    for _ in range(n):
+        place, bit = rng.randrange(len(content)), rng.randrange(8)
+        yield content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :]
+
+
+def other_digits(content: bytes, n: int, rng: Random) -> Iterator[bytes]:
+    """The content with one decimal digit of it changed, ``n`` times."""
+    places = [found.start() for found in re.finditer(b"[0-9]", content)]
+    for _ in range(n):
+        place = rng.choice(places)
+        digit = rng.choice([each for each in b"0123456789" if each != content[place]])
+        yield content[:place] + bytes([digit]) + content[place + 1 :]
+
+
+def record_of_claims(folder: Path) -> Path:
+    """A shipped record as a file of its own."""
+    found, _ = record.load("mnist-1000")
+    path = folder / "claims.json"
+    write_atomically(path, record.record_text(found).encode())
+    assert json.loads(path.read_bytes())["format_version"] == record.FORMAT_VERSION
+    return path
