@@ -1,21 +1,31 @@
-"""What tests share: a small folder of real MNIST digits, a tiny ladder, and the command line as a person runs it."""
+"""What tests share: a small folder of real MNIST digits, a tiny ladder, and the command line as a person runs it.
+
+What is expensive is made once for a whole run of the tests, whichever worker needs it first (``once``).
+"""
 
 import gzip
 import os
+import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
+from starting import Starter
 
 from stepladder import data
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 TINY_LADDER = """\
 name = "tiny"
@@ -44,27 +54,66 @@ change.augment = {{ rotation_deg = 10.0 }}
 """
 
 
+def pytest_collection_finish() -> None:
+    """Torch's threads cost more than they give on small networks: nine times the time where each core has a worker."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
+
+
 def write_idx(path: Path, array: NDArray[Any]) -> None:
     """An IDX file of bytes, gzipped if its name says so."""
     content = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
     path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Compiled code of the tests stays out of the user's own cache."""
-    os.environ["STEPLADDER_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def write_digits(folder: Path, *, n_train: int, n_test: int) -> None:
+    """IDX files with the first images of MNIST."""
+    images = data.load("mnist")
+    for prefix, part, n in (("train", images.train, n_train), ("t10k", images.test, n_test)):
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", part.images[:n, 0])
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", part.labels[:n])
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run of the tests: one for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(run_folder: Path) -> None:
+    """Compiled code of the tests stays out of the user's own cache; workers share it."""
+    os.environ["STEPLADDER_CACHE"] = str(run_folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def once(run_folder: Path) -> Once:
+    """``once("name", make)``: the folder of that name, which ``make(folder)`` fills once for all workers.
+
+    Tests may read it and no more: who changes something takes a copy.
+    """
+
+    def folder_of(name: str, make: Callable[[Path], object]) -> Path:
+        folder, is_whole = run_folder / name, run_folder / f"{name}.whole"
+        with FileLock(run_folder / f"{name}.lock"):
+            if not is_whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                is_whole.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def digits(once: Once) -> Path:
     """A folder of IDX files with the first 2,000 training and 500 test images of MNIST."""
-    folder = tmp_path_factory.mktemp("digits")
-    images = data.load("mnist")
-    for prefix, part, n in (("train", images.train, 2000), ("t10k", images.test, 500)):
-        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", part.images[:n, 0])
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte", part.labels[:n])
-    return folder
+
+    return once("digits", lambda folder: write_digits(folder, n_train=2000, n_test=500))
 
 
 @pytest.fixture
@@ -79,14 +128,27 @@ def stepladder_command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "stepladder", *map(str, arguments)]
 
 
+@pytest.fixture(scope="session")
+def starter(cache: None) -> Iterator[Starter]:  # noqa: ARG001
+    """What starts commands quickly; begun when the first test asks."""
+    with Starter() as begun:
+        yield begun
+
+
 @pytest.fixture
-def stepladder(tmp_path: Path) -> CommandLine:
+def stepladder(tmp_path: Path, starter: Starter) -> CommandLine:
     """Run ``stepladder ...`` in a process of its own, in an empty folder; gives returncode, stdout and stderr."""
 
     def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        environment = os.environ | {"NO_COLOR": "1"}
-        return subprocess.run(
-            stepladder_command(*arguments), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        return starter.run(list(map(str, arguments)), cwd=tmp_path, environment=os.environ | {"NO_COLOR": "1"})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """One browser for all tests of a worker."""
+    from browser import chromium
+
+    with chromium() as started:
+        yield started

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import TINY_LADDER, CommandLine
+from conftest import TINY_LADDER, CommandLine, Once
 from processes import PATIENCE_S, Climb
 
 from stepladder import data
@@ -43,22 +43,25 @@ def numbers(ladder: Path, store: Path) -> list[tuple[dict[str, object], bytes]]:
 
 
 @pytest.fixture(scope="module")
-def module_ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    path = tmp_path_factory.mktemp("ladder") / "tiny.toml"
-    path.write_text(TINY_LADDER.format(data=str(digits), epochs=60))
-    return path
+def module_ladder(once: Once, digits: Path) -> Path:
+    def make(folder: Path) -> None:
+        (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=60))
+
+    return once("long-ladder", make) / "tiny.toml"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, module_ladder: Path) -> Path:
+def undisturbed(once: Once, module_ladder: Path) -> Path:
     """The store of a climb of three rungs and two seeds with one job."""
-    store = tmp_path_factory.mktemp("undisturbed") / "runs"
-    with Climb(module_ladder, store, "--seeds", 2, "--jobs", 1) as climbing:
-        returncode, out, err = climbing.finish()
-    assert returncode in (0, 1), err
-    assert "dropout: none → 10%" in out
-    assert len(numbers(module_ladder, store)) == 6
-    return store
+
+    def make(folder: Path) -> None:
+        with Climb(module_ladder, folder / "runs", "--seeds", 2, "--jobs", 1) as climbing:
+            returncode, out, err = climbing.finish()
+        assert returncode in (0, 1), err
+        assert "dropout: none → 10%" in out
+        assert len(numbers(module_ladder, folder / "runs")) == 6
+
+    return once("undisturbed-climb", make) / "runs"
 
 
 def test_two_jobs_train_the_same_runs_as_one(tmp_path: Path, module_ladder: Path, undisturbed: Path) -> None:
@@ -112,11 +115,14 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path, module_ladder: P
         assert not alive
 
 
-def test_a_stored_climb_trains_nothing(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
-    done = stepladder("climb", module_ladder, "--seeds", 2, "--store", undisturbed)
+def test_a_stored_climb_trains_nothing(
+    stepladder: CommandLine, module_ladder: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(undisturbed, tmp_path / "runs")
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    done = stepladder("climb", module_ladder, "--seeds", 2, "--store", store)
     assert "6 of 6 runs are stored; 0 to train" in done.stderr
-    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
 
 
 def test_the_top_rung_alone(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:

@@ -129,7 +129,7 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
     return found
 
 
-@given(
+random_networks = given(
     network_texts(),
     st.sampled_from(list(TARGETS)),
     st.sampled_from([(2, 7), (2, 10), (3, 9)]),
@@ -137,9 +137,27 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
     st.sampled_from([0.0, 0.3]),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=100)
+
+
+@random_networks
+@settings(deadline=None, max_examples=30)
 def test_gradients_of_random_networks_equal_the_oracles(
     network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
+) -> None:
+    gradients_equal_the_oracles(network, target, image, n=n, dropout=dropout, norm_scale=norm_scale)
+
+
+@pytest.mark.evidence
+@random_networks
+@settings(deadline=None, max_examples=400)
+def test_gradients_of_many_random_networks_equal_the_oracles(
+    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
+) -> None:
+    gradients_equal_the_oracles(network, target, image, n=n, dropout=dropout, norm_scale=norm_scale)
+
+
+def gradients_equal_the_oracles(
+    network: list[str], target: str, image: tuple[int, int], *, n: int, dropout: float, norm_scale: bool
 ) -> None:
     """Within 1e-4 of each parameter's gradient, or no further off than ten times what torch's own float32 is.
 

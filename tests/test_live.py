@@ -19,7 +19,6 @@ from urllib.request import Request, urlopen
 
 import psutil
 import pytest
-from browser import chromium
 from conftest import TINY_LADDER, CommandLine, stepladder_command
 from playwright.sync_api import Browser, Page, TimeoutError
 
@@ -116,12 +115,6 @@ def state(url: str, **query: object) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
 def complaints() -> list[str]:
     return []
@@ -185,7 +178,6 @@ def draw(page: Page) -> None:
     page.mouse.up()
 
 
-@pytest.mark.xdist_group("browser")
 def test_results_appear_until_the_last(
     tmp_path: Path, ladder: Callable[[int], Path], visit: Callable[[str], Page], stepladder: CommandLine
 ) -> None:
@@ -220,7 +212,6 @@ def test_results_appear_until_the_last(
             assert [int(dot.split()[1].rstrip(":")) for dot in dots] == rung["seeds"] == [1, 2]
 
 
-@pytest.mark.xdist_group("browser")
 def test_what_a_person_does_survives(
     tmp_path: Path, ladder: Callable[[int], Path], visit: Callable[[str], Page], complaints: list[str]
 ) -> None:
@@ -260,7 +251,6 @@ def test_what_a_person_does_survives(
         page.get_by_text("The climb does not answer any more; this page stays as it is.").wait_for()
 
 
-@pytest.mark.xdist_group("browser")
 def test_ctrl_c_while_a_page_is_open(
     tmp_path: Path, ladder: Callable[[int], Path], visit: Callable[[str], Page]
 ) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY_LADDER, CommandLine
+from conftest import TINY_LADDER, CommandLine, Once
 from numpy.typing import NDArray
 from processes import Climb
 from records import make_run
@@ -295,11 +295,12 @@ def test_a_look_that_pointed_the_other_way_lends_no_verdict_its_p_value() -> Non
     assert (even.outcome, even.p) == ("no detectable difference", 1.0)
 
 
-def test_a_verdict_points_where_a_significant_look_did() -> None:
+@pytest.mark.parametrize("n_pairs", [40, pytest.param(200, marks=pytest.mark.evidence)])
+def test_a_verdict_points_where_a_significant_look_did(n_pairs: int) -> None:
     """Differences that drift from one sign to the other."""
     rng = np.random.default_rng(8)
     n_verdicts = 0
-    for _ in range(200):
+    for _ in range(n_pairs):
         drift = np.repeat(rng.choice([-6, 0, 6], 4), [8, 8, 16, 32])
         n_correct = np.stack([np.full(64, 9930), 9930 + np.rint(rng.normal(drift, 8)).astype(int)])
         for k, n in enumerate(STAGES, 1):
@@ -309,7 +310,7 @@ def test_a_verdict_points_where_a_significant_look_did() -> None:
                 seen = [[Fraction(int(b - a)) for a, b in n_correct[:, :each].T] for each in STAGES[:k]]
                 sign = 1 if found.outcome == "better" else -1
                 assert any(sign * sum(s) > 0 and 2**j * sign_flip_test(s) <= 0.05 for j, s in enumerate(seen, 1))
-    assert n_verdicts > 50
+    assert n_verdicts > n_pairs / 4
 
 
 # A difference that is not worth knowing.
@@ -389,12 +390,13 @@ def found_ever(n_correct: NDArray[np.int64], flagged: NDArray[np.bool_], *, paid
     return found
 
 
-def test_looking_again_and_again_gives_few_false_alarms() -> None:
+@pytest.mark.parametrize("n_ladders", [100, pytest.param(500, marks=pytest.mark.evidence)])
+def test_looking_again_and_again_gives_few_false_alarms(n_ladders: int) -> None:
     """Three equal rungs: at most 5% of ladders (noise aside) get a verdict at any look; unpaid, clearly more do.
 
     A verdict needs Student's interval to exclude 0, so only looks at which one does are gone through.
     """
-    rng, n_ladders = np.random.default_rng(1), 500
+    rng = np.random.default_rng(1)
     n_correct = rng.binomial(10_000, 0.993, (n_ladders, 3, STAGES[-1]))
     differences = np.diff(n_correct, axis=1)
     flagged = np.stack([(stats.ttest_1samp(differences[..., :n], 0, axis=-1).pvalue <= 0.05).any(1) for n in STAGES], 1)
@@ -410,9 +412,10 @@ def test_looking_again_and_again_gives_few_false_alarms() -> None:
     assert alarms[False] > most
 
 
-def test_a_difference_worth_knowing_is_seldom_called_negligible() -> None:
+@pytest.mark.parametrize("n_pairs", [200, pytest.param(1000, marks=pytest.mark.evidence)])
+def test_a_difference_worth_knowing_is_seldom_called_negligible(n_pairs: int) -> None:
     """0.05 points in truth: an interval below it at any look, in at most half of 5% of pairs; unpaid, in more."""
-    rng, n_pairs = np.random.default_rng(1), 1000
+    rng = np.random.default_rng(1)
     n_correct = 9930 + np.rint(rng.normal(0, 2, (n_pairs, 2, STAGES[-1]))).astype(int)
     n_correct[:, 1] += 5
     wrong = {True: 0, False: 0}
@@ -435,9 +438,10 @@ def test_a_difference_worth_knowing_is_seldom_called_negligible() -> None:
     ("n", "more", "others"),
     [(100, 0.1, 0), (100, 0.05, 0), (500, 0.25, 0), (1_000, 0.5, 0.5), (10_000, 5, 0), (10_000, 5, 10)],
 )
-def test_few_images_make_no_difference_negligible(n: int, more: float, others: float) -> None:
+@pytest.mark.parametrize("n_pairs", [30, pytest.param(200, marks=pytest.mark.evidence)])
+def test_few_images_make_no_difference_negligible(n: int, more: float, others: float, n_pairs: int) -> None:
     """0.05 or 0.1 points in truth, of few images that differ (Poisson): called negligible in half of 5% at most."""
-    rng, n_pairs, wrong = np.random.default_rng(5), 200, 0
+    rng, wrong = np.random.default_rng(5), 0
     size = (n_pairs, STAGES[-1])
     for gained in rng.poisson(more + others, size) - rng.poisson(others, size):
         for k, seeds in enumerate(STAGES, 1):
@@ -509,25 +513,33 @@ def test_a_diverged_run_is_not_looked_at_and_keeps_nothing_open(store: Store) ->
 
 
 @pytest.fixture(scope="module")
-def uneven_ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+def uneven_ladder(once: Once, digits: Path) -> Path:
     """One change that 8 seeds make clear (six epochs instead of one), and one that 16 do not (a little rotation)."""
-    path = tmp_path_factory.mktemp("uneven") / "uneven.toml"
-    text = TINY_LADDER.format(data=str(digits), epochs=1).replace("last_epochs = 2", "last_epochs = 1")
-    path.write_text(text.replace("change.dropout = 0.1", "change.epochs = 6").replace('"dropout"', '"longer"'))
-    return path
+
+    def make(folder: Path) -> None:
+        text = TINY_LADDER.format(data=str(digits), epochs=1).replace("last_epochs = 2", "last_epochs = 1")
+        text = text.replace("change.dropout = 0.1", "change.epochs = 6").replace('"dropout"', '"longer"')
+        (folder / "uneven.toml").write_text(text)
+
+    return once("uneven-ladder", make) / "uneven.toml"
 
 
 UNTIL = ("--until-decided", "--max-seeds", 16)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, uneven_ladder: Path) -> tuple[Path, str, str]:
+def undisturbed(once: Once, uneven_ladder: Path) -> tuple[Path, str, str]:
     """The store of a climb until decided, its JSON, and what it said."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "runs"
-    with Climb(uneven_ladder, folder, *UNTIL, "--json") as climbing:
-        returncode, out, err = climbing.finish()
-    assert returncode in (0, 1), err
-    return folder, out, err
+
+    def make(folder: Path) -> None:
+        with Climb(uneven_ladder, folder / "runs", *UNTIL, "--json") as climbing:
+            returncode, out, err = climbing.finish()
+        assert returncode in (0, 1), err
+        (folder / "out.json").write_text(out)
+        (folder / "err.txt").write_text(err)
+
+    folder = once("undisturbed-until-decided", make)
+    return folder / "runs", (folder / "out.json").read_text(), (folder / "err.txt").read_text()
 
 
 def test_seeds_are_bought_where_a_verdict_is_not_clear(undisturbed: tuple[Path, str, str]) -> None:
@@ -556,9 +568,10 @@ def test_compare_counts_the_looks(
 
 
 def test_repeated_it_trains_nothing_and_looks_at_nothing_new(
-    stepladder: CommandLine, undisturbed: tuple[Path, str, str], uneven_ladder: Path
+    stepladder: CommandLine, undisturbed: tuple[Path, str, str], uneven_ladder: Path, tmp_path: Path
 ) -> None:
-    folder, out, err = undisturbed
+    stored, out, err = undisturbed
+    folder = shutil.copytree(stored, tmp_path / "runs")
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     again = stepladder("climb", uneven_ladder, "--store", folder, *UNTIL, "--json")
     assert again.stdout == out

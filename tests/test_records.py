@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY_LADDER, CommandLine
+from conftest import TINY_LADDER, CommandLine, Once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import make_run
@@ -359,14 +359,15 @@ def simulated(draw: np.random.Generator, *, n: int, sd: float, p_held: float) ->
     return numbers(runs, n_evaluated=10_000, target=Target(accuracy=Decimal("99"), last_epochs=2))
 
 
+@pytest.mark.parametrize("n_records", [100, pytest.param(300, marks=pytest.mark.evidence)])
 @pytest.mark.parametrize("n", [2, 8, 30])
-def test_claims_that_are_true_rarely_fail(n: int) -> None:
+def test_claims_that_are_true_rarely_fail(n: int, n_records: int) -> None:
     """The tightest claims that a record of 100 seeds supports, against new seeds of its own distribution.
 
     A share is claimed as it is; what the record's seeds happened to show may be more.
     """
     draw, n_failed = np.random.default_rng(n), np.zeros(4)
-    for _ in range(300):
+    for _ in range(n_records):
         claimed, found = (simulated(draw, n=size, sd=4.0, p_held=0.97) for size in (100, n))
         assert claimed.mean_interval is not None
         assert claimed.worst is not None
@@ -377,12 +378,13 @@ def test_claims_that_are_true_rarely_fail(n: int) -> None:
         ]
         failed = [judge(claim, claimed=claimed, found=found, params=0).outcome == "fails" for claim in claims]
         n_failed += [*failed, any(failed)]
-    assert (n_failed[:3] / 300 <= 0.05).all()  # 0.025, and nearly three standard errors
-    assert n_failed[3] / 300 <= 0.075
+    assert (n_failed[:3] / n_records <= 0.05).all()  # 0.025, and nearly three standard errors
+    assert n_failed[3] / n_records <= 0.075
 
 
+@pytest.mark.parametrize("n_records", [100, pytest.param(300, marks=pytest.mark.evidence)])
 @pytest.mark.parametrize("n", [2, 3, 8, 100])
-def test_claims_that_are_false_rarely_stand(n: int) -> None:
+def test_claims_that_are_false_rarely_stand(n: int, n_records: int) -> None:
     """The claims are a little above what is true: the mean by a tenth of its deviation, the share by 0.01."""
     draw, n_stood = np.random.default_rng(n), np.zeros(2)
     claimed = simulated(draw, n=100, sd=4.0, p_held=1.0)
@@ -391,10 +393,10 @@ def test_claims_that_are_false_rarely_stand(n: int) -> None:
         MeanClaim(at_least=Decimal(repr(true_mean + 0.004))),
         HeldClaim(share_at_least=Decimal("0.96")),
     ]
-    for _ in range(300):
+    for _ in range(n_records):
         found = simulated(draw, n=n, sd=4.0, p_held=0.95)
         n_stood += [judge(each, claimed=claimed, found=found, params=0).outcome == "stands" for each in claims]
-    assert (n_stood / 300 <= 0.05).all()
+    assert (n_stood / n_records <= 0.05).all()
 
 
 @given(st.integers(20, 100), st.integers(0, 19), st.integers(1, 100))
@@ -498,13 +500,14 @@ def test_a_verdict_has_a_value_as_exact_as_its_claim() -> None:
 
 # Real trainings: 100 seeds of a tiny ladder, once.
 
-pytest_tiny = pytest.mark.xdist_group("records")
-
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+def tiny(once: Once, digits: Path) -> Path:
     """A folder with a ladder, a store with seeds 101 to 200 of its top rung, and a record made of them."""
-    folder = tmp_path_factory.mktemp("records")
+    return once("records", lambda folder: make_tiny(folder, digits))
+
+
+def make_tiny(folder: Path, digits: Path) -> None:
     (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=4))
     store = Store.open(folder / "runs", create=True)
     engine, _ = choose_engine("auto")
@@ -519,7 +522,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     assert found.worst is not None
     claims = ["--mean", str(float(found.mean) - 2), "--worst", str(float(found.worst)), "--params", "400"]
     make(folder, "tiny", "--seeds", "101-200", *claims)
-    return folder
 
 
 def make(folder: Path, name: str, *arguments: str) -> None:
@@ -528,7 +530,6 @@ def make(folder: Path, name: str, *arguments: str) -> None:
     script()["main"](["make", name, str(folder / "tiny.toml"), *arguments, *places])
 
 
-@pytest_tiny
 def test_a_record_of_real_runs(tiny: Path) -> None:
     found, ladder = record.load(tiny / "tiny.json")
     assert found.seeds == tuple(range(101, 201))
@@ -537,7 +538,6 @@ def test_a_record_of_real_runs(tiny: Path) -> None:
     assert (tiny / "tiny.json").stat().st_size < 30_000
 
 
-@pytest_tiny
 def test_fresh_seeds_of_a_real_record(tiny: Path, stepladder: CommandLine) -> None:
     done = stepladder("reproduce", tiny / "tiny.json", "--seeds", 4, "--jobs", 2, "--json")
     body = json.loads(done.stdout)
@@ -550,7 +550,6 @@ def test_fresh_seeds_of_a_real_record(tiny: Path, stepladder: CommandLine) -> No
     assert "cannot be told with 4 seeds" in page.stdout
 
 
-@pytest_tiny
 def test_own_seeds_of_a_real_record_repeat_bit_for_bit(tiny: Path, stepladder: CommandLine, tmp_path: Path) -> None:
     done = stepladder("reproduce", tiny / "tiny.json", "--seeds", "101-103")
     assert done.returncode == 0, done.stderr
@@ -563,7 +562,6 @@ def test_own_seeds_of_a_real_record_repeat_bit_for_bit(tiny: Path, stepladder: C
     assert "NOT REPEATED: 1 of the record's own 3 seeds" in " ".join(done.stdout.split())
 
 
-@pytest_tiny
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

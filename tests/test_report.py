@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import chromium
 from conftest import CommandLine
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -160,13 +159,6 @@ def hostile(folder: Path) -> tuple[Ladder, Store]:
 # Pages in a browser.
 
 Look = Callable[[str], Page]
-in_browser = pytest.mark.xdist_group("browser")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
@@ -209,7 +201,6 @@ def wide(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
-@in_browser
 def test_no_runs_at_all(images: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(images, ["dropout = 0.1"])
     page = look(page_of(ladder, store))
@@ -220,7 +211,6 @@ def test_no_runs_at_all(images: Path, store: Store, look: Look) -> None:
     assert "Train this rung first." in page.locator("article").last.inner_text()
 
 
-@in_browser
 def test_one_seed_of_one_rung_of_one_epoch(images: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(images, epochs=1)
     train(ladder, store, seeds=[5])
@@ -232,7 +222,6 @@ def test_one_seed_of_one_rung_of_one_epoch(images: Path, store: Store, look: Loo
     assert re.search(r"epoch\s*1\n", hover(page, 1, at=0.2))
 
 
-@in_browser
 def test_rungs_without_runs_and_of_other_lengths_and_seeds(images: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(images, ["dropout = 0.1", "epochs = 3", "weight_decay = 0.001"])
     for rung, seeds in ((0, [1, 2, 3]), (2, [3, 7])):
@@ -253,7 +242,6 @@ def test_rungs_without_runs_and_of_other_lengths_and_seeds(images: Path, store: 
     ]
 
 
-@in_browser
 def test_diverged_runs(images: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(images, ["lr = 1e38", "dropout = 0.1"])
     train(ladder, store, seeds=[1, 2])
@@ -277,7 +265,6 @@ def test_diverged_runs(images: Path, store: Store, look: Look) -> None:
     assert not wide(page)
 
 
-@in_browser
 @pytest.mark.parametrize("n_classes", [2, 62])
 def test_few_and_many_classes(folder: Path, store: Store, look: Look, n_classes: int) -> None:
     path = write_images(folder / f"{n_classes}.npz", n_classes=n_classes, n_test=310)
@@ -324,7 +311,6 @@ def many_mistakes(ladder: Ladder, store: Store, *, n_seeds: int, n_wrong: int) -
             )
 
 
-@in_browser
 def test_a_page_of_many_classes_seeds_and_mistakes_is_small(folder: Path, store: Store, look: Look) -> None:
     path = write_images(folder / "many.npz", n_classes=62, size=28, n_train=620, n_test=6200)
     ladder = make_ladder(path, ["lr = 0.04"], epochs=1)
@@ -344,7 +330,6 @@ def test_a_page_of_many_classes_seeds_and_mistakes_is_small(folder: Path, store:
     assert f"Final epoch of all {len(result.runs)} seeds together" in rung.inner_text()
 
 
-@in_browser
 def test_colour_images_are_not_drawn(folder: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(write_images(folder / "rgb.npz", n_classes=3, channels=3), ["dropout = 0.1"], accuracy=100)
     train(ladder, store, seeds=[1, 2])
@@ -369,7 +354,6 @@ def test_pictures_of_large_images_are_shrunk(folder: Path, store: Store) -> None
     assert max(map(len, gallery)) < 1.5 * MOST_SIDE**2
 
 
-@in_browser
 def test_evaluated_on_dev(images: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(images, evaluate_on="dev", accuracy=100)
     train(ladder, store, seeds=[1, 2])
@@ -381,7 +365,6 @@ def test_evaluated_on_dev(images: Path, store: Store, look: Look) -> None:
     assert {image.index for image in run.wrong_images} <= set(range(66))
 
 
-@in_browser
 def test_hostile_texts_are_shown_as_written(hostile: tuple[Ladder, Store], look: Look) -> None:
     ladder, store = hostile
     page = look(page_of(ladder, store))

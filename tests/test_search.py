@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import CommandLine, write_idx
+from conftest import CommandLine, Once, write_idx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import Command
@@ -543,19 +543,20 @@ def weights_in(store: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    return write_ladder(tmp_path_factory.mktemp("search") / "tiny.toml", digits)
+def ladder(once: Once, digits: Path) -> Path:
+    return once("search-ladder", lambda folder: write_ladder(folder / "tiny.toml", digits)) / "tiny.toml"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, ladder: Path) -> Path:
-    store = tmp_path_factory.mktemp("undisturbed") / "runs"
-    with Search(ladder, store, *SMALL, "--json") as search:
-        returncode, out, err = search.finish()
-    assert returncode in (0, 1), err
-    (store.parent / "out.json").write_text(out)
-    (store.parent / "err.txt").write_text(err)
-    return store
+def undisturbed(once: Once, ladder: Path) -> Path:
+    def make(folder: Path) -> None:
+        with Search(ladder, folder / "runs", *SMALL, "--json") as search:
+            returncode, out, err = search.finish()
+        assert returncode in (0, 1), err
+        (folder / "out.json").write_text(out)
+        (folder / "err.txt").write_text(err)
+
+    return once("undisturbed-search", make) / "runs"
 
 
 def test_a_search_ends_with_a_frontier_a_ladder_and_a_picture(
@@ -608,14 +609,17 @@ def test_there_are_as_many_parts_as_fit(ladder: Path) -> None:
     assert len(quest(replace(loaded, dev_images=1)).seen) == 4
 
 
-def test_a_finished_search_trains_nothing_and_more_trials_go_on(ladder: Path, undisturbed: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in undisturbed.glob("*/*")}
-    with Search(ladder, undisturbed, *SMALL) as search:
+def test_a_finished_search_trains_nothing_and_more_trials_go_on(
+    ladder: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(undisturbed, tmp_path / "runs")
+    before = {path: path.stat().st_mtime_ns for path in store.glob("*/*")}
+    with Search(ladder, store, *SMALL) as search:
         returncode, out, err = search.finish()
     assert returncode in (0, 1)
     assert "5 of 5 trials are at an end" in err
     assert "The frontier" in out
-    assert {path: path.stat().st_mtime_ns for path in undisturbed.glob("*/*")} == before
+    assert {path: path.stat().st_mtime_ns for path in store.glob("*/*")} == before
 
 
 def test_killed_again_and_again_a_search_ends_as_an_undisturbed_one(
