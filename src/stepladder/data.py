@@ -48,11 +48,17 @@ class Labelled:
     @property
     def images(self) -> NDArray[np.uint8]:
         """All images (N, C, size, size): a copy where they are chosen by rows."""
-        return self.stored if self.rows is None else self.stored[self.rows]
+        return self.stored if self.rows is None else np.take(self.stored, self.rows, 0)
 
     def take(self, indices: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
-        """Some of the images (n, C, size, size)."""
-        return self.stored[indices if self.rows is None else self.rows[indices]]
+        """Some of the images (n, C, size, size).
+
+        Strides are those of C order, of one channel too: PyTorch would take others for channels that come last, and
+        compute with other bits.
+        """
+        if self.rows is not None:
+            return np.take(self.stored, self.rows[indices], 0)
+        return self.stored[indices] if isinstance(indices, slice) else np.take(self.stored, indices, 0)
 
     def chunks(self) -> Iterator[NDArray[np.uint8]]:
         """The images in order, a few at a time."""
@@ -233,8 +239,8 @@ def _embedded(part: str) -> NDArray[np.uint8]:
     if hashlib.sha256(content).hexdigest() != expected:
         raise DataError(f"{file}: wrong checksum: the embedded MNIST is damaged; install Stepladder again")
     shape = sources.idx_shape(BytesIO(content), str(file))
-    images = np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    return images[:, None] if images.ndim == 3 else images
+    form = (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(form)
 
 
 def _assemble(name: str, source: str, arrays: dict[str, NDArray[Any]]) -> ImageSet:
