@@ -96,7 +96,7 @@ def _rung(result: RungResult, change: str, params: int, comparison: Comparison |
         params=n_of(params, "parameter"),
         accuracy=percent(summary.final_mean, target=target)
         + ("%" + deviation if summary.final_mean is not None else ""),
-        held=f"held with {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
+        held=f"held in {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
         holds=0 < n == summary.n_held,
         outcome=comparison.outcome if comparison else "start",
         verdict=verdict(comparison) if comparison else "the start",
