@@ -62,6 +62,13 @@ def pytest_collection_finish() -> None:
         torch.set_num_threads(1)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What the tests took in all workers together: where it grows, something is to be shared or marked as evidence."""
+    reports = [each for group in terminalreporter.stats.values() for each in group if hasattr(each, "duration")]
+    took_s, n_workers = sum(each.duration for each in reports), max(1, config.getoption("numprocesses", 0) or 0)
+    terminalreporter.write_line(f"{took_s:.0f} s of tests, {took_s / n_workers:.0f} s for each of {n_workers} workers")
+
+
 def write_idx(path: Path, array: NDArray[Any]) -> None:
     """An IDX file of bytes, gzipped if its name says so."""
     content = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()

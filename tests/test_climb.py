@@ -45,7 +45,7 @@ def numbers(ladder: Path, store: Path) -> list[tuple[dict[str, object], bytes]]:
 @pytest.fixture(scope="module")
 def module_ladder(once: Once, digits: Path) -> Path:
     def make(folder: Path) -> None:
-        (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=60))
+        (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=40))
 
     return once("long-ladder", make) / "tiny.toml"
 

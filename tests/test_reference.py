@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from light import small
 from numpy.typing import NDArray
 from oracle import NETWORKS, Oracle, recipe_of
-from test_jit_engine import network_texts, small
+from test_jit_engine import network_texts
 from torch import Tensor, nn
 
 from stepladder import data

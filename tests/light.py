@@ -1,0 +1,53 @@
+"""What tests of the JIT engine share with processes that they start: without torch, which takes seconds to import."""
+
+import numpy as np
+
+from stepladder import data
+from stepladder.engines.jit import object_cache
+from stepladder.engines.jit.emit import Kernel
+from stepladder.engines.jit.engine import JitEngine
+from stepladder.engines.jit.machine_code import MachineCode
+from stepladder.engines.jit.memory import aligned
+from stepladder.engines.jit.target import host
+from stepladder.engines.training import train
+from stepladder.geometry import ImageShape
+from stepladder.recipe import Recipe
+from stepladder.run import Progress
+
+__all__ = [
+    "CACHED",
+    "JitEngine",
+    "MachineCode",
+    "Progress",
+    "Recipe",
+    "doubled",
+    "doubling",
+    "host",
+    "object_cache",
+    "small",
+    "train",
+]
+
+CACHED = ["conv 5", "maxpool 2", "gap", "linear 10"]
+
+
+def small(n: int, channels: int, size: int) -> data.Splits:
+    """Every other pixel of the middle of real digits; further channels see them moved."""
+    images = data.load("mnist").train.images[: 2 * n, :, 4:24, 4:24]
+    moved = np.concatenate([np.roll(images, k, 3) for k in range(channels)], axis=1)[:, :, ::2, ::2][:, :, :size, :size]
+    labelled = data.Labelled(np.ascontiguousarray(moved), data.load("mnist").train.labels[: 2 * n])
+    return data.Splits(labelled[:n], labelled[n:], ImageShape(channels, size, 10))
+
+
+def doubling(factor: float = 2.0) -> Kernel:
+    kernel = Kernel("k", ["x"], ["n"], width=4)
+    with kernel.loop(0, kernel.argument("n"), 4) as at:
+        kernel.store("x", at, kernel.load("x", at) * factor)
+    return kernel
+
+
+def doubled(code: MachineCode) -> float:
+    x = aligned(8)
+    x[:] = 3.0
+    code.call("k", x, n=8)
+    return float(x[7])
