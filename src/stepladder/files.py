@@ -22,7 +22,7 @@ from stepladder.errors import StoreError
 
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 LONGEST_QUOTE = 200  # of what a damaged file says, in a message
-MOST_JSON_BYTES = 64 * 2**20  # of any file of JSON in a store: what is larger is none of ours
+MOST_JSON_BYTES = 32 * 2**20  # of any file of JSON in a store: what is larger is none of ours
 
 
 class NewerFormatError(StoreError):
