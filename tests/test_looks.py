@@ -134,7 +134,7 @@ def noting(store: Store, pair: str, n: int) -> "subprocess.Popen[bytes]":
 
 
 def test_climbs_at_once_lose_no_look(store: Store) -> None:
-    pairs = ("one", "other", "third")
+    pairs = (AB, BC, CD)
     writers = [noting(store, pair, 101) for pair in pairs]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     found = looks.read(store.folder)
@@ -143,13 +143,13 @@ def test_climbs_at_once_lose_no_look(store: Store) -> None:
 
 
 def test_a_killed_climb_leaves_its_looks_whole(store: Store) -> None:
-    writer = noting(store, "pair", 100_000)
+    writer = noting(store, AB, 100_000)
     deadline = time.monotonic() + 60
-    while len(looks.read(store.folder).at("pair") or ()) < 20 and time.monotonic() < deadline:
+    while len(looks.read(store.folder).at(AB) or ()) < 20 and time.monotonic() < deadline:
         time.sleep(0.003)
     writer.kill()
     assert writer.wait() == -signal.SIGKILL
-    found = looks.read(store.folder).at("pair") or ()
+    found = looks.read(store.folder).at(AB) or ()
     assert found == tuple(tuple(range(n)) for n in range(1, len(found) + 1))
     assert len(found) >= 20
 
@@ -177,7 +177,7 @@ def test_damaged_looks_make_no_verdict_easier(store: Store, old: str, new: str) 
     with pytest.raises(StoreError, match=r"looks\.json is damaged .*move it away and repeat each"):
         compare(replace(results(n_correct), looks=damaged))
     with pytest.raises(StoreError, match="is damaged"):
-        looks.note(store.folder, {"pair": first(8)})
+        looks.note(store.folder, {AB: first(8)})
     assert path.read_text() == text.replace(old, new), "what is damaged is not written over"
 
 
@@ -189,12 +189,12 @@ def test_newer_and_unreadable_looks_are_refused(store: Store) -> None:
     path.mkdir()
     assert "cannot read" in looks.read(store.folder).problem
     with pytest.raises(StoreError, match="cannot read"):
-        looks.note(store.folder, {"pair": first(8)})
+        looks.note(store.folder, {AB: first(8)})
     path.rmdir()
     shutil.rmtree(store.folder)
     store.folder.symlink_to("/proc/gone")  # nothing can be written there
     with pytest.raises(StoreError, match="must not be looked at"):
-        looks.note(store.folder, {"pair": first(8)})
+        looks.note(store.folder, {AB: first(8)})
 
 
 # What looks cost.

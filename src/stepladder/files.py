@@ -24,7 +24,7 @@ from stepladder.wording import cut
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 LONGEST_OF_A_FILE = 240  # bytes of a file's name that leave room for what a file on its way is called
 LONGEST_QUOTE = 200  # of what a damaged file says, in a message
-MOST_JSON_BYTES = 64 * 2**20  # of any file of JSON in a store: what is larger is none of ours
+MOST_JSON_BYTES = 32 * 2**20  # of any file of JSON in a store: what is larger is none of ours
 
 
 class NewerFormatError(StoreError):

@@ -74,14 +74,17 @@ def read(store: Path) -> Looks:
     path = store / "looks.json"
     try:
         content = read_regular(path, most=MOST_JSON_BYTES)
-        kept = unsealed(content, "looks", path=path, known=FORMAT_VERSION)
-        looks = _Kept.model_validate_json(json.dumps(kept)).root
-        for pair, made in looks.items():
-            _require_sound(pair, made)
     except FileNotFoundError:
         return NO_LOOKS
     except OSError as error:
         return Looks(problem=f"cannot read {path}: {error.strerror}")
+    except ValueError as error:
+        return Looks(problem=f"cannot read {path}: {error}")
+    try:
+        kept = unsealed(content, "looks", path=path, known=FORMAT_VERSION)
+        looks = _Kept.model_validate_json(json.dumps(kept)).root
+        for pair, made in looks.items():
+            _require_sound(pair, made)
     except NewerFormatError as error:
         return Looks(problem=str(error))
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -28,7 +28,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stepladder.errors import StoreError
-from stepladder.files import NewerFormatError, locked, read_regular, require_readable, write_atomically
+from stepladder.files import MOST_JSON_BYTES, NewerFormatError, locked, read_regular, require_readable, write_atomically
 from stepladder.geometry import ImageShape
 from stepladder.run import Arrays, Progress, Run, RunIdentity
 from stepladder.run_files import (
@@ -169,8 +169,14 @@ class Store:
             problem = "its weights are others"
         if problem:
             raise StoreError(f"the record of {run.identity.key} contradicts itself ({problem}): it is not stored")
+        record = run_file(run)
+        if len(record) > MOST_JSON_BYTES:
+            raise StoreError(
+                f"the record of {run.identity.key} has {len(record):,} bytes, and none of more than {MOST_JSON_BYTES:,}"
+                " is read: train for fewer epochs, or with fewer classes"
+            )
         write_atomically(self._path(run.identity, "safetensors"), weights)
-        write_atomically(self._path(run.identity, "json"), run_file(run))
+        write_atomically(self._path(run.identity, "json"), record)
         self.partial_path(run.identity).unlink(missing_ok=True)
 
     def checkpoint(self, identity: RunIdentity, progress: Progress) -> None:
