@@ -130,6 +130,7 @@ OTHER: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (optimizer(kind="adam") | {"weight_decay": 0.01}, ADAMW),
     (ADAMW | {"lr": 0.01}, {"weight_decay": 1e-5}),
     ({}, {"weight_decay": 1e-9}),
+    (optimizer(kind="adam", epsilon=1e-25), {"weight_decay": 1e-30}),
     (MUON, optimizer(kind="muon", n_steps=4)),
     (MUON, optimizer(momentum=0.95, nesterov=True)),
     ({"dropout": 0.1}, {"sharpness_aware": {"radius": 1e-30}}),
