@@ -113,6 +113,7 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"loss": {"label_smoothing": 1e-30}}, "too little for float32"),
     ({}, {"dropout": 1e-10}, "not one of 2**32 values is zeroed"),
     (STILL, {"sharpness_aware": {"radius": 1e-30}}, "too little for float32"),
+    ({"distill": {"network": NETWORK, "share": 1e-30}}, {"loss": {"label_smoothing": 1e-30}}, "too little for float32"),
     ({"distill": {"network": NETWORK}}, {"distill": {"network": ["conv 4", "maxpool 1", "gap", "linear 10"]}}, "alike"),
     ({}, {"distill": {"network": NETWORK, "share": 1e-30}}, "float32 has no such part"),
 ]
@@ -130,6 +131,7 @@ OTHER: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (optimizer(kind="adam") | {"weight_decay": 0.01}, ADAMW),
     (ADAMW | {"lr": 0.01}, {"weight_decay": 1e-5}),
     ({}, {"weight_decay": 1e-9}),
+    (optimizer(kind="adam", epsilon=1e-25), {"weight_decay": 1e-30}),
     (MUON, optimizer(kind="muon", n_steps=4)),
     (MUON, optimizer(momentum=0.95, nesterov=True)),
     ({"dropout": 0.1}, {"sharpness_aware": {"radius": 1e-30}}),

@@ -217,7 +217,8 @@ def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
             "float32 has no such part of a target",
         )
         yield Idle(("distill",), what, why, "give more", {"distill": None})
-    elif smoothing and distill and distill.share == 1:
+        distill = None
+    if smoothing and distill and distill.share == 1:
         yield Idle(
             ("loss",),
             f"label_smoothing = {smoothing:g} does nothing",

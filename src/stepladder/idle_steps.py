@@ -60,8 +60,9 @@ def _decay(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         nothing = part < HALF_DIGIT
         why = f"lr x weight_decay = {part:g}, less than float32 can take from a weight (3e-8 of it)"
     else:
-        least = optimizer.epsilon if isinstance(optimizer, Adam) else 1.0  # Adam divides a gradient by no less
-        nothing = decay * max(1.0, recipe.lr) < NOTHING * least
+        nothing = decay * max(1.0, recipe.lr) < NOTHING
+        if isinstance(optimizer, Adam):  # which divides by epsilon alone where no gradient but the decay is left
+            nothing = nothing and recipe.lr * decay < HALF_DIGIT * optimizer.epsilon / 100
         why = f"{decay:g} of a weight adds nothing to its gradient in float32"
     if nothing:
         what = f"weight_decay = {decay:g} does nothing"
