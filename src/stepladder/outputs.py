@@ -33,10 +33,13 @@ def write_output(path: Path, text: str) -> None:
 
 
 def begins_with(path: Path, mark: bytes, *, within: int | None = None) -> bool:
-    """Whether an ordinary file begins with a mark, or has it ``within`` its first bytes. Raises StoreError."""
+    """Whether an ordinary file begins with a mark, or has it ``within`` its first bytes.
+
+    Raises StoreError for one that cannot be read, as a folder.
+    """
     n = len(mark) if within is None else within
     try:
-        if not path.is_file():
+        if not path.is_file() and not path.is_dir():
             return False
         with path.open("rb") as file:
             return mark in file.read(n)
