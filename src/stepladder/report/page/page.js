@@ -141,7 +141,7 @@ addEventListener("afterprint", () => document.querySelectorAll(`${LONG}[data-clo
 
 function markPlace() {
   const links = [...document.querySelectorAll("nav a")];
-  const top = document.querySelector("nav").getBoundingClientRect().bottom + 8;
+  const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) + 2; // where a link leads to
   const passed = links.filter((link) => document.querySelector(link.hash).getBoundingClientRect().top <= top);
   links.forEach((link) => link.removeAttribute("aria-current"));
   const here = passed.at(-1);
