@@ -19,7 +19,7 @@ from stepladder.errors import DataError, EngineError, LadderError, StoreError
 from stepladder.geometry import Network
 from stepladder.housekeeping import Experiment, StoredRun
 from stepladder.machine import cpu_name
-from stepladder.run import Arrays, DataIdentity, EngineIdentity, Run
+from stepladder.run import Arrays, DataIdentity, EngineIdentity, Run, splits_for
 from stepladder.sources import MNIST_SHA256
 from stepladder.store import Store
 
@@ -110,8 +110,8 @@ def _evaluated(store: Store, run: Run, source: str, models: dict[EngineIdentity,
 
 def _evaluation(run: Run, source: str) -> _Evaluation:
     """Raises EngineError, DataError, and LadderError for a network that does not fit its images."""
-    data, recipe = run.identity.data, run.identity.recipe
-    splits = data_sets.splits(data_sets.load(source), n_dev=data.dev_images, dev_part=data.dev_part)
+    recipe = run.identity.recipe
+    splits = splits_for(data_sets.load(source), run.identity.data)
     network = recipe.network_for(splits.image)
     engine = _engine(run.identity.engine)
     still = recipe.model_copy(update={"dropout": 0.0, "distill": None})
