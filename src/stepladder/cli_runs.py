@@ -31,7 +31,7 @@ def add_to(main: click.Group, *, store: Decorator, as_json: Decorator, seeds: cl
     main.add_command(runs)
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, short_help="What is stored: list, check, delete or merge runs.")
 def runs() -> None:
     """What the store holds: list it, check it, delete from it, merge another one into it."""
 
