@@ -335,7 +335,7 @@ def test_the_looks_of_a_teacher_count_and_its_divergence_is_its_students(tmp_pat
     splits = data.splits(data.load(str(digits)), n_dev=0)
     assert trained.recipe is not None
     arrays = initial_arrays(trained.recipe.network_for(splits.image), 2)
-    end = Progress(diverged_at_epoch=2, arrays=arrays)
+    end = Progress(diverged_at_epoch=1, arrays=arrays)
     finish(store, trained, progress=end, engine=engine, splits=splits)
     assert climb(ladder, seeds=[2], store=store, engine=engine, jobs=1) == []
     summary = collect(ladder, store).rungs[-1].summary

@@ -9,14 +9,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
 import pytest
-from browser import chromium
 from conftest import TINY_LADDER, stepladder_command
 from playwright.sync_api import Browser, Page
 
@@ -221,12 +220,6 @@ def until(holds: Callable[[], object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> tuple[Results, Store]:
     folder = tmp_path_factory.mktemp("untrained")
     (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=4))
@@ -250,7 +243,6 @@ INJECTED = """\
 """
 
 
-@pytest.mark.xdist_group("browser")
 def test_what_is_injected_into_a_page_does_not_run(
     browser: Browser, untrained: tuple[Results, Store], tmp_path: Path
 ) -> None:
@@ -270,7 +262,6 @@ def test_what_is_injected_into_a_page_does_not_run(
         page.close()
 
 
-@pytest.mark.xdist_group("browser")
 def test_a_live_page_may_ask_its_own_server_alone(browser: Browser, untrained: tuple[Results, Store]) -> None:
     results, store = untrained
     with LivePage(lambda live: html_page(results, store=store, live=live)) as page:

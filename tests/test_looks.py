@@ -46,6 +46,7 @@ from stepladder.looks import Looks, Seeds, pair_key
 from stepladder.report import compare_page
 from stepladder.report.compare_json import comparison_dict
 from stepladder.results import Results, RungResult, collect
+from stepladder.run import RunIdentity
 from stepladder.stats import summarise
 from stepladder.store import Store
 
@@ -648,7 +649,7 @@ class FailsAt(ThreadPoolExecutor):
         self.failing = seed
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        identity = args[1]
+        identity = RunIdentity.model_validate_json(args[2])  # as sent_run sends it
         if identity.seed == self.failing and identity.recipe.dropout and not identity.recipe.augment.rotation_deg:
             failed: Future[Any] = Future()
             failed.set_exception(OSError("no such luck"))

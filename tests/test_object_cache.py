@@ -28,7 +28,7 @@ name = "cached"
 data = {data!r}
 evaluate_on = "test"
 budget = {{ params = 1000, epochs = 9 }}
-target = {{ accuracy = 1, last_epochs = 1 }}
+target = {{ accuracy = 2, last_epochs = 1 }}
 
 [[rung]]
 name = "start"

@@ -556,7 +556,8 @@ def test_own_seeds_of_a_real_record_repeat_bit_for_bit(tiny: Path, stepladder: C
     assert "3 were trained again: all repeat it bit for bit" in " ".join(done.stdout.split())
     tree = json.loads((tiny / "tiny.json").read_text())
     tree["runs"][1]["n_correct"][0] += 1
-    (tmp_path / "other.json").write_text(json.dumps(tree | {"ladder": str(tiny / "tiny.toml")}))
+    del tree["sha256"]  # format 1 had none
+    (tmp_path / "other.json").write_text(json.dumps(tree | {"ladder": str(tiny / "tiny.toml"), "format_version": 1}))
     done = stepladder("reproduce", tmp_path / "other.json", "--seeds", "101-103")
     assert done.returncode == 1
     assert "NOT REPEATED: 1 of the record's own 3 seeds" in " ".join(done.stdout.split())

@@ -20,7 +20,7 @@ from conftest import CommandLine
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from stepladder import Ladder, Store, climb, collect, data, load
 from stepladder.descent import descent
@@ -175,7 +175,7 @@ def look(browser: Browser, tmp_path: Path) -> Iterator[Look]:
         page.on("requestfailed", lambda asked: complaints.append(asked.url))
         path.write_text(html, encoding="utf-8")
         page.goto(path.as_uri())
-        page.wait_for_function("document.querySelectorAll('[data-chart]:not([data-drawn])').length === 0")
+        expect(page.locator("[data-chart]:not([data-drawn])")).to_have_count(0, timeout=30_000)
         return page
 
     yield opened

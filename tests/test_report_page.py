@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import Once
 from numpy.typing import NDArray
 from oracle import NETWORKS, recipe_of
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from stepladder import Store, climb, collect, data, load
 from stepladder.engines import choose_engine
@@ -102,7 +102,7 @@ def page(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterat
         lambda asked: complaints.append(asked.url) if not asked.url.startswith(("file:", "data:", "blob:")) else None,
     )
     opened.goto(file.as_uri())
-    opened.wait_for_function("document.querySelectorAll('[data-chart]:not([data-drawn])').length === 0")
+    expect(opened.locator("[data-chart]:not([data-drawn])")).to_have_count(0, timeout=30_000)
     yield opened
     context.close()
     assert not complaints
@@ -195,7 +195,7 @@ def test_a_digit_drawn_with_the_mouse_is_recognised(page: Page, digit: int) -> N
         for x, y in stroke[1:]:
             page.mouse.move(box["x"] + x, box["y"] + y, steps=3)
         page.mouse.up()
-    page.wait_for_function(f"document.querySelector('[data-answer]').dataset.answer === '{digit}'")
+    page.locator(f"[data-answer='{digit}']").wait_for(state="attached")
     assert page.locator(".bars .best").inner_text().startswith(str(digit))
     page.locator("[data-clear]").click()
     assert page.locator("[data-answer]").get_attribute("data-answer") == ""
@@ -208,7 +208,7 @@ def test_a_digit_drawn_with_the_keyboard_is_recognised(page: Page) -> None:
     for key, times in (("ArrowUp", 12), ("Shift+ArrowDown", 26)):
         for _ in range(times):
             page.keyboard.press(key)
-    page.wait_for_function("document.querySelector('[data-answer]').dataset.answer === '1'")
+    page.locator("[data-answer='1']").wait_for(state="attached")
 
 
 def js_activations(page: Page, record: str, pixels: NDArray[np.uint8], *, first: int = 0) -> list[NDArray[np.float64]]:
@@ -321,7 +321,7 @@ def test_what_is_long_is_closed_on_a_narrow_page_and_open_on_paper(page: Page) -
 def test_the_navigation_stays_and_says_where_one_is(page: Page) -> None:
     for number in (2, 3):
         page.locator(f"nav a[href='#rung-{number}']").click()
-        page.wait_for_function(f"document.querySelector('nav a[aria-current]')?.hash === '#rung-{number}'")
+        page.locator(f"nav a[aria-current][href='#rung-{number}']").wait_for()
         nav, rung = page.locator("nav").bounding_box(), page.locator(f"#rung-{number}").bounding_box()
         assert nav
         assert rung

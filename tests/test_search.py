@@ -576,7 +576,7 @@ def test_a_search_ends_with_a_frontier_a_ladder_and_a_picture(
     top = ladder_file.load(found).rungs[-1].recipe
     assert top.essence() == body["winner"]["recipe"]
     err = (undisturbed.parent / "err.txt").read_text()
-    assert "frontier (2 seeds): " in err
+    assert "frontier (2 seeds; ± is half a 95% interval): " in err
     assert "5 trials done" in err
 
 

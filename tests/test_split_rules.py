@@ -71,7 +71,7 @@ def test_a_set_sorted_by_class_has_every_class_on_both_sides(tmp_path: Path, n_c
     assert np.array_equal(found.train.images, np.delete(images, last_five, 0))
     page, body = checked(ladder)
     n = 5 * n_classes
-    assert f"{n} of the training images, the last of each class in proportion, are the validation split" in page
+    assert f"evaluated on dev (validation), {n} of the training images, the last of each class in proportion;" in page
     assert (body["split"], body["n_trained"], body["n_evaluated"]) == ("stratified", 25 * n_classes, n)
 
 
@@ -202,7 +202,7 @@ def test_a_sets_own_validation_part_is_dev(tmp_path: Path, names: tuple[str, str
     found = splits_for(images, identity)
     assert (found.train, found.evaluated) == (images.train, images.validation)
     page, body = checked(ladder)
-    assert "The set's own 9 validation images are the validation split (dev), 60 train." in page
+    assert "trained on 60 images, evaluated on dev (validation), the set's own 9 validation images;" in page
     assert (body["split"], body["n_trained"], body["n_evaluated"], body["notes"]) == ("given", 60, 9, [])
     other = identity.model_copy(update={"validation_sha256": "0" * 64})
     with pytest.raises(DataError, match="are not those that the run was evaluated on"):
@@ -216,7 +216,7 @@ def test_a_validation_part_that_is_left_out_is_said_to_be(tmp_path: Path) -> Non
     assert "its own 9 validation images are left out: dev_images holds training images out instead" in page
     page, body = checked(replace(ladder, evaluate_on="test"))
     assert body["split"] is None
-    assert "All 60 training images train; evaluated on the 20 test images." in page
+    assert "trained on all 60 training images, evaluated on 20 test images." in page
     assert "its own 9 validation images are left out: evaluate_on is 'test'" in page
 
 

@@ -16,14 +16,14 @@ from starting import Starter, start
         (["ladders", "--json"], 0),
         (["--version"], 0),
         (["clmb"], 2),
-        (["show", "--store", "nowhere"], 2),
+        (["show", "mnist-8k", "--store", "nowhere"], 2),
         (["climb", "tiny.toml", "--seeds", "1", "--jobs", "1"], 1),
     ],
 )
 def test_it_says_the_same_and_ends_the_same(
     arguments: list[str], code: int, starter: Starter, digits: Path, tmp_path: Path
 ) -> None:
-    ends, environment = [], os.environ | {"NO_COLOR": "1"}
+    ends, environment = [], starter.environment | {"NO_COLOR": "1"}
     assert starter.can_fork(environment)
     for way, run in (("quick", starter.run), ("slow", start)):
         folder = tmp_path / way
@@ -41,10 +41,11 @@ def without_times(text: str, folder: Path) -> list[str]:
 
 
 def test_its_environment_is_its_own(starter: Starter, tmp_path: Path) -> None:
-    assert starter.can_fork(os.environ | {"STEPLADDER_CACHE": "elsewhere"})
+    assert starter.can_fork(starter.environment | {"STEPLADDER_CACHE": "elsewhere"})
     for name in ("PYTHONPATH", "OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "HOME"):
         assert not starter.can_fork(os.environ | {name: "elsewhere"})
-    environment = os.environ | {"STEPLADDER_STORE": "somewhere"}
-    assert f"no runs at {tmp_path}/somewhere: " in starter.run(["show"], cwd=tmp_path, environment=environment).stderr
-    assert f"no runs at {tmp_path}/runs: " in starter.run(["show"], cwd=tmp_path, environment=dict(os.environ)).stderr
+    for given, folder in (({"STEPLADDER_STORE": "somewhere"}, "somewhere"), ({}, "runs")):
+        environment = starter.environment | given
+        shown = starter.run(["show", "mnist-8k"], cwd=tmp_path, environment=environment)
+        assert f"no runs at {tmp_path}/{folder}: " in shown.stderr
     assert "STEPLADDER_STORE" not in os.environ

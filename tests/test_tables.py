@@ -383,7 +383,8 @@ def test_a_headline_says_one_thing() -> None:
         assert summary_page.headline(found) == words
         assert dict(summary_page.facts(found))["target held"] == held
     facts = dict(summary_page.facts(make_results(SHIPPED, {top: [good, bad]})))
-    assert facts["test accuracy, mean"] == "99.39% (sd 0.01)", "what stands behind a mean is named"
+    assert facts["test accuracy, mean"] == "99.39%"
+    assert facts["standard deviation of seeds"] == "0.01 points", "what stands beside a mean is named"
 
 
 @pytest.mark.parametrize(
@@ -409,10 +410,13 @@ def test_a_check_says_what_is_trained_on_and_what_is_not_used() -> None:
         (SHIPPED, "trained on all 60,000 training images, evaluated on 10,000 test images."),
         (
             on_dev,
-            "trained on 50,000 of the training images, evaluated on the other 10,000, held out as dev",
+            "trained on 50,000 images, evaluated on dev (validation), the last 10,000 of the training images;",
         ),
-        (on_dev, "(validation); 10,000 test images not used."),
-        (replace(on_dev, dev_images=1), "trained on 59,999 of the training images, evaluated on the other 1, held out"),
+        (on_dev, "of the training images; 10,000 test images not used."),
+        (
+            replace(on_dev, dev_images=1000),
+            "trained on 59,000 images, evaluated on dev (validation), the last 1,000 of the training images;",
+        ),
     ):
         assert words in printed(check_page.check_page(check(ladder)))
 

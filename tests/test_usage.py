@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from stepladder import cli, ladder_file
+from stepladder import cli, cli_runs, ladder_file
 from stepladder.store import Store
 
 LADDER_COMMANDS = [name for name, each in cli.main.commands.items() if any(p.name == "ladder" for p in each.params)]
@@ -33,9 +34,13 @@ def test_six_commands_take_a_ladder() -> None:
     assert LADDER_COMMANDS == ["check", "climb", "show", "compare", "report", "search"]
 
 
-@pytest.mark.parametrize("command", cli.main.commands)
-def test_every_command_speaks_json(command: str) -> None:
-    assert "--json" in {name for param in cli.main.commands[command].params for name in param.opts}
+READING = {**cli.main.commands, **cli_runs.runs.commands}
+del READING["runs"], READING["delete"]
+
+
+@pytest.mark.parametrize("command", READING.values(), ids=READING)
+def test_every_command_that_says_something_speaks_json(command: click.Command) -> None:
+    assert "--json" in {name for param in command.params for name in param.opts}
 
 
 @pytest.mark.parametrize(

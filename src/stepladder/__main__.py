@@ -9,7 +9,9 @@ def run() -> None:
     if handler is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from stepladder.cli import main
+    from stepladder.machine import THREADS, set_environment
 
+    set_environment(dict.fromkeys(THREADS, "1"))  # workers train; threads of this process's libraries would only idle
     main(prog_name="stepladder")
 
 

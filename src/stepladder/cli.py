@@ -131,9 +131,6 @@ def main() -> None:
 
     LADDER is the name of a shipped ladder (see 'stepladder ladders') or a TOML file of your own.
     """
-    from stepladder.machine import THREADS, set_environment
-
-    set_environment(dict.fromkeys(THREADS, "1"))  # workers train; threads of this process's libraries would only idle
 
 
 @main.command(short_help="Sizes, receptive fields, budgets, time needed; trains nothing.")
