@@ -127,7 +127,7 @@ class Follower {
   /** What is known already, but not in what the page shows. */
   lag() {
     if (this.fresh) return ["New results are here: they are shown when your drawing is wiped, or your choice made."];
-    const n = (this.state?.n_done ?? 0) - Number(document.getElementById("live").dataset.shown);
+    const n = (this.state?.n_done ?? 0) - Number(document.querySelector("#live progress").dataset.shown);
     return n > 0 ? [`The page below is being drawn anew: it does not show the last ${n === 1 ? "run" : `${n} runs`} yet.`] : [];
   }
 
