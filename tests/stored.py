@@ -18,6 +18,7 @@ from stepladder.files import write_atomically
 from stepladder.ladder import Ladder
 from stepladder.ladder_file import load
 from stepladder.run import Progress, Run, RunIdentity
+from stepladder.sources import DataInfo
 from stepladder.store import Store
 
 SEEDS = (1, 2)
@@ -58,6 +59,10 @@ class Stored:
     def path(self, run: Run | RunIdentity, ending: str = "json") -> Path:
         identity = run.identity if isinstance(run, Run) else run
         return self.store.folder / f"{identity.key}.{ending}"
+
+    @property
+    def info(self) -> DataInfo:
+        return data.describe(self.ladder.data)
 
     def splits(self) -> data.Splits:
         return data.splits(data.load(self.ladder.data), n_dev=0)

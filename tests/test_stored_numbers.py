@@ -185,7 +185,7 @@ def go_on_from_damage(stored: Stored, n: int) -> None:
 def trained_to_the_end(stored: Stored) -> Run:
     """The run of the training under way, from its checkpoint."""
     identity, splits = stored.under_way, stored.splits()
-    progress = stored.store.resume(identity, image=splits.image)
+    progress = stored.store.resume(identity, info=stored.info)
     for after in train(stored.engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress):
         progress = after
     finish(stored.store, identity, progress=progress, engine=stored.engine, splits=splits)
@@ -208,13 +208,19 @@ def test_a_checkpoint_with_a_right_checksum_is_held_against_itself_and_its_netwo
         ({"epochs": (epoch,) * 3}, "it has 3 epochs, and its recipe 2"),
         ({"diverged_at_epoch": 7}, "diverged at epoch 7"),
         ({"wrong_images": ()}, "its wrong images are not those"),
-        ({"arrays": {"parameters": arrays["parameters"][:-1]}}, "not those of its network"),
-        ({"arrays": {"parameters": arrays["parameters"].astype(np.int32)}}, "not those of its network"),
-        ({"arrays": {}}, "not those of its network"),
-        ({"arrays": arrays | {"velocity": arrays["parameters"][:-1]}}, "not those of its network"),
+        ({"arrays": {"parameters": arrays["parameters"][:-1]}}, "not those of its training"),
+        ({"arrays": {"parameters": arrays["parameters"].astype(np.int32)}}, "not those of its training"),
+        ({"arrays": {}}, "not those of its training"),
+        ({"arrays": arrays | {"velocity": arrays["parameters"][:-1]}}, "not those of its training"),
+        ({"arrays": {name: each for name, each in arrays.items() if name != "velocity"}}, "not those of its training"),
+        ({"arrays": arrays | {"more": arrays["parameters"]}}, "not those of its training"),
+        ({"arrays": {name: each.astype(np.float16) for name, each in arrays.items()}}, "not those of its training"),
+        ({"arrays": arrays | {"velocity": arrays["velocity"] * np.float32(np.nan)}}, "hold what is no number"),
+        ({"arrays": {name: -np.abs(each) for name, each in arrays.items()}}, "running_var is negative"),
+        ({"epochs": (epoch.model_copy(update={"n_train": epoch.n_train - 1}),)}, "contradicts itself"),
     ):
         edited_checkpoint(stored, **changes)
-        assert stored.store.resume(stored.under_way, image=stored.splits().image).arrays is None
+        assert stored.store.resume(stored.under_way, info=stored.info).arrays is None
         assert words in stored.store.notes.pop()
 
 
@@ -388,6 +394,8 @@ def confused_differently(tree: Tree) -> None:
 CONTRADICTIONS: dict[str, tuple[Callable[[Tree], Any], str]] = {
     "101 of 100 correct": (of_last(n_correct=101), "101 of 100 images evaluated are correct"),
     "fewer than none correct": (of_last(n_correct=-1), "-1 of 100 images evaluated"),
+    "a loss too small for its mistakes": (of_last(loss=0.0), "its loss is 0, with"),
+    "a loss in training too small for its mistakes": (of_last(train_loss=0.0), "in training its loss is 0, with"),
     "unlike the diagonal": (one_right_fewer, "correct images, it"),
     "nothing evaluated": (of_last(n_evaluated=0), "is evaluated on 0"),
     "more evaluated than counted": (of_last(n_evaluated=99), "its confusion counts 100 images, of 99"),

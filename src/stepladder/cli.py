@@ -292,7 +292,7 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
     "--format",
     "form",
     type=Choice(["html", "markdown", "json", "csv"], place="format"),
-    help="One HTML page, the default; or Markdown for a README, everything as JSON, or every epoch as a line of CSV.",
+    help="One HTML page; Markdown; everything as JSON; or every epoch as a line of CSV [default: by the ending of -o].",
 )
 @click.option("-o", "--output", help="File to write, - for stdout [default: LADDER-report.html; stdout if not HTML].")
 @FORCE
@@ -308,12 +308,12 @@ def report(
     """
     from stepladder import ladder_file
     from stepladder.outputs import is_stdout
-    from stepladder.report.writing import report_text, write_report
+    from stepladder.report.writing import form_of, report_text, write_report
     from stepladder.store import Store
 
     if as_json and form not in (None, "json"):
         raise LadderError(f"--json is --format json: leave it out, or --format {form}")
-    form = "json" if as_json else form or "html"
+    form = "json" if as_json else form or form_of(output)
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)
     text = report_text(loaded, opened, engine=engine, form=form)
@@ -326,7 +326,7 @@ def report(
             click.echo(plain.neutral(str(written)))
 
 
-@main.command(short_help="Look for the best network, or the smallest that will do.")
+@main.command(short_help="Look for the best network, or the smallest (extra 'search').")
 @LADDER
 @click.option("--params", type=click.IntRange(min=1), help="The most parameters [default: the ladder's budget].")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")

@@ -12,10 +12,10 @@ from stepladder import sources
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import DataError, EngineError, StoreError
-from stepladder.geometry import ImageShape
 from stepladder.machine import cpu_name, versions
 from stepladder.run import DataIdentity, EngineIdentity, Progress, Provenance, Run, RunIdentity, splits_for
 from stepladder.run_files import weights_file
+from stepladder.sources import DataInfo
 from stepladder.store import Store
 
 
@@ -47,7 +47,7 @@ def train_one(work: Work, identity: RunIdentity) -> list[str]:
     if store.find(identity, set_aside=False) is not None:  # another climb has trained it meanwhile
         return store.notes
     store.notes.extend(engine.notes)
-    progress = _resumed(store, identity, image=splits.image)
+    progress = _resumed(store, identity, info=data_sets.describe(work.source))
     teachers = _teachers(work, identity, store)
     if any(each.diverged_at_epoch is not None for each in teachers):  # it answers nothing: neither can its student
         arrays = initial_arrays(identity.recipe.network_for(splits.image), identity.seed)
@@ -81,9 +81,9 @@ def _store(folder: Path) -> Store:
         ) from None
 
 
-def _resumed(store: Store, identity: RunIdentity, *, image: ImageShape) -> Progress:
+def _resumed(store: Store, identity: RunIdentity, *, info: DataInfo) -> Progress:
     """Where a training stands. One that diverged in its last epoch is judged anew: see train_one."""
-    progress = store.resume(identity, image=image)
+    progress = store.resume(identity, info=info)
     return progress if progress.diverged_at_epoch is None else Progress()
 
 

@@ -50,7 +50,9 @@ def require_ours(path: Path, *, force: bool, what: str) -> None:
         raise StoreError(f"cannot write {where} ({reason}): give another file with --output") from None
     if not is_ours(content):
         found = "was changed since Stepladder wrote it" if _MARK.search(content) else f"is {what}"
-        raise StoreError(f"{path} is there already and {found}: give a file with -o, or write over it with --force")
+        raise StoreError(
+            f"{path} is there already and {found}: give another file with -o, or write over all of it with --force"
+        )
 
 
 def write_ours(path: Path, text: str, *, force: bool, what: str) -> None:

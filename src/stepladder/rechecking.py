@@ -6,6 +6,7 @@ another answer where the two answers' logits differ by less than ROUNDING, and n
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isclose
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from stepladder.errors import DataError, EngineError, LadderError, StoreError
 from stepladder.geometry import Network
 from stepladder.housekeeping import Experiment, StoredRun
 from stepladder.machine import cpu_name
-from stepladder.run import Arrays, DataIdentity, EngineIdentity, Run, splits_for
+from stepladder.run import Arrays, DataIdentity, EngineIdentity, Run, WrongImage, splits_for
 from stepladder.sources import MNIST_SHA256
 from stepladder.store import Store
 
@@ -133,11 +134,15 @@ def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> 
     by = "" if same else f", by {evaluation.engine.identity} on {cpu_name()}"
     if len(labels) != final.n_evaluated:
         return "differs", f"it was evaluated on {final.n_evaluated:,} images, and there are {len(labels):,}"
-    n_correct, _, confusion, wrong = judge(logits, labels)
+    n_correct, loss, confusion, wrong = judge(logits, labels)
     kept = [(each.index, each.label, each.predicted) for each in run.wrong_images]
     if (n_correct, confusion) == (final.n_correct, final.confusion) and kept == [
         (each.index, each.label, each.predicted) for each in wrong
     ]:
+        near = {"rel_tol": 1e-6, "abs_tol": 1e-9} if same else {"rel_tol": 1e-2, "abs_tol": 1e-3}
+        pairs = [(loss, final.loss), *zip(probabilities(wrong), probabilities(run.wrong_images), strict=True)]
+        if not all(isclose(*pair, **near) for pair in pairs):
+            return "differs", f"{n_correct:,} of {len(labels):,} correct, but with other losses or probabilities{by}"
         return "agrees", f"{n_correct:,} of {len(labels):,} correct{by}"
     if any(labels[index] != label for index, label, _ in kept):
         return "differs", "a wrong image of its record has another label"
@@ -148,6 +153,10 @@ def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> 
     if not same and n_others == n_by_rounding:
         return "agrees", f"{text}, each as near as rounding"
     return "differs", text
+
+
+def probabilities(wrong: Sequence[WrongImage]) -> list[float]:
+    return [each.probability for each in wrong]
 
 
 def others(run: Run, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from stepladder.engines.averaging import SHARE
-from stepladder.engines.training import PARAMETERS, STATISTIC
+from stepladder.engines.training import state_shapes
 from stepladder.errors import LadderError
 from stepladder.files import MOST_JSON_BYTES, clipped, read_regular, reason, require_readable, sealed, unsealed
 from stepladder.geometry import ImageShape, Network
@@ -150,12 +150,12 @@ def checkpoint_file(identity: RunIdentity, progress: Progress) -> bytes:
     return rest + sha256(rest).digest()
 
 
-def read_checkpoint(path: Path, identity: RunIdentity, *, image: ImageShape | None = None) -> Progress:
-    """Where a training on these images stands; at its start if there is no file.
+def read_checkpoint(path: Path, identity: RunIdentity, *, info: DataInfo | None = None) -> Progress:
+    """Where a training stands, on these images if they are known; at its start if there is no file.
 
     Raises DamagedError, OldCheckpointError, NewerFormatError, and OSError.
     """
-    found = _checkpoint(path, key=identity.key)
+    found = _checkpoint(path, key=identity.key, info=info)
     if found is None:
         return Progress()
     about, content = found
@@ -164,8 +164,8 @@ def read_checkpoint(path: Path, identity: RunIdentity, *, image: ImageShape | No
     except _WRONG as error:
         raise DamagedError(reason(error)) from None
     arrays.pop(_SEAL)
-    if image is not None and not _fits(arrays, _network(identity.recipe, image)):
-        raise DamagedError("its arrays are not those of its network")
+    if info is not None and (problem := _against_state(arrays, identity.recipe, info.image)):
+        raise DamagedError(problem)
     return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
 
 
@@ -175,7 +175,7 @@ def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, int] | None:
     return found and (found[0].identity, len(found[0].epochs))
 
 
-def _checkpoint(path: Path, *, key: str) -> tuple[_Checkpoint, bytes] | None:
+def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[_Checkpoint, bytes] | None:
     """What the checkpoint of a run of this key says, checked, and the file; None if there is none."""
     try:
         content = read_regular(path, most=MOST_WEIGHTS_BYTES)
@@ -192,19 +192,31 @@ def _checkpoint(path: Path, *, key: str) -> tuple[_Checkpoint, bytes] | None:
         raise DamagedError(reason(error)) from None
     if about.identity.key != key:
         raise DamagedError("it is the checkpoint of another run")
-    for problem in against_progress(about.identity, about.epochs, about.wrong_images, about.diverged_at_epoch):
+    kept = (about.identity, about.epochs, about.wrong_images, about.diverged_at_epoch)
+    for problem in against_progress(*kept, info=info):
         raise DamagedError(clipped(f"it contradicts itself: {problem}"))
     return about, content
 
 
-def _fits(arrays: Arrays, network: Network) -> bool:
-    """Whether a state of training has what its network needs, and every array of it the shape that it must have."""
-    statistics = network.statistic_shapes
-    shapes = {name: statistics.get(name.partition(".")[2], (network.params,)) for name in arrays} | {SHARE: (1,)}
-    needed = {PARAMETERS, *(STATISTIC + name for name in statistics)}
-    return needed <= arrays.keys() and all(
-        array.shape == shapes[name] and array.dtype.kind == "f" for name, array in arrays.items()
-    )
+def _against_state(arrays: Arrays, recipe: Recipe, image: ImageShape) -> str:
+    """Why a training cannot go on from these; empty if it can.
+
+    Each array counts: one that is not there would begin at zero, and other numbers would come of it.
+    """
+    try:
+        expected = state_shapes(_network(recipe, image), recipe)
+    except LadderError as error:
+        return f"its network does not fit its images: {clipped(str(error))}"
+    if {name: (array.shape, array.dtype) for name, array in arrays.items()} != expected:
+        return "its arrays are not those of its training"
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        return "its arrays hold what is no number"
+    negative = [name for name in arrays if name.endswith(("running_var", "second_moment")) and arrays[name].min() < 0]
+    if negative:
+        return f"{negative[0]} is negative"
+    if SHARE in arrays and not 0 <= arrays[SHARE][0] <= 1:
+        return "its average has a share that is none"
+    return ""
 
 
 def _is_sealed(content: bytes) -> bool:

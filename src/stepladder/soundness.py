@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite, log
 
 from stepladder.engines import DEVICES, ENGINES
 from stepladder.layers import Conv, Linear
@@ -23,6 +23,7 @@ MOST_LOSS = 1e40  # nats; float32 logits differ by less
 LEAST_LOSS = -1e-6  # a mean of float32 numbers that are 0 but for their rounding
 MOST_S = 1e9
 ROUNDING = 1e-6
+LOOSELY = 1e-3  # losses are sums of float32 numbers
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _WORD = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,99}")
@@ -63,6 +64,8 @@ def against_progress(
         )
     for number, epoch in enumerate(epochs, 1):
         for problem in (*_of_epoch(epoch), *_unlike_the_first(epoch, epochs[0])):
+            yield f"epoch {number}: {problem}"
+        if problem := _against_train_loss(epoch, identity.recipe):
             yield f"epoch {number}: {problem}"
     if epochs:
         yield from _of_sizes(epochs[0], identity.recipe, identity.data, info)
@@ -115,6 +118,28 @@ def _of_epoch(epoch: Epoch) -> Iterator[str]:
     if not all(isfinite(each) and 0 <= each <= MOST_S for each in (epoch.train_s, epoch.evaluate_s)):
         yield f"it took {epoch.train_s:g} s and {epoch.evaluate_s:g} s"
     yield from _of_confusion(epoch)
+    if problem := _against_loss(epoch.loss, epoch.n_correct, epoch.n_evaluated, n_classes=len(epoch.confusion)):
+        yield problem
+
+
+def _against_loss(loss: float, n_correct: int, n: int, *, n_classes: int) -> str:
+    """Why a mean cross-entropy cannot be that of so many correct answers; empty if it can.
+
+    A wrong answer gives its label half at most, which costs ln 2 or more; a correct one an even share at least, which
+    costs ln n_classes or less.
+    """
+    least, most = (n - n_correct) * log(2) / max(n, 1), log(max(n_classes, 1)) if n_correct == n else inf
+    if not least * (1 - LOOSELY) - LOOSELY <= loss <= most * (1 + LOOSELY) + LOOSELY:
+        return f"its loss is {loss:g}, with {n_correct} of {n} correct"
+    return ""
+
+
+def _against_train_loss(epoch: Epoch, recipe: Recipe) -> str:
+    """The same of its training, where labels alone are learned."""
+    if recipe.distill is not None or recipe.loss.label_smoothing:
+        return ""
+    found = _against_loss(epoch.train_loss, epoch.n_train_correct, epoch.n_train, n_classes=len(epoch.confusion))
+    return found and f"in training {found}"
 
 
 def _of_confusion(epoch: Epoch) -> Iterator[str]:
@@ -185,6 +210,10 @@ def _of_wrong_images(wrong_images: Sequence[WrongImage], final: Epoch | None) ->
         yield "its wrong images are not those of its final confusion"
     if not all((1 - ROUNDING) / max(n_classes, 1) <= wrong.probability <= 1 for wrong in wrong_images):
         yield "a wrong image has a probability that no class chosen has"
+    elif final.n_evaluated:
+        missed = sum(-log(min(wrong.probability, 1 - wrong.probability) + 1e-12) for wrong in wrong_images)
+        if final.loss < missed / final.n_evaluated * (1 - LOOSELY) - LOOSELY:  # what is left for their labels is less
+            yield f"its loss is {final.loss:g}, too little for the probabilities of its wrong images"
 
 
 def _of_provenance(provenance: Provenance) -> Iterator[str]:

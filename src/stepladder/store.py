@@ -193,14 +193,14 @@ class Store:
             with suppress(OSError):  # open elsewhere, on Windows; who comes next finds the run, and needs no lock
                 path.unlink()
 
-    def resume(self, identity: RunIdentity, *, image: ImageShape | None = None) -> Progress:
+    def resume(self, identity: RunIdentity, *, info: DataInfo | None = None) -> Progress:
         """Where a training on these images stands: at its last checkpoint, or at the start.
 
         A checkpoint is trusted as a whole or not at all: one that is not is noted and set aside.
         """
         path = self.partial_path(identity)
         try:
-            return read_checkpoint(path, identity, image=image)
+            return read_checkpoint(path, identity, info=info)
         except OldCheckpointError as old:
             problem = f"is not trusted ({old})"
         except DamagedError as damage:

@@ -129,7 +129,7 @@ def _decimals(value: float, *, misleads: Callable[[float], bool], least: int) ->
     return next((n for n in range(least, 7) if not misleads(float(f"{value:.{n}f}"))), least)
 
 
-def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
+def comparison_notes(comparisons: Sequence[Comparison], *, down: bool = False) -> list[str]:
     """How the verdicts were found."""
     if not comparisons:
         return ["One rung alone is compared with nothing."]
@@ -140,7 +140,8 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         " without 0."
     ]
     if any(each.outcome == "unknown" and not each.diverged for each in comparisons):
-        notes.append("Unknown for want of seeds: climb with more of them, as in --seeds 8, or with --until-decided.")
+        more = "climb --down with more of them, as in --seeds 8" if down else "climb with more, as in --seeds 8"
+        notes.append(f"Unknown for want of seeds: {more}{'' if down else ', or with --until-decided'}.")
     if most := max(each.look for each in comparisons):
         notes.append(
             f"climb --until-decided adds seeds until verdicts are clear, here with look {most} at most: the p of the"

@@ -13,7 +13,11 @@ from stepladder.results import Results
 def down_page(way: Descent, *, up: Results, down: Results) -> Page:
     """``up`` are the results of the ladder, ``down`` those of ``way.as_ladder``."""
     comparisons = compare_with_top(down)
-    return [down_table(way, comparisons, up=up, down=down), *comparison_notes(comparisons), *result_notes(down)]
+    return [
+        down_table(way, comparisons, up=up, down=down),
+        *comparison_notes(comparisons, down=True),
+        *result_notes(down),
+    ]
 
 
 def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, down: Results) -> Table:

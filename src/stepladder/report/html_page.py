@@ -207,7 +207,7 @@ def _verdicts(material: Material, way: Descent | None, down: Results | None) -> 
         "targets": target_table(results),
         "result_notes": result_notes(results),
         "down": down_table(way, at_top, up=results, down=down) if way and down else None,
-        "down_notes": comparison_notes(at_top),
+        "down_notes": comparison_notes(at_top, down=True),
     }
 
 

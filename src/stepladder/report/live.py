@@ -35,14 +35,15 @@ class LiveClimb:
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("elapsed,"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=self._console,
             transient=True,
             speed_estimate_period=3600,
             disable=not self._console.is_terminal,
         )
-        self._overall = self._progress.add_task("climb", total=None, left="left", start=False)
+        self._overall = self._progress.add_task("climb", total=None, start=False)
         self._bars: dict[str, TaskID] = {}
         self._epochs_done: dict[str, int] = {}
         self._n_left = 0
@@ -73,10 +74,10 @@ class LiveClimb:
 
     def advanced(self, task: Task, *, epochs_done: int) -> None:
         key, epochs = task.identity.key, task.identity.recipe.epochs
+        words = neutral(f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}")
         if key not in self._bars:
-            self._bars[key] = self._progress.add_task("", total=epochs, completed=self._epochs_done[key], left="")
-        words = f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}"
-        self._progress.update(self._bars[key], completed=epochs_done, description=neutral(words))
+            self._bars[key] = self._progress.add_task(words, total=epochs, completed=self._epochs_done[key])
+        self._progress.update(self._bars[key], completed=epochs_done, description=words)
         macs = max(0, epochs_done - self._epochs_done[key]) * task.macs_per_epoch
         self._epochs_done[key] = max(epochs_done, self._epochs_done[key])
         self._macs_done_here += macs

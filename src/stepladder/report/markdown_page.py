@@ -36,7 +36,10 @@ def markdown_page(results: Results, *, way: Descent | None = None, down: Results
     parts += [*map(_text, comparison_notes(comparisons)), _table(target_table(results))]
     if way and down:
         at_top = compare_with_top(down)
-        parts += [_table(down_table(way, at_top, up=results, down=down)), *map(_text, comparison_notes(at_top))]
+        parts += [
+            _table(down_table(way, at_top, up=results, down=down)),
+            *map(_text, comparison_notes(at_top, down=True)),
+        ]
     parts.append("## The rungs")
     for index, result in enumerate(results.rungs):
         parts += _rung(index, result.rung.name, notes(results, index, by_rung.get(result.rung.name)))

@@ -1,5 +1,7 @@
 """A ladder's results in one sentence and a few numbers."""
 
+import shlex
+
 from stepladder.report.tables import percent, target_text
 from stepladder.results import Results
 from stepladder.wording import n_of
@@ -11,7 +13,8 @@ def headline(results: Results) -> str:
     summary, n = top.summary, len(top.summary.seeds)
     target = target_text(top.rung.target)
     if n == 0:
-        return f"Not climbed yet: '{top.rung.name}', the top rung, has no runs. Its target is {target}."
+        again = shlex.join(["stepladder", "climb", results.ladder.source])
+        return f"Not climbed yet: '{top.rung.name}', the top rung, has no runs ({again}). Its target is {target}."
     if results.reached:
         seeds = f"with each of {n} seeds" if n > 1 else "with one seed, which proves little"
         return f"Reached: '{top.rung.name}' holds {target}, {seeds}."

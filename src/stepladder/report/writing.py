@@ -96,6 +96,27 @@ FORMS: dict[str, Callable[[Results, Store, Descent | None, Results | None], str]
 }
 
 
+ENDINGS = {"": "html", ".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown"}
+ENDINGS |= {".json": "json", ".csv": "csv"}
+
+
+def form_of(output: str | None) -> str:
+    """The form that the ending of a file says; HTML for none, and for what is no ordinary file.
+
+    Raises StoreError for an ending of something that no report is.
+    """
+    path = Path(output or "")
+    if output in (None, "-") or not (path.suffix and (path.is_file() or not os.path.lexists(path))):
+        return "html"
+    try:
+        return ENDINGS[path.suffix.lower()]
+    except KeyError:
+        raise StoreError(
+            f"{output}: no form of a report ends in {path.suffix}: give --format, or a file that ends in .html, .md,"
+            " .json or .csv"
+        ) from None
+
+
 def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool = False) -> Path:
     """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
 
