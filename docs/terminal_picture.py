@@ -7,6 +7,7 @@ leaves there becomes docs/climb.svg. Its runs are stored already: bars that move
 import fcntl
 import os
 import pty
+import re
 import shlex
 import struct
 import subprocess
@@ -19,6 +20,7 @@ from rich.text import Text
 
 PICTURE = Path(__file__).parent / "climb.svg"
 COLUMNS, LINES = 88, 60
+ERASED = r"[^\n]*\n?\r?(?:\x1b\[1A)?\x1b\[2K"  # a line that was written and wiped: a bar
 
 
 def on_terminal(command: list[str]) -> str:
@@ -32,7 +34,7 @@ def on_terminal(command: list[str]) -> str:
         while chunk := _read(ours):
             written += chunk
     os.close(ours)
-    return written.decode().replace("\r\n", "\n")
+    return re.sub(ERASED, "", written.decode().replace("\r\n", "\n"))
 
 
 def _read(terminal: int) -> bytes:
