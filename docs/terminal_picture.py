@@ -7,7 +7,6 @@ leaves there becomes docs/climb.svg. Its runs are stored already: bars that move
 import fcntl
 import os
 import pty
-import re
 import shlex
 import struct
 import subprocess
@@ -20,7 +19,7 @@ from rich.text import Text
 
 PICTURE = Path(__file__).parent / "climb.svg"
 COLUMNS, LINES = 88, 60
-ERASED = r"[^\n]*\n?\r?(?:\x1b\[1A)?\x1b\[2K"  # a line that was written and wiped: a bar
+WIPE, BAR = "\x1b[2K", "━"  # bars move, and are gone when the command ends
 
 
 def on_terminal(command: list[str]) -> str:
@@ -34,7 +33,8 @@ def on_terminal(command: list[str]) -> str:
         while chunk := _read(ours):
             written += chunk
     os.close(ours)
-    return re.sub(ERASED, "", written.decode().replace("\r\n", "\n"))
+    lines = [line.rpartition(WIPE)[2] for line in written.decode().replace("\r\n", "\n").split("\n")]
+    return "\n".join(line for line in lines if BAR not in line)
 
 
 def _read(terminal: int) -> bytes:
