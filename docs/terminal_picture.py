@@ -19,6 +19,7 @@ from rich.text import Text
 
 PICTURE = Path(__file__).parent / "climb.svg"
 COLUMNS, LINES = 88, 60
+WIPE, BAR = "\x1b[2K", "━"  # bars move, and are gone when the command ends
 
 
 def on_terminal(command: list[str]) -> str:
@@ -32,7 +33,8 @@ def on_terminal(command: list[str]) -> str:
         while chunk := _read(ours):
             written += chunk
     os.close(ours)
-    return written.decode().replace("\r\n", "\n")
+    lines = [line.rpartition(WIPE)[2] for line in written.decode().replace("\r\n", "\n").split("\n")]
+    return "\n".join(line for line in lines if BAR not in line)
 
 
 def _read(terminal: int) -> bytes:

@@ -128,7 +128,8 @@ def _table(table: Table, look: _Look) -> str:
     lines += [_filled(text, look.width) for index, text in table.legend if index in shown]
     left_out = [table.header[index] for index in range(len(table.header)) if index not in shown]
     if left_out:
-        lines.append(_filled(f"(left out to fit: {', '.join(left_out)}; a wider terminal shows them)", look.width))
+        them = "it" if len(left_out) == 1 else "them"
+        lines.append(_filled(f"(left out to fit: {', '.join(left_out)}; a wider terminal shows {them})", look.width))
     return "\n".join(["", *lines, ""])
 
 
