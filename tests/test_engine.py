@@ -434,10 +434,11 @@ def cumulate(oracle: nn.Module) -> None:
 
 @pytest.mark.parametrize("engine_name", ["torch", "jit"])
 @settings(max_examples=10, deadline=None)
-@given(st.floats(0, 1), st.integers(0, 2**32 - 1))
+@given(st.floats(0, 0.3), st.integers(0, 2**32 - 1))
 def test_recalibration_forgets_the_statistics_of_the_training(
     recalibrations: dict[str, tuple[Recalibration, Model, Arrays]], engine_name: str, spread: float, seed: int
 ) -> None:
+    """Means 5 off a variance of 0.005, as a spread of 1 may give, leave float32 less than three digits of it."""
     recalibration, model, expected = recalibrations[engine_name]
     rng = np.random.default_rng(seed)
     model.set_statistics({name: rng.normal(1, spread, a.shape).astype(np.float32) for name, a in expected.items()})
