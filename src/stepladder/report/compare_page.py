@@ -139,6 +139,12 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
         f" {n_of(len(comparisons), 'comparison')} (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval"
         " without 0."
     ]
+    notes += [
+        f"rung '{each.rung}' changed nothing: its runs equal those of '{each.below}' in every number"
+        f" ({seeds_text(each.seeds)})"
+        for each in comparisons
+        if each.identical
+    ]
     if any(each.outcome == "unknown" and not each.diverged for each in comparisons):
         notes.append("Unknown for want of seeds: climb with more of them, as in --seeds 8, or with --until-decided.")
     if most := max(each.look for each in comparisons):
