@@ -159,10 +159,9 @@ def compare_rungs(
 
 def _is_identical(one: Run, other: Run) -> bool:
     """Whether two trainings ended in the same numbers, whatever was trained; most differ in the first that is compared."""
-    same = one.identity
     return (
         one.weights_sha256 == other.weights_sha256
-        and one.numbers() == other.model_copy(update={"identity": same}).numbers()
+        and one.numbers() == other.model_copy(update={"identity": one.identity}).numbers()
     )
 
 

@@ -152,7 +152,7 @@ def _merged(first: _Place, second: _Place, added: set[int]) -> _Place | None:
         return None
     if isinstance(one, _Windows) and isinstance(other, _Windows):
         windows = other.of(one)
-        return windows and _Place(windows, numbers)
+        return _Place(windows, numbers) if windows else None
     if not isinstance(one, MaxPool | AvgPool) or type(one) is not type(other):
         return None
     assert isinstance(other, MaxPool | AvgPool)
