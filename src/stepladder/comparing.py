@@ -50,8 +50,8 @@ class Comparison:
     unknown; ``diverged``: because runs diverged, which no further seed can help. ``negligible``: the difference is
     known to be less than WORTH_KNOWING, whichever way. ``look`` says which look at the pair this is, from 1; 0 if no
     climb ever bought seeds until its verdict was clear. ``image_error``: as an estimate for all images of the kind of
-    the ``n_evaluated``, the difference is uncertain by another so many points (95%); None if that is not known. ``identical``: of
-    each seed, the two runs are equal in every number, weights included, so that the change did nothing.
+    the ``n_evaluated``, the difference is uncertain by another so many points (95%); None if that is not known.
+    ``identical``: of each seed, the two runs are equal in every number, weights included: the change did nothing.
     """
 
     below: str
@@ -158,7 +158,7 @@ def compare_rungs(
 
 
 def _is_identical(one: Run, other: Run) -> bool:
-    """Whether two trainings ended in the same numbers, whatever was trained; most differ in the first that is compared."""
+    """Whether two trainings ended in the same numbers, weights included, whatever was trained."""
     return (
         one.weights_sha256 == other.weights_sha256
         and one.numbers() == other.model_copy(update={"identity": one.identity}).numbers()

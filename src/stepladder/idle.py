@@ -108,7 +108,7 @@ def _block(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         )
 
 
-def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     if not recipe.dropout:
         return
     what = f"dropout = {recipe.dropout:g} does nothing"

@@ -7,7 +7,7 @@ from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict
 from stepladder.report.result_page import held_tones, outcome, result_notes
 from stepladder.report.tables import NOTHING, Page, Table, Tone, changes
 from stepladder.results import Results
-from stepladder.wording import n_of
+from stepladder.wording import n_of, seeds_text
 
 
 def compare_page(results: Results) -> Page:
@@ -141,7 +141,7 @@ def comparison_notes(comparisons: Sequence[Comparison]) -> list[str]:
     ]
     notes += [
         f"rung '{each.rung}' changed nothing: its runs equal those of '{each.below}' in every number"
-        f" ({seeds_text(each.seeds)})"
+        f" ({'seed' if len(each.seeds) == 1 else 'seeds'} {seeds_text(each.seeds)})"
         for each in comparisons
         if each.identical
     ]
