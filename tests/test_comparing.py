@@ -390,3 +390,22 @@ def test_the_page_says_that_images_are_taken_as_they_are() -> None:
     assert f"another ±{found[0].image_error:.2f} points" in compare_page.comparison_notes(found[:1])[-1]
     assert "images" not in " ".join(compare_page.comparison_notes(compare(results([9900] * 8, [9950] * 8))))
     assert comparison_dict(found[0])["image_error"] == found[0].image_error
+
+
+def test_a_rung_whose_runs_equal_those_below_is_said_to_have_changed_nothing() -> None:
+    found = compare(results([9900, 9910, 9905], [9900, 9910, 9905], [9900, 9910, 9906]))
+    assert [each.identical for each in found] == [True, False]
+    assert comparison_dict(found[0])["identical"] is True
+    names = [rung.name for rung in LADDER.rungs]
+    said = [each for each in compare_page.comparison_notes(found) if "changed nothing" in each]
+    assert said == [
+        f"rung '{names[1]}' changed nothing: its runs equal those of '{names[0]}' in every number (seeds 1 to 3)"
+    ]
+
+
+def test_equal_accuracies_with_other_weights_are_not_identical() -> None:
+    below = rung_result(0, [9900, 9910])
+    above = result(1, [run.model_copy(update={"weights_sha256": "1" * 64}) for run in below.runs])
+    assert not compare_rungs(below, above).identical
+    assert not compare_rungs(below, result(1, [])).identical
+    assert compare_rungs(below, result(1, [*below.runs[:1]])).identical, "one seed in common"

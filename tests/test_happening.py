@@ -21,8 +21,7 @@ from stepladder.descent import descent
 from stepladder.errors import LadderError
 from stepladder.geometry import ImageShape
 from stepladder.happening import idle_notes, what_happens, why_alike
-from stepladder.idle import Sizes
-from stepladder.idle_steps import HALF_DIGIT
+from stepladder.idle import HALF_DIGIT, Sizes
 from stepladder.recipe import Recipe, changed_fields
 from stepladder.run import data_identity, experiment_key
 from stepladder.sources import MNIST
@@ -116,6 +115,16 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"distill": {"network": NETWORK, "share": 1e-30}}, {"loss": {"label_smoothing": 1e-30}}, "too little for float32"),
     ({"distill": {"network": NETWORK}}, {"distill": {"network": ["conv 4", "maxpool 1", "gap", "linear 10"]}}, "alike"),
     ({}, {"distill": {"network": NETWORK, "share": 1e-30}}, "float32 has no such part"),
+    ({}, {"loss": {"label_smoothing": 1e-9}}, "too little for float32"),
+    ({}, {"distill": {"network": NETWORK, "share": 1e-9}}, "float32 has no such part"),
+    (optimizer(momentum=0.0), optimizer(momentum=1e-12), "adds nothing to a gradient"),
+    (optimizer(kind="adam", beta1=0.0), optimizer(kind="adam", beta1=1e-12), "adds nothing to a gradient"),
+    (optimizer(kind="adam", epsilon=1e-12), optimizer(kind="adam", epsilon=1e-13), "so small adds nothing"),
+    ({}, {"weight_decay": 1e-12}, "adds nothing to its gradient"),
+    (STILL, {"sharpness_aware": {"radius": 1e-9}}, "too little for float32"),
+    ({}, {"augment": {"shift_px": 1e-9}}, "moves no pixel"),
+    ({}, {"augment": {"scale": 1e-9}}, "moves no pixel"),
+    ({}, {"augment": {"elastic_px": 1e-9}}, "moves no pixel"),
 ]
 
 # What has an effect, however alike it looks.
@@ -136,10 +145,21 @@ OTHER: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (MUON, optimizer(momentum=0.95, nesterov=True)),
     ({"dropout": 0.1}, {"sharpness_aware": {"radius": 1e-30}}),
     ({}, {"dropout": 1e-6}),
+    ({}, {"loss": {"label_smoothing": 1e-6}}),
+    (optimizer(momentum=0.0), optimizer(momentum=1e-6)),
+    (optimizer(kind="adam", beta1=0.0), optimizer(kind="adam", beta1=1e-6)),
+    (optimizer(kind="adam", beta2=0.0), optimizer(kind="adam", beta2=1e-12)),
+    (optimizer(kind="adam", epsilon=1e-10), optimizer(kind="adam", epsilon=1e-11)),
+    (optimizer(kind="adam", epsilon=1e-12) | {"weight_decay": 1e-9}, optimizer(kind="adam", epsilon=1e-13)),
+    (STILL, {"sharpness_aware": {"radius": 1e-6}}),
+    ({}, {"augment": {"shift_px": 1e-6}}),
+    (network("conv 4", "maxpool 5 pad 1", "gap"), network("conv 4", "maxpool 5", "gap")),
+    (network("conv 4", "avgpool 4 pad 1", "gap"), network("conv 4", "avgpool 4", "gap")),
 ]
 
 # What is told of images as well: with 48 of 8 x 8, three to an epoch of 16.
 EIGHT = {"network": ["conv 4", "gap", "linear 3"], "batch_size": 16, "epochs": 2}
+MAXIMUM = {"network": ["conv 4 3x3", "maxpool 6", "linear 3"]}
 ALIKE_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"batch_size": 48}, {"batch_size": 64}, "there are 48 training images: give at most 48"),
     ({"augment": {"cutout_px": 15}}, {"augment": {"cutout_px": 60}}, "a square of 15 pixels and more covers 8 x 8"),
@@ -173,6 +193,39 @@ ALIKE_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         "only written otherwise",
     ),
     ({"recalibrate_images": 33}, {"recalibrate_images": 48}, "3 of 16 images"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 8 pad 1 stride 8", "linear 3"]}, "only written otherwise"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 7 pad 1 stride 7", "linear 3"]}, "only written otherwise"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 2 pad 1 stride 2", "maxpool 4", "linear 3"]}, "written otherwise"),
+    (
+        {"network": ["conv 4 3x3", "maxpool 4 stride 3 pad 1", "gap", "linear 3"]},
+        {"network": ["conv 4 3x3", "maxpool 4 stride 3 pad 1", "maxpool 2 pad 1", "gap", "linear 3"]},
+        "but for padding, its windows are one pixel each: leave it out",
+    ),
+    (
+        {"network": ["conv 4 5x5", "avgpool 6 pad 1", "linear 3"]},
+        {"network": ["conv 4 5x5", "avgpool 6 pad 2 stride 3", "linear 3"]},
+        "only written otherwise",
+    ),
+    (
+        {"network": ["conv 4 5x5", "avgpool 2 pad 1", "avgpool 3", "linear 3"]},
+        {"network": ["conv 4 5x5", "avgpool 6 pad 1", "linear 3"]},
+        "only written otherwise",
+    ),
+    ({}, {"dropout": 1e-8}, "not one can be expected to be zeroed"),
+    (
+        {"average": {"horizon_epochs": 1e9, "every_steps": 2}},
+        {"average": {"horizon_epochs": 2e9, "every_steps": 2}},
+        "each look counts as much as any other",
+    ),
+    ({}, {"loss": {"label_smoothing": 1e-9}}, "too little for float32"),
+    (optimizer(momentum=0.0), optimizer(momentum=1e-12), "adds nothing to a gradient"),
+    (optimizer(kind="adam", beta1=0.0), optimizer(kind="adam", beta1=1e-12), "adds nothing to a gradient"),
+    (optimizer(kind="adam", epsilon=1e-12), optimizer(kind="adam", epsilon=1e-13), "so small adds nothing"),
+    ({}, {"weight_decay": 1e-12}, "adds nothing to its gradient"),
+    ({}, {"sharpness_aware": {"radius": 1e-9}}, "too little for float32"),
+    ({}, {"augment": {"shift_px": 1e-9}}, "moves no pixel"),
+    ({}, {"augment": {"scale": 1e-9}}, "moves no pixel"),
+    ({}, {"augment": {"elastic_px": 1e-9}}, "moves no pixel"),
 ]
 
 

@@ -51,6 +51,7 @@ class Comparison:
     known to be less than WORTH_KNOWING, whichever way. ``look`` says which look at the pair this is, from 1; 0 if no
     climb ever bought seeds until its verdict was clear. ``image_error``: as an estimate for all images of the kind of
     the ``n_evaluated``, the difference is uncertain by another so many points (95%); None if that is not known.
+    ``identical``: of each seed, the two runs are equal in every number, weights included: the change did nothing.
     """
 
     below: str
@@ -68,6 +69,7 @@ class Comparison:
     look: int = 0
     n_evaluated: int | None = None
     image_error: float | None = None
+    identical: bool = False
 
     @property
     def difference(self) -> Fraction | None:
@@ -141,15 +143,26 @@ def compare_rungs(
     """Two rungs by the seeds they share, after these looks; no outcome yet, and p corrected for the looks alone."""
     runs = [{run.identity.seed: run for run in result.runs} for result in (below, above)]
     seeds = tuple(sorted(runs[0].keys() & runs[1].keys()))
-    comparison = Comparison(below.rung.name, above.rung.name, seeds, look=look_number(looks, seeds))
+    pairs = [(runs[0][seed], runs[1][seed]) for seed in seeds]
+    identical = bool(pairs) and all(_is_identical(*pair) for pair in pairs)
+    comparison = Comparison(
+        below.rung.name, above.rung.name, seeds, look=look_number(looks, seeds), identical=identical
+    )
     if len(seeds) < 2:
         return replace(comparison, problem=f"{len(seeds)} of at least 2 seeds in common")
-    pairs = [(runs[0][seed], runs[1][seed]) for seed in seeds]
     for result, of_rung in zip((below, above), zip(*pairs, strict=True), strict=True):
         if n_diverged := sum(run.final is None for run in of_rung):
             problem = f"{n_diverged} of {len(seeds)} runs of '{result.rung.name}' diverged"
             return replace(comparison, problem=problem, diverged=True)
     return _measured(comparison, pairs, looks=looks or (), n_comparisons=n_comparisons)
+
+
+def _is_identical(one: Run, other: Run) -> bool:
+    """Whether two trainings ended in the same numbers, weights included, whatever was trained."""
+    return (
+        one.weights_sha256 == other.weights_sha256
+        and one.numbers() == other.model_copy(update={"identity": one.identity}).numbers()
+    )
 
 
 def _measured(

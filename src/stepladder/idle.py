@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from math import exp
 from typing import Any
 
+from stepladder.errors import GeometryError
 from stepladder.geometry import ImageShape
 from stepladder.layers import Conv, Depthwise, Linear
 from stepladder.recipe import Augment, CrossEntropy, Recipe
 
 NOTHING = 1e-20  # of what a training computes, within a few powers of ten of 1, no last digit feels this
-LEAST_WARP = 1e-10  # px, degrees, a fraction: less moves no coordinate of 10,000 x 10,000 pixels by a last digit
+HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
+LEAST_WARP = 3e-9  # px, degrees, a fraction: less changes no pixel of 28 x 28 by half a last digit of white
+LEAST_RADIUS = 1e-9  # up to here a step in one direction is less than half a last digit of a weight of 0.03
+LEAST_DROPS = 0.01  # values expected to be zeroed in a whole training: fewer are none in 99 trainings of 100
+LEAST_PART = 1e-13  # of a look in a moving average: of less, float64 has no three digits
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,19 @@ def dropped(probability: float) -> tuple[int, float]:
     return min(round(probability * 2**32), 2**32 - 1), single(1 / (1 - probability))
 
 
+def n_dropping(recipe: Recipe, sizes: Sizes) -> int:
+    """How many values a dropout is drawn for in the whole training, at most: of a layer's input or its output."""
+    try:
+        rows = recipe.network_for(sizes.image).rows
+    except GeometryError:
+        return 2**63
+    sides = [
+        ((row.in_channels, row.in_size), (row.out_channels, row.out_size)) for row in rows if "dropout" in row.steps
+    ]
+    each = sum(max(channels * size**2 for channels, size in both) for both in sides)
+    return each * sizes.n_train * recipe.epochs * (2 if recipe.sharpness_aware else 1)
+
+
 def steps_per_epoch(recipe: Recipe, sizes: Sizes) -> int:
     return -(-sizes.n_train // recipe.batch_size)
 
@@ -90,7 +108,7 @@ def _block(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         )
 
 
-def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
+def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     if not recipe.dropout:
         return
     what = f"dropout = {recipe.dropout:g} does nothing"
@@ -99,6 +117,9 @@ def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: AR
         yield Idle(("dropout",), what, why, remedy, {"dropout": 0.0})
     elif dropped(recipe.dropout) == dropped(0.0):
         yield Idle(("dropout",), what, "not one of 2**32 values is zeroed", "give more", {"dropout": 0.0})
+    elif sizes and dropped(recipe.dropout)[1] == 1 and recipe.dropout * n_dropping(recipe, sizes) < LEAST_DROPS:
+        why = f"of the {n_dropping(recipe, sizes):,} values of the whole training not one can be expected to be zeroed"
+        yield Idle(("dropout",), what, why, "give more", {"dropout": 0.0})
 
 
 def _norms(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
@@ -211,7 +232,7 @@ def _batch_size(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
 
 def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     smoothing, distill = recipe.loss.label_smoothing, recipe.distill
-    if distill and distill.share < NOTHING:
+    if distill and distill.share < HALF_DIGIT:
         what, why = (
             f"distill, with share = {distill.share:g}, does nothing",
             "float32 has no such part of a target",
@@ -227,14 +248,14 @@ def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
             {"loss": CrossEntropy()},
             told=False,  # they learned with it
         )
-    elif 0 < smoothing < NOTHING:
+    elif 0 < smoothing < HALF_DIGIT:
         what = f"label_smoothing = {smoothing:g} does nothing"
         yield Idle(("loss",), what, "it is too little for float32", "give more", {"loss": CrossEntropy()})
 
 
 def _sharpness(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     aware = recipe.sharpness_aware
-    if aware is None or aware.radius >= NOTHING:
+    if aware is None or aware.radius > LEAST_RADIUS:
         return
     what, why = f"sharpness_aware, with radius = {aware.radius:g}, moves no weight", "that is too little for float32"
     instead = aware.model_copy(update={"radius": NOTHING}) if recipe.dropout else None  # which is drawn once more
@@ -259,7 +280,11 @@ def _average(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     elif decay < NOTHING and per_epoch % every == 0:
         why, same = "its horizon is so short that each epoch's last step alone counts", "give a longer one"
     else:
-        if n_looks == 1 or decay < NOTHING:
+        if recipe.epochs < average.horizon_epochs * HALF_DIGIT and 1 - decay > LEAST_PART:
+            mean = average.model_copy(update={"horizon_epochs": recipe.epochs / HALF_DIGIT})
+            why = "over so many epochs each look counts as much as any other, to half a last digit of float32"
+            yield Idle(("average",), "the horizon is endless", why, "give less", {"average": mean}, told=False)
+        elif n_looks == 1 or decay < NOTHING:
             last = average.model_copy(update={"horizon_epochs": 1e-9})
             why = "one look at the weights alone counts, whatever the horizon"
             yield Idle(("average",), "the horizon does nothing", why, "look more often", {"average": last}, told=False)

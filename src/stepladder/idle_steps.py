@@ -7,7 +7,7 @@ schedule. No numpy.
 from collections.abc import Iterator
 from itertools import chain
 
-from stepladder.idle import NOTHING, Idle, Rule, Sizes, epochs_text, single, steps_per_epoch
+from stepladder.idle import HALF_DIGIT, NOTHING, Idle, Rule, Sizes, epochs_text, single, steps_per_epoch
 from stepladder.layers import Conv, Linear
 from stepladder.recipe import (
     Adam,
@@ -24,7 +24,8 @@ from stepladder.recipe import (
 )
 from stepladder.schedule import learning_rate
 
-HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
+LEAST_DECAY = 1e-10  # of a weight, added to its gradient: less is felt by gradients below a thousandth of it at most
+LEAST_EPSILON = 1e-12  # what is added to a root: no last digit of one above 4e-5, and hardly a gradient is smaller
 MOST_STEPS = 200_000  # whose learning rates are looked at one by one: a third of a second
 
 
@@ -60,9 +61,10 @@ def _decay(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         nothing = part < HALF_DIGIT
         why = f"lr x weight_decay = {part:g}, less than float32 can take from a weight (3e-8 of it)"
     else:
-        nothing = decay * max(1.0, recipe.lr) < NOTHING
-        if isinstance(optimizer, Adam):  # which divides by epsilon alone where no gradient but the decay is left
-            nothing = nothing and recipe.lr * decay < HALF_DIGIT * optimizer.epsilon / 100
+        if isinstance(optimizer, Sgd):
+            nothing = decay * max(1.0, recipe.lr / (1 - optimizer.momentum)) < LEAST_DECAY
+        else:  # Adam divides by epsilon alone where no gradient but the decay is left
+            nothing = decay * max(1.0, recipe.lr) < NOTHING and recipe.lr * decay < HALF_DIGIT * optimizer.epsilon / 100
         why = f"{decay:g} of a weight adds nothing to its gradient in float32"
     if nothing:
         what = f"weight_decay = {decay:g} does nothing"
@@ -83,8 +85,9 @@ def _adamw(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
 def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     optimizer = recipe.optimizer
     if isinstance(optimizer, Adam):
+        yield from _betas(optimizer)
         return
-    if 0 < optimizer.momentum < NOTHING:
+    if 0 < optimizer.momentum < HALF_DIGIT:
         what, why = f"momentum = {optimizer.momentum:g} does nothing", "it adds nothing to a gradient in float32"
         optimizer = optimizer.model_copy(update={"momentum": 0.0})
         yield Idle(("optimizer",), what, why, "give more", {"optimizer": optimizer})
@@ -98,6 +101,16 @@ def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: A
             {"optimizer": optimizer},
             told=isinstance(optimizer, Sgd),
         )
+
+
+def _betas(optimizer: Adam) -> Iterator[Idle]:
+    """Of the mean of squares the root is taken, in which a part is felt that is not felt in the mean."""
+    for name, least in (("beta1", HALF_DIGIT), ("beta2", NOTHING)):
+        value = getattr(optimizer, name)
+        if 0 < value < least:
+            optimizer = optimizer.model_copy(update={name: 0.0})
+            why = "that part of what was before adds nothing to a gradient in float32"
+            yield Idle(("optimizer",), f"{name} = {value:g} does nothing", why, "give more", {"optimizer": optimizer})
 
 
 def _one_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
@@ -138,13 +151,17 @@ def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
 
 def _epsilon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     optimizer = recipe.optimizer
-    if isinstance(optimizer, Adam) and single(optimizer.epsilon) and optimizer.epsilon < NOTHING:
+    if not isinstance(optimizer, Adam):
+        return
+    only_decay = recipe.weight_decay and optimizer.kind == "adam"  # which may be all of a gradient, and is small
+    least = NOTHING if only_decay else LEAST_EPSILON
+    if single(optimizer.epsilon) and optimizer.epsilon < least:
         yield Idle(
             ("optimizer",),
-            f"epsilon = {optimizer.epsilon:g} is as good as {NOTHING:g}",
+            f"epsilon = {optimizer.epsilon:g} is as good as {least:g}",
             "an epsilon so small adds nothing to the root of a mean of squares in float32",
             "give more",
-            {"optimizer": optimizer.model_copy(update={"epsilon": NOTHING})},
+            {"optimizer": optimizer.model_copy(update={"epsilon": least})},
             told=False,
         )
 

@@ -1,12 +1,16 @@
 """A network's layers as far as they make a difference: two lists of layers that compute the same give the same.
 
 Layers that pass on what they get are left out, neighbouring pools that are one are made one, and what is another name
-for the same (a global pool for one over the whole map, a linear layer for a convolution of the whole map) is called by
-one name. Without the images' sizes, or where it does not fit them, maps have any size.
+for the same (a linear layer for a convolution of the whole map) is called by one name. Where the images' sizes are
+known, a pool is the pixels that each of its outputs covers, padding left out: however its kernel, stride and padding
+are written. Without them, or where it does not fit them, maps have any size.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
+from operator import or_
 
 from stepladder.errors import GeometryError
 from stepladder.geometry import LayerGeometry
@@ -16,12 +20,50 @@ from stepladder.recipe import Muon, Recipe
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A layer by one name, the numbers that it and those merged into it have in the recipe, and its output's size."""
+class _Windows:
+    """A pool in its place: bit n of ``covered[i]`` says whether output i, across as down, covers pixel n of the map.
 
-    layer: Layer
+    ``side`` is that of the square whose area a mean's sum is divided by, padding counted; 0 for a maximum. A maximum
+    over one pixel is the mean over it.
+    """
+
+    side: int
+    covered: tuple[int, ...]
+
+    def __str__(self) -> str:
+        kind = f"mean of {self.side}" if self.side else "maximum"
+        return f"{kind} over {' '.join(f'{each:x}' for each in self.covered)}"
+
+    def of(self, inner: "_Windows") -> "_Windows | None":
+        """This over the outputs of another pool, as one; None if it is none: a mean that counts a pixel twice."""
+        if bool(self.side) != bool(inner.side):
+            return None
+        parts = [[each for bit, each in enumerate(inner.covered) if mask >> bit & 1] for mask in self.covered]
+        if self.side and any(a & b for part in parts for a, b in pairwise(part)):
+            return None
+        return _windows(self.side * inner.side, tuple(reduce(or_, part) for part in parts))
+
+
+def _windows(side: int, covered: tuple[int, ...]) -> _Windows:
+    return _Windows(side or int(all(each.bit_count() == 1 for each in covered)), covered)
+
+
+def _windows_of(layer: Layer, row: LayerGeometry | None) -> _Windows | None:
+    """What a pool covers, if it is one and the size of its map is known."""
+    if row is None or not isinstance(layer, MaxPool | AvgPool | GlobalAvgPool):
+        return None
+    starts = (number * row.stride - row.padding for number in range(row.out_size))
+    ends = [(max(0, start), min(row.in_size, start + row.kernel)) for start in starts]
+    covered = tuple((1 << end) - (1 << start) for start, end in ends)
+    return _windows(0 if isinstance(layer, MaxPool) else row.kernel, covered)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A layer by one name, and the numbers that it and those merged into it have in the recipe."""
+
+    layer: Layer | _Windows
     numbers: tuple[int, ...]
-    out_size: int | None
 
 
 def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
@@ -32,7 +74,7 @@ def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
     for number, (layer, row) in enumerate(zip(recipe.network, rows, strict=True)):
         if passes_on(layer, row) is not None:
             continue
-        place = _Place(_renamed(recipe, layer, row), (number,), row.out_size if row else None)
+        place = _Place(_renamed(recipe, layer, row), (number,))
         if places and (merged := _merged(places[-1], place, added)):
             places[-1] = merged
         else:
@@ -56,12 +98,8 @@ def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:
     match layer:
         case MaxPool() | AvgPool() if layer.kernel == 1 and layer.stride == 1:
             return "its windows are one pixel each"
-        case MaxPool() if row and row.in_size == row.out_size == 1:
-            return "its input is one pixel"
-        case AvgPool() if row and row.in_size == layer.kernel == 1:
-            return "its input is one pixel"
-        case GlobalAvgPool() if row and row.in_size == 1:
-            return "its input is one pixel"
+        case _ if row and _windows_of(layer, row) == _Windows(1, tuple(1 << n for n in range(row.in_size))):
+            return "its input is one pixel" if row.in_size == 1 else "but for padding, its windows are one pixel each"
         case _:
             return None
 
@@ -88,37 +126,41 @@ def _plain_block(recipe: Recipe, layer: Layer) -> Block:
     return Block(tuple(steps))
 
 
-def _renamed(recipe: Recipe, layer: Layer, row: LayerGeometry | None) -> Layer:
+def _renamed(recipe: Recipe, layer: Layer, row: LayerGeometry | None) -> Layer | _Windows:
     """A layer by the one name for what it does; a stride that is never taken is 1."""
+    if windows := _windows_of(layer, row):
+        return windows
     block = _plain_block(recipe, layer)
     match layer:
         case Linear() if row:
             layer = Conv(layer.out_features, row.in_size, bias=layer.bias, block=block)
         case Depthwise() if row and row.in_channels == 1 and not isinstance(recipe.optimizer, Muon):
             layer = Conv(1, layer.kernel, layer.stride, layer.padding, layer.bias, block)
-        case GlobalAvgPool() if row:
-            layer = AvgPool(row.in_size, 1)
         case MaxPool(kernel=1):  # of one pixel, the maximum is the mean
             layer = AvgPool(1, layer.stride)
         case Conv() | Depthwise() | Linear():
             layer = replace(layer, block=block)
-    if row and row.out_size == 1 and isinstance(layer, Conv | Depthwise | MaxPool | AvgPool):
+    if row and row.out_size == 1 and isinstance(layer, Conv | Depthwise):
         return replace(layer, stride=1)
     return layer
 
 
 def _merged(first: _Place, second: _Place, added: set[int]) -> _Place | None:
     """Two pools as one, where windows of windows are windows and no residual adds what is between them."""
-    one, other = first.layer, second.layer
-    if not isinstance(one, MaxPool | AvgPool) or type(one) is not type(other) or set(first.numbers) & added:
+    one, other, numbers = first.layer, second.layer, (*first.numbers, *second.numbers)
+    if set(first.numbers) & added:
+        return None
+    if isinstance(one, _Windows) and isinstance(other, _Windows):
+        windows = other.of(one)
+        return _Place(windows, numbers) if windows else None
+    if not isinstance(one, MaxPool | AvgPool) or type(one) is not type(other):
         return None
     assert isinstance(other, MaxPool | AvgPool)
     whole = one.stride <= one.kernel if isinstance(one, MaxPool) else one.stride == one.kernel
     if one.padding or other.padding or not whole:
         return None
     kernel = one.kernel + (other.kernel - 1) * one.stride
-    stride = 1 if second.out_size == 1 else one.stride * other.stride
-    return _Place(type(one)(kernel, stride), (*first.numbers, *second.numbers), second.out_size)
+    return _Place(type(one)(kernel, one.stride * other.stride), numbers)
 
 
 def _texts(places: Sequence[_Place]) -> Iterator[str]:

@@ -15,6 +15,13 @@ def n_of(n: int, noun: str, plural: str | None = None) -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
+def seeds_text(seeds: Sequence[int]) -> str:
+    """``101 to 200``; seeds with gaps one by one."""
+    if len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds)) or "none"
+
+
 def cut(text: str, *, most: int) -> str:
     """A text of at most ``most`` characters: what is longer loses its middle, and says how long it was."""
     if len(text) <= most:

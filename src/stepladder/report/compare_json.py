@@ -34,6 +34,7 @@ def comparison_dict(each: Comparison) -> dict[str, Any]:
         "look": each.look,
         "n_evaluated": each.n_evaluated,
         "image_error": each.image_error,
+        "identical": each.identical,
     }
 
 

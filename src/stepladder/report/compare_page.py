@@ -7,7 +7,7 @@ from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict
 from stepladder.report.result_page import held_tones, outcome, result_notes
 from stepladder.report.tables import NOTHING, Page, Table, Tone, changes
 from stepladder.results import Results
-from stepladder.wording import n_of
+from stepladder.wording import n_of, seeds_text
 
 
 def compare_page(results: Results) -> Page:
@@ -138,6 +138,12 @@ def comparison_notes(comparisons: Sequence[Comparison], *, down: bool = False) -
         " which is not corrected. p: sign-flip test, exact if a change does nothing, corrected for"
         f" {n_of(len(comparisons), 'comparison')} (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval"
         " without 0."
+    ]
+    notes += [
+        f"rung '{each.rung}' changed nothing: its runs equal those of '{each.below}' in every number"
+        f" ({'seed' if len(each.seeds) == 1 else 'seeds'} {seeds_text(each.seeds)})"
+        for each in comparisons
+        if each.identical
     ]
     if any(each.outcome == "unknown" and not each.diverged for each in comparisons):
         more = "climb --down with more of them, as in --seeds 8" if down else "climb with more, as in --seeds 8"

@@ -21,7 +21,7 @@ from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.compare_page import interval_text, points, share_text
 from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
 from stepladder.reproducing import ClaimVerdict, Repeat, Reproduction
-from stepladder.wording import n_of
+from stepladder.wording import n_of, seeds_text
 
 Records = Sequence[tuple[Record, Ladder]]
 
@@ -81,13 +81,6 @@ def mean_text(value: Fraction | float | None) -> str:
 
 def mean_interval_text(interval: tuple[float, float] | None) -> str:
     return NOTHING if interval is None else " to ".join(map(mean_text, interval))
-
-
-def seeds_text(seeds: Sequence[int]) -> str:
-    """``101 to 200``; seeds with gaps one by one."""
-    if len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1:
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds)) or "none"
 
 
 def _diverged_text(found: Numbers) -> str:
