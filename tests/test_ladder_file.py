@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepladder import ladder_file
+from stepladder import ladder_file, plain
 from stepladder.errors import LadderError
 from stepladder.ladder import Budget
 from stepladder.ladder_file import Location, line_of
@@ -253,23 +253,23 @@ RUNGS = {
     ),
     "a number in quotes": (
         'change.epochs = "14"  <--',
-        "rung 2, change.epochs: input should be a valid integer, not '14': leave the quotes out, epochs = 14",
+        "rung 2, change.epochs: it should be a whole number, not '14': leave the quotes out, epochs = 14",
     ),
     "a truth value for a number": (
         "change.epochs = true  <--",
-        "rung 2, change.epochs: input should be a valid integer, not True: write a number, as in epochs = 14",
+        "rung 2, change.epochs: it should be a whole number, not True: write a number, as in epochs = 14",
     ),
     "a number out of range": (
         "change.dropout = 1.0  <--",
-        "rung 2, change.dropout: input should be less than 1, not 1.0",
+        "rung 2, change.dropout: it should be less than 1, not 1.0: a usual value is dropout = 0.05",
     ),
     "no number": (
         "change.lr = nan  <--",
-        "rung 2, change.lr: input should be a finite number, not nan",
+        "rung 2, change.lr: it should be a finite number, not nan",
     ),
     "a change that is no table": (
         'change = "dropout"  <--',
-        "rung 2, change: input should be a table, not 'dropout': write a table, as in change = { dropout = 0.05 }",
+        "rung 2, change: it should be a table, not 'dropout': write a table, as in change = { dropout = 0.05 }",
     ),
 }
 
@@ -293,7 +293,11 @@ REMEDIES = {
     'loss = "mse"': "write a table, as in loss = { label_smoothing = 0.1 }",
     "average = true": "write a table, as in average = { horizon_epochs = 1.0 }",
     "sharpness_aware = 0.05": "write a table, as in sharpness_aware = { radius = 0.05 }",
-    'optimizer = { kind = "rmsprop" }': "there is none here; known are 'sgd', 'adam', 'adamw' and 'muon'",
+    'optimizer = { kind = "rmsprop" }': ": 'rmsprop' is not in Stepladder; known are 'sgd', 'adam', 'adamw' and 'muon'",
+    "lr = 0": "it should be more than 0, not 0: a usual value is lr = 0.01",
+    "weight_decay = -1": "it should be at least 0, not -1: a usual value is weight_decay = 0.0005",
+    "batch_size = 0": "it should be at least 1, not 0: a usual value is batch_size = 64",
+    'network = ["conv 4", "dropout 0.1"]': "; its rate belongs in the recipe, dropout = 0.1",
     'loss = { kind = "mse" }': "unknown kind 'mse'; the only loss is 'cross-entropy'",
     'schedule = { kind = "steplr" }': "unknown kind 'steplr'; did you mean 'step'?",
     'schedule = { kind = "step", step_size = 6 }': "unknown field 'step_size'; did you mean 'every_epochs'?",
@@ -380,6 +384,95 @@ def test_very_many_errors_are_told_up_to_twenty(tmp_path: Path) -> None:
     assert len(str(refused.value)) <= 2_000
 
 
+def test_a_long_list_of_errors_has_whole_lines(tmp_path: Path) -> None:
+    """Eighteen errors with long advice were cut in mid-line, and one of them was lost."""
+    text = TOP + "".join(f'[[rung]]\nname = "{n}"\nwhy = "w"\nchange.x{n} = 1\n' for n in range(18))
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(save(tmp_path, text))
+    said = str(refused.value)
+    assert plain.message(f"Error: {said}") == f"Error: {said}"
+    fields = [f"change.x{n}: unknown field 'x{n}'" for n in range(18)]
+    assert len(said.splitlines()) == len(fields)
+    for number, (line, field) in enumerate(zip(said.splitlines(), fields, strict=True)):
+        assert f"ladder.toml:{22 + 4 * number}: rung {number + 2}, {field}" in line
+        assert "characters" not in line
+
+
+def test_one_long_error_is_below_what_a_terminal_is_told(tmp_path: Path) -> None:
+    long = "".join(f"x{n} = 1\n" for n in range(40)) + f'"{"y" * 5000}" = 1\n'
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(save(tmp_path, long + TOP))
+    *told, last = str(refused.value).splitlines()
+    assert last == f"... and {41 - len(told)} more errors"
+    assert all(line.partition(": ")[0].startswith((str(tmp_path), "ladder.toml:")) for line in told)
+    assert plain.message(f"Error: {refused.value}") == f"Error: {refused.value}"
+
+
+WRONG_KINDS = {
+    'schedule = { kind = "onecycle", max_lr = 0.1, pct_start = 0.3 }': [
+        "unknown kind 'onecycle'; did you mean 'one-cycle'?",
+        "unknown field 'max_lr'; it belongs in the recipe",
+        "unknown field 'pct_start'; did you mean 'rise'?",
+    ],
+    'schedule = { kind = "StepLR", gamma = 0.1 }': [
+        "unknown kind 'StepLR'; did you mean 'step'?",
+        "unknown field 'gamma'; did you mean 'factor'?",
+    ],
+    'schedule = { kind = "poly", pct_start = 0.3 }': [
+        "'poly' is not in Stepladder; known are 'constant', 'step'",
+        "unknown field 'pct_start'; did you mean 'rise'?",
+    ],
+    'optimizer = { kind = "rmsprop", eps = 0.1 }': [
+        "'rmsprop' is not in Stepladder; known are",
+        "unknown field 'eps'; did you mean 'epsilon'?",
+    ],
+    'optimizer = { kind = "adamm", eps = 0.1 }': ["did you mean 'adam'?", "unknown field 'eps'; did you mean"],
+}
+
+
+@pytest.mark.parametrize("change", WRONG_KINDS)
+def test_a_wrong_kind_hides_no_other_error(tmp_path: Path, change: str) -> None:
+    message = refusal(tmp_path, f"{TOP}{SECOND}change.{change}  <--\n")
+    for words in WRONG_KINDS[change]:
+        assert words in message
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_rungs_in_one_bracket_are_told_to_take_two(tmp_path: Path, n: int) -> None:
+    text = TOP.replace("[[rung]]", "[rung]  <--") + n // 2 * SECOND.replace("[[rung]]", "[rung]")
+    assert refusal(tmp_path, text).endswith(
+        "each rung begins with [[rung]], in two brackets: write [[rung]] for [rung]"
+    )
+    mixed = TOP.replace("[[rung]]", "[rung]  <--") + SECOND
+    assert "in two brackets" in refusal(tmp_path, mixed)
+
+
+def test_what_toml_says_is_shown_without_tuples_and_its_line_once(tmp_path: Path) -> None:
+    said = refusal(tmp_path, TOP + "[rung.recipe]  <--\n")
+    assert said.startswith("not a TOML file: ")
+    assert "(" not in said
+    assert "at line" not in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("accuracy = 99.4", "accuracy = 95%", "write 95.0 without %"),
+        ("dropout = 0.1", "dropout = 10%", "write 0.1 without %"),
+        ("params = 1_000", "params = 2k", "write 2_000"),
+        ("params = 1_000", "params = 1.5M", "write 1_500_000"),
+        ("params = 1_000", "params = 8,000", "write 8_000"),
+        ('data = "images"', 'data = "MNIST"', 'write it in small letters, data = "mnist"'),
+        ('data = "images"', 'data = "images"\nevaluate_on = "val"', "; did you mean 'dev'?"),
+        ('name = "small"', 'name = ""', "it should be a text that is not empty, not '': write name = \"mine\""),
+    ],
+)
+def test_values_as_people_write_them(tmp_path: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(save(tmp_path, TOP.replace(old, new)))
+    assert str(refused.value).endswith(words)
+
+
 TOML = {
     "why = mine": "in the line 'why = mine': texts stand in quotes",
     'why = "mine': "a quotation mark is missing",
@@ -408,8 +501,9 @@ def test_what_is_no_ladder_file_is_refused_with_what_to_do(tmp_path: Path) -> No
     (tmp_path / "huge.toml").write_bytes(b"#" * 1_000_001)
     for path, words in (
         (tmp_path, r"it is a folder: name one file in it, as in .*/huge\.toml"),
-        (tmp_path / "mine.toml", r"No such file or directory: in that folder are huge\.toml, ladder\.toml"),
-        (tmp_path / "no" / "mine.toml", "No such file or directory: there is no folder '"),
+        (tmp_path / "mine.toml", r"there is no such file: in that folder are huge\.toml, ladder\.toml"),
+        (tmp_path / "laddr.toml", r"no such file; did you mean 'ladder\.toml'\? In that folder are huge\.toml"),
+        (tmp_path / "no" / "mine.toml", "there is no such file: there is no folder '"),
         (tmp_path / "huge.toml", "more than 1,000,000 bytes: this is no ladder file"),
         (tmp_path / ("x" * 5000 + ".toml"), "File name too long"),
         (tmp_path / "nul\0.toml", "cannot read this ladder file"),
@@ -438,7 +532,7 @@ SCHEDULES = {
     ),
     "number out of range": (
         'kind = "step"\nevery_epochs = 0  <--',
-        "input should be greater than or equal to 1, not 0",
+        "it should be at least 1, not 0: a usual value is every_epochs = 6",
     ),
 }
 
@@ -472,18 +566,18 @@ FILES = {
     "unknown split": (
         'data = "images"',
         'data = "images"\nevaluate_on = "train"  <--',
-        "evaluate_on: input should be 'dev' or 'test', not 'train'",
+        "evaluate_on: it should be 'dev' or 'test', not 'train'",
     ),
     "not a hash": (
         'data = "images"',
         'data = "images"\ndata_sha256 = "0123"  <--',
-        "data_sha256: string should match pattern '^[0-9a-f]{64}$', not '0123': copy it from what 'stepladder check'"
+        "data_sha256: it should be 64 hex digits in small letters, not '0123': copy them from what 'stepladder check'"
         " prints, or leave it out",
     ),
     "budget in quotes": (
         "params = 1_000, epochs = 10 }",
         'params = "1000", epochs = 10 }  <--',
-        "budget.params: input should be a valid integer, not '1000': leave the quotes out, params = 1000",
+        "budget.params: it should be a whole number, not '1000': leave the quotes out, params = 1000",
     ),
     "target missing": (
         "accuracy = 99.4, last_epochs = 3 }",
@@ -503,7 +597,7 @@ FILES = {
     "epochs in quotes": (
         "epochs = 8",
         'epochs = "8"  <--',
-        "rung 1, recipe.epochs: input should be a valid integer, not '8': leave the quotes out, epochs = 8",
+        "rung 1, recipe.epochs: it should be a whole number, not '8': leave the quotes out, epochs = 8",
     ),
     "target over more epochs than are trained": (
         'name = "bottom"',

@@ -64,7 +64,7 @@ def test_every_command_that_says_something_speaks_json(command: click.Command) -
         ("show mnist-8k --live", "no option '--live'; it is an option of stepladder climb"),
         ("report mnist-8k --format pdf", "no format 'pdf'; write html, and print that page to PDF in a browser"),
         ("report mnist-8k --format md", "no format 'md'; did you mean 'markdown'?"),
-        ("report mnist-8k --json --format csv", "--json is --format json: leave it out, or --format csv"),
+        ("report mnist-8k --json --format csv", "Error: --json and --format csv contradict each other: give one"),
         ("check a.toml b.toml", "one ladder at a time, and b.toml comes on top of one: run stepladder check b.toml"),
         ("ladders mine", "stepladder ladders takes no arguments: leave mine out"),
         ("reproduce a b", "stepladder reproduce takes one name: leave b out"),
@@ -106,3 +106,13 @@ def test_a_file_of_a_person_is_not_written_over(tiny_ladder: Path, monkeypatch: 
         assert CliRunner().invoke(cli.main, [*command, *words]).exit_code == 0
     readme.write_text(readme.read_text().replace("# tiny", "# tiny, my conclusion"))
     assert "was changed since Stepladder wrote it" in refusal(*command)
+
+
+def test_a_folder_to_delete_is_named_by_its_beginning(tiny_ladder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_ladder.parent)
+    store = Store.open("runs", create=True)
+    assert "no folder in runs begins with 5105c9ce: 'stepladder runs list'" in refusal("runs", "delete", "5105c9ce")
+    for name in ("5105c9ce00000000", "5105c9ff00000000"):
+        (store.folder / name).mkdir()
+    assert "more than one folder in runs begins with 5105: 5105c9ce00000000, 5105" in refusal("runs", "delete", "5105")
+    assert "nothing of 5105c9ce is in runs" in refusal("runs", "delete", "5105c9ce")

@@ -312,7 +312,7 @@ def report(
     from stepladder.store import Store
 
     if as_json and form not in (None, "json"):
-        raise LadderError(f"--json is --format json: leave it out, or --format {form}")
+        raise LadderError(f"--json and --format {form} contradict each other: give one")
     form = "json" if as_json else form or form_of(output)
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)

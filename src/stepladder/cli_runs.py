@@ -6,6 +6,7 @@ Options that other commands have too are added by ``add_to``, from where they ar
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -102,8 +103,8 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
     from stepladder.store import Store
 
     opened = Store.open(store)
-    if re.fullmatch("[0-9a-f]{16}", what):
-        found = [each for each in experiments(opened, _ladders(())) if each.folder == what]
+    if re.fullmatch("[0-9a-f]{4,16}", what) and not Path(what).exists():
+        found = _in_folder(experiments(opened, _ladders(())), what, opened.folder)
     else:
         found = experiments(opened, _ladders((what,)), only=True)
     doomed = chosen(found, rung=rung, seeds=seeds)
@@ -141,6 +142,16 @@ def merge(into: str, other: str, as_json: bool) -> None:
     _print(show(ours.folder, theirs.folder, merged))
     if not merged.whole:
         raise StoreError(f"not all of {theirs.folder} is merged: see above")
+
+
+def _in_folder(found: list[Any], start: str, store: Path) -> list[Any]:
+    """The one experiment whose folder begins so. Raises StoreError."""
+    names = [each.folder for each in found if each.folder.startswith(start)]
+    if len(names) > 1:
+        raise StoreError(f"more than one folder in {store} begins with {start}: {', '.join(names[:8])}")
+    if not names:
+        raise StoreError(f"no folder in {store} begins with {start}: 'stepladder runs list' shows which there are")
+    return [each for each in found if each.folder == names[0]]
 
 
 def _ladders(names: Sequence[str]) -> list[Any]:

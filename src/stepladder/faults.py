@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from stepladder.foreign import NONE_HERE
 from stepladder.ladder import Budget, Target
+from stepladder.ladder_text import BRACKETS
 from stepladder.recipe import Recipe
 from stepladder.toml_lines import Location
 from stepladder.wording import did_you_mean, shown, slip, translation
@@ -42,6 +44,27 @@ _EXAMPLES = {
 }
 
 
+# What is wanted where a value has the wrong type or size; pydantic's own words for the rest.
+_WANTED = {
+    "int_type": "it should be a whole number",
+    "int_from_float": "it should be a whole number",
+    "float_type": "it should be a number",
+    "bool_type": "it should be true or false",
+    "string_type": "it should be a text",
+    "string_too_short": "it should be a text that is not empty",
+    "string_pattern_mismatch": "it should be 64 hex digits in small letters",
+    "finite_number": "it should be a finite number",
+    "list_type": "it should be a list",
+    "greater_than": "it should be more than {gt}",
+    "greater_than_equal": "it should be at least {ge}",
+    "less_than": "it should be less than {lt}",
+    "less_than_equal": "it should be at most {le}",
+    "literal_error": "it should be {expected}",
+}
+
+# Usual values of numbers whose default is zero, or that have none.
+_USUAL = {"weight_decay": "0.0005", "dropout": "0.05", "label_smoothing": "0.1", "dev_images": "10_000"}
+
 _NO_TABLE = ("optimizer", "model_type", "model_attributes_type", "dict_type")  # errors of what is none
 
 
@@ -51,16 +74,41 @@ def faults_of(model: type[BaseModel], error: ValidationError) -> list[Fault]:
     A mistyped field is unknown, and the one that was meant is missing: only the first is said.
     """
     found: list[tuple[Location, type[BaseModel], Any]] = []
+    besides: list[Fault] = []
     for each in error.errors(include_url=False)[:MOST_FAULTS]:
         inside, owner = _without_tags(model, each["loc"])
         found.append((inside, owner, each))
+        besides += _besides_kind(inside, owner, each)
     mistyped = {
         (*inside[:-1], _meant(str(inside[-1]), owner))
         for inside, owner, each in found
         if each["type"] == "extra_forbidden"
     }
     said = [each for each in found if each[2]["type"] != "missing" or each[0] not in mistyped]
-    return [(inside, _in_words(each, owner, str(inside[-1]) if inside else "")) for inside, owner, each in said]
+    told = [(inside, _in_words(each, owner, str(inside[-1]) if inside else "")) for inside, owner, each in said]
+    return told + besides
+
+
+def _besides_kind(inside: Location, owner: type[BaseModel], error: Any) -> list[Fault]:
+    """What else is wrong in a table whose kind is: as the kind that was meant, or else in fields of no kind at all."""
+    given, name = error["input"], str(inside[-1]) if inside else ""
+    if error["type"] not in ("union_tag_invalid", "union_tag_not_found", "optimizer") or not isinstance(given, dict):
+        return []
+    models = _models_in(owner.model_fields[name].annotation)
+    written, kinds = str(given.get("kind"))[:100], _tags(owner, name)
+    meant = translation(written, kinds, place=f"{name} kind") or slip(written, kinds)
+    if model := next((each for each in models if meant in _kinds(each)), None):
+        try:
+            model.model_validate({**given, "kind": meant})
+        except ValidationError as others:
+            return [((*inside, *where), words) for where, words in faults_of(model, others)]
+        return []
+    known = sorted({field for model in models for field in model.model_fields})
+    return [
+        ((*inside, field), f"unknown field {shown(field)}{did_you_mean(field, known, place=name)}")
+        for field in list(given)[:MOST_FAULTS]
+        if field not in known
+    ]
 
 
 def _in_words(error: Any, owner: type[BaseModel], name: str) -> str:
@@ -81,18 +129,29 @@ def _in_words(error: Any, owner: type[BaseModel], name: str) -> str:
             words = _unknown_kind(given.get("kind"), owner, name)
         case "literal_error" if name == "kind":
             words = _unknown_kind(given, owner, name)
+        case "list_type" if name == "rung" and isinstance(given, dict):
+            words = f"{BRACKETS}: write [[rung]] for [rung]"
         case "too_short" if name == "rung":
             words = "a ladder has at least one [[rung]]"
         case kind:
-            message = "input should be a table" if kind in _NO_TABLE else error["msg"]
-            words = f"{message[0].lower()}{message[1:]}, not {shown(given)}{_remedy(error, owner, name)}"
+            wanted = "it should be a table" if kind in _NO_TABLE else _wanted(error)
+            words = f"{wanted}, not {shown(given)}{_remedy(error, owner, name)}"
     return words
+
+
+def _wanted(error: Any) -> str:
+    if error["type"] in _WANTED:
+        return _WANTED[error["type"]].format(**error.get("ctx", {}))
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}"
 
 
 def _unknown_kind(kind: object, owner: type[BaseModel], field: str) -> str:
     """Of a kind in a table ``field`` of ``owner``, or of the one kind that ``owner`` itself has."""
     kinds, place = (_kinds(owner), place_of(owner)) if field == "kind" else (_tags(owner, field), field)
     hint = did_you_mean(str(kind)[:100], kinds, place=f"{place} kind")
+    if hint.startswith(f"; {NONE_HERE}"):
+        rest = hint.removeprefix(f"; {NONE_HERE}") or f"; known are {', '.join(map(repr, kinds))}"
+        return f"{shown(kind)} is not in Stepladder{rest}"
     return f"unknown kind {shown(kind)}{hint}"
 
 
@@ -143,16 +202,24 @@ def _remedy(error: Any, owner: type[BaseModel], name: str) -> str:
     """What to write instead of a value of the wrong type or size, behind a colon; nothing where that is plain."""
     given, kind = error["input"], error["type"]
     if kind in ("less_than", "less_than_equal", "greater_than_equal", "greater_than"):
-        return _range_remedy(given, error["ctx"], name)
+        return _range_remedy(given, error["ctx"], name) or _usual(owner, name)
     if kind in _NO_TABLE:
         return _table_remedy(given, owner, name)
-    if kind in ("int_type", "int_from_float", "float_type", "bool_type", "string_type"):
+    if kind in ("int_type", "int_from_float", "float_type", "bool_type", "string_type", "string_too_short"):
         return _type_remedy(given, kind, owner, name)
     if name == "data_sha256":
-        return ": copy it from what 'stepladder check' prints, or leave it out"
+        return ": copy them from what 'stepladder check' prints, or leave it out"
     if name == "evaluate_on" and isinstance(given, str) and (meant := translation(given, (), place=name)):
         return f"; did you mean {meant!r}?"
     return ""
+
+
+def _usual(owner: type[BaseModel], name: str) -> str:
+    """A usual value of a number that is too large or too small."""
+    field = owner.model_fields.get(name)
+    default = field.default if field and isinstance(field.default, int | float) else None
+    usual = _USUAL.get(name) or _EXAMPLES.get(name) or (as_toml(default) if default else None)
+    return f": a usual value is {name} = {usual}" if usual else ""
 
 
 def _range_remedy(given: object, limits: dict[str, Any], name: str) -> str:
@@ -174,6 +241,8 @@ def _table_remedy(given: object, owner: type[BaseModel], name: str) -> str:
 
 
 def _type_remedy(given: object, kind: str, owner: type[BaseModel], name: str) -> str:
+    if kind == "string_too_short":
+        return f": write {name} = {_EXAMPLES.get(name, chr(34) + '...' + chr(34))}"
     if kind == "string_type":
         return f': write it in quotes, as in {name} = "..."'
     if kind == "bool_type":

@@ -6,7 +6,7 @@ A key is written in small letters and digits alone, several with one remedy behi
 a word to write in its place; any other is an instruction.
 """
 
-_NONE = "there is none here"
+NONE_HERE = "there is none here"
 _ONLY_RELU = "of activations only 'relu' is known, as a step of a block"
 _OTHER_NORM = "there is no such step: 'norm' is batch norm, another thing"
 _A_LAYER = "that is a layer of its own"
@@ -41,7 +41,7 @@ _OPTIONS_OF_BOTH = {
     "valid paddingvalid padvalid": "leave it out: nothing is padded unless told",
     "strides s": "stride",
     "k ks kernel kernelsize size": "write the kernel behind the number of channels, as in 'conv 8 3x3'",
-    "dilation dilated dilationrate": _NONE,
+    "dilation dilated dilationrate": NONE_HERE,
     "groups group": "there are no groups here but the 'depthwise' layer, of one channel each",
     "shared sharedweights tied": "there is none here: no two layers share weights",
 }
@@ -70,14 +70,14 @@ _TABLES: dict[str, dict[str, str]] = {
         "add skip shortcut skipconnection resblock residualblock basicblock resnetblock bottleneck": (
             "write 'residual N' where things are added: it adds what went into the N-th layer back"
         ),
-        "concat concatenate cat densenetblock denseblock": f"{_NONE}: 'residual N' adds, which is another thing",
+        "concat concatenate cat densenetblock denseblock": f"{NONE_HERE}: 'residual N' adds, which is another thing",
         "se seblock selayer squeeze squeezeexcitation squeezeandexcite squeezeandexcitation": "squeeze-excite",
         "zeropad zeropad2d zeropadding2d padding": "write 'pad' at the layer, as in 'conv 8 pad 1'",
         f"relu norm dropout {_BATCH_NORM}": _STEP,
         _ACTIVATIONS: _ONLY_RELU,
         _OTHER_NORMS: _OTHER_NORM,
-        _OTHER_DROPOUT: f"{_NONE}: the step 'dropout' zeroes single values, which is another thing",
-        "lstm gru rnn attention multiheadattention selfattention transformer embedding bilinear": _NONE,
+        _OTHER_DROPOUT: f"{NONE_HERE}: the step 'dropout' zeroes single values, which is another thing",
+        "lstm gru rnn attention multiheadattention selfattention transformer embedding bilinear": NONE_HERE,
     },
     "conv": _OPTIONS_OF_BOTH
     | {
@@ -110,7 +110,7 @@ _TABLES: dict[str, dict[str, str]] = {
         _OTHER_NORMS: _OTHER_NORM,
         _ACTIVATIONS: _ONLY_RELU,
         "drop": "dropout",
-        _OTHER_DROPOUT: f"{_NONE}: 'dropout' zeroes single values, which is another thing",
+        _OTHER_DROPOUT: f"{NONE_HERE}: 'dropout' zeroes single values, which is another thing",
         "conv conv2d convolution linear dense depthwise": "the operation stands once, at the beginning",
         "maxpool avgpool pool gap maxpool2d": _A_LAYER,
         "bias": "write it at the layer, as in 'conv 8 bias'",
@@ -122,7 +122,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "epoch nepochs numepochs maxepochs": "epochs",
         "wd decay l2 l2reg l2regularization": "weight_decay",
         "l1 l1reg gradclip clip clipnorm clipgrad gradientclipping maxgradnorm mixup cutmix amp fp16 bf16 precision"
-        " dtype mixedprecision init initialization weightinit initializer classweights classweight": _NONE,
+        " dtype mixedprecision init initialization weightinit initializer classweights classweight": NONE_HERE,
         "droprate dropoutrate dropoutprob pdrop drop": "dropout",
         "opt optim": "optimizer",
         "scheduler lrscheduler lrschedule": "schedule",
@@ -168,7 +168,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "crop randomcrop": "there is none here: shift_px moves the image, with zeros outside",
         "randomresizedcrop": "there is none here: scale and shift_px enlarge and move the image",
         "mixup cutmix randaugment autoaugment trivialaugment augmix colorjitter brightness contrast saturation hue"
-        " noise gaussiannoise blur gaussianblur perspective grayscale invert": _NONE,
+        " noise gaussiannoise blur gaussianblur perspective grayscale invert": NONE_HERE,
         "normalize normalise normalization": _NORMALISED,
         "probability prob": "leave it out: each image is distorted, by a random amount",
         "kind type": "leave it out: write the fields, as in augment = { rotation_deg = 10.0 }",
@@ -182,7 +182,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "nssteps newtonschulzsteps": "n_steps",
         "learningrate": "it belongs in the recipe: lr = 0.01",
         "wd decay": "it belongs in the recipe: weight_decay = 0.0005",
-        "dampening amsgrad centered alpha rho foreach fused capturable maximize differentiable": _NONE,
+        "dampening amsgrad centered alpha rho foreach fused capturable maximize differentiable": NONE_HERE,
     },
     "schedule": {
         "type name scheduler": "kind",
@@ -198,7 +198,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "finaldivfactor": "write final = 1 / (div_factor * final_div_factor): it is a part of lr",
         "lr maxlr baselr learningrate": "it belongs in the recipe: lr = 0.01, the highest that a schedule goes",
         "warmup warmupsteps warmupepoch nwarmup warmuplen": "write warmup_epochs, with 'step', 'cosine' or 'linear'",
-        "cooldown": _NONE,
+        "cooldown": NONE_HERE,
         "mode metric monitor": "leave it out: a plateau is one of the training loss",
         "annealstrategy threephase cyclemomentum basemomentum maxmomentum": "leave it out: two half cosines",
         "lastepoch verbose": "leave it out",
@@ -215,7 +215,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "onecyclelr onecyclepolicy 1cycle superconvergence": "one-cycle",
         "reducelronplateau reduceonplateau": "plateau",
         "none no fixed constantlr const": "constant",
-        "polynomial poly polynomiallr cyclic cycliclr triangular lambda lambdalr inverse invsqrt noam wsd": _NONE,
+        "polynomial poly polynomiallr cyclic cycliclr triangular lambda lambdalr inverse invsqrt noam wsd": NONE_HERE,
     },
     "optimizer kind": {
         _OTHER_OPTIMIZERS: "there is none here; known are 'sgd', 'adam', 'adamw' and 'muon'",
@@ -232,7 +232,7 @@ _TABLES: dict[str, dict[str, str]] = {
     "loss": {
         "type name": "kind",
         "smoothing labelsmooth epsilon eps": "label_smoothing",
-        "weight weights classweights classweight reduction": _NONE,
+        "weight weights classweights classweight reduction": NONE_HERE,
     },
     "average": {
         "decay beta momentum alpha": (
@@ -241,7 +241,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "horizon": "horizon_epochs",
         "every interval updateevery": "every_steps",
     },
-    "sharpness_aware": {"rho": "radius", "adaptive": _NONE},
+    "sharpness_aware": {"rho": "radius", "adaptive": NONE_HERE},
     "distill": {
         "teacher teachernetwork model layers": "network",
         "alpha weight lambda": "write share: the part of the targets that is the teachers'",
@@ -289,7 +289,11 @@ _TABLES: dict[str, dict[str, str]] = {
         "llvm llvmlite numba native compiled": "jit",
         "tensorflow tf keras jax flax mlx onnx": "there is none here; known are auto, jit and torch",
     },
-    "device": {"gpu nvidia": "cuda", "cuda0": "write cuda: the first GPU is taken", "mps metal rocm tpu xla": _NONE},
+    "device": {
+        "gpu nvidia": "cuda",
+        "cuda0": "write cuda: the first GPU is taken",
+        "mps metal rocm tpu xla": NONE_HERE,
+    },
     "format": {
         "htm page web": "html",
         "md mdown readme": "markdown",

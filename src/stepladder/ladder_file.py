@@ -16,15 +16,18 @@ from stepladder.happening import what_happens, why_alike
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
 from stepladder.ladder_text import LONGEST_PATH, parsed, read_file
 from stepladder.layers import GlobalAvgPool
-from stepladder.plain import steering
+from stepladder.plain import MOST_CHARACTERS, neutral, steering
 from stepladder.recipe import Frozen, Recipe, changed_fields, describe
 from stepladder.toml_lines import Location, line_of, lines_of, nearest
-from stepladder.wording import LONGEST_MESSAGE, LONGEST_QUOTE, cut, did_you_mean, n_of, shown
+from stepladder.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
 
 FORMAT_VERSION = 1
 MOST_LISTED = 20  # errors of one file
+LONGEST_LIST = MOST_CHARACTERS - len("Error: \n... and 123,456 more errors")
+LONGEST_ALONE = LONGEST_LIST - LONGEST_PATH - 20  # one message, with a file and a line before it
+SHORTER = (300, 160, 90)  # characters of each message of a list that is too long, in turn
 
 # What cannot be wrong, in the place of what is, so that all the rest can still be looked at.
 ANY_BUDGET = Budget(params=2**63, epochs=2**63)
@@ -176,6 +179,8 @@ class _Reader:
 
     def data(self, data: str) -> str:
         """The path of a data set, relative to the ladder's file; "mnist" stays."""
+        if data != "mnist" and data.lower() == "mnist" and not (self.folder / data).exists():
+            self.refuse(("data",), f'data = {shown(data)}: write it in small letters, data = "mnist"')
         try:
             return data if data == "mnist" else str(self.folder / Path(data).expanduser())
         except (RuntimeError, ValueError) as error:
@@ -351,16 +356,31 @@ class _Reader:
 
 
 def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:
-    """All that is wrong in a file, by line, each with it; of very much, the first."""
+    """All that is wrong in a file, by line, each with it; of very much, the first.
+
+    A long list has short lines: behind the first the file goes by its own name, and advice is left out before errors.
+    """
     placed = sorted(((nearest(lines, where), message) for where, message in faults), key=lambda each: each[0])
-    texts = [f"{file}:{line}: {message}" for line, message in dict.fromkeys(placed)]
-    told: list[str] = []
-    for text in texts[:MOST_LISTED]:
-        if told and len("\n".join([*told, text])) > LONGEST_MESSAGE - len("\n... and 123,456 more errors"):
+    unique = [(line, neutral(message)) for line, message in dict.fromkeys(placed)]
+    told, name = 0, Path(file).name
+    for most in (LONGEST_LIST, *SHORTER):
+        files = [file, *[file if most == LONGEST_LIST else name] * (MOST_LISTED - 1)]
+        texts = [f"{each}:{line}: {_shortened(m, most)}" for each, (line, m) in zip(files, unique, strict=False)]
+        told = next(n for n in range(len(texts), -1, -1) if n < 2 or len("\n".join(texts[:n])) <= LONGEST_LIST)
+        if told == len(texts):
             break
-        told.append(text)
-    n_more = len(texts) - len(told)
-    return "\n".join([*told, f"... and {n_of(n_more, 'more error')}"] if n_more else told)
+    n_more = len(unique) - told
+    return "\n".join([*texts[:told], f"... and {n_of(n_more, 'more error')}"] if n_more else texts[:told])
+
+
+def _shortened(message: str, most: int) -> str:
+    """A message without the end of its advice, where it is longer than ``most`` characters."""
+    if len(message) <= most:
+        return message
+    if most == LONGEST_LIST:
+        return cut(message, most=LONGEST_ALONE)
+    short = message.partition("; known are")[0]
+    return short if len(short) <= most else f"{short[:most].rsplit(' ', 1)[0]} ..."
 
 
 def _dotted(where: Location) -> str:

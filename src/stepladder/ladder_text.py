@@ -2,6 +2,8 @@
 
 import re
 import tomllib
+from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,9 @@ _CAUSES = (
 )
 
 
+BRACKETS = "each rung begins with [[rung]], in two brackets"
+_ONE_BRACKET = re.compile(r"^[ \t]*\[[ \t]*rung[ \t]*\][ \t]*(?:#.*)?$", re.MULTILINE)
+
 USUAL = "write key = value, texts in quotes, lists in [ ], tables in { } on one line"
 
 
@@ -55,9 +60,7 @@ def read_file(path: Path) -> str:
             raise LadderError(f"{name}: more than {MOST_BYTES:,} bytes: this is no ladder file")
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
-        raise LadderError(
-            f"{name}: cannot read this ladder file: No such file or directory{_others_near(path)}"
-        ) from None
+        raise LadderError(f"{name}: cannot read this ladder file: there is no such file{_others_near(path)}") from None
     except UnicodeDecodeError:
         raise LadderError(
             f"{name}: cannot read this ladder file: it is no text in UTF-8, but a picture, an archive, or a text that"
@@ -77,7 +80,10 @@ def _others_near(path: Path) -> str:
     others = sorted(each.name for each in path.parent.glob("*.toml"))
     if not others:
         return ": no .toml file is in that folder; 'stepladder ladders' lists those that come with Stepladder"
-    return f": in that folder {'is' if len(others) == 1 else 'are'} {cut(', '.join(others), most=200)}"
+    listed = f"that folder {'is' if len(others) == 1 else 'are'} {cut(', '.join(others), most=200)}"
+    stems = {name.removesuffix(".toml"): name for name in others}
+    near = get_close_matches(path.name[:LONGEST_PATH].removesuffix(".toml"), stems, n=1)
+    return f"; did you mean {shown(stems[near[0]])}? In {listed}" if near else f": in {listed}"
 
 
 def parsed(text: str, *, file: str) -> dict[str, Any]:
@@ -105,14 +111,36 @@ def _no_toml(text: str, problem: str, file: str) -> str:
         return f"{file}: not a TOML file: {cut(problem, most=200)}"
     number = int(found[1]) if found else len(lines)
     line = [*lines, ""][number - 1]
+    problem = re.sub(r" \(at (line|end) [^)]*\)$", "", problem) if found else problem
+    problem = re.sub(r"\(('[^()]*?),?\)", lambda parts: parts[1].replace("', '", "."), problem)
+    if _is_twice(problem) and (single := _ONE_BRACKET.search(text)):
+        return f"{file}:{text.count(chr(10), 0, single.start()) + 1}: {BRACKETS}: write [[rung]] for [rung]"
     cause = _cause(line, problem) or (USUAL if found else "a bracket or a quotation mark above is never closed")
     return f"{file}:{number}: not a TOML file: {cut(problem, most=200)}, in the line {shown(line.strip())}: {cause}"
 
 
+def _is_twice(problem: str) -> bool:
+    return re.search("overwrite|twice|redefine|Cannot (declare|mutate|namespace)", problem) is not None
+
+
+def _number(line: str) -> str | None:
+    """How a number is written that has a percent sign, a k or M, or commas: ``accuracy = 95%``, ``params = 2k``."""
+    bare = re.sub(r"\"[^\"]*\"|'[^']*'", '""', line[:500])
+    if percent := re.search(r"([\w-]+)\s*=\s*(\d{1,9}(?:\.\d{1,9})?)\s*%", bare):
+        number = Decimal(percent[2])
+        written = float(number) if percent[1] == "accuracy" else f"{number.scaleb(-2).normalize():f}"
+        return f"write {written} without %"
+    if short := re.search(r"=\s*(\d{1,6}(?:\.\d{1,6})?)\s*([kKmM])\b", bare):
+        return f"write {int(Decimal(short[1]) * (1000 if short[2] in 'kK' else 10**6)):_}"
+    if commas := re.search(r"=\s*(\d{1,3}(?:,\d{3}){1,4})(?![\d.])", bare):
+        return f"write {commas[1].replace(',', '_')}"
+    return None
+
+
 def _cause(line: str, problem: str) -> str | None:
-    if re.search("overwrite|twice|redefine|Cannot (declare|mutate|namespace)", problem):
+    if _is_twice(problem):
         return "a key or table is given twice, or as change = { ... } and under [rung.change] as well"
-    return next((cause for pattern, cause in _CAUSES if re.search(pattern, line[:500])), None)
+    return _number(line) or next((cause for pattern, cause in _CAUSES if re.search(pattern, line[:500])), None)
 
 
 def _integers(value: Any, where: Location) -> Any:

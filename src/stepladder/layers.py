@@ -24,6 +24,7 @@ from stepladder.errors import LadderError
 from stepladder.wording import LONGEST_WORD, cut, did_you_mean, shown, translation
 
 STEPS = ("relu", "norm", "dropout")
+_RATE = re.compile(r"0?\.[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -374,7 +375,9 @@ def parse(text: str) -> Layer:
         raise LadderError(f"an empty layer; known layers are {', '.join(_READERS)}")
     kind = words.left.pop(0)
     if kind not in _READERS:
-        raise LadderError(f"unknown layer {shown(kind)} in {shown(text)}{_layer_hint(kind)}")
+        rate = next((word for word in words.left[:1] if kind.lower() == "dropout" and _RATE.fullmatch(word)), None)
+        place = f"; its rate belongs in the recipe, dropout = {rate}" if rate else ""
+        raise LadderError(f"unknown layer {shown(kind)} in {shown(text)}{_layer_hint(kind)}{place}")
     return _READERS[kind](words)
 
 

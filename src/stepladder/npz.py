@@ -35,6 +35,13 @@ _VALIDATION_NAMES = {
     "validation-images": ("x_val", "val_images", "x_valid", "valid_images", "x_validation", "validation_images"),
     "validation-labels": ("y_val", "val_labels", "y_valid", "valid_labels", "y_validation", "validation_labels"),
 }
+# What others call these arrays.
+_ALIKE = {
+    "train-images": ("train_x", "xtrain", "trainimages", "x", "images", "train_data", "data", "x_tr"),
+    "train-labels": ("train_y", "ytrain", "trainlabels", "y", "labels", "train_targets", "targets", "y_tr"),
+    "test-images": ("test_x", "xtest", "testimages", "test_data", "x_te"),
+    "test-labels": ("test_y", "ytest", "testlabels", "test_targets", "y_te"),
+}
 _LONGEST_HEADER = 10_000  # bytes, as in numpy
 
 
@@ -96,13 +103,25 @@ def _name(path: Path, names: list[str], part: str) -> str:
         if name in names:
             return name
     wanted = _NAMES[part]
-    alike = next((name for name in names if name.lower().replace("-", "_") in wanted), None)
-    alike_text = f"; {shown(alike, 60)} is to be called {alike.lower().replace('-', '_')}" if alike else ""
+    alike = next((name for name in names if _plainly(name) in (*wanted, *_ALIKE[part])), None)
+    if alike:
+        alike_text = f': rename it, as in np.savez("new.npz", {wanted[0]}=a[{shown(alike, 60)!r}], ...)'
+    elif part.startswith("test") and not any("test" in name.lower() for name in names):
+        alike_text = (
+            ": a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, x_train=x[n:],"
+            " y_train=y[n:], x_test=x[:n], y_test=y[:n])"
+        )
+    else:
+        alike_text = ""
     nameless = "; give arrays their names: np.savez(path, x_train=x, ...)" if "arr_0" in names else ""
     raise DataError(
         f"{shown(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
         f"{alike_text}{nameless}"
     )
+
+
+def _plainly(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -190,10 +209,17 @@ def _header(stream: IO[bytes]) -> _Header:
         warnings.simplefilter("ignore")  # of numpy, about headers of Python 2
         shape, fortran, dtype = (npy.read_array_header_2_0 if wide else npy.read_array_header_1_0)(text)
     if dtype.hasobject:
-        raise ValueError("object arrays are pickles, which are never loaded")
+        raise _ObjectsError(
+            "an array of Python objects, such as images of differing shapes, is a pickle, which is never loaded: make"
+            " one uint8 array of it, np.stack(images)"
+        )
     if dtype.names or dtype.subdtype or not dtype.itemsize or min(shape, default=0) < 0:
         raise ValueError(f"an array of {shown(dtype, 60)} and shape {shown(shape, 60)}")
     return _Header(shape, fortran, dtype, 8 + len(length) + n)
+
+
+class _ObjectsError(ValueError):
+    """An array that only a pickle can hold."""
 
 
 @contextmanager
@@ -202,6 +228,8 @@ def _problems_named(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
+    except _ObjectsError as error:
+        raise DataError(f"{shown(path, 1000)}: {error}") from None
     except Exception as error:  # zipfile, zlib and numpy name damage in a dozen ways, SyntaxError among them
         what = what_is(first_bytes(path))
         reason = shown(error) or type(error).__name__
