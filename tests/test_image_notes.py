@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,56 @@ KINDS: dict[str, tuple[Callable[[], Arrays], dict[str, Any], str]] = {
         "the brightest pixel is 15 of 255: pictures of these images are all but black; if 15 is meant to be white, save"
         " (x / 15 * 255).round().astype(np.uint8) for training and test images alike",
     ),
+    "test on another scale": (
+        lambda: change(digits(), x_test=digits()["x_test"] >> 4),
+        {},
+        "the brightest pixel of the test images is 15, of the training images 255: they seem to be on different scales;"
+        " save training and test images alike, from 0 to 255",
+    ),
+    "training on another scale": (
+        lambda: change(digits(), x_train=digits()["x_train"] >> 1),
+        {"evaluate_on": "test"},
+        "the brightest pixel of the test images is 255, of the training images 127: they seem to be on different",
+    ),
+    "validation on another scale": (
+        lambda: digits() | {"x_val": digits()["x_test"] >> 4, "y_val": digits()["y_test"]},
+        {},
+        "the brightest pixel of the validation images is 15, of the training images 255",
+    ),
+    "test from -1 to 1": (
+        lambda: change(digits(), x_test=digits()["x_test"] // 2 + 128),
+        {},
+        "pixels of the test images run from 128 to 255, of the training images from 0 to 255",
+    ),
+    "test inverted": (
+        lambda: change(digits(), x_test=255 - digits()["x_test"]),
+        {},
+        ": if one of them is inverted or on another scale, save training and test images",
+    ),
+    "one image of many with two labels": (
+        lambda: change(
+            digits(),
+            x_train=np.concatenate([digits()["x_train"], digits()["x_train"][:1]]),
+            y_train=np.r_[digits()["y_train"], (digits()["y_train"][:1] + 1) % 10],
+        ),
+        {},
+        "1 image comes with more than one label (",
+    ),
+    "one test image is trained on": (
+        lambda: change(digits(), x_test=np.concatenate([digits()["x_train"][:1], digits()["x_test"][1:]])),
+        {"evaluate_on": "test"},
+        "1 of 200 test images is trained on too (test image 0 is training image 0, counted from 0): accuracy on it",
+    ),
+    "test lacks a class": (
+        lambda: change(digits(), **{k: digits()[k][digits()["y_test"] < 9] for k in ("x_test", "y_test")}),
+        {"evaluate_on": "test"},
+        "no test image is of class 9: accuracy there says nothing of it",
+    ),
+    "the one validation image is left out": (
+        lambda: digits() | {"x_val": digits(1, 201)["x_test"][200:], "y_val": digits(1, 201)["y_test"][200:]},
+        {"evaluate_on": "test"},
+        "its own 1 validation image is left out: evaluate_on is 'test'",
+    ),
     "many channels": (
         lambda: {k: np.repeat(a[:, None], 13, 1) if k[0] == "x" else a for k, a in digits().items()},
         {},
@@ -211,6 +262,18 @@ REFUSED: dict[str, tuple[Callable[[], Arrays], str]] = {
         lambda: change(digits(), x_train=digits()["x_train"] * 0 + 77),
         "all 600 training images are the same: nothing can be learned from them",
     ),
+    "test all grey": (
+        lambda: change(digits(), x_test=digits()["x_test"] * 0 + 77),
+        "all 200 test images are the same: nothing can be measured on them; see what has been saved",
+    ),
+    "test all one digit": (
+        lambda: change(digits(), x_test=np.repeat(digits()["x_test"][:1], 200, 0)),
+        "all 200 test images are the same: nothing can be measured on them",
+    ),
+    "validation all grey": (
+        lambda: digits() | {"x_val": digits()["x_test"] * 0 + 77, "y_val": digits()["y_test"]},
+        "all 200 validation images are the same: nothing can be measured on them",
+    ),
     "test all black": (lambda: change(digits(), x_test=digits()["x_test"] * 0), "test images have pixels of 0 only"),
 }
 
@@ -220,6 +283,44 @@ def test_images_that_cannot_be_meant_are_refused(tmp_path: Path, make: Callable[
     with pytest.raises(DataError) as refused:
         notes(tmp_path / "set.npz", make())
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [("x_train", "train_images"), ("y_test", "test_labels"), ("x_val", "x_valid")])
+def test_two_arrays_for_one_part_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    arrays = digits(40, 20)
+    arrays |= {"x_val": arrays["x_test"], "y_val": arrays["y_test"]}
+    np.savez(tmp_path / "set.npz", **arrays, **{names[1]: arrays[names[0]]})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=f"has {' and '.join(names)}, which name the same part: keep one of them"):
+        data.load(str(tmp_path / "set.npz"))
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_images_that_are_replaced_are_read_again(tmp_path: Path, kind: str, in_place: bool) -> None:
+    """And looked at again; as long as they are not, they are read once."""
+    path = tmp_path / ("set.npz" if kind == "file" else "set")
+
+    def write(arrays: Arrays) -> None:
+        if not in_place and path.exists():
+            path.rename(tmp_path / "old")
+        if kind == "file":
+            np.savez(path, **arrays)  # type: ignore[arg-type]
+            return
+        path.mkdir(exist_ok=True)
+        for part in ("train", "test"):
+            write_idx(path / f"{part}-images-idx3-ubyte", arrays[f"x_{part}"])
+            write_idx(path / f"{part}-labels-idx1-ubyte", arrays[f"y_{part}"])
+
+    write(digits())
+    ladder = ladder_on(path)
+    before = data.load(str(path))
+    assert check_data(ladder).notes == ()
+    assert data.load(str(path)) is before
+    sleep(0.02)  # a file's time is counted in ticks of the kernel
+    write(change(digits(), x_test=digits()["x_test"] >> 4))  # of the same size
+    assert int(data.load(str(path)).test.images.max()) == 15
+    assert data.fingerprint(str(path)) != before.sha256
+    assert any("the brightest pixel of the test images is 15" in note for note in check_data(ladder).notes)
 
 
 # Pixels of other types: the remedy gives what was meant.

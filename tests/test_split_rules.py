@@ -209,6 +209,20 @@ def test_a_sets_own_validation_part_is_dev(tmp_path: Path, names: tuple[str, str
         splits_for(images, other)
 
 
+def test_a_validation_part_that_lacks_classes_is_said_to_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.npz"
+    remedy = "set dev_images to hold training images out instead"
+    ladder = written(path, mixed([20, 20, 20]), n_validation=2)
+    assert f"no validation image is of class 2: accuracy there says nothing of it; {remedy}" in checked(ladder)[0]
+    ladder = written(path, mixed([20, 20, 20]), n_validation=1)
+    with pytest.raises(
+        DataError, match=f"1 validation image is of class 0 only: accuracy there can say nothing; {remedy}"
+    ):
+        checked(ladder)
+    assert data_identity(ladder).split == "given", "what was trained so is still to be found"
+    assert remedy not in checked(replace(ladder, dev_images=12))[0]
+
+
 def test_a_validation_part_that_is_left_out_is_said_to_be(tmp_path: Path) -> None:
     ladder = written(tmp_path / "own.npz", mixed([20, 20, 20]), n_validation=9)
     page, body = checked(replace(ladder, dev_images=12))

@@ -17,6 +17,7 @@ from stepladder.errors import DataError
 from stepladder.geometry import ImageShape
 from stepladder.odd_files import shown
 from stepladder.split_rules import SplitRule
+from stepladder.wording import n_of
 
 CHUNK_PIXELS = 2**20  # that are looked at at a time: what is made of them stays in the processor's cache
 
@@ -150,12 +151,17 @@ def fingerprint(data: str) -> str:
     return sources.MNIST_SHA256 if data == "mnist" else load(data).sha256
 
 
-@lru_cache(maxsize=2)
 def load(data: str) -> ImageSet:
-    """Read a whole image set, once per process.
+    """Read a whole image set, once per process, and again where its files have been replaced since.
 
     Raises DataError if it is missing, truncated, not what its checksum says, or disagrees with itself.
     """
+    return _read(data, () if data == "mnist" else sources.stamp(sources.existing(data)))
+
+
+@lru_cache(maxsize=2)
+def _read(data: str, stamp: tuple[tuple[str, int, int, int, int], ...]) -> ImageSet:  # noqa: ARG001
+    """``stamp`` is that of the files, and is here to be compared (see sources.stamp)."""
     if data == "mnist":
         return _assemble("mnist", "the embedded MNIST", {part: _embedded(part) for part in sources.PARTS})
     path = sources.existing(data)
@@ -225,8 +231,8 @@ def held_out(images: ImageSet, *, n_dev: int, dev_part: int, rule: SplitRule) ->
 
 def _which(n_dev: int, dev_part: int) -> str:
     if dev_part == 0:
-        return f"the last {n_dev:,} training images"
-    return f"the {n_dev:,} training images before the last {dev_part * n_dev:,}"
+        return f"the last {n_of(n_dev, 'training image')}"
+    return f"the {n_of(n_dev, 'training image')} before the last {dev_part * n_dev:,}"
 
 
 def _embedded(part: str) -> NDArray[np.uint8]:
@@ -279,5 +285,6 @@ def _labelled(source: str, arrays: dict[str, NDArray[Any]], part: str) -> Labell
     images = arrays[f"{part}-images"]
     labels = npz.checked_labels(f"{source}, {part}-labels", arrays[f"{part}-labels"])
     if len(labels) != len(images):
-        raise DataError(f"{source}: {len(images):,} {part} images but {len(labels):,} {part} labels: they must agree")
+        n_images, n_labels = n_of(len(images), f"{part} image"), n_of(len(labels), f"{part} label")
+        raise DataError(f"{source}: {n_images} but {n_labels}: they must agree")
     return Labelled(images, labels)

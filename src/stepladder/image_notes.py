@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
-from math import floor
+from math import floor, prod
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,14 @@ from stepladder.odd_files import shown
 from stepladder.pixels import full_scale
 from stepladder.run import DataIdentity
 from stepladder.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
+from stepladder.wording import n_of
 
 REMARKABLE = Fraction(3, 2)  # of the share that the largest class would have if all were alike
 UNEVEN = 5  # times as many training images of one class as of another
 DIM = 64  # the brightest pixel below this: pictures of it are all but black
+ANOTHER_SCALE = 2  # times as bright is the brightest pixel of one part as that of another
+FAR = 64  # of 255: parts whose darkest pixels, or whose mean ones, are so far apart
+HOLD_OUT = "set dev_images to hold training images out instead"
 
 Digests = NDArray[np.uint64]
 
@@ -51,6 +55,15 @@ class _Part:
         return f"{self.called} image {self.numbers[row]:,}"
 
 
+@dataclass(frozen=True)
+class _Range:
+    """The pixels of a part: the darkest, the brightest, and their mean."""
+
+    low: int
+    high: int
+    mean: float
+
+
 def examined(ladder: Ladder, identity: DataIdentity) -> tuple[str, ...]:
     """What is remarkable in a ladder's images and how they are split, a sentence each.
 
@@ -63,8 +76,10 @@ def examined(ladder: Ladder, identity: DataIdentity) -> tuple[str, ...]:
     if source == "mnist":
         return ()
     images = load(source)
-    parts = _parts(source)
-    notes = [*_about_pixels(source), *_about_labels(images, parts, ladder, identity)]
+    parts = _parts(images)
+    if identity.split == "given":
+        _require_classes_told_apart(source, parts["validation"])
+    notes = [*_about_pixels(source, images, parts), *_about_labels(images, parts, ladder, identity)]
     return tuple(notes)
 
 
@@ -73,12 +88,23 @@ def _require_split(source: str, n_dev: int) -> None:
         raise DataError(f"{shown(source, 1000)}: {problem}")
 
 
-def _about_pixels(source: str) -> Iterator[str]:
-    images, parts = load(source), _parts(source)
-    for name, labelled in _named(images):
-        _require_meant(source, name, labelled, parts[name])
-    channels, high = images.train.shape[1], _brightest(images.train)
-    if high < DIM:
+def _require_classes_told_apart(source: str, part: _Part) -> None:
+    if (part.labels == part.labels[0]).all():
+        raise DataError(
+            f"{shown(source, 1000)}: its own {n_of(len(part), 'validation image')}"
+            f" {'is' if len(part) == 1 else 'are'} of class {part.labels[0]} only: accuracy there can say nothing;"
+            f" {HOLD_OUT}"
+        )
+
+
+def _about_pixels(source: str, images: ImageSet, parts: dict[str, _Part]) -> Iterator[str]:
+    ranges = {name: _range(labelled) for name, labelled in _named(images)}
+    for name, part in parts.items():
+        _require_meant(source, part, ranges[name])
+    channels, high = images.train.shape[1], ranges["training"].high
+    scales = [note for name in ranges if name != "training" for note in _scale(name, ranges[name], ranges["training"])]
+    yield from scales
+    if high < DIM and not scales:
         white = full_scale(high)
         yield (
             f"the brightest pixel is {high} of 255: pictures of these images are all but black; if {white} is meant to"
@@ -96,6 +122,27 @@ def _about_pixels(source: str) -> Iterator[str]:
         )
 
 
+def _scale(name: str, found: _Range, train: _Range) -> Iterator[str]:
+    """Whether a part's pixels seem to be on another scale than those trained on."""
+    one, other = f"{name} images", "training images"
+    alike = "save training and test images alike"
+    if max(found.high, train.high) >= ANOTHER_SCALE * min(found.high, train.high):
+        yield (
+            f"the brightest pixel of the {one} is {found.high}, of the {other} {train.high}: they seem to be on"
+            f" different scales; {alike}, from 0 to 255"
+        )
+    elif abs(found.low - train.low) >= FAR:
+        yield (
+            f"pixels of the {one} run from {found.low} to {found.high}, of the {other} from {train.low} to"
+            f" {train.high}: they seem to be on different scales; {alike}, from 0 to 255"
+        )
+    elif abs(found.mean - train.mean) >= FAR:
+        yield (
+            f"the mean pixel of the {one} is {found.mean:.0f}, of the {other} {train.mean:.0f}: if one of them is"
+            f" inverted or on another scale, {alike}"
+        )
+
+
 def _called(source: str) -> str:
     """The name of a set's file or folder, in small letters; EMNIST/raw, as torchvision lays it out, is EMNIST's."""
     path = Path(source)
@@ -104,12 +151,15 @@ def _called(source: str) -> str:
     return path.name.lower()
 
 
-def _require_meant(source: str, name: str, labelled: Labelled, part: _Part) -> None:
+def _require_meant(source: str, part: _Part, found: _Range) -> None:
     """Raise DataError if all images are one, or if floats from 0 to 1 seem to have been cut off to bytes."""
-    where, high = f"{shown(source, 1000)}: all {len(part):,} {name} images", _brightest(labelled)
-    if name == "training" and (part.digests == part.digests[0]).all():
+    where, high = f"{shown(source, 1000)}: all {n_of(len(part), f'{part.called} image')}", found.high
+    training = part.called == "training"
+    alike = len(part) > 1 and (part.digests == part.digests[0]).all()
+    if alike and (training or high > 1):
         what = "black" if high == 0 else "the same"
-        raise DataError(f"{where} are {what}: nothing can be learned from them; see what has been saved")
+        use = "learned from them" if training else "measured on them"
+        raise DataError(f"{where} are {what}: nothing can be {use}; see what has been saved")
     if high <= 1:
         raise DataError(
             f"{where} have pixels of {'0' if high == 0 else '0 and 1'} only, not up to 255: if they were numbers from"
@@ -129,14 +179,16 @@ def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Ladder, ide
         evaluated = _Part("validation", evaluated.labels, evaluated.digests, evaluated.numbers)
     if "validation" in parts and identity.split != "given":
         why = "dev_images holds training images out instead" if ladder.dev_images else "evaluate_on is 'test'"
-        yield f"its own {len(parts['validation']):,} validation images are left out: {why}"
+        n = len(parts["validation"])
+        yield f"its own {n_of(n, 'validation image')} {'is' if n == 1 else 'are'} left out: {why}"
     yield from _common(trained, evaluated)
     if evaluated is not test:
         yield from _common(train, test)
     yield from _two_labels([train, test, *([parts["validation"]] if "validation" in parts else [])])
     n_classes = images.info.image.n_classes
-    for part in (test,) if evaluated is test else (test, evaluated):
-        yield from _missing(part, n_classes)
+    yield from _missing(test, n_classes)
+    if evaluated is not test:
+        yield from _missing(evaluated, n_classes, remedy=f"; {HOLD_OUT}" if identity.split == "given" else "")
     yield from _largest(evaluated, n_classes, float(ladder.rungs[-1].target.accuracy), ladder.evaluate_on)
     yield from _uneven(trained)
 
@@ -145,10 +197,12 @@ def _common(train: _Part, other: _Part) -> Iterator[str]:
     """Images that are trained on and evaluated too."""
     rows = np.flatnonzero(np.isin(other.digests, train.digests))
     if len(rows):
-        twin = int(np.flatnonzero(train.digests == other.digests[rows[0]])[0])
+        are, them = ("is", "it") if len(rows) == 1 else ("are", "them")
+        first = int(rows[0])
+        twin = int(np.flatnonzero(train.digests == other.digests[first])[0])
         yield (
-            f"{len(rows):,} of {len(other):,} {other.called} images are trained on too ({other.name(int(rows[0]))} is"
-            f" {train.name(twin)}, counted from 0): accuracy on them flatters; remove them from one side"
+            f"{len(rows):,} of {n_of(len(other), f'{other.called} image')} {are} trained on too ({other.name(first)} is"
+            f" {train.name(twin)}, counted from 0): accuracy on {them} flatters; remove {them} from one side"
         )
 
 
@@ -164,17 +218,17 @@ def _two_labels(parts: list[_Part]) -> Iterator[str]:
     names = [f"{part.called} image {number:,}" for part in parts for number in part.numbers] if n_images else []
     one, two = (int(order[clashes[0] + k]) for k in (0, 1))
     yield (
-        f"{n_images:,} images come with more than one label ({names[one]} is of class {labels[one]}, {names[two]}, the"
-        f" same image, of class {labels[two]}): no network is right about both"
+        f"{n_of(n_images, 'image')} {'comes' if n_images == 1 else 'come'} with more than one label ({names[one]} is of"
+        f" class {labels[one]}, {names[two]}, the same image, of class {labels[two]}): no network is right about both"
     )
 
 
-def _missing(part: _Part, n_classes: int) -> Iterator[str]:
+def _missing(part: _Part, n_classes: int, *, remedy: str = "") -> Iterator[str]:
     missing = np.flatnonzero(np.bincount(part.labels, minlength=n_classes) == 0).tolist()
     if missing:
         named = ", ".join(map(str, missing[:10])) + (f", ... ({len(missing):,} in all)" if len(missing) > 10 else "")
-        of = "class" if len(missing) == 1 else "classes"
-        yield f"no {part.called} image is of {of} {named}: accuracy there says nothing of them"
+        of, them = ("class", "it") if len(missing) == 1 else ("classes", "them")
+        yield f"no {part.called} image is of {of} {named}: accuracy there says nothing of {them}{remedy}"
 
 
 def _largest(part: _Part, n_classes: int, target: float, split: str) -> Iterator[str]:
@@ -201,11 +255,11 @@ def _named(images: ImageSet) -> list[tuple[str, Labelled]]:
 
 
 @lru_cache(maxsize=1)
-def _parts(source: str) -> dict[str, _Part]:
+def _parts(images: ImageSet) -> dict[str, _Part]:
     """The parts of a set by name, each image as 64 bits of its hash."""
     return {
         name: _Part(name, labelled.labels, _digests(labelled), np.arange(len(labelled)))
-        for name, labelled in _named(load(source))
+        for name, labelled in _named(images)
     }
 
 
@@ -218,5 +272,7 @@ def _digests(labelled: Labelled) -> Digests:
     return np.frombuffer(b"".join(found), np.uint64)
 
 
-def _brightest(labelled: Labelled) -> int:
-    return max(int(chunk.max()) for chunk in labelled.chunks())
+def _range(labelled: Labelled) -> _Range:
+    found = [(int(chunk.min()), int(chunk.max()), int(chunk.sum(dtype=np.int64))) for chunk in labelled.chunks()]
+    low, high, total = zip(*found, strict=True)
+    return _Range(min(low), max(high), sum(total) / prod(labelled.shape))

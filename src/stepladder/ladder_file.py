@@ -75,7 +75,11 @@ class _LadderEntry(Frozen):
         None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
     )
     evaluate_on: Split = Field("dev", description="'dev' (held out of train) or 'test'")
-    dev_images: int | None = Field(None, ge=1, description="size of dev; a sixth of the training images unless given")
+    dev_images: int | None = Field(
+        None,
+        ge=1,
+        description="size of dev; a sixth of the training images, or the set's own validation part, unless given",
+    )
     budget: Budget
     target: Target
     rung: list[Any] = Field(min_length=1)

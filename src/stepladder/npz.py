@@ -90,7 +90,10 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
 
 def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, str]:
     """The names of the set's own validation part, by part; empty where it has none."""
-    found = {part: name for part, names in _VALIDATION_NAMES.items() for name in reversed(names) if name in members}
+    there = {
+        part: _only(path, [name for name in _VALIDATION_NAMES[part] if name in members]) for part in _VALIDATION_NAMES
+    }
+    found = {part: name for part, name in there.items() if name}
     if len(found) == 1:
         ((part, name),) = found.items()
         other = "labels" if "images" in part else "images"
@@ -98,10 +101,16 @@ def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, st
     return found
 
 
+def _only(path: Path, rivals: list[str]) -> str | None:
+    """The one array that a part is spelt as; None if there is none. Raises DataError if there are two."""
+    if len(rivals) > 1:
+        raise DataError(f"{shown(path, 1000)}: has {' and '.join(rivals)}, which name the same part: keep one of them")
+    return rivals[0] if rivals else None
+
+
 def _name(path: Path, names: list[str], part: str) -> str:
-    for name in _NAMES[part]:
-        if name in names:
-            return name
+    if name := _only(path, [name for name in _NAMES[part] if name in names]):
+        return name
     wanted = _NAMES[part]
     alike = next((name for name in names if _plainly(name) in (*wanted, *_ALIKE[part])), None)
     if alike:

@@ -85,6 +85,13 @@ def existing(data: str) -> Path:
     return path
 
 
+def stamp(path: Path) -> tuple[tuple[str, int, int, int, int], ...]:
+    """What tells whether an existing set's files are still the ones that were read. Raises DataError as idx_files."""
+    files = idx_files(path).values() if path.is_dir() else (path,)
+    found = [(str(file), file.stat()) for file in files]
+    return tuple((name, of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino) for name, of in found)
+
+
 def idx_files(folder: Path) -> dict[str, Path]:
     """The file of each part: ``t10k`` counts as test; uncompressed goes before compressed, then by name."""
     try:
