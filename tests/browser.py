@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+PATIENCE_S = 120  # with a page on a busy machine
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

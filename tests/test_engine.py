@@ -9,7 +9,7 @@ import oracle
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracle import NETWORKS, MuonByValues, Pair, by_values, recipe_of
@@ -434,16 +434,28 @@ def cumulate(oracle: nn.Module) -> None:
 
 @pytest.mark.parametrize("engine_name", ["torch", "jit"])
 @settings(max_examples=10, deadline=None)
-@given(st.floats(0, 0.3), st.integers(0, 2**32 - 1))
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1))
+@example(1.0, 443168)  # a mean 3 away, where the variance is 0.006
 def test_recalibration_forgets_the_statistics_of_the_training(
     recalibrations: dict[str, tuple[Recalibration, Model, Arrays]], engine_name: str, spread: float, seed: int
 ) -> None:
-    """Means 5 off a variance of 0.005, as a spread of 1 may give, leave float32 less than three digits of it."""
     recalibration, model, expected = recalibrations[engine_name]
     rng = np.random.default_rng(seed)
-    model.set_statistics({name: rng.normal(1, spread, a.shape).astype(np.float32) for name, a in expected.items()})
+    start = {name: rng.normal(1, spread, a.shape).astype(np.float32) for name, a in expected.items()}
+    model.set_statistics(start)
+    tolerance = 1e-3 + (digits_lost(start, expected) if engine_name == "jit" else 0.0)
     for name, found in recalibration.statistics(model).items():
-        np.testing.assert_allclose(found, expected[name], rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(found, expected[name], rtol=tolerance, atol=1e-5)
+
+
+def digits_lost(start: Arrays, expected: Arrays) -> float:
+    """What float32 loses, relative to a variance, where the JIT sums squares about a mean that it starts from far away.
+
+    A network hands it on from layer to layer.
+    """
+    means = [name for name in expected if name.endswith("running_mean")]
+    far = [(start[each] - expected[each]) ** 2 / expected[each.replace("_mean", "_var")] for each in means]
+    return 4e-6 * max(float(each.max()) for each in far)
 
 
 @pytest.fixture(scope="module")

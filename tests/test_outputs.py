@@ -12,7 +12,7 @@ import pytest
 from stepladder import files, load, outputs
 from stepladder.errors import StoreError
 from stepladder.outputs import write_output
-from stepladder.report.writing import write_report
+from stepladder.report.writing import form_of, write_report
 
 TEXT = "a report\n"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
@@ -217,3 +217,26 @@ def test_only_ordinary_files_of_a_sane_size_are_read(content: bytes, tmp_path: P
     (tmp_path / "large").write_bytes(b"x" * 101)
     with pytest.raises(ValueError, match="more than 100 bytes"):
         files.read_regular(tmp_path / "large", most=100)
+
+
+@pytest.mark.parametrize(
+    ("output", "form"),
+    [
+        (None, "html"),
+        ("-", "html"),
+        ("r", "html"),
+        ("r.html", "html"),
+        ("README.md", "markdown"),
+        ("r.JSON", "json"),
+        ("r.csv", "csv"),
+        ("/dev/fd/1", "html"),
+    ],
+)
+def test_a_reports_form_follows_its_file(output: str | None, form: str) -> None:
+    assert form_of(output) == form
+
+
+@pytest.mark.parametrize("output", ["r.pdf", "r.txt", "r.html.gz"])
+def test_no_report_is_written_into_a_file_of_another_form(output: str) -> None:
+    with pytest.raises(StoreError, match=r"no form of a report ends in .*: give --format"):
+        form_of(output)

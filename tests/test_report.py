@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import PATIENCE_S
 from conftest import CommandLine
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -166,6 +167,7 @@ def look(browser: Browser, tmp_path: Path) -> Iterator[Look]:
     """Open a page, its charts drawn; the test fails if it complained or asked for anything."""
     complaints: list[str] = []
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    context.set_default_timeout(1000 * PATIENCE_S)
 
     def opened(html: str) -> Page:
         page, path = context.new_page(), tmp_path / "page.html"

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser import PATIENCE_S
 from conftest import Once
 from numpy.typing import NDArray
 from oracle import NETWORKS, recipe_of
@@ -93,6 +94,7 @@ def page(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterat
     scheme: Literal["light", "dark"]
     scheme, width = getattr(request, "param", ("light", 1280))
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    context.set_default_timeout(1000 * PATIENCE_S)
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text))

@@ -127,7 +127,7 @@ def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool =
     if output and output.endswith(("/", os.sep)):
         raise StoreError(f"{output} is a folder: give a file in it with --output")
     path = Path(output or name_for(ladder.name, "-report.html"))
-    if output is None and os.path.lexists(path) and not path.is_file():
+    if output is None and os.path.lexists(path) and not (path.is_file() or path.is_dir()):
         raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
     write_ours(path, text, force=force, what="no report of Stepladder's")
     return path
