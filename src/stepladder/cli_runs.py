@@ -98,7 +98,7 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
     """
     from stepladder.housekeeping import chosen, experiments
     from stepladder.housekeeping import delete as delete_runs
-    from stepladder.report.runs_page import delete_lines
+    from stepladder.report.runs_page import delete_lines, deleted_lines
     from stepladder.store import Store
 
     opened = Store.open(store)
@@ -117,7 +117,11 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
         if not click.confirm("Delete all of that?"):
             click.echo("Nothing is deleted.")
             return
-    delete_runs(opened, doomed)
+    deleted = delete_runs(opened, doomed)
+    if deleted.problems:
+        for line in deleted_lines(deleted, n_runs=len(doomed)):
+            click.echo(line)
+        raise StoreError("not all of that is deleted: see above; move away what is in the way, and delete again")
     click.echo("Deleted.")
 
 
@@ -127,7 +131,8 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
 def merge(into: str, other: str, as_json: bool) -> None:
     """Copy into store A what store B has.
 
-    These are the finished runs that A lacks, and B's looks at verdicts. Each run is verified before it is copied. Exits
+    These are the finished runs that A lacks, and B's looks at verdicts. Each run is verified before it is copied. A may
+    be a folder that is empty or not there yet; any other that is no store is refused. Exits
     with 2 if a run has other numbers in each store, or is damaged.
     """
     from stepladder.housekeeping import merge as merge_stores
@@ -135,8 +140,9 @@ def merge(into: str, other: str, as_json: bool) -> None:
     from stepladder.store import Store
 
     theirs = Store.open(other)
-    ours = Store.open(into, create=True)
+    ours, is_new = Store.open_or_make(into)
     merged = merge_stores(ours, theirs)
+    merged.is_new = is_new
     show = merge_dict if as_json else merge_page
     _print(show(ours.folder, theirs.folder, merged))
     if not merged.whole:

@@ -26,7 +26,7 @@ from stepladder.one_run import Work
 from stepladder.run import Run, RunIdentity, data_identity
 from stepladder.sent_run import send
 from stepladder.sources import DataInfo
-from stepladder.store import Store
+from stepladder.store import LeftAloneError, Store
 from stepladder.workers import WorkerProcesses
 
 POLL_S = 0.3
@@ -175,7 +175,7 @@ def _stored(tasks: Sequence[Task], store: Store, info: DataInfo) -> tuple[dict[s
     for task in tasks:
         try:
             found[task.identity.key] = store.find(task.identity, set_aside=True, info=info)
-        except NewerFormatError as error:  # it is left alone, and so must not be trained over
+        except (NewerFormatError, LeftAloneError) as error:  # it is left alone, and so must not be trained over
             newer.append(Failure(task, str(error)))
     return found, newer
 
@@ -241,6 +241,9 @@ class _Climb:
                 if note not in self.noted:  # every worker says it
                     self.watcher.noted(note)
                     self.noted.add(note)
+        except LeftAloneError as error:
+            self.fail(task, str(error))
+            return
         except StepladderError:
             raise
         except Exception as error:  # whatever went wrong in this run: the others go on

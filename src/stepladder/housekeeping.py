@@ -147,22 +147,47 @@ def chosen(
     return [run for each in found for run in each.runs if seeds is None or run.seed in seeds]
 
 
-def delete(store: Store, runs: Sequence[StoredRun]) -> None:
-    """Delete all files of these runs, and the folders that are empty then.
+@dataclass
+class Deleted:
+    """The keys of runs of which nothing is left, and a sentence about each file that is."""
+
+    keys: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def delete(store: Store, runs: Sequence[StoredRun]) -> Deleted:
+    """Delete all files of these runs, as far as that can be done, and the folders that are empty then.
 
     Raises StoreError, before anything is deleted, if another process trains one of them as far as can be told.
     """
     for run in runs:
         if trainer := _trainer(store, run):
             raise StoreError(f"{run.key} is being trained by {trainer}: wait for it or end it, and delete again")
+    deleted = Deleted()
     for run in runs:
-        for path in sorted(run.files, key=lambda path: path.suffix != ".json"):  # never a record without its weights
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise StoreError(f"cannot delete {path}: {error.strerror}") from None
-        with suppress(OSError):  # not empty yet, or gone
+        problems = list(_delete_run(store, run))
+        deleted.problems.extend(problems)
+        if not problems:
+            deleted.keys.append(run.key)
+        with suppress(OSError):  # not empty yet, or gone, or a link
             (store.folder / run.experiment).rmdir()
+    return deleted
+
+
+def _delete_run(store: Store, run: StoredRun) -> Iterator[str]:
+    """Delete the files of a run; a sentence about each that is left."""
+    folder = store.folder / run.experiment
+    if not store.holds(folder):
+        yield f"cannot delete {run.key}: {folder} is a link out of this store, and what it leads to is not of it"
+        return
+    for path in sorted(run.files, key=lambda path: path.suffix != ".json"):  # never a record without its weights
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            is_folder = path.is_dir() and not path.is_symlink()
+            yield f"cannot delete {path}: {'it is a folder' if is_folder else error.strerror}"
+            if path.suffix == ".json":
+                return
 
 
 def _trainer(store: Store, run: StoredRun) -> str:
@@ -194,13 +219,17 @@ def _trainer(store: Store, run: StoredRun) -> str:
 
 @dataclass
 class Merged:
-    """What became of the runs of another store, by key; ``problems`` are sentences about what could not be merged."""
+    """What became of the runs of another store, by key; ``problems`` are sentences about what could not be merged.
+
+    ``is_new`` says that there was no store yet to merge it into.
+    """
 
     copied: list[str] = field(default_factory=list)
     equal: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     n_looks: int = 0
+    is_new: bool = False
 
     @property
     def whole(self) -> bool:
@@ -212,7 +241,7 @@ def merge(into: Store, other: Store) -> Merged:
 
     Every run is verified before it is copied. Nothing is written over but what is damaged, which is set aside.
     """
-    if into.folder.resolve() == other.folder.resolve():
+    if into.folder.samefile(other.folder):
         raise StoreError(f"{into.folder} and {other.folder} are one store: give two")
     merged = Merged()
     for experiment in experiments(other, ()):

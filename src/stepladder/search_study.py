@@ -11,14 +11,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stepladder.errors import StepladderError, StoreError
+from pydantic import Field
+
+from stepladder.errors import LadderError, StepladderError, StoreError
 from stepladder.files import checksum, reason
-from stepladder.recipe import Recipe
-from stepladder.search_trials import Outcome, Trial
+from stepladder.recipe import Frozen, Recipe
+from stepladder.search_trials import Limits, Outcome, Trial
 from stepladder.wording import how_to_install
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ BEAT_S = 30.0
 SILENT_S = 600.0  # a process that is not on this machine is taken for dead after so long without a beat
 N_OPENINGS, OPENING_S = 4, 0.5
 OWNER = ("host", "pid", "alive_at")  # attributes of a trial under way
+NUMBERS = {"number": 0, "ceiling": 1}  # attributes that outlive a kill, and the least that each can be
+SHA256_OF = "sha256 of "  # and the name of an attribute: its checksum
+SEALED = "every attribute has a checksum"  # attribute of a study; those of former versions do not have it
+STATES = {"PRUNED": "stopped", "COMPLETE": "whole"}
 SEED = 20200229
 
 
@@ -45,10 +52,12 @@ def require_optuna() -> None:
 class SearchStudy:
     """Trials of one search, shared by all processes that open it by this name at this storage URL.
 
-    Raises StoreError if the storage cannot be opened.
+    What is read of it keeps ``limits``. Raises StoreError if the storage cannot be opened.
     """
 
-    def __init__(self, name: str, *, storage: str, first_guesses: Sequence[dict[str, float]]) -> None:
+    def __init__(
+        self, name: str, *, storage: str, first_guesses: Sequence[dict[str, float]], limits: Limits | None = None
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -56,10 +65,12 @@ class SearchStudy:
             self._backend = backend = _open(storage)
             try:
                 self._study = optuna.create_study(storage=backend, study_name=name, direction="maximize")
+                self._study.set_user_attr(SEALED, True)
                 for guess in first_guesses:
                     self._study.enqueue_trial(guess)
             except optuna.exceptions.DuplicatedStudyError:
                 self._study = optuna.load_study(storage=backend, study_name=name)
+        self._limits = limits
         self._own: dict[int, Any] = {}
 
     def __enter__(self) -> "SearchStudy":
@@ -93,9 +104,9 @@ class SearchStudy:
         trial = self._study.ask()
         self._beat(trial)
         if "ceiling" not in trial.user_attrs:
-            trial.set_user_attr("ceiling", ceiling)
+            _seal(trial, "ceiling", ceiling)
         if "number" not in trial.user_attrs:
-            trial.set_user_attr("number", self._n_before(trial.number))
+            _seal(trial, "number", self._number_for(trial.number))
             if trial.user_attrs["number"] >= n_trials:  # another process was quicker
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 if guess := _guess(self._frozen()[trial.number]):
@@ -141,22 +152,40 @@ class SearchStudy:
     def beat(self) -> None:
         """Say that the own trials are alive, now and then."""
         for trial in self._own.values():
-            if _seconds_since(trial.user_attrs["alive_at"]) > BEAT_S:
+            owner = _owner(trial.user_attrs)
+            if owner is None or owner.silent_s > BEAT_S:
                 self._beat(trial)
 
     def trials(self) -> list[Trial]:
         """All trials with a proposal, those of other processes too. Raises StoreError if they are damaged."""
-        return [_trial(frozen) for frozen in self._frozen() if _counts(frozen) and "recipe" in frozen.user_attrs]
+        found: list[Trial] = []
+        is_sealed = SEALED in self._study.user_attrs
+        for frozen in filter(_counts, self._frozen()):
+            with _damage(f"trial {frozen.number} of this search"):
+                trial = _trial(frozen, is_sealed=is_sealed)
+                if trial is None:
+                    continue
+                if trial.number in {each.number for each in found}:
+                    raise ValueError(f"another one has its number {trial.number}")
+                if self._limits is not None:
+                    self._limits.check(trial)
+                found.append(trial)
+        return found
 
     def _wants_more(self, n_trials: int) -> bool:
         begun = [frozen for frozen in self._frozen() if _counts(frozen) and "number" in frozen.user_attrs]
         return len(begun) < n_trials or any(frozen.state.name == "WAITING" for frozen in begun)
 
-    def _n_before(self, number: int) -> int:
-        return sum(_counts(frozen) and frozen.number < number for frozen in self._frozen())
+    def _number_for(self, number: int) -> int:
+        """How many trials are before Optuna's ``number``; if that is taken, the number of one that a kill lost."""
+        before = [frozen for frozen in self._frozen() if _counts(frozen) and frozen.number < number]
+        taken = [frozen.user_attrs.get("number") for frozen in before]
+        wanted = len(before)
+        return wanted if wanted not in taken else next(k for k in range(wanted + 1) if k not in taken)
 
     def _frozen(self) -> "list[optuna.trial.FrozenTrial]":
-        return self._study.get_trials(deepcopy=False)
+        with _damage("this search"):
+            return self._study.get_trials(deepcopy=False)
 
     def _beat(self, trial: "optuna.Trial") -> None:
         for name, value in zip(OWNER, (socket.gethostname(), os.getpid(), _now().isoformat()), strict=True):
@@ -165,7 +194,10 @@ class SearchStudy:
     def _queue_again(self, frozen: "optuna.trial.FrozenTrial") -> None:
         import optuna
 
-        again = {"number": self._n_before(frozen.number), **frozen.user_attrs}
+        again = dict(frozen.user_attrs)
+        if "number" not in again:
+            again["number"] = self._number_for(frozen.number)
+            again[f"{SHA256_OF}number"] = checksum(again["number"])
         for name in OWNER:
             again.pop(name, None)
         with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):  # another process was quicker
@@ -179,58 +211,114 @@ def _counts(frozen: "optuna.trial.FrozenTrial") -> bool:
 
 
 def _guess(frozen: "optuna.trial.FrozenTrial") -> dict[str, float]:
-    """What a trial was queued with."""
-    guess: dict[str, float] = frozen.system_attrs.get("fixed_params", {})
-    return guess
+    """What a trial was queued with; nothing if that is damaged."""
+    guess = frozen.system_attrs.get("fixed_params")
+    if not isinstance(guess, dict):
+        return {}
+    return {name: value for name, value in guess.items() if type(value) in (int, float) and isfinite(value)}
 
 
 def _seal(trial: "optuna.Trial", name: str, value: Any) -> None:
     """Keep an attribute of a trial, and before it its checksum: who reads it in between finds nothing yet."""
-    trial.set_user_attr(f"sha256 of {name}", checksum(value))
+    trial.set_user_attr(f"{SHA256_OF}{name}", checksum(value))
     trial.set_user_attr(name, value)
 
 
-def _unsealed(about: dict[str, Any], name: str) -> Any:
-    """An attribute of a trial as it was kept; those of former versions have no checksum. Raises ValueError."""
+def _unsealed(about: dict[str, Any], name: str, *, is_sealed: bool) -> Any:
+    """An attribute of a trial as it was kept; in studies of former versions, some have no checksum.
+
+    Raises ValueError and KeyError.
+    """
     value = about[name]
-    if about.get(f"sha256 of {name}", checksum(value)) != checksum(value):
+    seal = about.get(f"{SHA256_OF}{name}")
+    if seal is None and is_sealed:
+        raise ValueError(f"the checksum of its {name} is missing")
+    if seal is not None and seal != checksum(value):
         raise ValueError(f"the checksum of its {name} differs")
     return value
 
 
-def _trial(frozen: "optuna.trial.FrozenTrial") -> Trial:
-    """Raises StoreError for what no search can have kept."""
+def _trial(frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool) -> Trial | None:
+    """A trial, or None if it has no proposal yet. Raises ValueError, KeyError or TypeError for what none can be."""
     about = frozen.user_attrs
-    try:
-        n_rounds = sum(f"round {at}" in about for at in range(len(about)))
-        outcomes = [tuple(map(Outcome.model_validate, _unsealed(about, f"round {at}"))) for at in range(n_rounds)]
-        recipe = Recipe.model_validate(_unsealed(about, "recipe"))
-        params = _unsealed(about, "params")
-        if type(about["number"]) is not int or type(params) is not int:
-            raise ValueError("its number is none")
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"trial {frozen.number} of this search is damaged ({reason(error)}): give --storage another database;"
-            " what is trained is kept in the store"
-        ) from None
+    for name, least in NUMBERS.items():
+        if name in about:  # they are there before a proposal is
+            _require_int(_unsealed(about, name, is_sealed=is_sealed), name, least=least)
+    if _guess(frozen) != frozen.system_attrs.get("fixed_params", {}):
+        raise ValueError("what it was queued with is no numbers")
+    state = STATES.get(frozen.state.name, "running")
+    if "recipe" not in about and state == "running":
+        return None
+    n_rounds = sum(f"round {at}" in about for at in range(len(about)))
+    rounds = [_unsealed(about, f"round {at}", is_sealed=is_sealed) for at in range(n_rounds)]
     return Trial(
-        number=about["number"],
-        params=params,
-        recipe=recipe,
-        state={"PRUNED": "stopped", "COMPLETE": "whole"}.get(frozen.state.name, "running"),
-        outcomes=tuple(outcomes),
+        number=_unsealed(about, "number", is_sealed=is_sealed),
+        params=_require_int(_unsealed(about, "params", is_sealed=is_sealed), "params", least=0),
+        recipe=Recipe.model_validate(_unsealed(about, "recipe", is_sealed=is_sealed)),
+        state=state,
+        outcomes=tuple(tuple(map(Outcome.model_validate, outcomes)) for outcomes in rounds),
     )
 
 
+def _require_int(value: Any, name: str, *, least: int) -> int:
+    """Raises ValueError unless it is an integer, and at least that."""
+    if type(value) is not int or value < least:
+        raise ValueError(f"its {name} is none")
+    return value
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    """StoreError for what no search can have kept. Optuna raises many kinds of errors for its own columns."""
+    try:
+        yield
+    except StepladderError as error:
+        problem: Exception = error
+        if not isinstance(error, LadderError):
+            raise
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        problem = error
+    else:
+        return
+    raise StoreError(
+        f"{what} is damaged ({reason(problem)}): give --storage another database; what is trained is kept in the store"
+    ) from None
+
+
+class _Owner(Frozen):
+    """Whose a trial under way is."""
+
+    host: str
+    pid: int = Field(ge=1, lt=2**31)
+    alive_at: datetime = Field(strict=False)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since its last beat; where clocks differ, also until then."""
+        return _seconds_since(self.alive_at)
+
+
+def _owner(about: dict[str, Any]) -> _Owner | None:
+    """Whose a trial is; None if that cannot be read."""
+    with suppress(ValueError, OverflowError):
+        owner = _Owner.model_validate({name: about.get(name) for name in OWNER})
+        if type(about["alive_at"]) is str and owner.alive_at.tzinfo is not None:
+            return owner
+    return None
+
+
 def _is_dead(frozen: "optuna.trial.FrozenTrial") -> bool:
+    """Whether nobody trains a trial under way any more. One whose owner cannot be read counts as dead."""
     about = frozen.user_attrs
-    started_at = (frozen.datetime_start or datetime.now()).astimezone()
-    if _seconds_since(about.get("alive_at", started_at.isoformat())) > SILENT_S:
+    if "alive_at" not in about:  # its process has just begun it, or died then
+        return frozen.datetime_start is None or _seconds_since(frozen.datetime_start.astimezone()) > SILENT_S
+    owner = _owner(about)
+    if owner is None or owner.silent_s > SILENT_S:
         return True
-    if about.get("host") != socket.gethostname() or "alive_at" not in about or os.name == "nt":
+    if owner.host != socket.gethostname() or os.name == "nt":
         return False  # another machine's; and on Windows signal 0 would end the process
     try:
-        os.kill(about["pid"], 0)
+        os.kill(owner.pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
@@ -242,8 +330,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _seconds_since(moment: str) -> float:
-    return (_now() - datetime.fromisoformat(moment)) / timedelta(seconds=1)
+def _seconds_since(moment: datetime) -> float:
+    return abs(_now() - moment) / timedelta(seconds=1)
 
 
 def default_storage(store: Path) -> str:

@@ -7,11 +7,13 @@ on to more of them only if it is among the best third of those that have come so
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from statistics import mean
 
 from pydantic import Field, model_validator
 
 from stepladder.errors import LadderError
+from stepladder.geometry import ImageShape
 from stepladder.ladder import Target
 from stepladder.recipe import Frozen, Recipe
 from stepladder.run import Run
@@ -92,6 +94,39 @@ class Trial:
     def holds(self, at: int = -1) -> bool:
         """Whether every seed of a round held the target."""
         return all(outcome.held for outcome in self.outcomes[at])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What any trial of a search keeps: it is about these images, and has these rounds.
+
+    Each training is evaluated on ``n_evaluated`` images. One that diverged has 0 of 1 right.
+    """
+
+    image: ImageShape
+    rounds: tuple[Round, ...]
+    n_evaluated: int
+
+    def check(self, trial: Trial) -> None:
+        """Raises ValueError for a trial that does not."""
+        params = _params(trial.recipe, self.image)
+        if trial.params != params:
+            raise ValueError(f"its network has {params:,} parameters, not {trial.params:,}")
+        n_rounds = len(trial.outcomes)
+        if n_rounds > len(self.rounds) or (trial.state == "whole" and n_rounds < len(self.rounds)):
+            raise ValueError(f"it is {trial.state} after {n_rounds} of {len(self.rounds)} rounds")
+        for this, outcomes in zip(self.rounds, trial.outcomes, strict=False):
+            seeds = [outcome.seed for outcome in outcomes]
+            if not seeds or seeds != sorted(set(seeds)) or not set(seeds) <= set(this.seeds):
+                raise ValueError(f"a round of the seeds {this.seeds[0]} to {this.seeds[-1]} has others")
+            for outcome in outcomes:
+                if outcome.n_evaluated != self.n_evaluated and (outcome.n_correct, outcome.n_evaluated) != (0, 1):
+                    raise ValueError(f"{outcome.n_evaluated:,} images were evaluated, not {self.n_evaluated:,}")
+
+
+@lru_cache(maxsize=1024)
+def _params(recipe: Recipe, image: ImageShape) -> int:
+    return recipe.network_for(image).params
 
 
 def interval(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ from stepladder.run import DataIdentity, data_identity, splits_for, with_dev_par
 from stepladder.search_guesses import first_guesses
 from stepladder.search_space import Proposal, SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
-from stepladder.search_trials import Outcome, Round, Trial
+from stepladder.search_trials import Limits, Outcome, Round, Trial
 from stepladder.sent_run import send
 from stepladder.store import Store
 from stepladder.workers import WorkerProcesses
@@ -189,7 +189,11 @@ def search(
         splits_for(images, data)
     jobs = jobs or n_cores()
     work = Work(sought.objective.data, store.folder)
-    with SearchStudy(sought.name(engine), storage=url, first_guesses=guesses) as study, WorkerProcesses(jobs) as pool:
+    limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images)
+    with (
+        SearchStudy(sought.name(engine), storage=url, first_guesses=guesses, limits=limits) as study,
+        WorkerProcesses(jobs) as pool,
+    ):
         study.adopt()
         watcher.started(n_known=sum(each.state != "running" for each in study.trials()), n_trials=n_trials)
         searching = _Search(sought, study, pool, work, store=store, engine=engine, watcher=watcher, deadline=deadline)

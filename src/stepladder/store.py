@@ -7,7 +7,7 @@
     <experiment>/seed-<n>.<engine>.safetensors            its weights
     <experiment>/seed-<n>.<engine>.partial.safetensors    a training at its last finished epoch
     <experiment>/seed-<n>.<engine>.lock                   held by who trains a teacher that others wait for
-    damaged/                                what could not be read, set aside
+    damaged/                                what could not be read, set aside; damaged-2/ where that is no folder of it
     speed.json                              how fast each engine trained here (see speeds)
     looks.json                              with which seeds pairs of rungs were looked at (see looks)
 
@@ -16,7 +16,9 @@ How runs are files, and what is checked of them, is in run_files.
 ``<experiment>`` is 16 hex digits for recipe and data (run.experiment_key).
 """
 
+import errno
 import json
+import os
 import re
 import tempfile
 import time
@@ -49,9 +51,14 @@ from stepladder.sources import DataInfo
 FORMAT_VERSION = 1  # of the folder; its files have their own
 MOST_MARKER_BYTES = 10_000
 STALE_S = 3600
+ASIDE = ("damaged", *(f"damaged-{number}" for number in range(2, 10)))  # the first that is a folder of the store
 
 # What files.write_atomically calls a file on its way. A store may be any folder: no other file may match.
 _LEFTOVER = re.compile(r"\.(store\.json|speed\.json|looks\.json|seed-\d+\..+\.(json|safetensors))\.[0-9a-f]{8}")
+
+
+class LeftAloneError(StoreError):
+    """A damaged file that cannot be set aside: its run must not be trained over it."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,30 @@ class Store:
         require_readable(version, marker, known=FORMAT_VERSION)
         return store
 
+    @classmethod
+    def open_or_make(cls, folder: str | Path) -> tuple["Store", bool]:
+        """Open a store to write to, or make one where nothing is yet; and whether it was made.
+
+        Raises StoreError as ``open`` does, and for a folder that holds something and is no store.
+        """
+        if not str(folder) or (Path(folder) / "store.json").exists():
+            return cls.open(folder, create=True), False
+        path = Path(folder)
+        try:
+            is_free = not os.path.lexists(path) or all(_LEFTOVER.fullmatch(each.name) for each in path.iterdir())
+        except OSError as error:
+            raise StoreError(f"{path.absolute()} is no store ({error.strerror}): give the folder of one") from None
+        if not is_free:
+            raise StoreError(
+                f"{path.absolute()} is no store: it has no store.json, and other files are in it; give the folder of a"
+                " store, or one that is empty or not there yet"
+            )
+        return cls.open(path, create=True), True
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file or folder by this name is in the store's folder, and not behind a link out of it."""
+        return path.resolve().is_relative_to(self.folder.resolve())
+
     def remove_leftovers(self) -> None:
         """Remove what writers left that were killed in the middle of a write, an hour ago or more."""
         for path in (*self.folder.glob(".[sl]*.json.*"), *self.folder.glob(f"{'[0-9a-f]' * 16}/.seed-*")):
@@ -110,7 +141,8 @@ class Store:
         """The finished run of this identity, or None. A damaged one counts as none, is noted and ``set_aside``.
 
         One that contradicts itself, or what is known of its images (``info``), is damaged. Raises NewerFormatError for
-        one that a newer Stepladder wrote, and StoreError for what cannot be read.
+        one that a newer Stepladder wrote, LeftAloneError for one that cannot be set aside, and StoreError for what
+        cannot be read.
         """
         path = self._path(identity, "json")
         try:
@@ -235,17 +267,40 @@ class Store:
         return self.folder / f"{identity.key}.{ending}"
 
     def _note(self, paths: list[Path], problem: str, *, what: str, set_aside: bool = False) -> None:
-        """Say that files are not used and, if they are to be set aside, move what is still there of them."""
-        note = f"{paths[0]} {problem}: {what}"
-        if set_aside:
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-            aside = self.folder / "damaged" / stamp
+        """Say that files are not used and, if they are to be set aside, move what is still there of them.
+
+        Raises LeftAloneError if they cannot be moved, or are not of this store.
+        """
+        note = f"{paths[0]} {problem}"
+        if not set_aside:
+            self.notes.append(f"{note}: {what}")
+            return
+        if not self.holds(paths[0].parent):
+            raise LeftAloneError(
+                f"{note}, and {paths[0].parent} is a link out of this store: nothing there is moved or written over;"
+                " remove the link, and its runs are trained here"
+            )
+        try:
+            aside = self._aside()
+            for path in paths:
+                with suppress(FileNotFoundError):  # another climb was quicker
+                    path.rename(aside / path.name)
+        except OSError as error:
+            raise LeftAloneError(
+                f"{note}, but it cannot be set aside in {self.folder / ASIDE[0]} ({error.strerror}): move it away"
+            ) from None
+        self.notes.append(f"{note}: {what}, set aside in {aside}")
+
+    def _aside(self) -> Path:
+        """A new folder for what is set aside. Raises OSError if there can be none."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        last = OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        for name in ASIDE:
+            aside = self.folder / name / stamp
             try:
-                aside.mkdir(parents=True, exist_ok=True)
-                for path in paths:
-                    with suppress(FileNotFoundError):  # another climb was quicker
-                        path.rename(aside / path.name)
-            except OSError as error:
-                raise StoreError(f"{note}, but it cannot be set aside in {aside}: {error.strerror}") from None
-            note += f", set aside in {aside}"
-        self.notes.append(note)
+                if self.holds(aside):
+                    aside.mkdir(parents=True, exist_ok=True)
+                    return aside
+            except (FileExistsError, NotADirectoryError) as error:
+                last = error
+        raise last

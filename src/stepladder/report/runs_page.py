@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepladder.housekeeping import Experiment, Merged, StoredRun
+from stepladder.housekeeping import Deleted, Experiment, Merged, StoredRun
 from stepladder.rechecking import Checked
 from stepladder.recipe import describe_network
 from stepladder.report.tables import NOTHING, Page, Table
@@ -161,6 +161,7 @@ def check_dict(store: Path, checked: Sequence[Checked], problems: Sequence[str])
 def merge_page(into: Path, other: Path, merged: Merged) -> Page:
     """What ``stepladder runs merge`` prints."""
     return [
+        *([f"{into} is a new store, made now."] if merged.is_new else []),
         f"{n_of(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
         f" equal numbers; {n_of(merged.n_looks, 'look')} at verdicts added.",
         *(f"Conflict: {key} has other numbers in each store; that of {into} is kept." for key in merged.conflicts),
@@ -173,6 +174,7 @@ def merge_dict(into: Path, other: Path, merged: Merged) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "into": str(into),
+        "into_is_new": merged.is_new,
         "from": str(other),
         "copied": merged.copied,
         "equal": merged.equal,
@@ -187,3 +189,9 @@ def delete_lines(found: Sequence[Experiment], runs: Sequence[StoredRun]) -> list
     what = {each.folder: what_is(each) for each in found}
     lines = [f"{what[run.experiment]}, {run.key}: {_state(run)}, {size(run.n_bytes)}" for run in runs]
     return [*lines, f"{n_of(len(runs), 'run')}, {size(sum(run.n_bytes for run in runs))}"]
+
+
+def deleted_lines(deleted: Deleted, *, n_runs: int) -> list[str]:
+    """What is gone and what is left, where not all of ``n_runs`` could be deleted."""
+    gone = [f"Deleted: {key}" for key in deleted.keys]
+    return [*gone, *deleted.problems, f"{len(deleted.keys):,} of {n_of(n_runs, 'run')} deleted."]
