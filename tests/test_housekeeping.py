@@ -279,7 +279,68 @@ def test_an_old_checkpoint_is_of_nobody(stored: Stored) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("ending", ["lock", "json", "partial.safetensors"])
+def test_what_cannot_be_deleted_is_said_and_the_others_go(
+    stored: Stored, command: Callable[..., Result], ending: str
+) -> None:
+    first, second = stored.runs[:2]
+    os.utime(stored.path(stored.under_way, "partial.safetensors"), (0, 0))
+    in_the_way = stored.path(first, ending)
+    in_the_way.unlink(missing_ok=True)
+    in_the_way.mkdir()
+    result = command("delete", first.identity.experiment, "--yes")
+    assert result.exit_code == 2
+    assert f"cannot delete {in_the_way.relative_to(stored.store.folder.parent)}: it is a folder" in result.stdout
+    assert f"Deleted: {second.identity.key}\n" in result.stdout
+    assert f"Deleted: {first.identity.key}\n" not in result.stdout
+    assert "2 of 3 runs deleted." in result.stdout
+    left = {path.name for path in in_the_way.parent.iterdir()}
+    assert left == {in_the_way.name, *([stored.path(first, "safetensors").name] if ending == "json" else [])}
+
+
+def test_what_a_link_leads_to_is_not_deleted(stored: Stored, tmp_path: Path, command: Callable[..., Result]) -> None:
+    folder = stored.store.folder / stored.runs[2].identity.experiment
+    folder.rename(tmp_path / "outside")
+    folder.symlink_to(tmp_path / "outside")
+    before = sorted((tmp_path / "outside").iterdir())
+    result = command("delete", folder.name, "--yes")
+    assert result.exit_code == 2
+    assert "is a link out of this store" in result.stdout
+    assert "0 of 2 runs deleted." in result.stdout
+    assert sorted((tmp_path / "outside").iterdir()) == before
+
+
 # merge
+
+
+@pytest.mark.parametrize("kind", ["other files", "a file", "a lost marker"])
+def test_merge_makes_no_store_of_what_is_none(
+    stored: Stored, tmp_path: Path, command: Callable[..., Result], kind: str
+) -> None:
+    into = tmp_path / "into"
+    if kind == "a file":
+        into.write_text("mine")
+    elif kind == "other files":
+        into.mkdir()
+        (into / "pyproject.toml").write_text("")
+    else:
+        shutil.copytree(stored.store.folder, into)
+        (into / "store.json").unlink()
+    before = sorted(into.rglob("*"))
+    result = command("merge", "into", "runs")
+    assert result.exit_code == 2
+    assert f"{into} is no store" in result.stderr
+    assert sorted(into.rglob("*")) == before
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_merge_says_that_a_store_is_made(tmp_path: Path, command: Callable[..., Result], is_there: bool) -> None:
+    if is_there:
+        (tmp_path / "into").mkdir()
+        (tmp_path / "into" / ".store.json.0123abcd").write_text("{")  # of one that was killed
+    assert "into is a new store, made now." in command("merge", "into", "runs").stdout
+    assert "new store" not in command("merge", "into", "runs").stdout
+    assert json.loads(command("merge", "into", "runs", "--json").stdout)["into_is_new"] is False
 
 
 def other_store(stored: Stored, folder: Path) -> Store:
@@ -356,4 +417,6 @@ def test_a_store_is_not_merged_with_itself(command: Callable[..., Result]) -> No
     result = command("merge", "runs", "./runs")
     assert result.exit_code == 2
     assert "are one store: give two" in result.stderr
+    Path("link").symlink_to("runs")
+    assert "are one store: give two" in command("merge", "link", "runs").stderr
     assert "no runs at" in command("merge", "runs", "nowhere").stderr

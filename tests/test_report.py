@@ -618,7 +618,7 @@ def test_the_command_writes_its_own_page_again_and_no_other(
     page.write_text("my own notes")
     refused = stepladder(*command)
     assert refused.returncode == 2
-    assert "odd-report.html is there already and is no report of Stepladder's: give a file with -o" in refused.stderr
+    assert "odd-report.html is there already and is no report of Stepladder's: give another" in refused.stderr
     assert page.read_text() == "my own notes"
 
 

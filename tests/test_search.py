@@ -28,6 +28,7 @@ from stepladder import cli, data, ladder_file
 from stepladder.checking import check_rungs, excess_of
 from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, LadderError, StoreError
+from stepladder.files import checksum
 from stepladder.geometry import ImageShape
 from stepladder.happening import what_happens
 from stepladder.layers import Block, parse
@@ -49,6 +50,7 @@ from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
 from stepladder.search_space import SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
 from stepladder.search_trials import (
+    Limits,
     Outcome,
     Round,
     Trial,
@@ -79,6 +81,7 @@ network = ["conv 4 3x3 stride 2", "maxpool 2", "conv 6 3x3", "gap", "linear 10"]
 lr = 0.05
 epochs = {epochs}
 """
+OUTCOME = {"seed": 1001, "n_correct": 9940, "n_evaluated": 10_000, "held": True}
 SMALL = ("--trials", 5, "--seeds", 2, "--jobs", 1)
 
 
@@ -761,6 +764,162 @@ def test_trials_that_are_not_as_they_were_kept_are_refused(name: str, old: str, 
         pytest.raises(StoreError, match=r"trial 0 of this search is damaged \(.*\): give --storage another database"),
     ):
         study.trials()
+
+
+def change_attribute(folder: Path, name: str, value: object) -> None:
+    """In the database of a search; None deletes it."""
+    with closing(sqlite3.connect(folder / "search.db")) as database, database:
+        if value is None:
+            changed = database.execute("DELETE FROM trial_user_attributes WHERE key = ?", (name,))
+        else:
+            text = json.dumps(value)
+            changed = database.execute("UPDATE trial_user_attributes SET value_json = ? WHERE key = ?", (text, name))
+        assert changed.rowcount >= 1
+
+
+NOW = "2999-01-01T00:00:00+00:00"  # nobody's clock
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pid", "abc"),
+        ("pid", 10**30),
+        ("pid", 0),
+        ("pid", None),
+        ("host", 7),
+        ("host", None),
+        ("alive_at", "soon"),
+        ("alive_at", "2026-01-01T00:00:00"),
+        ("alive_at", NOW),
+    ],
+)
+def test_a_trial_whose_owner_cannot_be_read_is_tried_again(name: str, value: object, tmp_path: Path) -> None:
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        trial = study.ask(n_trials=1, ceiling=100)
+        assert trial is not None
+        study.keep(trial, TOP, params=123)
+        with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as other:
+            other.adopt()
+            assert other.ask(n_trials=1, ceiling=100) is None, "it is alive"
+    change_attribute(tmp_path, name, value)
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        study.adopt()
+        again = study.ask(n_trials=1, ceiling=100)
+        assert again is not None
+        assert (again.number, again.user_attrs["number"]) == (1, 0)
+        assert study.trials() == [Trial(0, 123, TOP, "running")]
+        change_attribute(tmp_path, name, "damaged while it goes on")
+        study.beat()
+        assert again.user_attrs["pid" if name == "host" else name] != "damaged while it goes on"
+
+
+@pytest.mark.parametrize("name", ["round 0", "recipe", "params", "number"])
+@pytest.mark.parametrize("of_a_former_version", [False, True])
+def test_only_studies_of_former_versions_have_no_checksums(
+    name: str, of_a_former_version: bool, tmp_path: Path
+) -> None:
+    kept = Trial(0, 123, TOP, "running", ((Outcome(seed=1001, n_correct=1, n_evaluated=2, held=True),),))
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        trial = study.ask(n_trials=1, ceiling=100)
+        assert trial is not None
+        study.keep(trial, TOP, params=123)
+        study.report(trial, kept.outcomes, score=50)
+    change_attribute(tmp_path, f"sha256 of {name}", None)
+    if of_a_former_version:
+        with closing(sqlite3.connect(tmp_path / "search.db")) as database, database:
+            assert database.execute("DELETE FROM study_user_attributes").rowcount == 1
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        if of_a_former_version:
+            assert study.trials() == [kept]
+        else:
+            with pytest.raises(StoreError, match=f"the checksum of its {name} is missing"):
+                study.trials()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("number", -1, "its number is none"),
+        ("number", True, "its number is none"),
+        ("params", 10**30, "parameters, not"),
+        ("params", -1, "its params is none"),
+        ("ceiling", "abc", "its ceiling is none"),
+        ("recipe", None, "'recipe' is missing"),
+        ("round 0", None, "'round 0' is missing"),
+        ("round 1", None, "it is whole after 1 of 2 rounds"),
+        ("round 1", [], "has others"),
+        ("round 1", 7, "not iterable"),
+        ("round 1", [OUTCOME | {"seed": 1}], "has others"),
+        ("round 1", [OUTCOME, OUTCOME], "has others"),
+        ("round 1", [OUTCOME | {"n_evaluated": 10**30}], "images were evaluated, not 10,000"),
+        ("round 1", [OUTCOME | {"n_evaluated": 1, "n_correct": 1}], "images were evaluated, not 10,000"),
+    ],
+)
+def test_finished_trials_are_held_against_themselves(name: str, value: object, said: str, tmp_path: Path) -> None:
+    """With a right checksum, too."""
+    limits = Limits(MNIST.image, (Round(3, 1), Round(9, 1)), 10_000)
+    outcomes = ((Outcome.model_validate(OUTCOME),), (Outcome(seed=1001, n_correct=0, n_evaluated=1, held=False),))
+    kept = Trial(0, TOP.network_for(MNIST.image).params, TOP, "whole", outcomes)
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[], limits=limits) as study:
+        trial = study.ask(n_trials=1, ceiling=100)
+        assert trial is not None
+        study.keep(trial, TOP, params=kept.params)
+        for n_rounds in (1, 2):
+            study.report(trial, outcomes[:n_rounds], score=50)
+        study.end(trial, score=50)
+        assert study.trials() == [kept]
+    change_attribute(tmp_path, name, value)
+    if value is not None:
+        change_attribute(tmp_path, f"sha256 of {name}", checksum(value))
+    with (
+        SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[], limits=limits) as study,
+        pytest.raises(StoreError, match=rf"trial 0 of this search is damaged \(.*{said}.*\): give --storage another"),
+    ):
+        study.trials()
+
+
+def test_no_two_trials_have_one_number(tmp_path: Path) -> None:
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        for number in range(3):
+            trial = study.ask(n_trials=3, ceiling=100)
+            assert trial is not None
+            study.keep(trial, TOP, params=123 + number)
+            study.end(trial, score=None)
+    with closing(sqlite3.connect(tmp_path / "search.db")) as database, database:  # a kill before it was queued again
+        assert database.execute("UPDATE trials SET state = 'FAIL' WHERE number = 0").rowcount == 1
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        trial = study.ask(n_trials=3, ceiling=100)
+        assert trial is not None
+        study.keep(trial, TOP, params=123)
+        assert sorted(each.number for each in study.trials()) == [0, 1, 2]
+    change_attribute(tmp_path, "number", 1)
+    change_attribute(tmp_path, "sha256 of number", checksum(1))
+    with (
+        SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study,
+        pytest.raises(StoreError, match="another one has its number 1"),
+    ):
+        study.trials()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE trials SET datetime_start = 'soon'",
+        "UPDATE trials SET state = 'ASLEEP'",
+        "UPDATE trial_user_attributes SET value_json = '{'",
+    ],
+)
+def test_what_optuna_cannot_read_is_one_message(change: str, tmp_path: Path) -> None:
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study:
+        assert study.ask(n_trials=1, ceiling=100) is not None
+    with closing(sqlite3.connect(tmp_path / "search.db")) as database, database:
+        assert database.execute(change).rowcount >= 1
+    with (
+        SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[]) as study,
+        pytest.raises(StoreError, match=r"this search is damaged \(.*\): give --storage another"),
+    ):
+        study.adopt()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from stepladder import data, speeds
-from stepladder.climbing import plan
+from stepladder.climbing import climb, plan
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import train
 from stepladder.errors import StoreError
@@ -22,7 +22,7 @@ from stepladder.files import sealed
 from stepladder.ladder_file import load
 from stepladder.one_run import finish
 from stepladder.run import Progress, Run, RunIdentity
-from stepladder.store import Store
+from stepladder.store import ASIDE, LeftAloneError, Store
 
 Damage = Callable[[Path], None]
 
@@ -255,10 +255,58 @@ def test_what_a_really_killed_writer_leaves_is_found(store: Store, identity: Run
 
 
 def test_a_folder_that_cannot_take_damaged_files_is_said(store: Store, stored: Run) -> None:
-    (store.folder / "damaged").write_text("in the way")
-    cut_in_half(record(store, stored.identity))
-    with pytest.raises(StoreError, match="cannot be set aside"):
+    for name in ASIDE:
+        (store.folder / name).write_text("in the way")
+    path = record(store, stored.identity)
+    cut_in_half(path)
+    before = path.read_bytes()
+    with pytest.raises(LeftAloneError, match="cannot be set aside"):
         store.find(stored.identity, set_aside=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_damaged_files_go_to_another_folder_of_the_store(
+    store: Store, stored: Run, tmp_path: Path, is_link: bool
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    if is_link:
+        (store.folder / "damaged").symlink_to(outside)
+    else:
+        (store.folder / "damaged").write_text("in the way")
+    path = record(store, stored.identity)
+    cut_in_half(path)
+    before = path.read_bytes()
+    assert store.find(stored.identity, set_aside=True) is None
+    (aside,) = (store.folder / "damaged-2").iterdir()
+    assert (aside / path.name).read_bytes() == before
+    assert f"trained again, set aside in {aside}" in store.notes[0]
+    assert not list(outside.iterdir())
+
+
+def test_what_is_behind_a_link_out_of_the_store_is_left_alone(
+    store: Store, stored: Run, steps: list[Progress], tmp_path: Path, tiny_ladder: Path, engine: Engine
+) -> None:
+    store.checkpoint(stored.identity, steps[0])
+    for path in (record(store, stored.identity), store.partial_path(stored.identity)):
+        cut_in_half(path)
+    folder, outside = record(store, stored.identity).parent, tmp_path / "outside"
+    folder.rename(outside)
+    folder.symlink_to(outside)
+    before = {path.name: path.read_bytes() for path in outside.iterdir()}
+    with pytest.raises(LeftAloneError, match="is a link out of this store: nothing there is moved"):
+        store.resume(stored.identity)
+    with pytest.raises(LeftAloneError):
+        store.find(stored.identity, set_aside=True)
+    (failure,) = climb(load(tiny_ladder), store=store, engine=engine, seeds=[1], jobs=1)
+    assert "is a link out of this store" in failure.reason
+    record(store, stored.identity).unlink()
+    (failure,) = climb(load(tiny_ladder), store=store, engine=engine, seeds=[1], jobs=1)
+    assert "is a link out of this store" in failure.reason
+    assert {path.name: path.read_bytes() for path in outside.iterdir() if path.suffix != ".json"} == {
+        name: content for name, content in before.items() if not name.endswith(".json")
+    }
 
 
 def test_two_climbs_may_set_the_same_file_aside(store: Store, stored: Run) -> None:

@@ -158,7 +158,7 @@ class SearchStudy:
 
     def trials(self) -> list[Trial]:
         """All trials with a proposal, those of other processes too. Raises StoreError if they are damaged."""
-        found = []
+        found: list[Trial] = []
         is_sealed = SEALED in self._study.user_attrs
         for frozen in filter(_counts, self._frozen()):
             with _damage(f"trial {frozen.number} of this search"):
@@ -177,9 +177,9 @@ class SearchStudy:
         return len(begun) < n_trials or any(frozen.state.name == "WAITING" for frozen in begun)
 
     def _number_for(self, number: int) -> int:
-        """How many trials are before the one that Optuna calls so; the number of one that a kill lost, if that is taken."""
+        """How many trials are before Optuna's ``number``; if that is taken, the number of one that a kill lost."""
         before = [frozen for frozen in self._frozen() if _counts(frozen) and frozen.number < number]
-        taken = {frozen.user_attrs.get("number") for frozen in before}
+        taken = [frozen.user_attrs.get("number") for frozen in before]
         wanted = len(before)
         return wanted if wanted not in taken else next(k for k in range(wanted + 1) if k not in taken)
 
@@ -273,7 +273,7 @@ def _damage(what: str) -> Iterator[None]:
     try:
         yield
     except StepladderError as error:
-        problem = error
+        problem: Exception = error
         if not isinstance(error, LadderError):
             raise
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -308,7 +308,7 @@ def _owner(about: dict[str, Any]) -> _Owner | None:
 
 
 def _is_dead(frozen: "optuna.trial.FrozenTrial") -> bool:
-    """Whether nobody trains a trial under way any more. One whose owner cannot be read counts as dead: it is resumed."""
+    """Whether nobody trains a trial under way any more. One whose owner cannot be read counts as dead."""
     about = frozen.user_attrs
     if "alive_at" not in about:  # its process has just begun it, or died then
         return frozen.datetime_start is None or _seconds_since(frozen.datetime_start.astimezone()) > SILENT_S

@@ -141,8 +141,8 @@ class Store:
         """The finished run of this identity, or None. A damaged one counts as none, is noted and ``set_aside``.
 
         One that contradicts itself, or what is known of its images (``info``), is damaged. Raises NewerFormatError for
-        one that a newer Stepladder wrote, LeftAloneError for one that cannot be set aside, and StoreError for what cannot
-        be read.
+        one that a newer Stepladder wrote, LeftAloneError for one that cannot be set aside, and StoreError for what
+        cannot be read.
         """
         path = self._path(identity, "json")
         try:
