@@ -621,7 +621,7 @@ def test_object_arrays_are_refused_and_never_unpickled(tmp_path: Path, part: str
     assert trap.path.exists(), "the trap works"
     trap.path.unlink()
     path = write_npz(tmp_path / "set.npz", small_set() | {part: np.array([trap] * 30, dtype=object)})
-    assert f"{path}: damaged, or no .npz file without pickles" in refusal(path)
+    assert f"{path}: an array of Python objects, such as" in refusal(path)
     assert not trap.path.exists()
 
 
@@ -789,3 +789,18 @@ def test_there_is_no_dev_when_evaluated_on_test(dev_images: int | None) -> None:
 def test_a_dev_split_out_of_range_is_refused(dev_images: int | None, n_train: int) -> None:
     with pytest.raises(LadderError, match=r"^mnist-8k: cannot hold .* training images: set dev_images$"):
         replace(LADDER, evaluate_on="dev", dev_images=dev_images).n_dev(n_train)
+
+
+def test_an_npz_file_says_how_its_arrays_are_renamed_or_made(tmp_path: Path) -> None:
+    parts = small_set()
+    images, labels = parts["train-images"], parts["train-labels"]
+    test = {"x_test": parts["test-images"], "y_test": parts["test-labels"]}
+    path = tmp_path / "set.npz"
+    for x, y in (("X", "y"), ("train_x", "train_y"), ("X_train", "y_train")):
+        np.savez(path, **{x: images, y: labels}, **test)
+        assert f"{x} is to be called x_train: np.savez(\"new.npz\", x_train=a['{x}'], ...)" in refusal(path)
+    np.savez(path, x_train=images, y_train=labels)
+    assert "a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, " in refusal(path)
+    ragged = np.array([images[0], None], dtype=object)
+    np.savez(path, x_train=ragged, y_train=labels[:2], **test)
+    assert "make one uint8 array of it, np.stack(images)" in refusal(path)

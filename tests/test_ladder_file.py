@@ -394,7 +394,7 @@ def test_a_long_list_of_errors_has_whole_lines(tmp_path: Path) -> None:
     fields = [f"change.x{n}: unknown field 'x{n}'" for n in range(18)]
     assert len(said.splitlines()) == len(fields)
     for number, (line, field) in enumerate(zip(said.splitlines(), fields, strict=True)):
-        assert f"ladder.toml:{22 + 4 * number}: rung {number + 2}, {field}" in line
+        assert f"ladder.toml:{20 + 4 * number}: rung {number + 2}, {field}" in line
         assert "characters" not in line
 
 
@@ -426,7 +426,10 @@ WRONG_KINDS = {
         "'rmsprop' is not in Stepladder; known are",
         "unknown field 'eps'; did you mean 'epsilon'?",
     ],
-    'optimizer = { kind = "adamm", eps = 0.1 }': ["did you mean 'adam'?", "unknown field 'eps'; did you mean"],
+    'optimizer = { kind = "muonn", nssteps = 3 }': [
+        "did you mean 'muon'?",
+        "unknown field 'nssteps'; did you mean 'n_steps'?",
+    ],
 }
 
 
@@ -450,7 +453,7 @@ def test_rungs_in_one_bracket_are_told_to_take_two(tmp_path: Path, n: int) -> No
 def test_what_toml_says_is_shown_without_tuples_and_its_line_once(tmp_path: Path) -> None:
     said = refusal(tmp_path, TOP + "[rung.recipe]  <--\n")
     assert said.startswith("not a TOML file: ")
-    assert "(" not in said
+    assert "('" not in said
     assert "at line" not in said
 
 
@@ -501,9 +504,12 @@ def test_what_is_no_ladder_file_is_refused_with_what_to_do(tmp_path: Path) -> No
     (tmp_path / "huge.toml").write_bytes(b"#" * 1_000_001)
     for path, words in (
         (tmp_path, r"it is a folder: name one file in it, as in .*/huge\.toml"),
-        (tmp_path / "mine.toml", r"there is no such file: in that folder are huge\.toml, ladder\.toml"),
-        (tmp_path / "laddr.toml", r"no such file; did you mean 'ladder\.toml'\? In that folder are huge\.toml"),
-        (tmp_path / "no" / "mine.toml", "there is no such file: there is no folder '"),
+        (tmp_path / "mine.toml", r"No such file or directory: in that folder are huge\.toml, ladder\.toml"),
+        (
+            tmp_path / "laddr.toml",
+            r"No such file or directory; did you mean 'ladder\.toml'\? In that folder are huge\.toml",
+        ),
+        (tmp_path / "no" / "mine.toml", "No such file or directory: there is no folder '"),
         (tmp_path / "huge.toml", "more than 1,000,000 bytes: this is no ladder file"),
         (tmp_path / ("x" * 5000 + ".toml"), "File name too long"),
         (tmp_path / "nul\0.toml", "cannot read this ladder file"),
@@ -659,7 +665,7 @@ def test_a_ladder_without_rungs_is_refused(tmp_path: Path) -> None:
 
 def test_a_text_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, TOP.replace("dropout = 0.1", "dropout 0.1"))
-    with pytest.raises(LadderError, match=r"ladder\.toml:15: not a TOML file: .*at line 15, column 9"):
+    with pytest.raises(LadderError, match=r"ladder\.toml:15: not a TOML file: .*at column 9"):
         ladder_file.load(path)
 
 

@@ -96,7 +96,7 @@ def _besides_kind(inside: Location, owner: type[BaseModel], error: Any) -> list[
         return []
     models = _models_in(owner.model_fields[name].annotation)
     written, kinds = str(given.get("kind"))[:100], _tags(owner, name)
-    meant = translation(written, kinds, place=f"{name} kind") or slip(written, kinds)
+    meant = (translation(written, kinds, place=f"{name} kind") or slip(written, kinds)) if "kind" in given else None
     if model := next((each for each in models if meant in _kinds(each)), None):
         try:
             model.model_validate({**given, "kind": meant})
@@ -141,7 +141,9 @@ def _in_words(error: Any, owner: type[BaseModel], name: str) -> str:
 
 def _wanted(error: Any) -> str:
     if error["type"] in _WANTED:
-        return _WANTED[error["type"]].format(**error.get("ctx", {}))
+        limits = error.get("ctx", {}).items()
+        plain = {key: int(value) if isinstance(value, float) and value.is_integer() else value for key, value in limits}
+        return _WANTED[error["type"]].format(**plain)
     return f"{error['msg'][0].lower()}{error['msg'][1:]}"
 
 

@@ -60,7 +60,9 @@ def read_file(path: Path) -> str:
             raise LadderError(f"{name}: more than {MOST_BYTES:,} bytes: this is no ladder file")
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
-        raise LadderError(f"{name}: cannot read this ladder file: there is no such file{_others_near(path)}") from None
+        raise LadderError(
+            f"{name}: cannot read this ladder file: No such file or directory{_others_near(path)}"
+        ) from None
     except UnicodeDecodeError:
         raise LadderError(
             f"{name}: cannot read this ladder file: it is no text in UTF-8, but a picture, an archive, or a text that"
@@ -111,7 +113,7 @@ def _no_toml(text: str, problem: str, file: str) -> str:
         return f"{file}: not a TOML file: {cut(problem, most=200)}"
     number = int(found[1]) if found else len(lines)
     line = [*lines, ""][number - 1]
-    problem = re.sub(r" \(at (line|end) [^)]*\)$", "", problem) if found else problem
+    problem = re.sub(r" \(at line \d+, column (\d+)\)$", r" (at column \1)", problem)  # the line stands before it
     problem = re.sub(r"\(('[^()]*?),?\)", lambda parts: parts[1].replace("', '", "."), problem)
     if _is_twice(problem) and (single := _ONE_BRACKET.search(text)):
         return f"{file}:{text.count(chr(10), 0, single.start()) + 1}: {BRACKETS}: write [[rung]] for [rung]"
