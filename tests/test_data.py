@@ -794,11 +794,12 @@ def test_a_dev_split_out_of_range_is_refused(dev_images: int | None, n_train: in
 def test_an_npz_file_says_how_its_arrays_are_renamed_or_made(tmp_path: Path) -> None:
     parts = small_set()
     images, labels = parts["train-images"], parts["train-labels"]
-    test = {"x_test": parts["test-images"], "y_test": parts["test-labels"]}
+    test: dict[str, Any] = {"x_test": parts["test-images"], "y_test": parts["test-labels"]}
     path = tmp_path / "set.npz"
     for x, y in (("X", "y"), ("train_x", "train_y"), ("X_train", "y_train")):
-        np.savez(path, **{x: images, y: labels}, **test)  # type: ignore[arg-type]
-        assert f"{x} is to be called x_train: np.savez(\"new.npz\", x_train=a['{x}'], ...)" in refusal(path)
+        arrays: dict[str, Any] = {x: images, y: labels}
+        np.savez(path, **arrays, **test)
+        assert f"{x} is to be called x_train: np.savez('new.npz', x_train=a['{x}'], ...)" in refusal(path)
     np.savez(path, x_train=images, y_train=labels)
     assert "a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, " in refusal(path)
     ragged = np.array([images[0], None], dtype=object)

@@ -115,7 +115,7 @@ def _name(path: Path, names: list[str], part: str) -> str:
     alike = next((name for name in names if _plainly(name) in (*wanted, *_ALIKE[part])), None)
     if alike:
         given = shown(alike, 60)
-        alike_text = f'; {given} is to be called {wanted[0]}: np.savez("new.npz", {wanted[0]}=a[{given!r}], ...)'
+        alike_text = f"; {given} is to be called {wanted[0]}: np.savez('new.npz', {wanted[0]}=a['{given}'], ...)"
     elif part.startswith("test") and not any("test" in name.lower() for name in names):
         alike_text = (
             ": a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, x_train=x[n:],"
