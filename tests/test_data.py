@@ -803,5 +803,5 @@ def test_an_npz_file_says_how_its_arrays_are_renamed_or_made(tmp_path: Path) -> 
     np.savez(path, x_train=images, y_train=labels)
     assert "a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, " in refusal(path)
     ragged = np.array([images[0], None], dtype=object)
-    np.savez(path, x_train=ragged, y_train=labels[:2], **test)  # type: ignore[arg-type]
+    np.savez(path, x_train=ragged, y_train=labels[:2], **test)
     assert "make one uint8 array of it, np.stack(images)" in refusal(path)
