@@ -235,7 +235,7 @@ def test_delete_takes_seeds_and_folders(stored: Stored, command: Callable[..., R
     assert {path.name.partition(".")[0] for path in (stored.store.folder / folder).iterdir()} == {"seed-2"}
     assert command("delete", folder, "--yes").exit_code == 0
     assert not (stored.store.folder / folder).exists()
-    assert "nothing of" in command("delete", folder, "--yes").stderr
+    assert "no folder in runs begins with" in command("delete", folder, "--yes").stderr
     assert "nothing of" in command("delete", "mnist-8k", "--yes").stderr
     assert "no stored runs of a rung 'top'; there are runs of slower" in (
         command("delete", stored.ladder_path, "--rung", "top", "--yes").stderr
