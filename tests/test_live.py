@@ -204,6 +204,7 @@ def test_results_appear_until_the_last(
     other.locator("[data-clear]").click()
     for each in (page, other):
         wait_for_dots(each, 6)
+        each.get_by_text("6 of 6 runs are finished.").wait_for()  # a run may be drawn before it is counted
         assert each.locator("progress").evaluate("(bar) => [bar.value, bar.max]") == [6, 6]
         assert each.get_by_text("6 of 6 runs are finished.").count() == 1
         assert each.evaluate("isTheSame")

@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -78,6 +79,7 @@ class LivePage:
         self._under_way: dict[str, str] = {}
         self._ending = ""  # how the climb ended, in words
         self._readers: dict[str, float] = {}  # by page, when it was last answered; inf while it waits for an answer
+        self._n_waiting: Counter[str] = Counter()  # requests of each page; one that it gave up may be among them
         try:
             self._server = _Server((HOST, port), partial(_Handler, self), complain=self._complain)
         except OSError as error:
@@ -227,10 +229,15 @@ class LivePage:
                 while len(self._readers) >= MOST_READERS:
                     self._readers.pop(next(iter(self._readers)))
             self._readers[reader] = inf
+            self._n_waiting[reader] += 1
 
     def answered(self, reader: str, *, is_last: bool) -> None:
         """A page got its answer, and needs no other if that ``is_last``."""
         with self._changed:
+            self._n_waiting[reader] -= 1
+            if self._n_waiting[reader] > 0:
+                return  # it asks again already: that answer counts
+            del self._n_waiting[reader]
             if is_last:
                 self._readers.pop(reader, None)
             else:
