@@ -79,6 +79,7 @@ class LivePage:
         self._under_way: dict[str, str] = {}
         self._ending = ""  # how the climb ended, in words
         self._readers: dict[str, float] = {}  # by page, when it was last answered; inf while it waits for an answer
+        self.told: set[str] = set()  # pages that know of the end, and ask no more once they have the last page
         self._n_waiting: Counter[str] = Counter()  # requests of each page; one that it gave up may be among them
         try:
             self._server = _Server((HOST, port), partial(_Handler, self), complain=self._complain)
@@ -358,7 +359,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not OWN_NAME.fullmatch(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
         elif path == "/":
-            self.answer(self.page.page, "text/html", reader=reader)
+            self.answer(lambda: self.newest(reader), "text/html", reader=reader)
         elif path == "/state":
             self.answer(lambda: self.state(asked), "application/json", reader=reader)
         else:
@@ -367,7 +368,14 @@ class _Handler(BaseHTTPRequestHandler):
     def state(self, asked: Mapping[str, str]) -> tuple[str, bool]:
         shown, after = asked.get("shown", ""), int(asked.get("after", -1))
         found = self.page.state(shown=shown, after=after, is_there=lambda: _is_there(self.connection))
+        if found["ended"]:
+            self.page.told.add(asked.get("reader", "")[:LONGEST_READER])
         return json.dumps(found), found["ended"] and found["version"] == shown
+
+    def newest(self, reader: str) -> tuple[str, bool]:
+        """A page that has not been told of the end asks once more, even if it has the last page by then."""
+        text, is_last = self.page.page()
+        return text, is_last and reader in self.page.told
 
     def answer(self, make: Callable[[], tuple[str, bool]], kind: str, *, reader: str) -> None:
         """Answer what is made and whether it is the last, or why it cannot be made just now; the page asks again."""
