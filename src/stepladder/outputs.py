@@ -32,22 +32,6 @@ def write_output(path: Path, text: str) -> None:
         raise StoreError(f"cannot write {path} ({error.strerror or error}): give another file with --output") from None
 
 
-def begins_with(path: Path, mark: bytes, *, within: int | None = None) -> bool:
-    """Whether an ordinary file begins with a mark, or has it ``within`` its first bytes.
-
-    Raises StoreError for one that cannot be read, as a folder.
-    """
-    n = len(mark) if within is None else within
-    try:
-        if not path.is_file() and not path.is_dir():
-            return False
-        with path.open("rb") as file:
-            return mark in file.read(n)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"cannot write {path} ({reason}): give another file with --output") from None
-
-
 def _write(path: Path, content: bytes) -> None:
     """Raises OSError or ValueError."""
     if (number := _stream(path)) is not None:
