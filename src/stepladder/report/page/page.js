@@ -143,8 +143,9 @@ function markPlace() {
   const links = [...document.querySelectorAll("nav a")];
   const top = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) + 2; // where a link leads to
   const passed = links.filter((link) => document.querySelector(link.hash).getBoundingClientRect().top <= top);
-  links.forEach((link) => link.removeAttribute("aria-current"));
   const here = passed.at(-1);
+  if (here?.hasAttribute("aria-current")) return; // the list stays where a reader has moved it
+  links.forEach((link) => link.removeAttribute("aria-current"));
   if (!here) return;
   here.setAttribute("aria-current", "true");
   const list = document.querySelector("nav > ul"); // wider than a narrow page
