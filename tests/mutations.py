@@ -55,6 +55,9 @@ _LINES = (
         "a." * 200,
     ),
 )
+COMMANDS = ("check", "show", "compare", "report", "ladders", "reproduce", "climb", "search", "runs")
+TRAINING = ("climb", "search", "reproduce")
+COSTLY = "costly.toml"  # a ladder over its budget: read, and refused before anything trains
 _WORDS = (
     *(
         "climb",
@@ -113,13 +116,32 @@ _WORDS = (
         "=",
         "--=",
         "--no-such",
+        COSTLY,
+        "--params",
+        "--trials",
+        "--max-time",
+        "1h30m",
+        "--smallest",
+        "--storage",
+        "sqlite:///x.db",
+        "--force",
+        "--live",
+        "list",
+        "delete",
+        "merge",
+        "--yes",
+        "--rung",
     ),
 )
-COMMANDS = ("check", "show", "compare", "report", "ladders", "reproduce")
 
 
 def shipped_text(name: str) -> str:
     return resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
+
+
+def costly_text() -> str:
+    """The text of ``COSTLY``."""
+    return re.sub("params = [0-9_]+", "params = 10", shipped_text("mnist-8k"), count=1)
 
 
 def mutated_ladder(random: Random) -> str:
@@ -151,7 +173,9 @@ def mutated_ladder(random: Random) -> str:
 
 
 def mutated_command_line(random: Random) -> list[str]:
-    """Words in any order behind a command that trains nothing; what would train comes without a ladder to climb."""
+    """Words in any order behind a command. What would train has a ladder that is over its budget."""
     first = random.choice((*COMMANDS, *COMMANDS, random.choice(_WORDS)))
-    words = [first, *random.choices(_WORDS, k=random.randint(0, 4))]
-    return ["check" if word in ("climb", "search") else word for word in words]
+    words = [first, *random.choices(_WORDS, k=random.randint(0, 6))]
+    if any(word in TRAINING for word in words):
+        words = [COSTLY if word.startswith("mnist-") else word for word in words]
+    return words

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from click.testing import CliRunner
-from mutations import mutated_command_line, mutated_ladder
+from mutations import COSTLY, costly_text, mutated_command_line, mutated_ladder
 
 from stepladder import cli, ladder_file
 from stepladder.checking import check
@@ -72,6 +72,7 @@ def test_the_corpus_is_there() -> None:
 def test_mutated_command_lines_are_understood_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Store.open("runs", create=True)
+    (tmp_path / COSTLY).write_text(costly_text())
     for number in range(COMMAND_LINES):
         words = mutated_command_line(Random(number))
         began = time.process_time()

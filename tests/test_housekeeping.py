@@ -84,8 +84,11 @@ def test_list_says_what_each_folder_is(stored: Stored, command: Callable[..., Re
 
 
 def test_list_describes_what_is_on_no_known_ladder(stored: Stored, command: Callable[..., Result]) -> None:
-    text = command("list").stdout
-    assert "4s4-gap-10, 2 epochs, small (test)" in text
+    text = " ".join(command("list").stdout.split())
+    assert "4s4-gap-10; 2 epochs; small (test)" in text
+    assert "lr 0.02" in text, "what tells the second rung from the first"
+    assert "'stepladder runs list LADDER' names those of your own too" in text
+    assert "those of your own" not in command("list", stored.ladder_path).stdout
     stored.path(stored.runs[0]).write_text("{")
     stored.path(stored.runs[1], "safetensors").unlink()
     (stored.store.folder / "notes").mkdir()
@@ -377,6 +380,9 @@ def test_merge_keeps_what_differs_and_goes_on(stored: Stored, tmp_path: Path, co
     result = command("merge", "into", "runs")
     assert result.exit_code == 2
     assert f"Conflict: {run.identity.key} has other numbers in each store; that of into is kept." in result.stdout
+    assert "It is 4s4-gap-10; 2 epochs; small (test)" in result.stdout
+    delete = f"runs delete {run.identity.experiment} --seeds {run.identity.seed}-{run.identity.seed} --store into"
+    assert delete in result.stdout
     after = files_of(into)
     assert {name: after[name] for name in before} == before
     assert into.find(stored.runs[0].identity, set_aside=False) == stored.runs[0], "the others are merged"

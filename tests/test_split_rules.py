@@ -253,3 +253,15 @@ def test_the_fingerprint_of_train_and_test_does_not_depend_on_validation(tmp_pat
         np.savez(half, **{name: arrays[name] for name in arrays.files if name != "y_val"})
     with pytest.raises(DataError, match="has x_val, but no validation labels: save both, or neither"):
         data.load(str(half))
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [("X_val", "x_val"), ("Y_Val", "y_val"), ("val_x", "x_val"), ("dev_labels", "y_val")]
+)
+def test_what_others_call_a_validation_part_is_not_left_out_in_silence(tmp_path: Path, given: str, name: str) -> None:
+    whole, other = tmp_path / "own.npz", tmp_path / "other.npz"
+    written(whole, mixed([20, 20]), n_validation=9)
+    with np.load(whole) as arrays:
+        np.savez(other, **{given if each == name else each: arrays[each] for each in arrays.files})
+    with pytest.raises(DataError, match=f"{given} is to be called {name}: np.savez"):
+        data.load(str(other))

@@ -219,14 +219,14 @@ def _trainer(store: Store, run: StoredRun) -> str:
 
 @dataclass
 class Merged:
-    """What became of the runs of another store, by key; ``problems`` are sentences about what could not be merged.
+    """What became of the runs of another store, by key; ``conflicts`` have other numbers in each store.
 
-    ``is_new`` says that there was no store yet to merge it into.
+    ``problems`` are sentences about what could not be merged. ``is_new``: there was no store yet to merge into.
     """
 
     copied: list[str] = field(default_factory=list)
     equal: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
+    conflicts: list[StoredRun] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     n_looks: int = 0
     is_new: bool = False
@@ -247,7 +247,7 @@ def merge(into: Store, other: Store) -> Merged:
     for experiment in experiments(other, ()):
         for each in experiment.runs:
             if each.run is not None:
-                _merge_run(into, other, each.run, merged)
+                _merge_run(into, other, each, each.run, merged)
             elif each.state != "under way":
                 merged.problems.append(f"{other.folder / each.key}: {each.problem}: left out")
     merged.problems.extend(into.notes)
@@ -256,7 +256,7 @@ def merge(into: Store, other: Store) -> Merged:
     return merged
 
 
-def _merge_run(into: Store, other: Store, run: Run, merged: Merged) -> None:
+def _merge_run(into: Store, other: Store, stored: StoredRun, run: Run, merged: Merged) -> None:
     key = run.identity.key
     try:
         own = into.find(run.identity, set_aside=True)
@@ -266,7 +266,7 @@ def _merge_run(into: Store, other: Store, run: Run, merged: Merged) -> None:
         elif own.numbers() == run.numbers():
             merged.equal.append(key)
         else:
-            merged.conflicts.append(key)
+            merged.conflicts.append(stored)
     except StoreError as error:
         merged.problems.append(str(error))
     except OSError as error:

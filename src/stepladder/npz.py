@@ -7,7 +7,7 @@ at, and hold images twice that have their channels last.
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -41,6 +41,8 @@ _ALIKE = {
     "train-labels": ("train_y", "ytrain", "trainlabels", "y", "labels", "train_targets", "targets", "y_tr"),
     "test-images": ("test_x", "xtest", "testimages", "test_data", "x_te"),
     "test-labels": ("test_y", "ytest", "testlabels", "test_targets", "y_te"),
+    "validation-images": ("val_x", "valid_x", "xval", "x_dev", "dev_x", "dev_images", "val_data", "valimages"),
+    "validation-labels": ("val_y", "valid_y", "yval", "y_dev", "dev_y", "dev_labels", "val_targets", "vallabels"),
 }
 _LONGEST_HEADER = 10_000  # bytes, as in numpy
 
@@ -94,6 +96,9 @@ def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, st
         part: _only(path, [name for name in _VALIDATION_NAMES[part] if name in members]) for part in _VALIDATION_NAMES
     }
     found = {part: name for part, name in there.items() if name}
+    for part in [part for part, name in there.items() if not name]:
+        if alike := _alike(members, part):
+            raise DataError(f"{shown(path, 1000)}: {_to_be_called(alike, _VALIDATION_NAMES[part][0])}")
     if len(found) == 1:
         ((part, name),) = found.items()
         other = "labels" if "images" in part else "images"
@@ -112,10 +117,8 @@ def _name(path: Path, names: list[str], part: str) -> str:
     if name := _only(path, [name for name in _NAMES[part] if name in names]):
         return name
     wanted = _NAMES[part]
-    alike = next((name for name in names if _plainly(name) in (*wanted, *_ALIKE[part])), None)
-    if alike:
-        given = shown(alike, 60)
-        alike_text = f"; {given} is to be called {wanted[0]}: np.savez('new.npz', {wanted[0]}=a['{given}'], ...)"
+    if alike := _alike(names, part):
+        alike_text = f"; {_to_be_called(alike, wanted[0])}"
     elif part.startswith("test") and not any("test" in name.lower() for name in names):
         alike_text = (
             ": a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, x_train=x[n:],"
@@ -128,6 +131,17 @@ def _name(path: Path, names: list[str], part: str) -> str:
         f"{shown(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
         f"{alike_text}{nameless}"
     )
+
+
+def _alike(names: Iterable[str], part: str) -> str | None:
+    """An array that is this part by what others would call it, and not by a name that is read."""
+    read = (_NAMES | _VALIDATION_NAMES)[part]
+    return next((name for name in names if name not in read and _plainly(name) in (*read, *_ALIKE[part])), None)
+
+
+def _to_be_called(alike: str, name: str) -> str:
+    given = shown(alike, 60)
+    return f"{given} is to be called {name}: np.savez('new.npz', {name}=a['{given}'], ...)"
 
 
 def _plainly(name: str) -> str:

@@ -22,6 +22,7 @@ MOST_REVISION = MOST_RESUMED = 10**6
 MOST_LOSS = 1e40  # nats; float32 logits differ by less
 LEAST_LOSS = -1e-6  # a mean of float32 numbers that are 0 but for their rounding
 MOST_S = 1e9
+MOST_TEXTS, LONGEST_TEXT = 200, 1_000  # of its provenance
 ROUNDING = 1e-6
 LOOSELY = 1e-3  # losses are sums of float32 numbers
 
@@ -221,6 +222,9 @@ def _of_provenance(provenance: Provenance) -> Iterator[str]:
         yield f"{provenance.finished_at[:50]!r} is no time with its zone"
     if not 0 <= provenance.n_resumed <= MOST_RESUMED:
         yield f"it was resumed {provenance.n_resumed} times"
+    texts = (provenance.cpu, provenance.platform, *provenance.versions, *provenance.versions.values())
+    if len(texts) > MOST_TEXTS or any(len(text) > LONGEST_TEXT for text in texts):
+        yield "it tells more of its machine and libraries than any has to tell"
 
 
 def is_time(text: str) -> bool:

@@ -122,11 +122,13 @@ def _first_sentence(text: str) -> str:
 
 def _too_many(message: str, ctx: click.Context) -> str:
     extra = cut(message.partition("(")[2].rpartition(")")[0], most=200)
+    words = extra.split()
+    if not words:
+        return f"{ctx.command_path} was given an empty word, '': leave it out"
     takes = [param.name for param in ctx.command.params if isinstance(param, click.Argument)]
     if "ladder" not in takes:
         return f"{ctx.command_path} takes {'one name' if takes else 'no arguments'}: leave {extra} out"
-    first = extra.split()[0]
     return (
-        f"one ladder at a time, and {extra} {'comes' if len(extra.split()) == 1 else 'come'} on top of one: run"
-        f" {ctx.command_path} {first} on its own"
+        f"one ladder at a time, and {extra} {'comes' if len(words) == 1 else 'come'} on top of one: run"
+        f" {ctx.command_path} {words[0]} on its own"
     )

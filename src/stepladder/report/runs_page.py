@@ -3,14 +3,16 @@
 SCHEMA_VERSION history: 1, the first.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from stepladder.housekeeping import Deleted, Experiment, Merged, StoredRun
 from stepladder.rechecking import Checked
-from stepladder.recipe import describe_network
+from stepladder.recipe import Recipe, changed_fields, describe, describe_network
 from stepladder.report.tables import NOTHING, Page, Table
+from stepladder.run import RunIdentity
 from stepladder.wording import n_of
 
 SCHEMA_VERSION = 1
@@ -40,7 +42,12 @@ def list_page(store: Path, found: Sequence[Experiment]) -> Page:
         dropped_first=(2,),
     )
     problems = [f"{run.key}: {run.problem}" for each in found for run in each.runs if run.problem]
-    return [table, *problems]
+    return [table, *([NAMELESS] if any(not each.names for each in found) else []), *problems]
+
+
+NAMELESS = (
+    "Without a name: no rung of the ladders asked for. 'stepladder runs list LADDER' names those of your own too."
+)
 
 
 def _list_rows(experiment: Experiment) -> list[tuple[str, ...]]:
@@ -59,10 +66,18 @@ def what_is(experiment: Experiment) -> str:
     """The rungs that an experiment is, as ``ladder: rung``; else its network and images."""
     if experiment.names:
         return "; ".join(f"{ladder}: {rung}" for ladder, rung in experiment.names)
-    if identity := experiment.identity:
-        recipe, data = identity.recipe, identity.data
-        return f"{describe_network(recipe.network)}, {n_of(recipe.epochs, 'epoch')}, {data.name} ({data.evaluate_on})"
-    return NOTHING
+    return what_trains(experiment.identity) if experiment.identity else NOTHING
+
+
+def what_trains(identity: RunIdentity) -> str:
+    """A network, its images, and every field of its recipe that is not as it would be by itself."""
+    recipe, data = identity.recipe, identity.data
+    plain = Recipe(network=recipe.network, epochs=recipe.epochs)
+    others = (
+        f"{name.replace('_', ' ')} {describe(name, getattr(recipe, name))}" for name in changed_fields(plain, recipe)
+    )
+    part = f"{data.name} ({data.evaluate_on})"
+    return "; ".join([describe_network(recipe.network), n_of(recipe.epochs, "epoch"), part, *others])
 
 
 def _state(run: StoredRun) -> str:
@@ -164,8 +179,21 @@ def merge_page(into: Path, other: Path, merged: Merged) -> Page:
         *([f"{into} is a new store, made now."] if merged.is_new else []),
         f"{n_of(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
         f" equal numbers; {n_of(merged.n_looks, 'look')} at verdicts added.",
-        *(f"Conflict: {key} has other numbers in each store; that of {into} is kept." for key in merged.conflicts),
+        *(line for run in merged.conflicts for line in _conflict_lines(run, into=into, other=other)),
         *merged.problems,
+    ]
+
+
+def _conflict_lines(run: StoredRun, *, into: Path, other: Path) -> list[str]:
+    """What has other numbers in each store, and what to do about it."""
+    what = what_trains(run.identity) if run.identity else run.experiment
+    delete = shlex.join(
+        ["stepladder", "runs", "delete", run.experiment, "--seeds", f"{run.seed}-{run.seed}", "--store", str(into)]
+    )
+    return [
+        f"Conflict: {run.key} has other numbers in each store; that of {into} is kept. It is {what}.",
+        f"  To take that of {other}: {delete}, and merge again."
+        " 'stepladder runs check --store' evaluates the weights of either.",
     ]
 
 
@@ -178,7 +206,7 @@ def merge_dict(into: Path, other: Path, merged: Merged) -> dict[str, Any]:
         "from": str(other),
         "copied": merged.copied,
         "equal": merged.equal,
-        "conflicts": merged.conflicts,
+        "conflicts": [run.key for run in merged.conflicts],
         "looks_added": merged.n_looks,
         "problems": merged.problems,
     }
