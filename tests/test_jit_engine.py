@@ -296,18 +296,20 @@ def as_nobody(script: str, **environment: str) -> str:
 def test_the_longest_unused_code_is_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path))
     monkeypatch.setattr(object_cache, "MOST_FILES", 5)
-    for number in range(8):
-        object_cache.write(f"key-{number}", b"code")
-        os.utime(object_cache.folder() / f"key-{number}", (1000 + number, 1000 + number))
+    keys = [f"{number:064x}" for number in range(8)]
+    object_cache.folder().mkdir(parents=True, mode=0o700)
+    own = [object_cache.folder() / f"my-own-{number}" for number in range(9)]
+    for path in own:
+        path.touch()
+        os.utime(path, (1, 1))
+    for number, key in enumerate(keys):
+        object_cache.write(key, b"code")
+        os.utime(object_cache.folder() / key, (1000 + number, 1000 + number))
         if number >= 2:
-            assert object_cache.read("key-2") == b"code"  # used: it stays
-    assert [object_cache.read(f"key-{number}") is not None for number in (0, 1, 2, 6, 7)] == [
-        False,
-        False,
-        True,
-        True,
-        True,
-    ]
+            assert object_cache.read(keys[2]) == b"code"  # used: it stays
+    kept = [object_cache.read(keys[number]) is not None for number in (0, 1, 2, 6, 7)]
+    assert kept == [False, False, True, True, True]
+    assert all(path.exists() for path in own), "files of nobody's cache are nobody's to delete"
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 16, 37, 300])

@@ -1,13 +1,16 @@
 """What Stepladder wrote itself it may write over; what a person wrote, or changed by hand, is never lost."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from stepladder.errors import StoreError
 from stepladder.ours import COMMENTS, is_ours, require_ours, signed, write_ours
+from stepladder.plain import json_text
 from stepladder.report.report_csv import HEADER
 from stepladder.search_ladder import MARK
+from stepladder.store import Store
 
 NOT_OURS = "no report of Stepladder's"
 
@@ -39,19 +42,49 @@ def test_what_a_person_has_there_is_not_ours(content: bytes, tmp_path: Path) -> 
     require_ours(path, force=True, what=NOT_OURS)
 
 
+@pytest.mark.parametrize("content", [b"", b" \n"])
+def test_of_nothing_nothing_can_be_lost(content: bytes) -> None:
+    assert is_ours(content)
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "name"),
     [
-        b"",
-        b" \n",
-        b'<!doctype html><meta name="generator" content="Stepladder 0.1">',
-        f"{MARK}, 2026-11-23. The smallest".encode(),
-        ",".join(HEADER).encode(),
-        b'{"schema_version": 3, "ladder": "x", "rungs": [], "provenance": {}}',
+        (b'<!doctype html><meta name="generator" content="Stepladder 0.1"><p>my own words', "page"),
+        (f"{MARK}, 2026-11-23. The smallest".encode(), "ladder"),
+        (",".join(HEADER).encode() + b"\nmy own row", "table"),
     ],
 )
-def test_nothing_and_what_earlier_versions_wrote_may_be_written_over(content: bytes) -> None:
-    assert is_ours(content)
+def test_what_has_no_mark_may_have_been_changed(content: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / "report").write_bytes(content)
+    with pytest.raises(StoreError, match=f"is a {name} without a mark, so that nobody can tell .* --force"):
+        require_ours(tmp_path / "report", force=False, what=NOT_OURS)
+
+
+def test_what_is_there_again_is_not_lost(tmp_path: Path) -> None:
+    path, text = tmp_path / "report.csv", ",".join(HEADER) + "\n1\n2\n"
+    for _ in range(2):
+        write_ours(path, text, force=False, what=NOT_OURS)
+    path.write_text(text[:-3])
+    write_ours(path, text, force=False, what=NOT_OURS)
+    path.write_text(text + "3\n")
+    with pytest.raises(StoreError, match="is a table without a mark"):
+        write_ours(path, text, force=False, what=NOT_OURS)
+
+
+def test_json_is_the_same_with_its_mark(tmp_path: Path) -> None:
+    body = {"ladder": "é\u202e", "rungs": [1, {"a": []}]}
+    text = signed(json_text(body) + "\n", suffix=".json")
+    read = json.loads(text)
+    assert read.pop("written_by").startswith("Written by Stepladder ")
+    assert read == body
+    path = tmp_path / "report.json"
+    for _ in range(2):
+        write_ours(path, text, force=False, what=NOT_OURS)
+    for changed in (text.replace("[", "[2, ", 1), text.replace("\n}", ',\n "mine": 1\n}'), text + "x"):
+        path.write_text(changed)
+        with pytest.raises(StoreError, match="changed since Stepladder wrote it"):
+            write_ours(path, text, force=False, what=NOT_OURS)
 
 
 def test_what_is_no_file_is_nobodys(tmp_path: Path) -> None:
@@ -59,3 +92,15 @@ def test_what_is_no_file_is_nobodys(tmp_path: Path) -> None:
     require_ours(Path("/dev/null"), force=False, what=NOT_OURS)
     with pytest.raises(StoreError, match=r"cannot write .*File name too long"):
         require_ours(tmp_path / ("a" * 5000), force=False, what=NOT_OURS)
+
+
+@pytest.mark.parametrize("name", ["speed.json", "looks.json", "search.db", "0123456789abcdef/seed-1.jit.json"])
+@pytest.mark.parametrize("force", [True, False])
+def test_no_report_takes_the_name_of_a_file_of_a_store(name: str, force: bool, tmp_path: Path) -> None:
+    Store.open(tmp_path / "runs", create=True)
+    (tmp_path / "runs" / "0123456789abcdef").mkdir()
+    with pytest.raises(StoreError, match="a name of the store's own files: give another file with -o"):
+        write_ours(tmp_path / "runs" / name, "{}", force=force, what=NOT_OURS)
+    assert not (tmp_path / "runs" / name).exists()
+    write_ours(tmp_path / "runs" / "report.md", "text", force=force, what=NOT_OURS)
+    write_ours(tmp_path / "speed.json", "{}", force=force, what=NOT_OURS)

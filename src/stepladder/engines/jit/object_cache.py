@@ -9,6 +9,7 @@ too, and a folder where others could put or exchange one is left alone (see ``pr
 """
 
 import os
+import re
 import stat
 from contextlib import suppress
 from hashlib import sha256
@@ -21,6 +22,7 @@ from stepladder.files import write_atomically
 MOST_FILES = 400  # of about 0.1 MB each; the longest unused ones go
 MOST_BYTES = 2**26  # of a file: no network's code is as long
 DIGEST_BYTES = 32
+_ENTRY = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.[0-9a-f]{8}")  # the second on its way to be one (write_atomically)
 
 OTHERS_CAN_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # Not through a link, and not waiting for who writes to a pipe. Windows has neither, and other rights.
@@ -135,6 +137,7 @@ def _make(path: Path) -> None:
 
 
 def _forget_oldest() -> None:
-    used = sorted((path.lstat().st_mtime, path) for path in folder().iterdir())
+    entries = (path for path in folder().iterdir() if _ENTRY.fullmatch(path.name))  # nobody else's files
+    used = sorted((path.lstat().st_mtime, path) for path in entries)
     for _, path in used[: max(0, len(used) - MOST_FILES)]:
         path.unlink(missing_ok=True)
