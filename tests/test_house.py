@@ -126,6 +126,7 @@ ORDER = [
     "report.network_picture",
     "report.page_networks",
     "report.charts",
+    "report.vega",
     "report.search_page",
     "report.live_search",
     "report.ladder_picture",

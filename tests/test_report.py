@@ -26,9 +26,11 @@ from playwright.sync_api import Browser, Page, expect
 from stepladder import Ladder, Store, climb, collect, data, load
 from stepladder.descent import descent
 from stepladder.engines import choose_engine
+from stepladder.engines.jit import object_cache
 from stepladder.errors import StoreError
 from stepladder.evidence import typical_run
 from stepladder.report.pictures import MOST_SIDE
+from stepladder.report.vega import vega_script
 from stepladder.report.writing import climbed_down, report_text, write_report
 from stepladder.run import Run, WrongImage
 from stepladder.run_files import weights_file
@@ -311,6 +313,18 @@ def many_mistakes(ladder: Ladder, store: Store, *, n_seeds: int, n_wrong: int) -
                     for k in wrong
                 ),
             )
+
+
+def test_vegas_scripts_are_put_together_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = vega_script()
+    assert "window.vegaEmbed=" in made
+    (key,) = [path.name for path in object_cache.folder().glob("[!.]*") if path.read_bytes().endswith(made.encode())]
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+    object_cache.write(key, b"other scripts")
+    assert vega_script() == "other scripts"
+    (object_cache.folder() / key).chmod(0o666)  # whose they are now nobody knows
+    assert vega_script() == made
+    assert object_cache.read(key) == made.encode()
 
 
 def test_a_page_of_many_classes_seeds_and_mistakes_is_small(folder: Path, store: Store, look: Look) -> None:
