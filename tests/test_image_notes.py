@@ -1,5 +1,7 @@
 """What check says of images before anything trains: wrong ones are refused with their reason, odd ones are named."""
 
+import gzip
+import lzma
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +95,22 @@ KINDS: dict[str, tuple[Callable[[], Arrays], dict[str, Any], str]] = {
         lambda: change(digits(), **{k: np.concatenate([digits()[k][:300]] * 2) for k in ("x_train", "y_train")}),
         {},
         "100 of 100 validation images are trained on too (validation image 500 is training image 200, counted from 0)",
+    ),
+    "its own validation images are test images": (
+        lambda: digits() | {"x_val": digits()["x_test"][50:150], "y_val": digits()["y_test"][50:150]},
+        {},
+        "100 of 200 test images are chosen with too (test image 50 is validation image 0, counted from 0): a test with"
+        " them flatters; remove them from one side",
+    ),
+    "those that are left out are test images": (
+        lambda: digits() | {"x_val": digits()["x_test"][50:150], "y_val": digits()["y_test"][50:150]},
+        {"evaluate_on": "test"},
+        "100 of 200 test images are chosen with too (test image 50 is own validation image 0, counted from 0)",
+    ),
+    "those that are left out are training images": (
+        lambda: digits() | {"x_val": digits()["x_train"][9:50], "y_val": digits()["y_train"][9:50]},
+        {"evaluate_on": "test"},
+        "41 of 41 own validation images are trained on too (own validation image 0 is training image 9, counted",
     ),
     "one image with two labels": (
         lambda: change(
@@ -292,6 +310,52 @@ def test_two_arrays_for_one_part_are_refused(tmp_path: Path, names: tuple[str, s
     np.savez(tmp_path / "set.npz", **arrays, **{names[1]: arrays[names[0]]})  # type: ignore[arg-type]
     with pytest.raises(DataError, match=f"has {' and '.join(names)}, which name the same part: keep one of them"):
         data.load(str(tmp_path / "set.npz"))
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("x_train", "X_train"),
+        ("x_train", "x-train"),
+        ("x_train", "Train Images"),
+        ("x_train", "mine/x_train"),
+        ("y_train", "labels"),
+        ("x_test", "X_TEST"),
+        ("y_test", "ytest"),
+        ("x_val", "X_val"),
+        ("y_val", "dev_y"),
+    ],
+)
+def test_another_spelling_of_an_array_that_is_there_is_refused(tmp_path: Path, name: str, other: str) -> None:
+    arrays = digits(40, 20)
+    arrays |= {"x_val": arrays["x_test"], "y_val": arrays["y_test"]}
+    np.savez(tmp_path / "set.npz", **arrays, **{other: arrays[name][::-1]})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=f"has {name} and {other}, which name the same part: keep one of them"):
+        data.load(str(tmp_path / "set.npz"))
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "test-labels-idx1-ubyte"])
+@pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_a_packed_file_beside_a_plain_one_must_hold_the_same(
+    tmp_path: Path, name: str, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """A download is often left beside what was unpacked of it."""
+    arrays = digits(40, 20)
+    for part in ("train", "test"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", arrays[f"x_{part}"])
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", arrays[f"y_{part}"])
+    packed = tmp_path / f"{name}{suffix}"
+    alone = data.load(str(tmp_path)).sha256
+    content = (tmp_path / name).read_bytes()
+    packed.write_bytes(pack(content))
+    assert data.load(str(tmp_path)).sha256 == alone
+    for other in (content[:-1] + bytes([content[-1] ^ 1]), content[:-1], content + b"0"):
+        packed.write_bytes(pack(other))
+        with pytest.raises(DataError, match=f"{name} and {name}{suffix} hold different .*: keep one of them"):
+            data.load(str(tmp_path))
+    packed.rename(tmp_path / name.upper())
+    with pytest.raises(DataError, match=f"{name.upper()} and {name} could both be .*: keep one of them"):
+        data.load(str(tmp_path))
 
 
 @pytest.mark.parametrize("in_place", [True, False])

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from conftest import stepladder_command
 from processes import Climb
 
 from stepladder import data
@@ -323,6 +325,20 @@ def test_code_that_kills_the_worker_is_not_loaded_twice(place: Place, tmp_path: 
     runs = [place.run(tmp_path / "runs", each) for each in (place.start, place.smoothed)]
     assert [run.numbers() for run in runs] == [numbers for numbers, _ in without]
     assert {path: path.read_bytes() for path in entries()} == before
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_check_of_runs_reads_no_code_that_could_end_it(place: Place, tmp_path: Path) -> None:
+    place.trained(tmp_path / "runs", place.start, place.smoothed)
+    before = {path: path.read_bytes() for path in entries()}
+    for path in entries():
+        object_cache.write(path.name, path.name.encode() + b"garbage" * 100)
+    command = [*stepladder_command(), "runs", "check", str(place.ladder), "--store", str(tmp_path / "runs")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked
+    assert "2 agree with their records" in checked.stdout
+    healed = {path: path.read_bytes() == content for path, content in before.items()}
+    assert any(healed.values()), "what was compiled is put in the place of what was there"
 
 
 @pytest.mark.usefixtures("cache")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -586,7 +587,33 @@ def test_hostile_files_are_refused_in_one_short_line(stored: Stored, name: str) 
         assert said not in ("", "as it was"), kind
         assert len(said) < 2000
         assert "\n" not in said
+        assert not re.search("recursion|set_int_max_str_digits", said), "a setting of Python is no remedy"
         path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("kind", ["record", "looks", "marker", "speeds", "claims"])
+def test_a_key_that_comes_twice_is_refused(stored: Stored, kind: str) -> None:
+    """With a right checksum: Python takes the last, the sealed one, and a reader may see the first."""
+    path_of, read = KINDS[kind]
+    path = path_of(stored)
+    kept = path.read_text()
+    (stored.store.folder / "speed.kept").write_text(json.dumps(speeds.read(stored.store.folder)))
+    inner = re.search(r'"(n_correct|sha256|format_version)": ?\S', kept)
+    assert inner
+    for place, name in ((kept.index("{") + 1, "format_version"), (inner.start(), inner[1])):
+        path.write_text(f'{kept[:place]}"{name}": 7, {kept[place:]}')
+        said = read(stored, path)
+        assert f"it has '{name}' twice" in said or (kind == "marker" and "is damaged" in said), said
+
+
+def test_a_record_of_brackets_alone_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "rec.json"
+    path.write_text("[" * 100_000)
+    told = CliRunner().invoke(main, ["reproduce", str(path)], standalone_mode=False)
+    assert str(told.exception) == (
+        f"{path}: no record: its brackets are nested too deeply for any file of Stepladder: get it again,"
+        " unchanged, from where it came"
+    )
 
 
 def test_files_that_are_no_files_are_refused_at_once(stored: Stored) -> None:

@@ -24,6 +24,7 @@ from stepladder.wording import cut
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 LONGEST_OF_A_FILE = 240  # bytes of a file's name that leave room for what a file on its way is called
 LONGEST_QUOTE = 200  # of what a damaged file says, in a message
+TOO_DEEP = "its brackets are nested too deeply for any file of Stepladder"
 MOST_JSON_BYTES = 32 * 2**20  # of any file of JSON in a store: what is larger is none of ours
 
 
@@ -108,6 +109,35 @@ def read_regular(path: Path, *, most: int) -> bytes:
     return content
 
 
+def parsed(text: bytes | str) -> Any:
+    """What JSON says, wherever it is read.
+
+    Raises ValueError, in our own words also for what Python reads otherwise or not at all: a key that comes twice, of
+    which it would take the last; brackets in brackets in brackets; a whole number of thousands of digits.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, _TwiceError):
+        raise
+    except ValueError:  # whose remedy is a setting of Python
+        raise ValueError("it holds a whole number of too many digits") from None
+
+
+class _TwiceError(ValueError):
+    """A key that comes twice in one object."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _TwiceError(f"it has {clipped(repr(twice))} twice: which of them is meant?")
+    return found
+
+
 def sealed(name: str, content: Any, *, version: int) -> bytes:
     """Content as a sealed file (see above)."""
     covered = content if version == 1 else {"format_version": version, name: content}
@@ -119,7 +149,7 @@ def unsealed(file: bytes, name: str, *, path: Path, known: int) -> Any:
 
     Raises NewerFormatError, and ValueError, KeyError, TypeError or RecursionError for what is not as it was written.
     """
-    body = json.loads(file)
+    body = parsed(file)
     version, content = body["format_version"], None
     if type(version) is not int or version < 1:
         raise ValueError(f"there is no format {clipped(str(version))}")
@@ -147,6 +177,8 @@ def reason(error: Exception) -> str:
         return clipped(f"{where + ': ' if where else ''}{first['msg']}")
     if isinstance(error, KeyError):
         return clipped(f"{error.args[0]!r} is missing")
+    if isinstance(error, RecursionError):  # in Python's words, a setting of Python
+        return TOO_DEEP
     return clipped(str(error)) or type(error).__name__
 
 

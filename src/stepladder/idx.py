@@ -17,7 +17,11 @@ from stepladder.odd_files import shown
 def read(folder: Path) -> dict[str, NDArray[Any]]:
     """All parts: images (N, C, size, size) uint8, labels as they are. Raises DataError."""
     files = sources.idx_files(folder)
-    return {part: _read_part(f"{shown(folder, 1000)}, {part}", files[part], part=part) for part in files}
+    found = {part: _read_part(f"{shown(folder, 1000)}, {part}", files[part][0], part=part) for part in files}
+    for part, (taken, *others) in files.items():
+        for other in others:
+            sources.require_same(taken, other, part=part)
+    return found
 
 
 def _read_part(where: str, path: Path, *, part: str) -> NDArray[Any]:

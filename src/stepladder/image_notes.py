@@ -6,7 +6,7 @@ Of the embedded MNIST it is known that there is nothing to say; a test holds it 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
@@ -184,6 +184,12 @@ def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Ladder, ide
     yield from _common(trained, evaluated)
     if evaluated is not test:
         yield from _common(train, test)
+    if "validation" in parts:
+        own = parts["validation"]
+        if identity.split != "given":
+            own = replace(own, called="own validation")  # not those held out
+            yield from _common(train, own)
+        yield from _common(own, test)
     yield from _two_labels([train, test, *([parts["validation"]] if "validation" in parts else [])])
     n_classes = images.info.image.n_classes
     yield from _missing(test, n_classes)
@@ -193,16 +199,17 @@ def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Ladder, ide
     yield from _uneven(trained)
 
 
-def _common(train: _Part, other: _Part) -> Iterator[str]:
-    """Images that are trained on and evaluated too."""
-    rows = np.flatnonzero(np.isin(other.digests, train.digests))
+def _common(one: _Part, other: _Part) -> Iterator[str]:
+    """Images of a part that are also in ``one``, which is trained on, or chosen with."""
+    rows = np.flatnonzero(np.isin(other.digests, one.digests))
     if len(rows):
         are, them = ("is", "it") if len(rows) == 1 else ("are", "them")
         first = int(rows[0])
-        twin = int(np.flatnonzero(train.digests == other.digests[first])[0])
+        twin = int(np.flatnonzero(one.digests == other.digests[first])[0])
+        use, flatters = ("trained on", "accuracy on") if one.called == "training" else ("chosen with", "a test with")
         yield (
-            f"{len(rows):,} of {n_of(len(other), f'{other.called} image')} {are} trained on too ({other.name(first)} is"
-            f" {train.name(twin)}, counted from 0): accuracy on {them} flatters; remove {them} from one side"
+            f"{len(rows):,} of {n_of(len(other), f'{other.called} image')} {are} {use} too ({other.name(first)} is"
+            f" {one.name(twin)}, counted from 0): {flatters} {them} flatters; remove {them} from one side"
         )
 
 

@@ -4,6 +4,7 @@ Members are read by their own headers, into one array each: numpy's reader would
 at, and hold images twice that have their channels last.
 """
 
+import re
 import struct
 import warnings
 import zipfile
@@ -96,8 +97,10 @@ def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, st
         part: _only(path, [name for name in _VALIDATION_NAMES[part] if name in members]) for part in _VALIDATION_NAMES
     }
     found = {part: name for part, name in there.items() if name}
-    for part in [part for part, name in there.items() if not name]:
-        if alike := _alike(members, part):
+    for part, name in there.items():
+        if name:
+            _require_alone(path, members, name, part)
+        elif alike := _alike(members, part):
             raise DataError(f"{shown(path, 1000)}: {_to_be_called(alike, _VALIDATION_NAMES[part][0])}")
     if len(found) == 1:
         ((part, name),) = found.items()
@@ -109,12 +112,23 @@ def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, st
 def _only(path: Path, rivals: list[str]) -> str | None:
     """The one array that a part is spelt as; None if there is none. Raises DataError if there are two."""
     if len(rivals) > 1:
-        raise DataError(f"{shown(path, 1000)}: has {' and '.join(rivals)}, which name the same part: keep one of them")
+        raise _two_names(path, rivals)
     return rivals[0] if rivals else None
+
+
+def _require_alone(path: Path, names: Iterable[str], name: str, part: str) -> None:
+    """Raise DataError if there is another array that the part ``name`` may be: which one was meant?"""
+    if alike := _alike(names, part):
+        raise _two_names(path, [name, shown(alike, 60)])
+
+
+def _two_names(path: Path, names: list[str]) -> DataError:
+    return DataError(f"{shown(path, 1000)}: has {' and '.join(names)}, which name the same part: keep one of them")
 
 
 def _name(path: Path, names: list[str], part: str) -> str:
     if name := _only(path, [name for name in _NAMES[part] if name in names]):
+        _require_alone(path, names, name, part)
         return name
     wanted = _NAMES[part]
     if alike := _alike(names, part):
@@ -145,7 +159,8 @@ def _to_be_called(alike: str, name: str) -> str:
 
 
 def _plainly(name: str) -> str:
-    return name.lower().replace("-", "_")
+    """A name without what is a matter of taste in it: its case, its folder, what stands between its words."""
+    return re.sub(r"[^0-9a-z]+", "_", name.lower().rsplit("/", 1)[-1].strip()).strip("_")
 
 
 @dataclass(frozen=True)

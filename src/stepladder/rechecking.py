@@ -120,11 +120,15 @@ def _evaluation(run: Run, source: str) -> _Evaluation:
 
 
 def _engine(wanted: EngineIdentity) -> Engine:
-    """The engine that computed a run where it is here, or another one."""
+    """The engine that computed a run where it is here, or another one.
+
+    It compiles all code anew: damaged code of the cache would end this process, and whoever checks trusts nothing.
+    """
     try:
-        return choose_engine(wanted.name, device=wanted.device)[0]
+        found = choose_engine(wanted.name, device=wanted.device)[0]
     except EngineError:
-        return choose_engine()[0]
+        found = choose_engine()[0]
+    return found.without_cache()
 
 
 def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> tuple[Outcome, str]:

@@ -29,7 +29,7 @@ from pydantic import Field, ValidationError, model_validator
 from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
-from stepladder.files import MOST_JSON_BYTES, checksum, clipped, read_regular, reason
+from stepladder.files import MOST_JSON_BYTES, checksum, clipped, parsed, read_regular, reason
 from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
 from stepladder.ladder_file import load as load_ladder
 from stepladder.recipe import Frozen
@@ -44,6 +44,7 @@ FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that n
 LEAST_SEEDS = 100
 MOST_EPOCHS = 15
 MOST_SEED = 10**18
+GET_IT_AGAIN = "get it again, unchanged, from where it came"
 
 
 class MeanClaim(Frozen):
@@ -239,13 +240,13 @@ def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
     except OSError as error:
         raise LadderError(f"{clipped(name)}: cannot read this record: {error.strerror}") from None
     except ValueError as error:
-        raise LadderError(f"{clipped(name)}: no record: {error}") from None
+        raise LadderError(f"{clipped(name)}: no record: {error}: {GET_IT_AGAIN}") from None
     return _checked(_read(content, name), name, Path(name).parent)
 
 
 def _read(content: bytes, file: str) -> Record:
     try:
-        tree = json.loads(content)
+        tree = parsed(content)
         version = tree["format_version"]
         if type(version) is not int or version < 1:
             raise ValueError(f"there is no format {clipped(str(version))}")
@@ -260,7 +261,7 @@ def _read(content: bytes, file: str) -> Record:
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, LadderError):
             raise
-        raise LadderError(f"{file}: no record: {reason(error)}") from None
+        raise LadderError(f"{clipped(file)}: no record: {reason(error)}: {GET_IT_AGAIN}") from None
 
 
 def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:

@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_tensors
 from stepladder.engines.averaging import SHARE
 from stepladder.engines.training import state_shapes
 from stepladder.errors import LadderError
-from stepladder.files import MOST_JSON_BYTES, clipped, read_regular, reason, require_readable, sealed, unsealed
+from stepladder.files import MOST_JSON_BYTES, clipped, parsed, read_regular, reason, require_readable, sealed, unsealed
 from stepladder.geometry import ImageShape, Network
 from stepladder.recipe import Frozen, Recipe
 from stepladder.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
@@ -184,7 +184,7 @@ def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[
                 raise OldCheckpointError("it is of format 1, whose numbers no checksum covers")
             raise DamagedError("its checksum differs")
         text = json.dumps(_metadata(content))
-        require_readable(json.loads(text)["format_version"], path, known=FORMAT_VERSION)
+        require_readable(parsed(text)["format_version"], path, known=FORMAT_VERSION)
         about = _Checkpoint.model_validate_json(text)
     except FileNotFoundError:
         return None
@@ -227,7 +227,7 @@ def _is_sealed(content: bytes) -> bool:
 def _metadata(content: bytes) -> dict[str, Any]:
     """What a checkpoint says besides its arrays: 8 bytes of header length, then the header as JSON."""
     length = int.from_bytes(content[:8], "little")
-    about: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["checkpoint"])
+    about: dict[str, Any] = parsed(parsed(content[8 : 8 + length])["__metadata__"]["checkpoint"])
     return about
 
 
@@ -257,7 +257,7 @@ def epochs_in(partial: Path) -> tuple[int, int]:
         if not partial.is_file():
             return 0, 0
         with safe_open(partial, "numpy") as file:
-            about = json.loads((file.metadata() or {})["checkpoint"])
+            about = parsed((file.metadata() or {})["checkpoint"])
             return len(about["epochs"]), int(about["pid"])
     except (OSError, *_WRONG):
         return 0, 0

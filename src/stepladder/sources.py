@@ -87,21 +87,27 @@ def existing(data: str) -> Path:
 
 def stamp(path: Path) -> tuple[tuple[str, int, int, int, int], ...]:
     """What tells whether an existing set's files are still the ones that were read. Raises DataError as idx_files."""
-    files = idx_files(path).values() if path.is_dir() else (path,)
+    files = [file for found in idx_files(path).values() for file in found] if path.is_dir() else [path]
     found = [(str(file), file.stat()) for file in files]
     return tuple((name, of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino) for name, of in found)
 
 
-def idx_files(folder: Path) -> dict[str, Path]:
-    """The file of each part: ``t10k`` counts as test; uncompressed goes before compressed, then by name."""
+def idx_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The file of each part, and after it packed ones that must hold the same: a download and what was unpacked of it.
+
+    ``t10k`` counts as test; uncompressed goes before compressed, then by name. Raises DataError, also where a part has
+    two files that are both packed alike, or both not.
+    """
     try:
-        names = sorted((path for path in folder.iterdir() if "idx" in path.name), key=lambda p: (_is_packed(p), p))
+        names = sorted(
+            (path for path in folder.iterdir() if "idx" in path.name.lower()), key=lambda p: (_is_packed(p), p)
+        )
     except OSError as error:
         raise DataError(f"{shown(folder)}: cannot be read ({shown(error)})") from None
-    files: dict[str, Path] = {}
+    files: dict[str, tuple[Path, ...]] = {}
     for part in PARTS:
-        found = [path for path in names if path.name.startswith(_spellings(part)) and path.is_file()]
-        if not found:
+        found = [path for path in names if path.name.lower().startswith(_spellings(part)) and path.is_file()]
+        if not any(path.name.startswith(_spellings(part)) for path in found):
             reason = folder_reason(folder, tuple(each for part in PARTS for each in _spellings(part)))
             raise DataError(
                 f"{shown(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
@@ -110,7 +116,7 @@ def idx_files(folder: Path) -> dict[str, Path]:
         rivals = [path.name for path in found if path.suffix == found[0].suffix or not _is_packed(path)]
         if len(rivals) > 1:
             raise DataError(f"{shown(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
-        files[part] = found[0]
+        files[part] = tuple(found)
     return files
 
 
@@ -124,6 +130,7 @@ def _is_packed(path: Path | Traversable) -> bool:
     return Path(path.name).suffix in (".gz", ".xz")
 
 
+_CHUNK_BYTES = 2**20
 _UNPACK: dict[str | None, Callable[[Any], Any]] = {GZIP: gzip.open, XZ: lzma.open}
 
 
@@ -142,6 +149,23 @@ def opened(file: Path | Traversable) -> Iterator[BinaryIO]:
             yield _UNPACK[what](raw) if what in _UNPACK else cast(BinaryIO, raw)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, MemoryError) as error:
         raise DataError(f"{shown(file, 1000)}: damaged or truncated ({shown(error)}): get it again") from None
+
+
+def require_same(path: Path, other: Path, *, part: str) -> None:
+    """Raise DataError if two files of one part, a sound one and any other, hold different images or labels.
+
+    One that cannot be unpacked, as a download that broke off, holds nothing.
+    """
+    try:
+        with opened(path) as one, opened(other) as two:
+            while (chunk := one.read(_CHUNK_BYTES)) == two.read(_CHUNK_BYTES):
+                if not chunk:
+                    return
+    except DataError:
+        return
+    raise DataError(
+        f"{shown(path.parent)}: {path.name} and {other.name} hold different {part.replace('-', ' ')}: keep one of them"
+    )
 
 
 def uncompressed(file: Path | Traversable) -> bytes:

@@ -9,12 +9,11 @@ No number of a training rests on it: a damaged one counts as none, and the time 
 FORMAT_VERSION history: 1, the speeds alone, without a checksum. 2, a sealed file (files.sealed).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from stepladder.errors import StoreError
-from stepladder.files import MOST_JSON_BYTES, read_regular, reason, sealed, unsealed, write_atomically
+from stepladder.files import MOST_JSON_BYTES, parsed, read_regular, reason, sealed, unsealed, write_atomically
 
 FORMAT_VERSION = 2
 SLOWEST_MACS_PER_S, FASTEST_MACS_PER_S = 1e3, 1e18  # anything else is damage
@@ -49,7 +48,7 @@ def problem(store: Path) -> str:
 
 def _speeds(content: bytes, path: Path) -> dict[str, Any]:
     """As the file has them, of either format."""
-    speeds: dict[str, Any] = json.loads(content)
+    speeds: dict[str, Any] = parsed(content)
     if type(speeds) is not dict:
         raise TypeError("it holds no names and numbers")
     if "sha256" in speeds or "format_version" in speeds:

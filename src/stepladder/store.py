@@ -30,7 +30,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from stepladder.errors import StoreError
-from stepladder.files import MOST_JSON_BYTES, NewerFormatError, locked, read_regular, require_readable, write_atomically
+from stepladder.files import (
+    MOST_JSON_BYTES,
+    NewerFormatError,
+    locked,
+    parsed,
+    read_regular,
+    require_readable,
+    write_atomically,
+)
 from stepladder.geometry import ImageShape
 from stepladder.run import Arrays, Progress, Run, RunIdentity
 from stepladder.run_files import (
@@ -91,7 +99,7 @@ class Store:
                 with tempfile.TemporaryFile(dir=store.folder):
                     pass
                 store.remove_leftovers()
-            version = json.loads(read_regular(marker, most=MOST_MARKER_BYTES))["format_version"]
+            version = parsed(read_regular(marker, most=MOST_MARKER_BYTES))["format_version"]
             if type(version) is not int or version < 1:
                 raise ValueError("there is no such format")
         except OSError as error:
