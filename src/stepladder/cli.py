@@ -66,6 +66,19 @@ class _Seeds(click.ParamType[Sequence[int]]):
         return range(first, last + 1)
 
 
+class _TheseSeeds(click.ParamType[Sequence[int]]):
+    """``9`` for seed 9 alone, ``101-200`` for exactly those: what is chosen of a store is never more than was named."""
+
+    name = "SEED or FIRST-LAST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
+        if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+            return range(int(value), int(value) + 1)
+        if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}-[0-9]{1,9}", value):
+            self.fail(f"{shown(value)} is not a seed, such as 9, nor a range, such as 101-200", param, ctx)
+        return _Seeds().convert(value, param, ctx)
+
+
 class _FreshSeeds(click.ParamType[int | Sequence[int]]):
     """``8`` for so many that a record has not, ``101-200`` for exactly those."""
 
@@ -593,4 +606,4 @@ def _print_json(value: dict[str, Any]) -> None:
     click.echo(plain.json_text(value))
 
 
-cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_Seeds())
+cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_TheseSeeds())
