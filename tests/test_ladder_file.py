@@ -170,11 +170,12 @@ RUNGS = {
     ),
     "a change equal to the value below": (
         "change.dropout = 0.1  <--",
-        "rung 'second' changes nothing about dropout: it is 10% on the rung below too; remove it",
+        "rung 'second' changes nothing about dropout: it is 10% on the rung below too: give it another value, or"
+        " remove the rung",
     ),
     "one of two changes equal to the value below": (
         "[rung.change]\nlr = 0.1\nepochs = 8  <--",
-        "rung 'second' changes nothing about epochs: it is 8 on the rung below too; remove it",
+        "rung 'second' changes nothing about epochs: it is 8 on the rung below too: remove epochs from its change",
     ),
     "compound for a single change": (
         'change.dropout = 0.2\ncompound = "no reason"  <--',
@@ -288,6 +289,10 @@ REMEDIES = {
     "loss = { label_smoothing = 10 }": "10% is written 0.1",
     "optimizer = { momentum = 90 }": "90% is written 0.9",
     "augment = { scale = 10 }": "10% is written 0.1",
+    "augment = { scale = 1.1 }": ": it is a fraction, either way: 0.1 for up to 10% larger or smaller",
+    "augment = { scale = 1.25 }": "0.25 for up to 25% larger or smaller",
+    "augment = { rotation_deg = [-10, 10] }": "one number, for both ways: write rotation_deg = 10.0",
+    "augment = { shift_px = [0, 2.5] }": "write shift_px = 2.5",
     'optimizer = "adam"': "not 'adam': write optimizer = { kind = \"adam\" }",
     'schedule = "steplr"': 'write schedule = { kind = "step", every_epochs = 6 }',
     'loss = "mse"': "write a table, as in loss = { label_smoothing = 0.1 }",
@@ -584,6 +589,17 @@ FILES = {
         "params = 1_000, epochs = 10 }",
         'params = "1000", epochs = 10 }  <--',
         "budget.params: it should be a whole number, not '1000': leave the quotes out, params = 1000",
+    ),
+    "a percentage over 100": (
+        "accuracy = 99.4, last_epochs = 3 }",
+        "accuracy = 199, last_epochs = 3 }  <--",
+        "target.accuracy: it should be at most 100, not 199: a usual value is accuracy = 99.4",
+    ),
+    "dev as a part": (
+        'data = "images"',
+        'data = "images"\ndev_images = 0.2  <--',
+        "dev_images: it should be a whole number, not 0.2: it is a number of images, not a part of them: for 20% of"
+        " 60,000 write 12000",
     ),
     "target missing": (
         "accuracy = 99.4, last_epochs = 3 }",

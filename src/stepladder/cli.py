@@ -156,7 +156,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
     """Show sizes, receptive fields, budgets and the time a climb takes; train nothing."""
     from stepladder import ladder_file, speeds
     from stepladder.checking import check as check_ladder
-    from stepladder.errors import BudgetError
+    from stepladder.checking import require_within_budget
     from stepladder.machine import n_cores
 
     found = check_ladder(
@@ -170,8 +170,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
         from stepladder.report.check_page import check_page
 
         _print_page(check_page(found))
-    if found.excess:
-        raise BudgetError("over budget: " + "; ".join(found.excess))
+    require_within_budget(found.ladder, found.rungs)
 
 
 @main.command(short_help="Train every rung with every seed; what is stored is kept.")
@@ -228,7 +227,7 @@ def climb(
     loaded = way.as_ladder if way else whole
     info = describe(loaded.data)
     rungs = check_rungs(loaded, info)  # before an engine is imported or a folder made
-    require_within_budget(rungs)
+    require_within_budget(loaded, rungs)
     require_effects(loaded, info)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)

@@ -4,6 +4,7 @@ import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -138,7 +139,7 @@ class _Reader:
             self.check_version(tree)
             ladder = self.ladder(tree)
         if ladder is None or self.faults:
-            raise LadderError(_listed(self.faults, lines_of(self.text), cut(self.file, most=LONGEST_PATH)))
+            raise LadderError(_listed(self.faults, self.lines, cut(self.file, most=LONGEST_PATH)))
         return ladder
 
     def ladder(self, tree: dict[str, Any]) -> Ladder | None:
@@ -210,6 +211,8 @@ class _Reader:
                 continue
             recipe, changes = known
             rung = Rung(
+                line=nearest(self.lines, here),
+                layer_lines=self.layer_lines(here, recipe, changes, below),
                 name=entry.name,
                 why=entry.why.strip(),
                 recipe=recipe,
@@ -221,6 +224,19 @@ class _Reader:
             self.check_epochs(rung, here, below)
             rungs.append(rung)
         return rungs
+
+    @cached_property
+    def lines(self) -> dict[Location, int]:
+        return lines_of(self.text)
+
+    def layer_lines(
+        self, here: Location, recipe: Recipe, changes: tuple[str, ...], below: Rung | None
+    ) -> tuple[int, ...]:
+        """Where the layers of a rung's network stand, in this rung or in one below."""
+        if below and "network" not in changes:
+            return below.layer_lines
+        written = (*here, "change" if below else "recipe", "network")
+        return tuple(nearest(self.lines, (*written, index)) for index in range(len(recipe.network)))
 
     def entry(self, raw: Any, here: Location) -> tuple[_RungEntry, bool]:
         """A rung as written, or as much of it as can be read; and whether its tables are as they should be."""
@@ -277,7 +293,8 @@ class _Reader:
                 self.refuse(
                     (*here, "change", name),
                     f"rung {shown(entry.name)} changes nothing about {name}: it is"
-                    f" {describe(name, getattr(below.recipe, name))} on the rung below too; remove it",
+                    f" {describe(name, getattr(below.recipe, name))} on the rung below too:"
+                    f" {_instead(entry.change or {}, name)}",
                 )
         if what_happens(recipe) == what_happens(below.recipe):
             self.refuse(
@@ -357,6 +374,11 @@ class _Reader:
 
     def note(self, where: Location, message: str) -> None:
         self.faults.append((where, message))
+
+
+def _instead(change: dict[str, Any], name: str) -> str:
+    """What to do about a concept that is changed to what it is already."""
+    return f"remove {name} from its change" if len(change) > 1 else "give it another value, or remove the rung"
 
 
 def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:
