@@ -238,7 +238,7 @@ RUNGS = {
     "a layer without its number": (
         '[rung.change]\nnetwork = [ # one layer a line\n    "conv 4", # ok\n\n    "gap",\n    "linear",  <-- # 10\n]',
         "rung 2, change.network.item 3: layer 'linear': the number of output features must be a whole number of at"
-        " least 1, not nothing",
+        " least 1, not nothing: write it, as in 'linear 10'",
     ),
     "an unknown layer in an inline table": (
         'change = { network = [\n    "conv 4 3x3",\n    "convv 4 3x3",  <--\n    "gap",\n    "linear 10",\n] }',
@@ -491,7 +491,22 @@ TOML = {
     "x =": "a value is missing behind =",
     'why = "C:\\x"': "a backslash in a text is written twice, or the text in single quotes",
     "[rung.recipe]\n[rung.recipe]": "a key or table is given twice",
-    "x = [1,": "a bracket or a quotation mark above is never closed",
+    "x = [1,": "the list that begins in line 17 is never closed: write ] at its end",
+    'x = [\n"a",\n"b"\ny = 1': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = [\n"a",\n"b",\n\ny = 1': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = [ # ]\n["a", "b"],\n[[rung]]': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = ["a",\n[rung.target]\n': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = ["a", "b"\n"c"]': "a comma is missing behind '\"b\"' in line 17",
+    'x = [\n"a" # one\n\n"b",\n]': "a comma is missing behind '\"a\"' in line 18",
+    'x = ["a" "b"]': "a comma is missing behind '\"a\"' in line 17",
+    "x = [1 2]": "a comma is missing behind '1' in line 17",
+    "x = [[1]\n[2]]": "a comma is missing behind ']' in line 17",
+    'x = { a = "b" c = 1 }': "a comma is missing behind '\"b\"' in line 17",
+    'x = ["a, "b"]': "a quotation mark is missing",
+    'x = [\n"a,\n"b"]': "a quotation mark is missing",
+    'x = [\n"a",\n"b]\n': "a quotation mark is missing",
+    "x = [\n'a',\n'b\n]": "a quotation mark is missing",
+    "x = { a = 1,\nb = 2 }": "a table in { } stands on one line",
     '{"name": "x"}': "this is another format than TOML",
 }
 
@@ -499,7 +514,7 @@ TOML = {
 @pytest.mark.parametrize("line", TOML)
 def test_text_that_is_no_toml_is_refused_with_its_line_and_the_cause(tmp_path: Path, line: str) -> None:
     path = save(tmp_path, f"{TOP}{line}\n")
-    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: not a TOML file: .*, in the line '") as refused:
+    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: not a TOML file: .*, in the line ['\"]") as refused:
         ladder_file.load(path)
     assert str(refused.value).endswith(TOML[line]) or TOML[line] in str(refused.value)
 
@@ -706,7 +721,24 @@ def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_shipped_ladder_is_refused(name: str, hint: str) -> None:
     with pytest.raises(LadderError) as refused:
         ladder_file.load(name)
-    assert str(refused.value) == f"no ladder '{name}'; {hint}; a file of your own ends in .toml"
+    end = " A" if hint.endswith("?") else "; a"
+    assert str(refused.value) == f"no ladder '{name}'; {hint}{end} file of your own ends in .toml"
+
+
+@pytest.mark.parametrize("name", ["fash", "fash.tml", "fahs", "Fash", "fash.toml.txt", "fash.tom"])
+def test_a_file_beside_is_thought_of_before_a_shipped_ladder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub"):
+        (folder / "fash.toml").write_text(TOP)
+    monkeypatch.chdir(tmp_path)
+    for start in ("", "sub/"):
+        with pytest.raises(LadderError) as refused:
+            ladder_file.load(start + name)
+        meant = str(Path(start, "fash.toml"))
+        assert str(refused.value) == f"no ladder {start + name!r}; did you mean {meant!r}?"
+        ladder_file.load(meant)
 
 
 # Lines

@@ -124,8 +124,8 @@ def require_effects(ladder: Ladder, info: DataInfo) -> None:
         is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
         if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
             raise LadderError(
-                f"{ladder.place(rung.line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that happens:"
-                f" on these images it would train exactly as the rung below, because"
+                f"{ladder.place(rung.line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that"
+                f" happens: on these images it would train exactly as the rung below, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
 

@@ -15,7 +15,7 @@ from stepladder.errors import LadderError
 from stepladder.faults import Fault, faults_of
 from stepladder.happening import what_happens, why_alike
 from stepladder.ladder import Budget, Ladder, Rung, Split, Target
-from stepladder.ladder_text import LONGEST_PATH, parsed, read_file
+from stepladder.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
 from stepladder.layers import GlobalAvgPool
 from stepladder.plain import MOST_CHARACTERS, neutral, steering
 from stepladder.recipe import Frozen, Recipe, changed_fields, describe
@@ -103,8 +103,11 @@ def load(name_or_path: str | Path) -> Ladder:
         text = resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
         return _Reader(text, name, Path()).read()
     if not name.endswith(".toml") and not _is_there(name):
+        if beside := file_meant(Path(name)):
+            raise LadderError(f"no ladder {shown(name)}; did you mean {shown(str(beside))}?")
         hint = did_you_mean(name, shipped())
-        raise LadderError(f"no ladder {shown(name)}{hint}; a file of your own ends in .toml")
+        end = " A" if hint.endswith("?") else "; a"
+        raise LadderError(f"no ladder {shown(name)}{hint}{end} file of your own ends in .toml")
     return _Reader(read_file(Path(name)), name, Path(name).parent).read()
 
 
