@@ -25,6 +25,7 @@ ORDER = [
     "files",
     "outputs",
     "ours",
+    "layer_code",
     "layers",
     "geometry",
     "recipe",

@@ -87,8 +87,8 @@ def test_list_describes_what_is_on_no_known_ladder(stored: Stored, command: Call
     text = " ".join(command("list").stdout.split())
     assert "4s4-gap-10; 2 epochs; small (test)" in text
     assert "lr 0.02" in text, "what tells the second rung from the first"
-    assert "'stepladder runs list LADDER' names those of your own too" in text
-    assert "those of your own" not in command("list", stored.ladder_path).stdout
+    assert "'stepladder runs list LADDER' gives those of a ladder file of yours the names of its rungs" in text
+    assert "ladder file of yours" not in command("list", stored.ladder_path).stdout
     stored.path(stored.runs[0]).write_text("{")
     stored.path(stored.runs[1], "safetensors").unlink()
     (stored.store.folder / "notes").mkdir()
@@ -213,6 +213,17 @@ def test_check_reads_the_other_files_too(stored: Stored, command: Callable[..., 
         path.write_bytes(content)
 
 
+def test_a_check_of_nothing_says_so(stored: Stored, command: Callable[..., Result]) -> None:
+    for arguments in (["mnist-8k"], [stored.ladder_path, "--seeds", "3"]):
+        result = command("check", *arguments)
+        name = "small with these seeds" if len(arguments) > 1 else "mnist-8k"
+        assert (result.exit_code, result.stdout) == (
+            0,
+            f"No runs of {name} are in {stored.store.folder.name}: there is nothing to check.\n",
+        )
+    assert json.loads(command("check", "mnist-8k", "--json").stdout)["runs"] == []
+
+
 # delete
 
 
@@ -232,9 +243,17 @@ def test_delete_says_what_goes_and_asks(stored: Stored, command: Callable[..., R
 def test_delete_takes_seeds_and_folders(stored: Stored, command: Callable[..., Result]) -> None:
     folder = stored.runs[0].identity.experiment
     os.utime(stored.path(stored.under_way, "partial.safetensors"), (0, 0))
-    assert command("delete", folder, "--seeds", "9-9", "--yes").exit_code == 0
+    before = files_of(stored.store)
+    assert "nothing of" in command("delete", folder, "--seeds", "8", "--yes").stderr, "8 is seed 8, not 1 to 8"
+    for wrong in ("8-", "-8", "all", "1,2", ""):
+        result = command("delete", folder, f"--seeds={wrong}", "--yes")
+        assert result.exit_code == 2
+        assert "is not a seed, such as 9, nor a range, such as 101-200" in result.stderr
+    assert "runs backwards" in command("delete", folder, "--seeds", "9-1", "--yes").stderr
+    assert files_of(stored.store) == before
+    assert command("delete", folder, "--seeds", "9", "--yes").exit_code == 0
     assert not list((stored.store.folder / folder).glob("seed-9.*"))
-    assert command("delete", folder, "--seeds", "1", "--yes").exit_code == 0
+    assert command("delete", folder, "--seeds", "1-1", "--yes").exit_code == 0
     assert {path.name.partition(".")[0] for path in (stored.store.folder / folder).iterdir()} == {"seed-2"}
     assert command("delete", folder, "--yes").exit_code == 0
     assert not (stored.store.folder / folder).exists()
@@ -381,7 +400,7 @@ def test_merge_keeps_what_differs_and_goes_on(stored: Stored, tmp_path: Path, co
     assert result.exit_code == 2
     assert f"Conflict: {run.identity.key} has other numbers in each store; that of into is kept." in result.stdout
     assert "It is 4s4-gap-10; 2 epochs; small (test)" in result.stdout
-    delete = f"runs delete {run.identity.experiment} --seeds {run.identity.seed}-{run.identity.seed} --store into"
+    delete = f"runs delete {run.identity.experiment} --seeds {run.identity.seed} --store into"
     assert delete in result.stdout
     after = files_of(into)
     assert {name: after[name] for name in before} == before

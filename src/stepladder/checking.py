@@ -106,8 +106,9 @@ def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
         try:
             network = rung.network(info.image)
         except GeometryError as error:
-            raise GeometryError(f"{ladder.source}: {error}", layer_index=error.layer_index) from None
-        _require_trainable(ladder, f"rung {rung.name!r}", rung.recipe, network, info)
+            place = ladder.place(rung.line_of_layer(error.layer_index))
+            raise GeometryError(f"{place}: {error}", layer_index=error.layer_index) from None
+        _require_trainable(ladder, rung, f"rung {rung.name!r}", network, info)
         _require_sound_teacher(ladder, rung, info)
         rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
     return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
@@ -123,8 +124,8 @@ def require_effects(ladder: Ladder, info: DataInfo) -> None:
         is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
         if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
             raise LadderError(
-                f"{ladder.source}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that happens: on"
-                f" these images it would train exactly as the rung below, because"
+                f"{ladder.place(rung.line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that"
+                f" happens: on these images it would train exactly as the rung below, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
 
@@ -152,9 +153,9 @@ def excess_of(rungs: tuple[CheckedRung, ...]) -> list[str]:
     return [line for checked in rungs for line in checked.excess]
 
 
-def require_within_budget(rungs: tuple[CheckedRung, ...]) -> None:
-    """Raise BudgetError if any rung is over its budget."""
-    if excess := excess_of(rungs):
+def require_within_budget(ladder: Ladder, rungs: tuple[CheckedRung, ...]) -> None:
+    """Raise BudgetError if any rung is over its budget: of each the file and line, and what is too much."""
+    if excess := [f"{ladder.place(each.rung.line)}: {line}" for each in rungs for line in each.excess]:
         raise BudgetError("over budget: " + "; ".join(excess))
 
 
@@ -219,28 +220,29 @@ def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
     try:
         network = recipe.network_for(info.image)
     except GeometryError as error:
-        raise GeometryError(f"{ladder.source}: {whose}: {error}") from None
-    _require_trainable(ladder, whose, recipe, network, info)
+        raise GeometryError(f"{ladder.place(rung.line)}: {whose}: {error}") from None
+    _require_trainable(ladder, replace(rung, recipe=recipe), whose, network, info)
 
 
-def _require_trainable(ladder: Ladder, whose: str, recipe: Recipe, network: Network, info: DataInfo) -> None:
+def _require_trainable(ladder: Ladder, rung: Rung, whose: str, network: Network, info: DataInfo) -> None:
     """Refuse a network without parameters, too few images to recalibrate on, or one value per channel for batch norm.
 
     The last is a last batch of one image where it sees one pixel.
     """
+    recipe, place = rung.recipe, ladder.place(rung.line)
     if not network.params:
-        raise LadderError(f"{ladder.source}: {whose} has no parameters to train: add a conv or linear layer")
+        raise LadderError(f"{place}: {whose} has no parameters to train: add a conv or linear layer")
     n_train = ladder.n_trained(info)
     if recipe.recalibrate_images > n_train:
         raise LadderError(
-            f"{ladder.source}: {whose}: recalibrate_images = {recipe.recalibrate_images:,} are more than the"
+            f"{place}: {whose}: recalibrate_images = {recipe.recalibrate_images:,} are more than the"
             f" {n_train:,} training images: give at most those"
         )
     n_last = n_train % recipe.batch_size or recipe.batch_size
     for row in network.rows:
         if n_last == 1 and "norm" in row.steps and row.out_size == 1:
             raise LadderError(
-                f"{ladder.source}: {whose}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
+                f"{place}: {whose}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
                 f" channel over a last batch of one image ({n_train:,} images in batches of"
                 f" {recipe.batch_size}): choose another batch_size"
             )

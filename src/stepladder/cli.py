@@ -66,6 +66,19 @@ class _Seeds(click.ParamType[Sequence[int]]):
         return range(first, last + 1)
 
 
+class _TheseSeeds(click.ParamType[Sequence[int]]):
+    """``9`` for seed 9 alone, ``101-200`` for exactly those: what is chosen of a store is never more than was named."""
+
+    name = "SEED or FIRST-LAST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
+        if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+            return range(int(value), int(value) + 1)
+        if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}-[0-9]{1,9}", value):
+            self.fail(f"{shown(value)} is not a seed, such as 9, nor a range, such as 101-200", param, ctx)
+        return _Seeds().convert(value, param, ctx)
+
+
 class _FreshSeeds(click.ParamType[int | Sequence[int]]):
     """``8`` for so many that a record has not, ``101-200`` for exactly those."""
 
@@ -143,7 +156,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
     """Show sizes, receptive fields, budgets and the time a climb takes; train nothing."""
     from stepladder import ladder_file, speeds
     from stepladder.checking import check as check_ladder
-    from stepladder.errors import BudgetError
+    from stepladder.checking import require_within_budget
     from stepladder.machine import n_cores
 
     found = check_ladder(
@@ -157,8 +170,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
         from stepladder.report.check_page import check_page
 
         _print_page(check_page(found))
-    if found.excess:
-        raise BudgetError("over budget: " + "; ".join(found.excess))
+    require_within_budget(found.ladder, found.rungs)
 
 
 @main.command(short_help="Train every rung with every seed; what is stored is kept.")
@@ -215,7 +227,7 @@ def climb(
     loaded = way.as_ladder if way else whole
     info = describe(loaded.data)
     rungs = check_rungs(loaded, info)  # before an engine is imported or a folder made
-    require_within_budget(rungs)
+    require_within_budget(loaded, rungs)
     require_effects(loaded, info)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
@@ -593,4 +605,4 @@ def _print_json(value: dict[str, Any]) -> None:
     click.echo(plain.json_text(value))
 
 
-cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_Seeds())
+cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_TheseSeeds())

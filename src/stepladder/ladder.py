@@ -1,6 +1,6 @@
 """The nouns of a ladder: Budget, Target, Rung, Ladder. How they are read from a file is in ladder_file."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -52,12 +52,21 @@ class Target(Frozen):
     last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
 
 
+def _dev_images(n_train: int) -> str:
+    """How many images can be held out of so many."""
+    if n_train < 2:
+        return "at least 2 are needed to train on some and hold some out"
+    return f"set dev_images to at most {n_train - 1:,}, as in dev_images = {max(1, n_train // 6)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """An experiment: the recipe of the rung below plus exactly one change, and why.
 
     ``changes`` names the changed concepts: none for the bottom rung, one for any other, more than one only where the
-    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung.
+    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung. ``line`` is where
+    its file begins it, from 1, and ``layer_lines`` where the layers of its network stand, perhaps in a rung below; 0
+    and none for a rung of no file.
     """
 
     name: str
@@ -67,6 +76,13 @@ class Rung:
     compound: str | None
     budget: Budget
     target: Target
+    line: int = field(default=0, compare=False)
+    layer_lines: tuple[int, ...] = field(default=(), compare=False)
+
+    def line_of_layer(self, index: int | None) -> int:
+        """The line of a layer of its network, of the last for None; that of the rung where it is not known."""
+        lines = self.layer_lines
+        return self.line if not lines else lines[-1 if index is None else min(index, len(lines) - 1)]
 
     def network(self, image: ImageShape) -> Network:
         """The rung's network on these images; raises GeometryError that names the rung."""
@@ -101,7 +117,8 @@ class Ladder:
         size = n_train // 6 if self.dev_images is None else self.dev_images
         if not 0 < size < n_train:
             raise LadderError(
-                f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images: set dev_images"
+                f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images:"
+                f" {_dev_images(n_train)}"
             )
         return size
 
@@ -118,6 +135,10 @@ class Ladder:
         if self.uses_own_validation(info):
             return info.n_validation
         return self.n_dev(info.n_train) or info.n_test
+
+    def place(self, line: int) -> str:
+        """``mine.toml:12``, as a message begins; the file alone where no line is known."""
+        return f"{self.source}:{line}" if line else self.source
 
     @property
     def top(self) -> "Ladder":
