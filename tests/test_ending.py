@@ -293,6 +293,77 @@ def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     assert done.stdout == "still here\n"
 
 
+# As Python's own start is nobody's to mend, signals count from where it says that ours comes next.
+STARTED = """\
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["/any/where/stepladder", "check", "mnist-8k", "--seeds", "1"]
+print("starting", flush=True)
+from stepladder.__main__ import run
+run()
+"""
+INTERRUPTED_AT = """\
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {name!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+def require_quiet_end(code: int, err: str) -> None:
+    assert "Traceback" not in err, err
+    assert "KeyboardInterrupt" not in err, err
+    assert code in (130, -signal.SIGINT), err
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["stepladder.__main__", "stepladder.cli", "click", "pydantic", "stepladder.checking"])
+def test_ctrl_c_is_quiet_whatever_is_being_imported(name: str) -> None:
+    script = INTERRUPTED_AT.format(name=name) + STARTED
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    require_quiet_end(done.returncode, done.stderr)
+
+
+@POSIX
+def test_ctrl_c_is_quiet_at_any_time() -> None:
+    for after_s in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
+        command = [sys.executable, "-c", STARTED + "import time; time.sleep(60)"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "starting\n"
+            time.sleep(after_s)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        if process.returncode != 0:  # a quick machine has checked by then
+            require_quiet_end(process.returncode, err)
+
+
+@POSIX
+def test_a_signal_where_python_lets_no_exception_out_still_ends_the_command() -> None:
+    script = (
+        "import signal, sys, time\n"
+        "from stepladder import ending, signals\n"
+        "class Going:\n"
+        "    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
+        "def command():\n"
+        "    Going()\n"
+        "    time.sleep(60)\n"
+        "signals.raise_when_stopped()\n"
+        "sys.exit(ending.exit_code(command, again=str))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
+@POSIX
+def test_a_program_that_imports_stepladder_keeps_its_ctrl_c() -> None:
+    script = "import signal, stepladder; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    for arguments in (["-c", script], ["-c", script, "-m", "stepladder"]):
+        subprocess.run([sys.executable, *arguments], check=True)
+
+
 @POSIX
 def test_a_broken_pipe_is_no_end_of_a_climb(tmp_path: Path, ladder: Callable[..., Path]) -> None:
     """SIGPIPE is ignored, as Python does: who reads the log may leave."""

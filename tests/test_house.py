@@ -20,6 +20,7 @@ ORDER = [
     "machine",
     "plain",
     "streams",
+    "_first",
     "signals",
     "ending",
     "files",

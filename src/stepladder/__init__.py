@@ -3,6 +3,8 @@
 The nouns and the verbs; each is imported when it is first used, so that importing stepladder costs nothing.
 """
 
+from stepladder import _first  # noqa: F401  # isort: skip
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -1,13 +1,11 @@
 """``stepladder`` and ``python -m stepladder``."""
 
-import signal
+from stepladder._first import end_quietly
 
 
 def run() -> None:
     """The command line. A Ctrl-C while its modules load ends it as quietly as a later one."""
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_quietly()
     from stepladder.cli import main
     from stepladder.machine import THREADS, set_environment
 

@@ -5,7 +5,7 @@ Modules are imported inside the commands, so that --help and completion stay ins
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -31,13 +31,23 @@ class _Group(Commands):
         if not standalone_mode:
             return run()
         streams.make_sound()
-        signals.raise_when_stopped()
         given = list(sys.argv[1:] if args is None else args)
 
         def again() -> str:
             return ending.command_line(given) if given[:1] and given[0] in GOES_ON else ""
 
-        sys.exit(ending.exit_code(run, again=again))
+        sys.exit(_until_stopped(partial(ending.exit_code, run, again=again)))
+
+
+def _until_stopped(command: Callable[[], int]) -> int:
+    """The exit code of a command, also where a signal comes as it begins or has just ended."""
+    try:
+        signals.raise_when_stopped()
+        code = command()
+        signals.left_to_the_system()
+    except signals.Stopped as stopped:
+        return stopped.exit_code
+    return code
 
 
 MOST_SEEDS = 10_000

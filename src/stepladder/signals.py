@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -13,6 +13,7 @@ from typing import NoReturn
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 TO_ALL = tuple(each for each in STOPPING if each != signal.SIGTERM)  # a terminal sends these to workers too
 SHOW_CURSOR = "\x1b[?25h"
+AGAIN_S = 0.01
 SAME_WISH_S = 0.5  # a shell passes on what its terminal sends, and fingers are quick: that is no second signal
 
 
@@ -34,6 +35,44 @@ def raise_when_stopped() -> None:
     for number in STOPPING:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)
+    if not isinstance(sys.unraisablehook, _StopAgain):
+        sys.unraisablehook = _StopAgain(sys.unraisablehook)
+
+
+def left_to_the_system() -> None:
+    """From now on a signal to end does that at once: there is nothing more to keep."""
+    for number in STOPPING:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)
+
+
+class _StopAgain:
+    """A Stopped that came where Python lets no exception out, as in what is called when an object goes, comes again.
+
+    Not at once: that would be in the same place. All else is for the hook ``before``.
+    """
+
+    def __init__(self, before: "Callable[[sys.UnraisableHookArgs], object]") -> None:
+        self._before = before
+
+    def __call__(self, unraisable: "sys.UnraisableHookArgs", /) -> None:
+        stopped = unraisable.exc_value
+        if not isinstance(stopped, Stopped):
+            self._before(unraisable)
+            return
+        for each in STOPPING:
+            if getattr(signal.getsignal(each), "__name__", "") == "stop_at_once":
+                signal.signal(each, _stop)
+        again = threading.Timer(AGAIN_S, _signal_main_thread, [stopped.exit_code - 128])
+        again.daemon = True
+        again.start()
+
+
+def _signal_main_thread(number: int) -> None:
+    if hasattr(signal, "pthread_kill") and (main := threading.main_thread().ident):
+        signal.pthread_kill(main, number)  # which wakes it where it waits
+    else:
+        signal.raise_signal(number)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
