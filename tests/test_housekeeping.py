@@ -16,12 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 from stored import Stored, make_store
 
-from stepladder import looks
 from stepladder.cli import main
 from stepladder.climbing import climb
 from stepladder.files import sealed
 from stepladder.housekeeping import SILENT_S, chosen, delete, experiments, merge
-from stepladder.machine import cpu_name
 from stepladder.rechecking import check_runs, others
 from stepladder.report.runs_page import ranges, size
 from stepladder.run_files import weights_file
@@ -65,7 +63,7 @@ def files_of(store: Store) -> dict[str, bytes]:
 def test_list_says_what_each_folder_is(stored: Stored, command: Callable[..., Result]) -> None:
     start, slower = (stored.runs[k].identity.experiment for k in (0, 2))
     listed = json.loads(command("list", stored.ladder_path, "--json").stdout)
-    assert listed["schema_version"] == 1
+    assert listed["schema_version"] == 2
     by_folder = {each["folder"]: each for each in listed["experiments"]}
     assert by_folder.keys() == {start, slower}
     assert by_folder[start]["rungs"] == [{"ladder": "small", "rung": "start"}]
@@ -145,7 +143,7 @@ def test_images_that_are_not_here_are_said(command: Callable[..., Result]) -> No
     assert "0 agree with their records, 0 differ, 0 damaged, 5 not checked" in result.stdout
 
 
-def keep_other_weights(stored: Stored, by: float, **provenance: str) -> None:
+def keep_other_weights(stored: Stored, by: float, **provenance: object) -> None:
     """The first run, its record whole, with weights that were not those evaluated."""
     run = stored.runs[0]
     kept = stored.store.find(run.identity, set_aside=False)
@@ -169,8 +167,13 @@ def test_weights_that_give_other_counts_are_found(stored: Stored, command: Calla
 
 
 def test_another_cpu_may_round_otherwise_and_no_more(stored: Stored) -> None:
-    for by, cpu, outcome in ((0.0, cpu_name(), "agrees"), (0.0, "another", "agrees"), (10.0, "another", "differs")):
-        keep_other_weights(stored, by, cpu=cpu)
+    own = stored.runs[0].provenance.versions
+    for by, cpu, outcome in (
+        (0.0, own["cpu-target"], "agrees"),
+        (0.0, "another", "agrees"),
+        (10.0, "another", "differs"),
+    ):
+        keep_other_weights(stored, by, versions=own | {"cpu-target": cpu})
         found = experiments(stored.store, [stored.ladder], only=True)
         checked = {each.stored.key: each for each in check_runs(stored.store, found, sources=[stored.ladder.data])}
         mine = checked[stored.runs[0].identity.key]
@@ -202,15 +205,36 @@ def test_an_engine_of_another_version_evaluates_in_its_place(stored: Stored) -> 
 
 
 def test_check_reads_the_other_files_too(stored: Stored, command: Callable[..., Result]) -> None:
-    for name in ("looks.json", "speed.json"):
-        path = stored.store.folder / name
-        content = path.read_bytes()
-        path.write_bytes(content[:-2])
-        result = command("check", "--json")
-        assert result.exit_code == 2
-        (problem,) = json.loads(result.stdout)["problems"]
-        assert f"{name} is damaged" in problem
+    path = stored.store.folder / "speed.json"
+    path.write_bytes(path.read_bytes()[:-2])
+    result = command("check", "--json")
+    assert result.exit_code == 2
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert "speed.json is damaged" in problem
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b'{"format_version": 9}'])
+def test_looks_of_older_versions_are_no_part_of_a_store(
+    stored: Stored, command: Callable[..., Result], tmp_path: Path, content: bytes | None
+) -> None:
+    """They are not listed, checked, merged or deleted, whole or damaged; and they stay."""
+    path = stored.store.folder / "looks.json"
+    if content is not None:
         path.write_bytes(content)
+    content = path.read_bytes()
+    checked = command("check", "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["problems"]) == (0, [])
+    into = other_store(stored, tmp_path / "into")
+    (into.folder / "looks.json").write_bytes(b"of its own")
+    merged = command("merge", "into", "runs", "--json")
+    assert merged.exit_code == 0
+    told = json.loads(merged.stdout)
+    assert (told["copied"], told["problems"], told["conflicts"]) == ([stored.runs[0].identity.key], [], [])
+    assert "looks" not in merged.stdout
+    assert (into.folder / "looks.json").read_bytes() == b"of its own"
+    assert command("list", "--json").stdout.count("looks") == 0
+    assert command("delete", stored.ladder_path, "--yes").exit_code == 0
+    assert path.read_bytes() == content
 
 
 def test_a_check_of_nothing_says_so(stored: Stored, command: Callable[..., Result]) -> None:
@@ -421,21 +445,6 @@ def test_merge_takes_nothing_damaged_and_mends(stored: Stored, tmp_path: Path) -
     assert any("newer Stepladder" in problem for problem in merged.problems)
     assert any(str(mended.with_suffix(".json")) in problem and "set aside" in problem for problem in merged.problems)
     assert into.find(stored.runs[1].identity, set_aside=False) == stored.runs[1]
-
-
-def test_merge_unites_looks(stored: Stored, tmp_path: Path) -> None:
-    into = other_store(stored, tmp_path / "into")
-    pair = looks.pair_key(stored.runs[0].identity, stored.runs[2].identity)
-    looks.note(into.folder, {pair: (1, 2, 3)})
-    looks.note(stored.store.folder, {pair: (1, 2, 3, 4)})
-    merged = merge(into, stored.store)
-    assert merged.n_looks == 1
-    assert looks.read(into.folder).at(pair) == ((1, 2), (1, 2, 3), (1, 2, 3, 4))
-    assert merge(into, stored.store).n_looks == 0
-    (into.folder / "looks.json").write_text("{")
-    again = merge(into, stored.store)
-    assert "looks.json is damaged" in again.problems[0]
-    assert (into.folder / "looks.json").read_text() == "{"
 
 
 def test_a_store_is_not_merged_with_itself(command: Callable[..., Result]) -> None:

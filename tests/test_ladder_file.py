@@ -882,3 +882,18 @@ def test_the_line_of_an_error_in_a_long_ladder_is_found_at_once(tmp_path: Path) 
     path.write_text(head + bottom + rungs + '[[rung]]\nname = "last"\nwhy = "w"\nchange.lrr = 1.0\n')
     with pytest.raises(LadderError, match=r"long\.toml:2411: rung 602, change\.lrr: unknown field 'lrr'"):
         ladder_file.load(path)
+
+
+# Comparisons that are declared ahead.
+
+
+def test_a_ladder_is_taken_to_grow_to_five_comparisons_unless_it_says_otherwise(tmp_path: Path) -> None:
+    assert ladder_file.load(save(tmp_path, TOP)).comparisons == 5
+    assert ladder_file.load(save(tmp_path, "comparisons = 12\n" + TOP)).comparisons == 12
+    assert ladder_file.load(save(tmp_path, "comparisons = 1\n" + TOP)).comparisons == 1
+    assert all(ladder_file.load(name).comparisons == 5 for name in ("mnist-8k", "mnist-1000"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "10_001", "2.5", "true", '"5"', "[5]"])
+def test_comparisons_that_are_no_number_of_them_are_refused(tmp_path: Path, value: str) -> None:
+    assert refusal(tmp_path, f"comparisons = {value}  <--\n{TOP}").startswith("comparisons: ")

@@ -138,9 +138,9 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
 def merge(into: str, other: str, as_json: bool) -> None:
     """Copy into store A what store B has.
 
-    These are the finished runs that A lacks, and B's looks at verdicts. Each run is verified before it is copied. A may
-    be a folder that is empty or not there yet; any other that is no store is refused. Exits
-    with 2 if a run has other numbers in each store, or is damaged.
+    These are the finished runs that A lacks. Each is verified before it is copied. A may be a folder that is empty or
+    not there yet; any other that is no store is refused. Exits with 2 if a run has other numbers in each store, or is
+    damaged.
     """
     from stepladder.housekeeping import merge as merge_stores
     from stepladder.report.runs_page import merge_dict, merge_page

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from stepladder.errors import LadderError
 from stepladder.faults import Fault, faults_of
 from stepladder.happening import what_happens, why_alike
-from stepladder.ladder import Budget, Ladder, Rung, Split, Target
+from stepladder.ladder import COMPARISONS, Budget, Ladder, Rung, Split, Target
 from stepladder.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
 from stepladder.layers import GlobalAvgPool
 from stepladder.plain import MOST_CHARACTERS, neutral, steering
@@ -80,6 +80,12 @@ class _LadderEntry(Frozen):
         None,
         ge=1,
         description="size of dev; a sixth of the training images, or the set's own validation part, unless given",
+    )
+    comparisons: int = Field(
+        COMPARISONS,
+        ge=1,
+        le=10_000,
+        description="how many changes will be judged in all, also later: verdicts promise for all of them together",
     )
     budget: Budget
     target: Target
@@ -167,6 +173,7 @@ class _Reader:
             evaluate_on=entry.evaluate_on,
             dev_images=entry.dev_images,
             rungs=tuple(rungs),
+            comparisons=entry.comparisons,
         )
 
     @contextmanager
@@ -343,6 +350,12 @@ class _Reader:
             target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
             if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
                 self.refuse((*here, "target"), f"rung {shown(entry.name)} lowers the target: a rung may only raise it")
+            if target.balanced != below.balanced:
+                self.refuse(
+                    (*here, "target"),
+                    f"rung {shown(entry.name)} has a target of another measure, {target.measure}: set balanced for the"
+                    " whole ladder",
+                )
             return target
         return below
 

@@ -199,11 +199,11 @@ def _verdicts(material: Material, way: Descent | None, down: Results | None) -> 
     at_top = compare_with_top(down) if down else []
     return {
         "comparisons": comparison_table(results, material.comparisons),
-        "notes": comparison_notes(material.comparisons),
+        "notes": comparison_notes(material.comparisons, results.ladder),
         "targets": target_table(results),
         "result_notes": result_notes(results),
         "down": down_table(way, at_top, up=results, down=down) if way and down else None,
-        "down_notes": comparison_notes(at_top, down=True),
+        "down_notes": comparison_notes(at_top, results.ladder, down=True),
     }
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-from stepladder.comparing import Comparison, interval_of_mean
+from stepladder.comparing import Comparison
+from stepladder.intervals import interval_of_mean
 from stepladder.report.compare_page import brief_verdict, tone
 from stepladder.report.tables import Tone, changes, percent
 from stepladder.results import Results, RungResult

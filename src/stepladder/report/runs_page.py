@@ -1,6 +1,6 @@
 """What a store holds, what a check of it found, and what a merge did: as pages, and for machines.
 
-SCHEMA_VERSION history: 1, the first.
+SCHEMA_VERSION history: 1, the first. 2, without "looks_added": verdicts need no ledger of looks any more.
 """
 
 import shlex
@@ -15,7 +15,7 @@ from stepladder.report.tables import NOTHING, Page, Table
 from stepladder.run import RunIdentity
 from stepladder.wording import n_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def size(n_bytes: int) -> str:
@@ -183,7 +183,7 @@ def merge_page(into: Path, other: Path, merged: Merged) -> Page:
     return [
         *([f"{into} is a new store, made now."] if merged.is_new else []),
         f"{n_of(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
-        f" equal numbers; {n_of(merged.n_looks, 'look')} at verdicts added.",
+        " equal numbers.",
         *(line for run in merged.conflicts for line in _conflict_lines(run, into=into, other=other)),
         *merged.problems,
     ]
@@ -212,7 +212,6 @@ def merge_dict(into: Path, other: Path, merged: Merged) -> dict[str, Any]:
         "copied": merged.copied,
         "equal": merged.equal,
         "conflicts": [run.key for run in merged.conflicts],
-        "looks_added": merged.n_looks,
         "problems": merged.problems,
     }
 
