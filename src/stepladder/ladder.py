@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -13,6 +13,8 @@ from stepladder.sources import DataInfo
 from stepladder.wording import n_of, shown
 
 Split = Literal["dev", "test"]
+
+COMPARISONS = 5  # that a ladder is taken to grow to
 
 
 def _exact(value: object) -> object:
@@ -46,10 +48,22 @@ class Budget(Frozen):
 
 
 class Target(Frozen):
-    """What a rung is to reach: accuracy at or above this percentage at each of the last epochs."""
+    """What a rung is to reach: accuracy, or balanced accuracy, at or above a percentage at each of the last epochs."""
 
     accuracy: Accuracy = Field(gt=0, le=100, description="accuracy in percent")
     last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
+    balanced: bool = Field(
+        False, description="whether it speaks of balanced accuracy: each class counts alike, however many images it has"
+    )
+
+    @property
+    def measure(self) -> str:
+        """What it speaks of, in words."""
+        return "balanced accuracy" if self.balanced else "accuracy"
+
+    def essence(self) -> dict[str, Any]:
+        """Its fields as JSON values, but for one that is as it was before there was a choice."""
+        return self.model_dump(mode="json", exclude=set() if self.balanced else {"balanced"})
 
 
 def _dev_images(n_train: int) -> str:
@@ -98,7 +112,8 @@ class Ladder:
 
     ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
     the split that accuracies are measured on: ``dev_images`` held out of the training images, or the set's own
-    validation images where it has some and no ``dev_images`` are given; or the test images.
+    validation images where it has some and no ``dev_images`` are given; or the test images. What verdicts promise, they
+    promise for so many ``comparisons`` together, however few rungs there are yet.
     """
 
     name: str
@@ -109,6 +124,7 @@ class Ladder:
     evaluate_on: Split
     dev_images: int | None
     rungs: tuple[Rung, ...]
+    comparisons: int = COMPARISONS
 
     def n_dev(self, n_train: int) -> int:
         """How many of the training images are held out as dev: a sixth unless told; 0 when evaluated on test."""

@@ -62,7 +62,7 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
         "evaluate_on": "dev",
         "dev_images": objective.dev_images,
         "budget": budget,
-        "target": rung.target.model_dump(mode="json"),
+        "target": rung.target.essence(),
         "rung": entries,
     }
     today = datetime.now(UTC).date().isoformat()

@@ -103,7 +103,8 @@ def changes(rungs: Sequence[Rung]) -> list[str]:
 
 def target_text(target: Target) -> str:
     k = target.last_epochs
-    return f"{target.accuracy}% at " + (f"each of the last {k} epochs" if k > 1 else "the last epoch")
+    what = f"{target.accuracy}%{' balanced accuracy' if target.balanced else ''}"
+    return f"{what} at " + (f"each of the last {k} epochs" if k > 1 else "the last epoch")
 
 
 def compound_notes(rungs: Sequence[Rung]) -> list[str]:
