@@ -19,6 +19,7 @@ from stepladder.climbing import Task
 from stepladder.ladder import Budget, Ladder, Target
 from stepladder.recipe import Distill
 from stepladder.report import (
+    charts,
     check_json,
     check_page,
     compare_page,
@@ -660,3 +661,37 @@ def test_a_minus_stays_with_its_number_and_an_interval_together() -> None:
     assert terminal._fold("of 8-8-P-12-12-16 or --until-decided", 8).splitlines() == [
         *("of 8-8-", "P-12-12-", "16 or", "--until-", "decided"),
     ]
+
+
+WIDTH = terminal.PLAIN_WIDTH
+
+
+def test_a_median_between_two_epochs_is_said_in_whole_epochs() -> None:
+    texts = [compare_page._median_epoch(median) for median in (None, 7, 7.0, 7.5, 12)]
+    assert texts == ["never", "epoch 7", "epoch 7", "between epochs 7 and 8", "epoch 12"]
+
+
+def test_a_top_rung_alone_is_no_start() -> None:
+    ladder = ladder_file.load("mnist-8k")
+    assert tables.changes(ladder.top.rungs) == ["top rung alone"]
+    assert tables.changes(ladder.rungs)[0] == "start"
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"),
+    [("100", 100), ("", WIDTH), ("0", WIDTH), ("wide", WIDTH), ("-5", WIDTH)],
+)
+def test_columns_are_kept_to_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    terminal.show(["word " * 100])
+    assert max(map(len, capsys.readouterr().out.splitlines())) == width // 5 * 5 - 1
+
+
+@pytest.mark.parametrize(
+    ("n", "ticks"),
+    [(1, [1]), (2, [1, 2]), (10, list(range(1, 11))), (14, [2, 4, 6, 8, 10, 12, 14]), (60, [10, 20, 30, 40, 50, 60])],
+)
+def test_epochs_on_an_axis_are_whole_and_come_once(n: int, ticks: list[int]) -> None:
+    assert charts._epoch_ticks(n) == ticks

@@ -330,12 +330,13 @@ def report(
     """
     from stepladder import ladder_file
     from stepladder.outputs import is_stdout
-    from stepladder.report.writing import form_of, report_text, write_report
+    from stepladder.report.writing import form_of, report_text, require_form, write_report
     from stepladder.store import Store
 
     if as_json and form not in (None, "json"):
         raise LadderError(f"--json and --format {form} contradict each other: give one")
     form = "json" if as_json else form or form_of(output)
+    require_form(output, form)
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)
     text = report_text(loaded, opened, engine=engine, form=form)
@@ -597,7 +598,7 @@ def _print_found(found: Any, path: Any, as_json: bool, *, force: bool) -> None:
     files = {}
     if found.winner:
         picture = signed(search_picture(found), suffix=".svg")
-        files = {path: ladder_text(found.quest, found.winner), path.with_suffix(".svg"): picture}
+        files = {path: ladder_text(found.quest, found.winner, folder=path.parent), path.with_suffix(".svg"): picture}
     for file, text in files.items():
         write_ours(file, text, force=force, what=NOT_OURS)
     if as_json:

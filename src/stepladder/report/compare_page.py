@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import ceil, floor
 
 from stepladder.comparing import Comparison, Needed, TargetVerdict, against_target, compare
 from stepladder.ladder import Ladder
@@ -220,9 +221,18 @@ def target_table(results: Results) -> Table:
     )
 
 
+def _median_epoch(median: float | None) -> str:
+    """Of an even number of seeds it may lie between two epochs."""
+    if median is None:
+        return "never"
+    if not float(median).is_integer():
+        return f"between epochs {floor(median)} and {ceil(median)}"
+    return f"epoch {median:g}"
+
+
 def _target_row(found: TargetVerdict, target: str) -> tuple[str, ...]:
     interval = NOTHING if found.interval is None else " to ".join(map(share_text, found.interval))
-    median = "never" if found.consistent_median is None else f"epoch {found.consistent_median:g}"
+    median = _median_epoch(found.consistent_median)
     worst = "never" if found.consistent_worst is None else f"epoch {found.consistent_worst}"
     held = f"{found.n_held} of {found.n_seeds}" if found.n_seeds else "not trained"
     return (found.rung, target, held, interval, *((median, worst) if found.n_seeds else (NOTHING, NOTHING)))

@@ -87,7 +87,7 @@ def duration(seconds: float) -> str:
 def change(rung: Rung, below: Rung | None) -> str:
     """What a rung changes, in words, from what to what (a network only to what); compound steps say so."""
     if below is None:
-        return "start"
+        return "top rung alone" if rung.changes else "start"
     steps = [
         f"{name.replace('_', ' ')}: "
         + ("" if name == "network" else f"{describe(name, getattr(below.recipe, name))} → ")
