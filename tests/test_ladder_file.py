@@ -471,6 +471,11 @@ def test_what_toml_says_is_shown_without_tuples_and_its_line_once(tmp_path: Path
         ("params = 1_000", "params = 1.5M", "write 1_500_000"),
         ("params = 1_000", "params = 8,000", "write 8_000"),
         ('data = "images"', 'data = "MNIST"', 'write it in small letters, data = "mnist"'),
+        (
+            'data = "images"',
+            'data = "https://example.org/set.npz"',
+            "nothing is fetched from the network: download it, and give the path of its file or folder",
+        ),
         ('data = "images"', 'data = "images"\nevaluate_on = "val"', "; did you mean 'dev'?"),
         ('name = "small"', 'name = ""', "it should be a text that is not empty, not '': write name = \"mine\""),
     ],

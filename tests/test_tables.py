@@ -270,7 +270,9 @@ def test_the_estimate_is_the_work_over_the_measured_speed(n_seeds: int, jobs: in
     ladder = replace(SHIPPED, rungs=SHIPPED.rungs[:1])
     speeds = {"jit-0.49.0-cpu-r1": 1.0, "jit-0.50.0-cpu-r1": 1e9, "torch-2.13.0-cpu-r1": 1.0}
     found = checking.check(ladder, n_seeds=n_seeds, jobs=jobs, speeds=speeds).estimate
-    assert found.elapsed_s == pytest.approx(14 * 763_744 * 190_000 / 1e9 * n_seeds / min(jobs, n_seeds))
+    work_s = 14 * 763_744 * 190_000 / 1e9 * n_seeds / min(jobs, n_seeds)
+    assert found.preparing_s == checking.START_S + checking.COMPILE_S
+    assert found.elapsed_s == pytest.approx(work_s + found.preparing_s)
     assert found.measured
     assert in_words in check_page.estimate_text(found)
 
@@ -284,12 +286,24 @@ def test_the_estimate_counts_teachers(seeds: tuple[int, ...], trained: int, answ
     speeds = {"jit-0.50.0-cpu-r1": 1e9}
     found = checking.check(replace(SHIPPED, rungs=(taught,)), n_seeds=8, jobs=1, speeds=speeds).estimate
     images = 8 * (190_000 + answers * 60_000) + trained * 190_000
-    assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9)
+    assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9 + found.preparing_s)
     both = checking.check(replace(SHIPPED, rungs=(rung, taught)), n_seeds=8, jobs=1, speeds=speeds).estimate
     more = 8 if seeds else 0  # the rung below is the teacher of each run, but its seeds are others than 11 to 13
-    assert both.elapsed_s == pytest.approx(14 * 763_744 * (images + more * 190_000) / 1e9)
+    assert both.elapsed_s == pytest.approx(14 * 763_744 * (images + more * 190_000) / 1e9 + both.preparing_s)
     macs = checking.macs_of_run(SHIPPED, taught, info=MNIST)
     assert macs == 14 * 763_744 * (190_000 + answers * 60_000 + answers * 190_000)
+
+
+def test_a_short_climb_is_told_what_it_takes_to_begin() -> None:
+    speeds = {"jit-0.50.0-cpu-r1": 1e15}
+    found = checking.check(SHIPPED, n_seeds=8, jobs=2, speeds=speeds).estimate
+    n_networks = len({rung.recipe.network for rung in SHIPPED.rungs})
+    assert n_networks < len(SHIPPED.rungs)
+    assert found.preparing_s == checking.START_S + checking.COMPILE_S * n_networks
+    took, begins = map(tables.duration, (found.elapsed_s, found.preparing_s))
+    assert f"takes about {took} on 2 processes, about {begins} of that to start and to compile" in (
+        check_page.estimate_text(found)
+    )
 
 
 # Results.

@@ -17,6 +17,8 @@ from stepladder.sources import DataInfo
 # earlier.
 # The first is the default engine's.
 TYPICAL_MACS_PER_S = {"jit": 6e10, "torch": 4.7e9}
+START_S = 1.5  # until the first worker trains: they start side by side
+COMPILE_S = 1.0  # of each different network; a climb that goes on has it in its cache
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,16 @@ class CheckedRung:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long a climb would take from nothing, in seconds; ``measured`` if this store has trained before."""
+    """How long a climb would take from nothing, in seconds; ``measured`` if this store has trained before.
+
+    ``preparing_s`` of ``elapsed_s`` are for starting processes and compiling, of which nothing is measured.
+    """
 
     elapsed_s: float
     n_runs: int
     jobs: int
     measured: bool
+    preparing_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -160,17 +166,19 @@ def require_within_budget(ladder: Ladder, rungs: tuple[CheckedRung, ...]) -> Non
 
 
 def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Estimate:
-    """How long a climb takes: the work in multiply-adds, over the speed at which it was last done here."""
+    """How long a climb takes: the work in multiply-adds, over the speed at which it was last done here.
+
+    What it takes to begin is added, for the default engine, whose kernels are compiled for each network.
+    """
     engine, typical = next(iter(TYPICAL_MACS_PER_S.items()))
     measured = [speed for tag, speed in speeds.items() if tag.startswith(f"{engine}-")]
     macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    macs = sum(
-        len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs
-        for rung, seeds in _runs_of_climb(ladder, range(1, n_seeds + 1))
-    )
-    return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
+    runs = _runs_of_climb(ladder, range(1, n_seeds + 1))
+    macs = sum(len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung, seeds in runs)
+    preparing_s = START_S + COMPILE_S * len({rung.network(info.image) for rung, _ in runs})
+    return Estimate(macs / macs_per_s / jobs + preparing_s, n_runs, jobs, bool(measured), preparing_s)
 
 
 def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:

@@ -1,5 +1,6 @@
 """Ladders from TOML files, with errors that name the file, the line and the remedy."""
 
+import re
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +195,12 @@ class _Reader:
 
     def data(self, data: str) -> str:
         """The path of a data set, relative to the ladder's file; "mnist" stays."""
+        if re.match("[A-Za-z][A-Za-z0-9+.-]+://", data):
+            self.refuse(
+                ("data",),
+                f"data = {shown(data)}: nothing is fetched from the network: download it, and give the path of its"
+                " file or folder",
+            )
         if data != "mnist" and data.lower() == "mnist" and not (self.folder / data).exists():
             self.refuse(("data",), f'data = {shown(data)}: write it in small letters, data = "mnist"')
         try:
