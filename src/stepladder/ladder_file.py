@@ -350,7 +350,9 @@ class _Reader:
             return model.model_validate(value)
         except ValidationError as error:
             places = [((*here, *inside), message) for inside, message in faults_of(model, error)]
-            raise _RefusalError(*[(where, f"{_dotted(where)}: {message}") for where, message in places]) from None
+            raise _RefusalError(
+                *[(where, f"{_dotted(_named(where))}: {message}") for where, message in places]
+            ) from None
 
     def refuse(self, where: Location, message: str) -> NoReturn:
         raise _RefusalError((where, message))
@@ -385,6 +387,25 @@ def _shortened(message: str, most: int) -> str:
         return cut(message, most=LONGEST_ALONE)
     short = message.partition("; known are")[0]
     return short if len(short) <= most else f"{short[:most].rsplit(' ', 1)[0]} ..."
+
+
+def _named(where: Location) -> Location:
+    """What a fault there is said of: of a kind that there is not, the table whose kind it is."""
+    return where[:-1] if where[-2:] in (("schedule", "kind"), ("optimizer", "kind")) else where
+
+
+def line_in_file(ladder: Ladder, rung: Rung) -> str:
+    """A ladder's file, and where it can still be read the line on which a rung's change is written, or its recipe."""
+    try:
+        text = read_file(Path(ladder.source))
+        names = [each["name"] for each in parsed(text, file=ladder.source)["rung"]]
+        index = names.index(rung.name)
+    except (LadderError, LookupError, TypeError, ValueError):
+        return ladder.source
+    lines = lines_of(text)
+    places = [("rung", index, table, *field) for table in ("change", "recipe") for field in ((rung.changes[:1]), ())]
+    line = next((lines[place] for place in places if place in lines), nearest(lines, ("rung", index)))
+    return f"{ladder.source}:{line}"
 
 
 def _dotted(where: Location) -> str:
