@@ -33,6 +33,7 @@ ORDER = [
     "schedule",
     "idle",
     "idle_steps",
+    "slight",
     "plain_network",
     "happening",
     "draws",

@@ -3,6 +3,7 @@
 In the texts below, ``<--`` marks the line that a refusal must name; it is taken out before the text is read.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from stepladder import ladder_file, plain
 from stepladder.errors import LadderError
+from stepladder.geometry import ImageShape
 from stepladder.ladder import Budget
 from stepladder.ladder_file import Location, line_of
 from stepladder.layers import parse
@@ -902,3 +904,75 @@ def test_a_ladder_is_taken_to_grow_to_five_comparisons_unless_it_says_otherwise(
 @pytest.mark.parametrize("value", ["0", "-1", "10_001", "2.5", "true", '"5"', "[5]"])
 def test_comparisons_that_are_no_number_of_them_are_refused(tmp_path: Path, value: str) -> None:
     assert refusal(tmp_path, f"comparisons = {value}  <--\n{TOP}").startswith("comparisons: ")
+
+
+KINDS = {
+    'schedule = { kind = "stepp", every_epochs = 2 }': 0,
+    "schedule.every_epochs = 2\nschedule.kind = 'stepp'": 1,
+    "[rung.change.schedule]\nevery_epochs = 2\n\nkind = 'stepp'": 3,
+    "[rung.change.optimizer]\n# by hand\nkind = 'sdg'": 2,
+    "[rung.change.loss]\nlabel_smoothing = 0.1\nkind = 'cross'": 2,
+}
+
+
+@pytest.mark.parametrize(("change", "below"), KINDS.items(), ids=str)
+def test_a_kind_that_there_is_not_is_told_of_on_its_line(tmp_path: Path, change: str, below: int) -> None:
+    change = change if change.startswith("[") else "change." + change.replace("\n", "\nchange.")
+    path = tmp_path / "ladder.toml"
+    before = (TOP + SECOND).count("\n")
+    path.write_text(TOP + SECOND + change + "\n")
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(path)
+    assert str(refused.value).startswith(f"{path}:{before + 1 + below}: rung 2, change.")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "x"\n# a """\nabout = "it\'s"\nwhy = """a\n\nb = 1\n', '4: not a TOML file: the """ in the line'),
+        ("name = 'x'\nwhy = '''a\nb = 1 # \"\"\"", "2: not a TOML file: the ''' in the line"),
+        ('name = """x"""\nwhy = "a" # \'\'\'\nabout = """a', '3: not a TOML file: the """ in the line'),
+        ("[budget]\nparams = " + "9" * 5000, "2: params is a whole number of more than 64 bits: write a smaller one"),
+        ("a = 1\nbudget = { epochs = -" + "9" * 9000 + " }", "2: epochs is a whole number of more than 64 bits: write"),
+        ("[budget]\nparams = " + "9" * 30, "2: params is a whole number of more than 64 bits: write a smaller one"),
+    ],
+    ids=str,
+)
+def test_what_is_no_toml_is_told_of_where_it_begins(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "ladder.toml"
+    path.write_text(text)
+    with pytest.raises(LadderError) as refused:
+        ladder_file.load(path)
+    assert str(refused.value).startswith(f"{path}:{message}")
+
+
+def many(n_rungs: int, n_layers: int) -> str:
+    layers = ", ".join(['"conv 8 1x1"'] * n_layers)
+    rungs = "".join(f'[[rung]]\nname="r{n}"\nwhy="x"\nchange.lr={0.1 + n / 1e5}\n' for n in range(n_rungs - 1))
+    top = re.sub(r"network = \[.*?\n\]", f'network = [{layers}, "gap", "linear 10"]', TOP, flags=re.DOTALL)
+    return top + rungs
+
+
+@pytest.mark.parametrize(
+    ("n_rungs", "n_layers", "message"),
+    [
+        (2001, 2, "a ladder has at most 2,000 rungs, and this one 2,001: split it into several files"),
+        (1, 5000, "a network has at most 5,000 layers, and this one 5,002: give it fewer"),
+        (500, 500, "500 rungs of up to 502 layers: a ladder has at most 100,000 in all: split it into several files"),
+    ],
+)
+def test_a_ladder_that_takes_too_long_to_look_at_is_refused(
+    tmp_path: Path, n_rungs: int, n_layers: int, message: str
+) -> None:
+    path = tmp_path / "ladder.toml"
+    path.write_text(many(n_rungs, n_layers))
+    with pytest.raises(LadderError, match=re.escape(message)):
+        ladder_file.load(path)
+
+
+def test_rungs_that_share_a_network_share_what_is_known_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "ladder.toml"
+    path.write_text(many(100, 300))
+    rungs = ladder_file.load(path).rungs
+    networks = {id(rung.network(ImageShape(channels=1, size=28, n_classes=10))) for rung in rungs}
+    assert len(networks) == 1

@@ -54,6 +54,11 @@ SCHEDULES = (
     {"kind": "plateau", "patience": 0, "threshold": 0.99},
     {"kind": "plateau", "patience": 1, "threshold": 0.99},
     {"kind": "plateau", "patience": 5},
+    {"kind": "plateau", "patience": 0, "threshold": 0.99, "factor": 1e-20},
+    {"kind": "step", "every_epochs": 1, "factor": 1e-12},
+    {"kind": "step", "every_epochs": 1, "factor": 1e-25},
+    {"kind": "step", "every_epochs": 1, "factor": 1e-30},
+    {"kind": "cosine", "final": 1e-9},
 )
 OPTIMIZERS: tuple[dict[str, Any], ...] = (
     {},
@@ -72,6 +77,8 @@ OPTIMIZERS: tuple[dict[str, Any], ...] = (
     {"kind": "muon", "momentum": 0.0},
     {"kind": "muon", "momentum": 0.0, "nesterov": False},
     {"kind": "muon", "other_lr": 0.5},
+    {"kind": "adam", "beta1": 0.9000000005},
+    {"kind": "adam", "beta2": 0.99900000001},
 )
 AUGMENTS: tuple[dict[str, Any], ...] = (
     {},
@@ -86,6 +93,11 @@ AUGMENTS: tuple[dict[str, Any], ...] = (
     {"cutout_px": 15},
     {"cutout_px": 16},
     {"cutout_px": 20, "mirror": True},
+    {"rotation_deg": 20.0000003},
+    {"rotation_deg": 4e-9},
+    {"shift_px": 4e-9},
+    {"scale": 1e-30},
+    {"elastic_px": 4e-9},
 )
 TEACHER = ["conv 5 3x3", "gap", "linear 3"]
 # The values of each field, the first of them its default; those that change machine code are few.
@@ -93,17 +105,17 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "network": NETWORKS,
     "block": ("conv relu norm dropout", "conv norm relu", "conv relu", "conv", "conv dropout relu norm"),
     "norm_scale": (True, False),
-    "dropout": (0.0, 0.25, 1e-12),
+    "dropout": (0.0, 0.25, 1e-12, 1e-9),
     "augment": AUGMENTS,
     "optimizer": OPTIMIZERS,
-    "lr": (0.05, 0.1, 0.05 + 1e-10, 0.02),
+    "lr": (0.05, 0.1, 0.05 + 1e-10, 0.02, 1e-12, 1e-29, 1e-30),
     "schedule": SCHEDULES,
-    "weight_decay": (0.0, 0.01, 1e-4, 1e-30, 1e-50),
-    "loss": ({}, {"label_smoothing": 0.1}, {"label_smoothing": 1e-30}),
+    "weight_decay": (0.0, 0.01, 1e-4, 2e-10, 1e-30, 1e-50),
+    "loss": ({}, {"label_smoothing": 0.1}, {"label_smoothing": 1e-9}, {"label_smoothing": 1e-30}),
     "batch_size": (16, 48, 64, 100),
     "epochs": (1, 2, 3, 4),
     "clean_epochs": (0, 1, 2, 5),
-    "sharpness_aware": (None, {"radius": 0.05}, {"radius": 0.1}, {"radius": 1e-30}),
+    "sharpness_aware": (None, {"radius": 0.05}, {"radius": 0.1}, {"radius": 2e-9}, {"radius": 1e-30}),
     "average": (
         None,
         {"horizon_epochs": 1.0, "every_steps": 1},
@@ -113,6 +125,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
         {"horizon_epochs": 2.0},
         {"horizon_epochs": 1e-4, "every_steps": 1},
         {"horizon_epochs": 1e18, "every_steps": 1},
+        {"horizon_epochs": 1.00000001, "every_steps": 1},
     ),
     "distill": (None, {"network": TEACHER}, {"network": TEACHER, "share": 0.5}, {"network": TEACHER, "share": 1e-30}),
     "recalibrate_images": (0, 16, 20, 32, 48),

@@ -11,6 +11,7 @@ from stepladder.happening import idle_notes, what_happens, why_alike
 from stepladder.idle import Sizes
 from stepladder.ladder import Ladder, Rung, budget_excess
 from stepladder.recipe import Recipe, changed_fields
+from stepladder.slight import slight_changes
 from stepladder.sources import DataInfo
 
 # Of one process, two at once on 2 cores of an AMD EPYC, over mnist-8k: jit on Zen 5, 2026-11-23; torch on Zen 3, a day
@@ -130,8 +131,8 @@ def require_effects(ladder: Ladder, info: DataInfo) -> None:
         is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
         if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
             raise LadderError(
-                f"{ladder.place(rung.line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that"
-                f" happens: on these images it would train exactly as the rung below, because"
+                f"{ladder.place(rung.change_line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing"
+                " that happens: on these images it would train exactly as the rung below, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
 
@@ -142,11 +143,13 @@ def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
 
 
 def _notes(ladder: Ladder, info: DataInfo) -> list[tuple[str, ...]]:
-    """Of each rung the notes that the rung below has not."""
-    all_notes = [idle_notes(rung.recipe, _sizes(ladder, info)) for rung in ladder.rungs]
+    """Of each rung the notes that the rung below has not, and what is so little a change that it may be none."""
+    recipes = [rung.recipe for rung in ladder.rungs]
+    all_notes = [idle_notes(recipe, _sizes(ladder, info)) for recipe in recipes]
+    changes: list[tuple[str, ...]] = [(), *(tuple(slight_changes(*pair)) for pair in pairwise(recipes))]
     return [
-        tuple(note for note in notes if note not in below)
-        for below, notes in zip([(), *all_notes[:-1]], all_notes, strict=True)
+        (*(note for note in notes if note not in below), *changed)
+        for below, notes, changed in zip([(), *all_notes[:-1]], all_notes, changes, strict=True)
     ]
 
 

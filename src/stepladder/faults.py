@@ -85,8 +85,18 @@ def faults_of(model: type[BaseModel], error: ValidationError) -> list[Fault]:
         if each["type"] == "extra_forbidden"
     }
     said = [each for each in found if each[2]["type"] != "missing" or each[0] not in mistyped]
-    told = [(inside, _in_words(each, owner, str(inside[-1]) if inside else "")) for inside, owner, each in said]
+    told = [(_spot(inside, each), _in_words(each, owner, _last(inside))) for inside, owner, each in said]
     return told + besides
+
+
+def _last(inside: Location) -> str:
+    return str(inside[-1]) if inside else ""
+
+
+def _spot(inside: Location, error: Any) -> Location:
+    """Where to look for it: a kind that there is not, where it is written."""
+    is_kind = error["type"] in ("union_tag_invalid", "optimizer")
+    return (*inside, "kind") if is_kind and isinstance(error["input"], dict) and "kind" in error["input"] else inside
 
 
 def _besides_kind(inside: Location, owner: type[BaseModel], error: Any) -> list[Fault]:

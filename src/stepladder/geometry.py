@@ -68,7 +68,7 @@ class LayerGeometry:
     parameters: dict[str, Shape]
     macs: int
 
-    @property
+    @cached_property
     def params(self) -> int:
         return sum(prod(shape) for shape in self.parameters.values())
 
@@ -128,12 +128,12 @@ class Network:
             rows.append(row)
         return tuple(rows)
 
-    @property
+    @cached_property
     def params(self) -> int:
         """All trainable numbers."""
         return sum(row.params for row in self.rows)
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-adds of one image's forward pass."""
         return sum(row.macs for row in self.rows)

@@ -1,8 +1,8 @@
 """What happens in a training: two recipes that train the same way give the same, however they are written.
 
 It is what is left of a recipe without all that does nothing (see idle), its layers without what makes no difference,
-its numbers as float32 has them, and the learning rates of all steps. Where the sizes of the images are known it is told
-for them: as many steps, maps of as many pixels.
+its numbers as the engines have them, and the learning rates of all steps. Where the sizes of the images are known it is
+told for them: as many steps, maps of as many pixels.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,24 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stepladder import idle, idle_steps
-from stepladder.idle import Idle, Sizes, dropped, single, steps_of, steps_per_epoch
+from stepladder import idle, idle_steps, slight
+from stepladder.idle import Idle, Sizes, decay_of, dropped, single, steps_of, steps_per_epoch
 from stepladder.idle_steps import MOST_STEPS
 from stepladder.plain_network import idle_layers, plain_network
-from stepladder.recipe import Adam, Plateau, Recipe, changed_fields
+from stepladder.recipe import Adam, Augment, Constant, Plateau, Recipe, changed_fields
 from stepladder.schedule import learning_rate
 
 N_PROBES = 61  # steps that are compared before all others
+MOST_DROPS = 1000  # of a plateau that are looked at one by one: of most factors far fewer leave nothing
+BEND = 0.5**0.5  # what augment.draw_curves multiplies elastic_px by
 
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """The learning rates of all steps of a recipe whose schedule knows no losses; equal where each is, in float32."""
+    """The numbers that an optimizer takes of its schedule at all steps; equal where each is, in float32.
+
+    Of a schedule that knows no losses. They are divided in float64 where the optimizer does so.
+    """
 
     recipe: Recipe
     steps_per_epoch: int
@@ -33,13 +38,23 @@ class Rates:
     def n_steps(self) -> int:
         return self.recipe.epochs * self.steps_per_epoch
 
-    def at(self, step: int) -> float:
-        return single(learning_rate(self.recipe, step=step, steps_per_epoch=self.steps_per_epoch))
+    def at(self, step: int) -> tuple[float, ...]:
+        """As engines.optimizer has them."""
+        lr, optimizer = (
+            learning_rate(self.recipe, step=step, steps_per_epoch=self.steps_per_epoch),
+            self.recipe.optimizer,
+        )
+        if not isinstance(optimizer, Adam):
+            return (single(lr),)
+        own = single(lr) if optimizer.kind == "adamw" else 0.0
+        parts = (1 - beta ** (step + 1) for beta in (optimizer.beta1, optimizer.beta2))
+        first, second = parts
+        return (single(lr / first), single(second), own)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Rates) or self.n_steps != other.n_steps:
             return False
-        mine, theirs = ((each.recipe.lr, each.recipe.schedule) for each in (self, other))
+        mine, theirs = ((each.lr, each.schedule, each.optimizer) for each in (self.recipe, other.recipe))
         if mine == theirs:
             return True
         probes = (round(n * (self.n_steps - 1) / N_PROBES) for n in range(N_PROBES + 1))
@@ -56,7 +71,7 @@ def simplified(recipe: Recipe, sizes: Sizes | None = None) -> tuple[Recipe, tupl
     Each rule sees what those before it leave.
     """
     found: list[Idle] = []
-    for rule in (*idle.RULES, *idle_steps.RULES):
+    for rule in (*idle.RULES, *idle_steps.RULES, *slight.RULES):
         for each in rule(recipe, sizes):
             found.append(each)
             recipe = recipe.model_copy(update=dict(each.instead))
@@ -64,23 +79,68 @@ def simplified(recipe: Recipe, sizes: Sizes | None = None) -> tuple[Recipe, tupl
 
 
 def what_happens(recipe: Recipe, sizes: Sizes | None = None) -> tuple[object, ...]:
-    """A recipe as far as it has an effect, field by field: two recipes that train the same way give the same."""
+    """A recipe as far as it has an effect, field by field: two recipes that train the same way give the same.
+
+    Numbers are compared as the engines have them: in float64 where that is how they are computed with, and in float32
+    where they are first made that, one or more together.
+    """
     plain, _ = simplified(recipe, sizes)
     values: dict[str, object] = {name: _in_single(getattr(plain, name)) for name in Recipe.model_fields}
     values["network"], values["block"] = plain_network(plain, sizes), None
     values["dropout"] = dropped(plain.dropout)
+    values["augment"] = _warps(plain.augment)
+    values["lr"], values["schedule"] = _rates(plain, sizes), None
+    values["loss"] = _targets(plain, sizes)
     if isinstance(plain.optimizer, Adam):
-        values["optimizer"] = (
-            values["optimizer"],
-            single(1 - plain.optimizer.beta1),
-            single(1 - plain.optimizer.beta2),
-        )
+        values["optimizer"] = _adam(plain.optimizer)
+    if plain.average:
+        average = plain.average
+        of_horizon = decay_of(average, steps_per_epoch(plain, sizes)) if sizes else average.horizon_epochs
+        values["average"] = (average.every_steps, of_horizon)
     if plain.distill and recipe.teacher:
         distill = plain.distill
         values["distill"] = (single(distill.share), distill.seeds, what_happens(recipe.teacher, sizes))
-    if sizes is not None and not isinstance(plain.schedule, Plateau):
-        values["lr"] = values["schedule"] = Rates(plain, steps_per_epoch(plain, sizes))
     return tuple(values.values())
+
+
+def _warps(augment: Augment) -> tuple[object, ...]:
+    """Maps are drawn in float64; the size of a bend is made float32 after the factor of augment.draw_curves."""
+    fields = {name: getattr(augment, name) for name in Augment.model_fields}
+    return tuple((fields | {"elastic_px": single(augment.elastic_px * BEND)}).values())
+
+
+def _adam(optimizer: Adam) -> tuple[object, ...]:
+    betas = (optimizer.beta1, optimizer.beta2)
+    return (optimizer.kind, *map(single, (*betas, *(1 - beta for beta in betas), optimizer.epsilon)))
+
+
+def _rates(plain: Recipe, sizes: Sizes | None) -> object:
+    """The learning rates, as exactly as is known: of all steps, of all drops of a plateau, or as they are written.
+
+    Adam's have its betas with them.
+    """
+    schedule, optimizer = plain.schedule, plain.optimizer
+    if sizes is not None and not isinstance(schedule, Plateau):
+        return Rates(plain, steps_per_epoch(plain, sizes))
+    if isinstance(optimizer, Adam):
+        return (plain.lr, schedule, optimizer.beta1, optimizer.beta2)
+    if isinstance(schedule, Constant):
+        return single(plain.lr)
+    if not isinstance(schedule, Plateau):
+        return (plain.lr, schedule)
+    n_drops = min(plain.epochs // (schedule.patience + 1), MOST_DROPS)
+    rates = tuple(single(plain.lr * schedule.factor**n) for n in range(n_drops + 1))
+    all_of_it = (plain.lr, schedule.factor) if n_drops == MOST_DROPS and rates[-1] else ()
+    return (schedule.patience, schedule.threshold, rates, all_of_it)
+
+
+def _targets(plain: Recipe, sizes: Sizes | None) -> object:
+    """What is to be learned where a label says no, and yes; as written where the classes are not known."""
+    smoothing, share = plain.loss.label_smoothing, plain.distill.share if plain.distill else 0.0
+    if sizes is None:
+        return (smoothing, share)
+    off = smoothing / sizes.image.n_classes
+    return tuple(map(single, ((1 - share) * off, (1 - share) * (1 - smoothing + off), 1 - smoothing)))
 
 
 def why_alike(below: Recipe, above: Recipe, sizes: Sizes | None = None) -> str:
@@ -97,7 +157,7 @@ def _why_alike(name: str, below: Recipe, above: Recipe, found: Sequence[Idle]) -
     n_drops = [sum("dropout" in steps for steps in steps_of(recipe)) for recipe in (below, above)]
     if name in ("network", "block") and n_drops[0] != n_drops[1]:
         return "dropout is 0, so that the 'dropout' step of a block does nothing: give dropout a probability"
-    return _OTHERWISE.get(name, "both are the same number in float32, in which all is computed: change it more")
+    return _OTHERWISE.get(name, "both are the same number in float32, in which it is computed with: change it more")
 
 
 _OTHERWISE = {

@@ -1,28 +1,24 @@
 """Settings of a recipe that do nothing, each with the reason and the remedy: one rule for each kind.
 
 A rule looks at a recipe, and at the sizes of its images where they are known, and gives for each such setting the
-fields that would train the same way without it. ``happening`` compares recipes by what is left. All is computed in
-float32: what adds less than its last digit adds nothing. No numpy.
+fields that would train the same way without it. ``happening`` compares recipes by what is left. Whatever is so small
+that it hardly does anything, but might, is left in: see slight. No numpy.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_float
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import exp
 from typing import Any
 
-from stepladder.errors import GeometryError
 from stepladder.geometry import ImageShape
-from stepladder.layers import Conv, Depthwise, Linear
-from stepladder.recipe import Augment, CrossEntropy, Recipe
+from stepladder.layers import Block, Conv, Depthwise, Layer, Linear
+from stepladder.recipe import Augment, Average, CrossEntropy, Recipe
 
-NOTHING = 1e-20  # of what a training computes, within a few powers of ten of 1, no last digit feels this
+NOTHING = 1e-29  # beside what a training computes no last digit feels this, were that as small as 1e-21
 HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
-LEAST_WARP = 3e-9  # px, degrees, a fraction: less changes no pixel of 28 x 28 by half a last digit of white
 LEAST_SHIFT_PX = 0.5  # less is, wherever people write it, a part of the side that is taken for pixels
-LEAST_RADIUS = 1e-9  # up to here a step in one direction is less than half a last digit of a weight of 0.03
-LEAST_DROPS = 0.01  # values expected to be zeroed in a whole training: fewer are none in 99 trainings of 100
-LEAST_PART = 1e-13  # of a look in a moving average: of less, float64 has no three digits
 
 
 @dataclass(frozen=True)
@@ -66,26 +62,21 @@ def single(value: float) -> float:
 
 def steps_of(recipe: Recipe) -> list[tuple[str, ...]]:
     """The steps after each convolution, depthwise convolution and linear layer."""
-    blocks = [layer.block for layer in recipe.network if isinstance(layer, Conv | Depthwise | Linear)]
-    return [(recipe.block if block is None else block).steps for block in blocks]
+    return _steps(recipe.network, recipe.block)
 
 
-def dropped(probability: float) -> tuple[int, float]:
-    """How many of 2**32 values a dropout zeroes, and what it multiplies the others by: all that an engine has of it."""
-    return min(round(probability * 2**32), 2**32 - 1), single(1 / (1 - probability))
+@lru_cache(maxsize=64)
+def _steps(layers: tuple[Layer, ...], block: Block) -> list[tuple[str, ...]]:
+    own = [layer.block for layer in layers if isinstance(layer, Conv | Depthwise | Linear)]
+    return [(block if each is None else each).steps for each in own]
 
 
-def n_dropping(recipe: Recipe, sizes: Sizes) -> int:
-    """How many values a dropout is drawn for in the whole training, at most: of a layer's input or its output."""
-    try:
-        rows = recipe.network_for(sizes.image).rows
-    except GeometryError:
-        return 2**63
-    sides = [
-        ((row.in_channels, row.in_size), (row.out_channels, row.out_size)) for row in rows if "dropout" in row.steps
-    ]
-    each = sum(max(channels * size**2 for channels, size in both) for both in sides)
-    return each * sizes.n_train * recipe.epochs * (2 if recipe.sharpness_aware else 1)
+def dropped(probability: float) -> tuple[int, float, int]:
+    """All that an engine has of a dropout: how many of 2**32 values the JIT engine zeroes, and what it multiplies the
+    others by; how many of 65536 the PyTorch engine keeps, never all of them unless there is no dropout.
+    """
+    kept = min(max(round((1 - probability) * 65536), 1), 65535) if probability else 65536
+    return min(round(probability * 2**32), 2**32 - 1), single(1 / (1 - probability)), kept
 
 
 def steps_per_epoch(recipe: Recipe, sizes: Sizes) -> int:
@@ -109,18 +100,13 @@ def _block(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         )
 
 
-def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     if not recipe.dropout:
         return
     what = f"dropout = {recipe.dropout:g} does nothing"
     if not any("dropout" in steps for steps in steps_of(recipe)):
         why, remedy = "no layer's block has a 'dropout' step", 'give one, as in block = "conv relu norm dropout"'
         yield Idle(("dropout",), what, why, remedy, {"dropout": 0.0})
-    elif dropped(recipe.dropout) == dropped(0.0):
-        yield Idle(("dropout",), what, "not one of 2**32 values is zeroed", "give more", {"dropout": 0.0})
-    elif sizes and dropped(recipe.dropout)[1] == 1 and recipe.dropout * n_dropping(recipe, sizes) < LEAST_DROPS:
-        why = f"of the {n_dropping(recipe, sizes):,} values of the whole training not one can be expected to be zeroed"
-        yield Idle(("dropout",), what, why, "give more", {"dropout": 0.0})
 
 
 def _norms(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
@@ -186,7 +172,7 @@ def _small_warps(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     for name in Augment.model_fields:
         value = getattr(augment, name)
         alone = one_pixel and name in turning
-        if value and (alone or value < LEAST_WARP):
+        if value and (alone or value < NOTHING):
             augment = augment.model_copy(update={name: Augment.model_fields[name].default})
             yield Idle(
                 ("augment",),
@@ -199,7 +185,7 @@ def _small_warps(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
 
 def _part_of_a_pixel(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     shift = recipe.augment.shift_px
-    if LEAST_WARP <= shift < LEAST_SHIFT_PX:
+    if NOTHING <= shift < LEAST_SHIFT_PX:
         example = f", as in shift_px = {shift * sizes.image.size:g} for {100 * shift:g}%" if sizes else ""
         what = f"shift_px = {shift:g} moves images by at most {shift:g} of a pixel"
         yield Idle(("augment",), what, "it counts pixels, not parts of the image's side", f"give pixels{example}")
@@ -241,7 +227,7 @@ def _batch_size(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
 
 def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     smoothing, distill = recipe.loss.label_smoothing, recipe.distill
-    if distill and distill.share < HALF_DIGIT:
+    if distill and distill.share < NOTHING:
         what, why = (
             f"distill, with share = {distill.share:g}, does nothing",
             "float32 has no such part of a target",
@@ -257,18 +243,25 @@ def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
             {"loss": CrossEntropy()},
             told=False,  # they learned with it
         )
-    elif 0 < smoothing < HALF_DIGIT:
+    elif 0 < smoothing < NOTHING:
         what = f"label_smoothing = {smoothing:g} does nothing"
         yield Idle(("loss",), what, "it is too little for float32", "give more", {"loss": CrossEntropy()})
 
 
 def _sharpness(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     aware = recipe.sharpness_aware
-    if aware is None or aware.radius > LEAST_RADIUS:
+    if aware is None or aware.radius > NOTHING:
         return
     what, why = f"sharpness_aware, with radius = {aware.radius:g}, moves no weight", "that is too little for float32"
     instead = aware.model_copy(update={"radius": NOTHING}) if recipe.dropout else None  # which is drawn once more
     yield Idle(("sharpness_aware",), what, why, "give more", {"sharpness_aware": instead})
+
+
+def decay_of(average: Average, per_epoch: int) -> float:
+    """What a moving average keeps of itself at a look: 0 where the new one counts alone to the last digit."""
+    steps = average.horizon_epochs * per_epoch
+    decay = exp(-average.every_steps / steps) if steps else 0.0
+    return 0.0 if 1 - decay == 1 else decay
 
 
 def _average(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
@@ -277,28 +270,16 @@ def _average(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
         return
     per_epoch, every = steps_per_epoch(recipe, sizes), average.every_steps
     n_looks, rest = divmod(recipe.epochs * per_epoch, every)
-    steps = average.horizon_epochs * per_epoch
-    decay = exp(-every / steps) if steps else 0.0
-    what, same = "average does nothing", "give less"
+    decay, same = decay_of(average, per_epoch), "give less"
     if not n_looks:
         why = f"every_steps = {every:,}, and there are {rest:,} steps: it never looks at the weights"
     elif decay == 1:
         why = f"over horizon_epochs = {average.horizon_epochs:g} one look counts for nothing in float64"
-    elif n_looks == 1 and not rest:
+    elif n_looks == 1 and not rest and not decay:  # else its one look is divided by its share, which rounds
         why, same = "its one look is at the last step: that is what is evaluated without it", "give fewer every_steps"
-    elif decay < NOTHING and per_epoch % every == 0:
-        why, same = "its horizon is so short that each epoch's last step alone counts", "give a longer one"
     else:
-        if recipe.epochs < average.horizon_epochs * HALF_DIGIT and 1 - decay > LEAST_PART:
-            mean = average.model_copy(update={"horizon_epochs": recipe.epochs / HALF_DIGIT})
-            why = "over so many epochs each look counts as much as any other, to half a last digit of float32"
-            yield Idle(("average",), "the horizon is endless", why, "give less", {"average": mean}, told=False)
-        elif n_looks == 1 or decay < NOTHING:
-            last = average.model_copy(update={"horizon_epochs": 1e-9})
-            why = "one look at the weights alone counts, whatever the horizon"
-            yield Idle(("average",), "the horizon does nothing", why, "look more often", {"average": last}, told=False)
         return
-    yield Idle(("average",), what, why, same, {"average": None})
+    yield Idle(("average",), "average does nothing", why, same, {"average": None})
 
 
 def epochs_text(n: int) -> str:

@@ -1,13 +1,13 @@
 """Settings of the optimizer and of the learning rate that do nothing: rules as those of idle.
 
-What counts is what an engine makes of them in float32, the optimizer's arithmetic in engines.optimizer and the rates of
-schedule. No numpy.
+What counts is what an engine makes of them, the optimizer's arithmetic in engines.optimizer, whose numbers are float32
+as they meet an array, and the rates of schedule, which are float64 until then. No numpy.
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from math import sqrt
 
-from stepladder.idle import HALF_DIGIT, NOTHING, Idle, Rule, Sizes, epochs_text, single, steps_per_epoch
+from stepladder.idle import HALF_DIGIT, NOTHING, Idle, Rule, Sizes, epochs_text, single, steps_of, steps_per_epoch
 from stepladder.layers import Conv, Linear
 from stepladder.recipe import (
     Adam,
@@ -24,31 +24,56 @@ from stepladder.recipe import (
 )
 from stepladder.schedule import learning_rate
 
-LEAST_DECAY = 1e-10  # of a weight, added to its gradient: less is felt by gradients below a thousandth of it at most
-LEAST_EPSILON = 1e-12  # what is added to a root: no last digit of one above 4e-5, and hardly a gradient is smaller
+# Weights start on a grid of 2**-52 of their bound: of a thousand million not one is so near 0 that it feels this.
+LEAST_STEP = 1e-25
+LEAST_BETA = 1e-36  # its root is a part of a mean of squares that an epsilon of 1e-8 hides
+FEW_STEPS = 100
 MOST_STEPS = 200_000  # whose learning rates are looked at one by one: a third of a second
 
 
-def is_at_every_step(recipe: Recipe, sizes: Sizes, *, rate: float) -> bool:
-    """Whether the learning rate is this at every step; no if there are too many to look at."""
+def is_at_every_step(recipe: Recipe, sizes: Sizes) -> bool:
+    """Whether the rate is lr at each step, to the last digit: known from the first and the last, where it is lowest.
+
+    Every schedule but a plateau only rises, and then only falls. Adam divides a rate before it is float32: of few steps
+    alone it is known.
+    """
     per_epoch = steps_per_epoch(recipe, sizes)
     n_steps = recipe.epochs * per_epoch
-    steps = chain([n_steps - 1], range(n_steps))  # the last tells most
-    rates = (learning_rate(recipe, step=step, steps_per_epoch=per_epoch) for step in steps)
-    return n_steps <= MOST_STEPS and all(single(each) == single(rate) for each in rates)
+    if isinstance(recipe.optimizer, Adam):
+        rates = (learning_rate(recipe, step=step, steps_per_epoch=per_epoch) for step in range(n_steps))
+        return n_steps <= FEW_STEPS and all(rate == recipe.lr for rate in rates)
+    ends = [learning_rate(recipe, step=step, steps_per_epoch=per_epoch) for step in (0, n_steps - 1)]
+    near = [rate * (1 + side * 2.0**-50) for rate in ends for side in (-1, 1)]
+    return all(single(rate) == single(recipe.lr) for rate in near)
 
 
 # The optimizer
 
 
+def largest_step(recipe: Recipe) -> float:
+    """How far a step moves a parameter at the most, as a multiple of a gradient, or of 1 for Adam and Muon."""
+    optimizer = recipe.optimizer
+    rate = recipe.lr * max(1.0, recipe.weight_decay)
+    if isinstance(optimizer, Adam):
+        return rate / (1 - optimizer.beta1) / sqrt(1 - optimizer.beta2)
+    others = optimizer.other_lr if isinstance(optimizer, Muon) else 1.0
+    return rate * max(1.0, others) / (1 - optimizer.momentum)
+
+
 def _no_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
-    if not single(recipe.lr):
+    """The shift of a norm starts at 0 and feels any step that is not 0; all else starts far from it."""
+    lr, optimizer = recipe.lr, recipe.optimizer
+    is_zero = not single(lr / (1 - optimizer.beta1) if isinstance(optimizer, Adam) else lr)
+    has_norm = any("norm" in steps for steps in steps_of(recipe))
+    if is_zero or (largest_step(recipe) < LEAST_STEP and not has_norm):
+        aware = recipe.sharpness_aware if recipe.dropout else None  # which is drawn once more
+        why = "is 0 in float32" if is_zero else "is less than half a last digit of any weight in float32"
         yield Idle(
-            ("lr", "schedule", "optimizer", "weight_decay"),
-            f"lr = {recipe.lr:g} moves no weight",
-            f"a learning rate of {recipe.lr:g} is 0 in float32",
+            ("lr", "schedule", "optimizer", "weight_decay", "sharpness_aware"),
+            f"lr = {lr:g} moves no weight",
+            f"a learning rate of {lr:g} {why}",
             "give more",
-            {"lr": 0.0, "schedule": Constant(), "optimizer": Sgd(), "weight_decay": 0.0},
+            {"lr": 0.0, "schedule": Constant(), "optimizer": Sgd(), "weight_decay": 0.0, "sharpness_aware": aware},
         )
 
 
@@ -62,7 +87,7 @@ def _decay(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG0
         why = f"lr x weight_decay = {part:g}, less than float32 can take from a weight (3e-8 of it)"
     else:
         if isinstance(optimizer, Sgd):
-            nothing = decay * max(1.0, recipe.lr / (1 - optimizer.momentum)) < LEAST_DECAY
+            nothing = decay * max(1.0, recipe.lr / (1 - optimizer.momentum)) < NOTHING
         else:  # Adam divides by epsilon alone where no gradient but the decay is left
             nothing = decay * max(1.0, recipe.lr) < NOTHING and recipe.lr * decay < HALF_DIGIT * optimizer.epsilon / 100
         why = f"{decay:g} of a weight adds nothing to its gradient in float32"
@@ -87,7 +112,7 @@ def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: A
     if isinstance(optimizer, Adam):
         yield from _betas(optimizer)
         return
-    if 0 < optimizer.momentum < HALF_DIGIT:
+    if 0 < optimizer.momentum < NOTHING:
         what, why = f"momentum = {optimizer.momentum:g} does nothing", "it adds nothing to a gradient in float32"
         optimizer = optimizer.model_copy(update={"momentum": 0.0})
         yield Idle(("optimizer",), what, why, "give more", {"optimizer": optimizer})
@@ -105,28 +130,26 @@ def _momentum(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: A
 
 def _betas(optimizer: Adam) -> Iterator[Idle]:
     """Of the mean of squares the root is taken, in which a part is felt that is not felt in the mean."""
-    for name, least in (("beta1", HALF_DIGIT), ("beta2", NOTHING)):
+    for name, least in (("beta1", NOTHING), ("beta2", LEAST_BETA)):
         value = getattr(optimizer, name)
-        if 0 < value < least:
+        if 0 < value < least and optimizer.epsilon >= Adam.model_fields["epsilon"].default:
             optimizer = optimizer.model_copy(update={name: 0.0})
             why = "that part of what was before adds nothing to a gradient in float32"
             yield Idle(("optimizer",), f"{name} = {value:g} does nothing", why, "give more", {"optimizer": optimizer})
 
 
 def _one_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
-    """A mean of one gradient is that gradient; nesterov alone adds momentum times it."""
+    """A sum of one gradient is that gradient; nesterov alone adds momentum times it."""
     optimizer = recipe.optimizer
-    if sizes is None or recipe.epochs * steps_per_epoch(recipe, sizes) > 1:
+    if sizes is None or recipe.epochs * steps_per_epoch(recipe, sizes) > 1 or isinstance(optimizer, Adam):
         return
-    if isinstance(optimizer, Adam):
-        what, update = "beta1 and beta2 do nothing", {"beta1": 0.9, "beta2": 0.999}
-    elif optimizer.momentum and not optimizer.nesterov:
-        what, update = f"momentum = {optimizer.momentum:g} does nothing", {"momentum": 0.0}
-    else:
-        return
-    instead = {"optimizer": optimizer.model_copy(update=update)}
-    why, remedy = "there is but one step in all, and none before it", "train longer, or in smaller batches"
-    yield Idle(("optimizer",), what, why, remedy, instead, told=False)
+    if optimizer.momentum and not optimizer.nesterov:
+        what, instead = (
+            f"momentum = {optimizer.momentum:g} does nothing",
+            optimizer.model_copy(update={"momentum": 0.0}),
+        )
+        why, remedy = "there is but one step in all, and none before it", "train longer, or in smaller batches"
+        yield Idle(("optimizer",), what, why, remedy, {"optimizer": instead}, told=False)
 
 
 def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
@@ -145,25 +168,8 @@ def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
         f"kind = 'muon' does what 'sgd' does at {optimizer.other_lr:g} times lr",
         why,
         remedy,
-        {"optimizer": plain, "lr": recipe.lr * optimizer.other_lr},
+        {"optimizer": plain, "lr": recipe.lr * single(optimizer.other_lr)},
     )
-
-
-def _epsilon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
-    optimizer = recipe.optimizer
-    if not isinstance(optimizer, Adam):
-        return
-    only_decay = recipe.weight_decay and optimizer.kind == "adam"  # which may be all of a gradient, and is small
-    least = NOTHING if only_decay else LEAST_EPSILON
-    if single(optimizer.epsilon) and optimizer.epsilon < least:
-        yield Idle(
-            ("optimizer",),
-            f"epsilon = {optimizer.epsilon:g} is as good as {least:g}",
-            "an epsilon so small adds nothing to the root of a mean of squares in float32",
-            "give more",
-            {"optimizer": optimizer.model_copy(update={"epsilon": least})},
-            told=False,
-        )
 
 
 # The learning rate
@@ -184,7 +190,7 @@ def _schedule(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
         )
     if why := _why_constant(schedule, epochs):
         yield Idle(("schedule",), what, *why, {"schedule": rest}, told=warmup <= epochs)
-    elif not isinstance(schedule, Constant | Plateau) and sizes and is_at_every_step(recipe, sizes, rate=recipe.lr):
+    elif not isinstance(schedule, Constant | Plateau) and sizes and is_at_every_step(recipe, sizes):
         n_steps = epochs * steps_per_epoch(recipe, sizes)
         reason = f"the learning rate is lr at each of the {n_steps:,} steps" if n_steps > 1 else "there is but one step"
         yield Idle(("schedule",), what, reason, "train longer", {"schedule": Constant()})
@@ -209,4 +215,4 @@ def _why_constant(schedule: Schedule, epochs: int) -> tuple[str, str] | None:
             return None
 
 
-RULES: tuple[Rule, ...] = (_no_step, _decay, _adamw, _momentum, _one_step, _muon, _epsilon, _schedule)
+RULES: tuple[Rule, ...] = (_no_step, _decay, _adamw, _momentum, _one_step, _muon, _schedule)

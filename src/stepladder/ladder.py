@@ -79,8 +79,8 @@ class Rung:
 
     ``changes`` names the changed concepts: none for the bottom rung, one for any other, more than one only where the
     ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung. ``line`` is where
-    its file begins it, from 1, and ``layer_lines`` where the layers of its network stand, perhaps in a rung below; 0
-    and none for a rung of no file.
+    its file begins it, from 1, ``change_line`` where its change or recipe does, and ``layer_lines`` where the layers of
+    its network stand, perhaps in a rung below; 0 and none for a rung of no file.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Rung:
     budget: Budget
     target: Target
     line: int = field(default=0, compare=False)
+    change_line: int = field(default=0, compare=False)
     layer_lines: tuple[int, ...] = field(default=(), compare=False)
 
     def line_of_layer(self, index: int | None) -> int:

@@ -229,6 +229,7 @@ class _Reader:
             recipe, changes = known
             rung = Rung(
                 line=nearest(self.lines, here),
+                change_line=self.line_of_change(entry, here, changes),
                 layer_lines=self.layer_lines(here, recipe, changes, below),
                 name=entry.name,
                 why=entry.why.strip(),
@@ -245,6 +246,10 @@ class _Reader:
     @cached_property
     def lines(self) -> dict[Location, int]:
         return lines_of(self.text)
+
+    def line_of_change(self, entry: _RungEntry, here: Location, changes: tuple[str, ...]) -> int:
+        """The line of the first thing that a rung changes, or of its recipe."""
+        return nearest(self.lines, (*here, "recipe") if entry.recipe else (*here, "change", *changes[:1]))
 
     def layer_lines(
         self, here: Location, recipe: Recipe, changes: tuple[str, ...], below: Rung | None
@@ -390,7 +395,9 @@ class _Reader:
             return model.model_validate(value)
         except ValidationError as error:
             places = [((*here, *inside), message) for inside, message in faults_of(model, error)]
-            raise _RefusalError(*[(where, f"{_dotted(where)}: {message}") for where, message in places]) from None
+            raise _RefusalError(
+                *[(where, f"{_dotted(_named(where))}: {message}") for where, message in places]
+            ) from None
 
     def refuse(self, where: Location, message: str) -> NoReturn:
         raise _RefusalError((where, message))
@@ -430,6 +437,11 @@ def _shortened(message: str, most: int) -> str:
         return cut(message, most=LONGEST_ALONE)
     short = message.partition("; known are")[0]
     return short if len(short) <= most else f"{short[:most].rsplit(' ', 1)[0]} ..."
+
+
+def _named(where: Location) -> Location:
+    """What a fault there is said of: of a kind that there is not, the table whose kind it is."""
+    return where[:-1] if where[-2:] in (("schedule", "kind"), ("optimizer", "kind")) else where
 
 
 def _dotted(where: Location) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,12 +10,30 @@ from typing import Any
 
 from stepladder.errors import LadderError
 from stepladder.toml_lines import Location, line_of, place_in
-from stepladder.wording import cut, shown
+from stepladder.wording import LONGEST_QUOTE, cut, shown
 
 MOST_BYTES = 1_000_000  # a ladder of 600 rungs has 50,000
 MOST_PARTS = 64  # of a dotted key; reading one takes the square of their number
 LONGEST_PATH = 300
+MOST_RUNGS = 2_000  # trained one after the other, these take weeks
+MOST_LAYERS = 5_000  # of one network
+MOST_WRITTEN = 20_000  # layers of all networks of a file
+MOST_LAYERS_OF_ALL = 100_000  # rungs times the layers of the longest network
+MOST_DIGITS = 300  # of a whole number; those of 64 bits have 19
 
+_MANY_DIGITS = re.compile(rf"(?<![\w.+-])[+-]?(?:[0-9]_?){{{MOST_DIGITS}}}")
+# What may hold a quotation mark, and three of them that nothing closes.
+_STRINGS = re.compile(
+    r"""
+      \# [^\n]*+
+    | \"{3} (?: [^"\\]++ | \\. | "(?!"") )*+ \"{3,5}
+    | '{3} (?: [^']++ | '(?!'') )*+ '{3,5}
+    | (?P<open> \"{3} | '{3} )
+    | " (?: [^"\\\n]++ | \\. )*+ "
+    | ' [^'\n]*+ '
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 _MANY_PARTS = re.compile(rf"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{MOST_PARTS}}}""")
 
 # What a line that is no TOML looks like, and what to write: the first that fits.
@@ -40,6 +59,7 @@ _CAUSES = (
 BRACKETS = "each rung begins with [[rung]], in two brackets"
 _ONE_BRACKET = re.compile(r"^[ \t]*\[[ \t]*rung[ \t]*\][ \t]*(?:#.*)?$", re.MULTILINE)
 
+TOO_LARGE = "a whole number of more than 64 bits: write a smaller one, of at most 18 digits"
 USUAL = "write key = value, texts in quotes, lists in [ ], tables in { } on one line"
 
 
@@ -114,11 +134,61 @@ def parsed(text: str, *, file: str) -> dict[str, Any]:
         raise LadderError(_no_toml(text, str(error), file)) from None
     for where, value in _integers(tree, ()):
         if not -(2**63) <= value < 2**63:
-            raise LadderError(f"{file}:{line_of(text, where)}: a whole number of more than 64 bits")
+            raise LadderError(f"{file}:{line_of(text, where)}: {_field(where)}{TOO_LARGE}")
+    _require_bounded(tree, text, file)
     return tree
 
 
+def _field(where: Location) -> str:
+    """The name of the field at a place, before what is said of it."""
+    name = next((part for part in reversed(where) if isinstance(part, str)), "")
+    return f"{cut(name, most=LONGEST_QUOTE)} is " if name else ""
+
+
+def _require_bounded(tree: dict[str, Any], text: str, file: str) -> None:
+    """Refuse what takes longer to look at than anybody waits: it is no ladder that a person climbs."""
+    rungs = tree.get("rung")
+    networks = [*_networks(tree, ())]
+    n_rungs = len(rungs) if isinstance(rungs, list) else 0
+    where, n_layers = max(networks, key=lambda each: each[1], default=((), 0))
+    if n_rungs > MOST_RUNGS:
+        where, problem = ("rung", MOST_RUNGS), f"a ladder has at most {MOST_RUNGS:,} rungs, and this one {n_rungs:,}"
+    elif n_layers > MOST_LAYERS:
+        problem = f"a network has at most {MOST_LAYERS:,} layers, and this one {n_layers:,}: give it fewer"
+    elif (n_written := sum(number for _, number in networks)) > MOST_WRITTEN:
+        problem = f"the networks of a ladder have at most {MOST_WRITTEN:,} layers in all, and these {n_written:,}"
+    elif n_rungs * n_layers > MOST_LAYERS_OF_ALL:
+        problem = f"{n_rungs:,} rungs of up to {n_layers:,} layers: a ladder has at most {MOST_LAYERS_OF_ALL:,} in all"
+    else:
+        return
+    advice = "" if problem.endswith("fewer") else ": split it into several files"
+    raise LadderError(f"{file}:{line_of(text, where)}: {problem}{advice}")
+
+
+def _networks(value: Any, where: Location) -> Iterator[tuple[Location, int]]:
+    """Every list under the name of a network, with its place and how long it is."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "network" and isinstance(inner, list):
+                yield (*where, key), len(inner)
+            else:
+                yield from _networks(inner, (*where, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _networks(inner, (*where, index))
+
+
 def _no_toml(text: str, problem: str, file: str) -> str:
+    if "integer string conversion" in problem and (many := _MANY_DIGITS.search(text)):
+        number = text.count("\n", 0, many.start()) + 1
+        key = re.search(r"([\w-]+)\s*=\s*$", text[max(0, many.start() - 200) : many.start()])
+        return f"{file}:{number}: {_field((key[1],) if key else ())}{TOO_LARGE}"
+    if problem.endswith("(at end of document)") and (opened := _never_closed(text)):
+        number, mark = text.count("\n", 0, opened.start()) + 1, opened[0]
+        line = shown(text.split("\n")[number - 1].strip())
+        return (
+            f"{file}:{number}: not a TOML file: the {mark} in the line {line} is never closed: end the text with {mark}"
+        )
     found = re.search(r"at line (\d+)", problem)
     lines = text.rstrip().split("\n") if "at end of document" in problem else text.split("\n")
     if not found and "at end of document" not in problem:
@@ -166,6 +236,11 @@ def _in_brackets(before: str, line: str, rest: str) -> str | None:
     if place.last not in ("", "[", "{", ",", "=", ".") and not rest.startswith(("=", ".", "]", "}")):
         return f"a comma is missing behind {shown(place.last)} in line {place.last_line}"
     return None
+
+
+def _never_closed(text: str) -> re.Match[str] | None:
+    """The three quotation marks that open a text which goes on to the end of the file, if any do."""
+    return next((each for each in _STRINGS.finditer(text) if each["open"]), None)
 
 
 def _is_twice(problem: str) -> bool:

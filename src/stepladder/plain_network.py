@@ -8,15 +8,17 @@ are written. Without them, or where it does not fit them, maps have any size.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import pairwise
 from operator import or_
 
 from stepladder.errors import GeometryError
-from stepladder.geometry import LayerGeometry
+from stepladder.geometry import ImageShape, LayerGeometry
 from stepladder.idle import Idle, Sizes
 from stepladder.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
-from stepladder.recipe import Muon, Recipe
+from stepladder.recipe import Muon, Recipe, Sgd
+
+NOTHING_ELSE = Recipe(network=(GlobalAvgPool(),), epochs=1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,24 @@ class _Place:
 
 def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
     """The layers as texts, each with its own block order; a residual names the layer whose output it adds, from 0."""
-    rows = _rows(recipe, sizes)
+    return _plain(_all_that_matters(recipe), sizes and sizes.image)
+
+
+def _all_that_matters(recipe: Recipe) -> Recipe:
+    """A recipe with the same plain network and idle layers, equal for rungs that change something else."""
+    return NOTHING_ELSE.model_copy(
+        update={
+            "network": recipe.network,
+            "block": recipe.block,
+            "dropout": 0.5 if recipe.dropout else 0.0,
+            "optimizer": Muon(kind="muon") if isinstance(recipe.optimizer, Muon) else Sgd(),
+        }
+    )
+
+
+@lru_cache(maxsize=64)
+def _plain(recipe: Recipe, image: ImageShape | None) -> tuple[str, ...]:
+    rows = _rows(recipe, image)
     added = {number - 1 - layer.back for number, layer in enumerate(recipe.network) if isinstance(layer, Residual)}
     places: list[_Place] = []
     for number, (layer, row) in enumerate(zip(recipe.network, rows, strict=True)):
@@ -82,9 +101,18 @@ def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
     return tuple(_texts(places))
 
 
-def idle_layers(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+def idle_layers(recipe: Recipe, sizes: Sizes | None) -> tuple[Idle, ...]:
     """Layers, and biases, that do nothing; and a relu that cuts off what the network says of its classes."""
-    for number, (layer, row) in enumerate(zip(recipe.network, _rows(recipe, sizes), strict=True), 1):
+    return _idle(_all_that_matters(recipe), sizes and sizes.image)
+
+
+@lru_cache(maxsize=64)
+def _idle(recipe: Recipe, image: ImageShape | None) -> tuple[Idle, ...]:
+    return tuple(_idle_layers(recipe, _rows(recipe, image)))
+
+
+def _idle_layers(recipe: Recipe, rows: Sequence[LayerGeometry | None]) -> Iterator[Idle]:
+    for number, (layer, row) in enumerate(zip(recipe.network, rows, strict=True), 1):
         if why := passes_on(layer, row):
             yield Idle(("network",), f"layer {number} ('{layer}') does nothing", why, "leave it out")
         steps = _steps(recipe, layer)
@@ -117,9 +145,9 @@ def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:
             return None
 
 
-def _rows(recipe: Recipe, sizes: Sizes | None) -> Sequence[LayerGeometry | None]:
+def _rows(recipe: Recipe, image: ImageShape | None) -> Sequence[LayerGeometry | None]:
     try:
-        return recipe.network_for(sizes.image).rows if sizes else [None] * len(recipe.network)
+        return recipe.network_for(image).rows if image else [None] * len(recipe.network)
     except GeometryError:
         return [None] * len(recipe.network)
 

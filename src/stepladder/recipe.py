@@ -1,6 +1,7 @@
 """Recipe: all that decides a training besides the images, the seed and the engine. One field per concept."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -386,11 +387,17 @@ class Recipe(Frozen):
 
     def network_for(self, image: ImageShape) -> Network:
         """The network on these images; raises GeometryError where it does not fit."""
-        return Network(self.network, self.block, image, self.norm_scale)
+        return _network(self.network, self.block, image, self.norm_scale)
 
     def essence(self) -> dict[str, Any]:
         """The fields that differ from the defaults, as JSON values: what a stored run is keyed by."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+@lru_cache(maxsize=64)
+def _network(layers: tuple[Layer, ...], block: Block, image: ImageShape, norm_scale: bool) -> Network:
+    """Rungs that do not change the network share one."""
+    return Network(layers, block, image, norm_scale)
 
 
 def changed_fields(below: Recipe, above: Recipe) -> tuple[str, ...]:
