@@ -103,6 +103,7 @@ ORDER = [
     "search_space",
     "search_guesses",
     "search_trials",
+    "search_seals",
     "search_study",
     "searching",
     "search_ladder",
