@@ -17,7 +17,7 @@ from statistics import mean
 
 import click
 
-from stepladder.comparing import interval_of_mean
+from stepladder.intervals import interval_of_mean
 from stepladder.machine import cpu_name, n_cores
 
 

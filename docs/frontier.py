@@ -13,9 +13,9 @@ from statistics import mean
 from typing import Any
 
 from stepladder import Ladder, Recipe, Store, climb, collect, load, record
-from stepladder.comparing import interval_of_mean
 from stepladder.engines import choose_engine
 from stepladder.files import write_atomically
+from stepladder.intervals import interval_of_mean
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA
 from stepladder.report.record_page import mean_interval_text, mean_text

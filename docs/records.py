@@ -21,10 +21,10 @@ from statistics import mean
 
 from stepladder import ladder_file, record
 from stepladder.climbing import climb
-from stepladder.comparing import interval_of_mean
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StepladderError
 from stepladder.files import write_atomically
+from stepladder.intervals import interval_of_mean
 from stepladder.record import Claim, HeldClaim, MeanClaim, ParamsClaim, WorstClaim
 from stepladder.report.live import LiveClimb
 from stepladder.report.record_page import (
@@ -36,6 +36,7 @@ from stepladder.report.record_page import (
     records_table,
 )
 from stepladder.report.tables import Table
+from stepladder.reproducing import FAR
 from stepladder.results import collect
 from stepladder.store import Store
 
@@ -60,7 +61,10 @@ again.
   target, and leaves the record without a mean. Fresh means that nobody has chosen anything by these seeds' results:
   neither the ladder, nor one of several ladders, nor the claims' kinds. Who has to change the ladder afterwards takes
   other seeds. The machine checks the range; whether seeds are fresh, it cannot know.
-- **One experiment.** One engine and revision, one installation, one kind of CPU; recipe and images by their hash.
+- **One experiment.** One engine and revision, one installation, one kind of CPU; recipe and images by their hash. A
+  record tells what decides the bits of its numbers: numpy and the instructions it uses, what machine code was compiled
+  for (LLVM's name of the CPU, its features, the size of its L1 data cache), and the images' SHA-256. Those that were
+  made before that was kept do not, and a CPU's name is not enough: one cloud gives "AMD EPYC" to three generations.
 - **Parameters** are every trainable number, scale and shift of batch norm included.
 - **Claims.** *Mean*: the whole 95% interval (Student) of the mean over seeds lies at or above it. *Worst*: no seed of
   the record ends below it. *Target held*: at least this share of the record's seeds is at or above the target at
@@ -70,19 +74,31 @@ again.
 
 ## Again
 
-`stepladder reproduce NAME` trains the top rung with 8 seeds that the record has not (`--seeds 100` for 100, `--seeds
-301-400` for exactly those) and says of each claim that it *stands*, *fails*, or *cannot be told* with so few. Only
-fresh seeds count, and the record's do not help them. A claim that is true fails in 2.5% of cases at most:
+`stepladder reproduce NAME` trains the top rung with 8 fresh seeds (`--seeds 100` for 100, `--seeds 301-400` for
+exactly those) and says of each claim that it *stands*, *fails*, or *cannot be told* with these, and then how many
+seeds would tell in four of five cases. Only fresh seeds count, and the record's do not help them.
 
 - *Mean* and *target held* stand where the 95% interval of the fresh seeds lies at or above the claim, and fail where
-  it lies below. With a claim of 95%, less than 72 seeds cannot show that the target is held.
+  it lies below. With a claim of 95%, fewer than 72 seeds cannot show that the target is held.
 - *Worst* is a claim about n seeds. It stands if none of at least n fresh seeds is below it. If the recipe is the
   same, the k worst of the n + N seeds are all among the N fresh ones with a probability of C(N, k) / C(n + N, k) at
   most, whatever their distribution; the claim fails where that is at most 2.5%: 2 of 8 below, or 6 of 100, for n =
   100. A fresh seed that diverges is below.
-- The fresh mean less the record's is shown with its 95% interval (Welch), and decides nothing.
-- Seeds of the record (`--seeds 101-108`) are no fresh evidence. On the same engine and kind of CPU they must come out
-  the same, bit for bit; if they do not, that is said, and counts as a failure.
+- *What fails.* A claim that is true fails in at most 2.5% of cases, each claim and one look at it; a mean, if seeds
+  are spread normally or with a tail to the worse. Who looks again with more seeds, until something fails, has no such
+  bound.
+- *What stands.* A share that is false stands in at most 2.5% of cases. So does a mean if seeds are spread normally,
+  as those of these records nearly are; but where one seed in 20 collapses, 8 seeds meet none of those in 66% of
+  cases, and a claim of no more than the mean stands in half of them all. A worst seed has no bound: if 1% of all seeds
+  are below it, 100 fresh seeds show none in 37% of cases.
+- A fresh seed that is {FAR} spreads below the record's median is named, with its accuracy, and counts as any other.
+- The fresh mean less the record's is shown with its 95% interval (Welch), and decides nothing. No interval reaches
+  beyond what is possible: 100%.
+- Seeds of the record (`--seeds 101-108`) are no fresh evidence. If one gives other numbers, both are shown, and what
+  decides them: engine, revision, numpy, and what code is compiled for, of the record and here. Where all of that is
+  told and the same, the numbers must be too, bit for bit; if they are not, that is a bug, is said, and counts as a
+  failure. Where something is another one, it is named as the reason; where the record does not tell, that is said. A
+  ladder whose images are not the record's is refused, with the SHA-256 of both.
 
 The exit code is 1 if a claim fails, else 0.
 

@@ -94,6 +94,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(run_folder: Path) -> None:
     """Compiled code of the tests stays out of the user's own cache; workers share it."""
     os.environ["STEPLADDER_CACHE"] = str(run_folder / "cache")
+    os.environ.pop("COLUMNS", None)  # a page is as wide as it says
 
 
 @pytest.fixture(scope="session")

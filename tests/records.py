@@ -6,6 +6,7 @@ from stepladder.ladder import Split
 from stepladder.recipe import Recipe
 from stepladder.run import DataIdentity, EngineIdentity, Epoch, Provenance, Run, RunIdentity
 
+VERSIONS = {"numpy": "2.4.6", "numpy-instructions": "X86_V3", "cpu-target": "znver4", "torch-instructions": "AVX2"}
 ENGINE = EngineIdentity(name="torch", version="2.13.0", device="cpu", revision=1)
 
 
@@ -46,5 +47,7 @@ def make_run(
         diverged_at_epoch=diverged_at_epoch,
         wrong_images=(),
         weights_sha256="0" * 64,
-        provenance=Provenance(versions={}, cpu="", platform="", finished_at="2026-11-22T12:00:00+00:00", n_resumed=0),
+        provenance=Provenance(
+            versions=VERSIONS, cpu="", platform="", finished_at="2026-11-22T12:00:00+00:00", n_resumed=0
+        ),
     )

@@ -1,7 +1,8 @@
 """``stepladder ...`` as a process of its own that need not start Python: a fork of one that has imported everything.
 
-Starting Python and importing take a second of computing, and a suite starts hundreds of commands. A fork has its own
-memory, files, folder and environment, is run as ``python -m stepladder`` runs, and ends with its own exit code.
+Starting Python, importing and unpacking MNIST take seconds of computing, and a suite starts hundreds of commands. A
+fork has its own memory, files, folder and environment, is run as ``python -m stepladder`` runs, and ends with its own
+exit code.
 """
 
 import atexit
@@ -90,13 +91,14 @@ def _read(descriptor: int, said: dict[int, str]) -> None:
 
 
 def serve(descriptor: int) -> None:
-    """Import all that a command may, then fork for each request; returns when nobody asks any more.
+    """Import and unpack all that a command may, then fork for each request; returns when nobody asks any more.
 
     A fork does not return: it runs its command and ends as a process that was started for it.
     """
     exit_code: list[int] = []
     atexit.register(_end_at_once, exit_code)  # the first that is registered is called last
     _import_everything()
+    stepladder.data.load("mnist")  # is read once in a process
     gc.freeze()  # what is never looked at again is never copied
     with socket.socket(fileno=descriptor) as asked:
         while True:
@@ -146,8 +148,14 @@ def _become(*, arguments: list[str], cwd: str, environment: dict[str, str], desc
     runpy.run_module("stepladder", run_name="__main__", alter_sys=True)
 
 
+# What commands import when they come to it.
+LATE = ("optuna", "scipy.stats", "sqlalchemy", "tomli_w")
+
+
 def _import_everything() -> None:
     """But the torch engine: torch takes longer than all else together, and few ask for it."""
+    for name in LATE:
+        __import__(name)
     root = Path(stepladder.__file__).parent
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root.parent).with_suffix("").parts

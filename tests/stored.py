@@ -10,11 +10,11 @@ from random import Random
 
 import numpy as np
 
-from stepladder import data, looks, record
+from stepladder import data, record
 from stepladder.climbing import climb, plan
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import train
-from stepladder.files import write_atomically
+from stepladder.files import sealed, write_atomically
 from stepladder.ladder import Ladder
 from stepladder.ladder_file import load
 from stepladder.run import Progress, Run, RunIdentity
@@ -46,7 +46,7 @@ change.lr = 0.02
 
 @dataclass(frozen=True)
 class Stored:
-    """A store with two rungs of two seeds, a training of seed 9 after the first of its two epochs, and looks."""
+    """A store with two rungs of two seeds, a training of seed 9 after the first of its two epochs, and a looks.json."""
 
     ladder: Ladder
     ladder_path: Path
@@ -88,8 +88,14 @@ def make_store(folder: Path) -> Stored:
     splits = data.splits(data.load(ladder.data), n_dev=0)
     progress = next(train(engine, under_way.recipe, splits=splits, seed=9, resume=Progress()))
     store.checkpoint(under_way, progress)
-    looks.note(store.folder, {looks.pair_key(runs[0].identity, runs[2].identity): SEEDS})
+    (store.folder / "looks.json").write_bytes(old_looks(runs[0].identity, runs[2].identity))
     return Stored(ladder, path, store, engine, runs, under_way, progress)
+
+
+def old_looks(below: RunIdentity, above: RunIdentity, *, version: int = 2) -> bytes:
+    """A looks.json as versions up to 0.13 wrote it: of one pair, looked at with both seeds."""
+    pair = " ".join((*sorted((below.experiment, above.experiment)), below.engine.tag))
+    return sealed("looks", {pair: [SEEDS]}, version=version)
 
 
 def flipped(content: bytes, n: int, rng: Random) -> Iterator[bytes]:

@@ -61,7 +61,15 @@ def test_a_rung_over_budget_is_shown_and_refused(stepladder: CommandLine, tiny_l
     done = stepladder("check", tiny_ladder, "--json")
     refused(done, 3, "342 parameters, 42 over its budget of 300", "layer 3 ('conv 6 3x3')", "4 epochs, 1 over")
     assert all(rung["over_budget"] for rung in json.loads(done.stdout)["rungs"])
-    refused(stepladder("climb", tiny_ladder), 3, "42 over its budget")
+    first, *others = ladder_file.load(tiny_ladder).rungs
+    refused(
+        done,
+        3,
+        f"over budget: {tiny_ladder}:{first.line}: rung {first.name!r} has",
+        *[f":{each.line}: rung" for each in others],
+    )
+    assert tiny_ladder.read_text().split("\n")[first.line - 1] == "[[rung]]"
+    refused(stepladder("climb", tiny_ladder), 3, f"over budget: {tiny_ladder}:{first.line}: ", "42 over its budget")
     assert not list((tiny_ladder.parent / "runs").glob("*/*"))
 
 

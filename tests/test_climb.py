@@ -136,12 +136,14 @@ def test_the_top_rung_alone(stepladder: CommandLine, module_ladder: Path, undist
 
 def test_two_seeds_are_too_few_for_a_verdict(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
     text = stepladder("compare", module_ladder, "--store", undisturbed).stdout
-    assert text.count("unknown: 2 seeds in common: 7 are the least that could tell") == 2
+    assert text.count("not decided yet: 2 seeds: 4 are the least that could tell") == 2
     body = json.loads(stepladder("compare", module_ladder, "--store", undisturbed, "--json").stdout)
-    assert [each["outcome"] for each in body["comparisons"]] == ["unknown", "unknown"]
-    for each in body["comparisons"]:
-        assert each["seeds"] == [1, 2]
-        assert each["difference"] == pytest.approx(sum(each["differences"]) / 2)
+    assert [each["outcome"] for each in body["comparisons"]] == ["undecided", "undecided"]
+    shown = json.loads(stepladder("show", module_ladder, "--store", undisturbed, "--json").stdout)["rungs"]
+    for each, below, above in zip(body["comparisons"], shown, shown[1:], strict=False):
+        assert each["seeds_below"] == each["seeds"] == [1, 2]
+        assert each["interval"] is None
+        assert each["difference"] == pytest.approx(above["test_final_mean"] - below["test_final_mean"])
     assert [each["held"][1] for each in body["targets"]] == [2, 2, 2]
 
 

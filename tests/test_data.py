@@ -581,6 +581,14 @@ WRONG_TYPES: dict[str, tuple[Callable[[Parts], Parts], str]] = {
     "words as labels": (change(train_labels=np.array(["cat", "dog"] * 15)), "labels are <U3: save them as integers"),
     "complex labels": (change(train_labels=np.arange(30) % 3 * 1j), "labels are complex128: save them as integers"),
     "negative labels": (change(train_labels=np.arange(30) % 3 - 1), "labels run from -1 to 1"),
+    "labels from 1": (
+        change(train_labels=np.arange(30) % 3 + 1, test_labels=np.arange(12) % 3 + 1),
+        "labels run from 1 to 3: count classes from 0, by saving y - 1",
+    ),
+    "too few images for all classes": (
+        change(train_labels=np.arange(30) % 8 + (np.arange(30) % 8 == 3)),
+        "with 30 training images not every class has one: give more images",
+    ),
     "huge labels": (change(train_labels=np.arange(30) * 10_000), "labels run from 0 to 290000"),
     "a number for images": (change(train_images=np.array(5)), "images of shape ()"),
     "a number for test images": (change(test_images=np.array(5)), "images of shape ()"),
@@ -787,7 +795,10 @@ def test_there_is_no_dev_when_evaluated_on_test(dev_images: int | None) -> None:
 
 @pytest.mark.parametrize(("dev_images", "n_train"), [(None, 5), (60_000, 60_000), (60_001, 60_000), (0, 10), (-1, 10)])
 def test_a_dev_split_out_of_range_is_refused(dev_images: int | None, n_train: int) -> None:
-    with pytest.raises(LadderError, match=r"^mnist-8k: cannot hold .* training images: set dev_images$"):
+    with pytest.raises(
+        LadderError,
+        match=r"^mnist-8k: cannot hold .* set dev_images to at most [0-9,]+, as in dev_images = [0-9]+$",
+    ):
         replace(LADDER, evaluate_on="dev", dev_images=dev_images).n_dev(n_train)
 
 

@@ -17,14 +17,19 @@ from records import make_run
 
 from stepladder.climbing import climb
 from stepladder.comparing import Comparison, compare
-from stepladder.diagnosis import Diagnosis, Fit, Pair, _drop, _rise, diagnose
+from stepladder.diagnosis import diagnose
 from stepladder.engines import choose_engine
+from stepladder.findings import Diagnosis
+from stepladder.fit import Fit, rise_of_loss
 from stepladder.geometry import ImageShape
 from stepladder.ladder import Budget, Ladder, Rung, Target
 from stepladder.ladder_file import load
+from stepladder.mistakes import Pair
+from stepladder.movements import first_drop
 from stepladder.recipe import Augment, Step
 from stepladder.report.compare_page import verdict
-from stepladder.report.diagnosis_text import RungNotes, apart, beside, listed, loss_text, notes
+from stepladder.report.diagnosis_text import RungNotes, notes
+from stepladder.report.subject import apart, beside, listed, loss_text
 from stepladder.results import Results, RungResult, collect
 from stepladder.run import Run, WrongImage
 from stepladder.stats import summarise
@@ -107,12 +112,12 @@ def zigzag(size: float, *, slope: float = 0.0, n: int = 14) -> list[float]:
 # Fit. The standard error of 99.2% of 10,000 images is 0.0891 points, with 60,000 more 0.0962; equal seeds add nothing.
 
 
-@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_636, "overfitting"), (59_635, "underfitting")])
-def test_overfitting_begins_at_two_standard_errors(n_train_correct: int, kind: str) -> None:
+@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_636, "gap"), (59_635, "underfitting")])
+def test_a_gap_begins_at_two_standard_errors(n_train_correct: int, kind: str) -> None:
     fit = diagnosed(seeds(n_train_correct=n_train_correct)).fit
     assert fit.error == pytest.approx(0.08908 * (7 / 6) ** 0.5, abs=1e-5)
     assert fit.gap == Fraction(n_train_correct, 600) - Fraction("99.2")
-    assert (fit.kind, fit.clear_gap) == (kind, kind == "overfitting")
+    assert (fit.kind, fit.clear_gap) == (kind, kind == "gap")
 
 
 def test_a_gap_that_the_spread_of_seeds_explains_is_not_clear() -> None:
@@ -139,7 +144,7 @@ def test_dropout_and_augmentation_mask_the_fit(recipe: dict[str, Any], masks: tu
     fit = diagnosed(runs, rung).fit
     assert fit.masks == masks
     assert fit.kind == ("masked" if masks else "underfitting")
-    assert diagnosed(seeds(n_train_correct=59_990), rung).fit.kind == "overfitting"
+    assert diagnosed(seeds(n_train_correct=59_990), rung).fit.kind == "gap"
     words = {"dropout": "measured with dropout", "augment": "on rotated images"}
     for mask, word in words.items():
         assert (word in said(runs, rung)) == (mask in masks)
@@ -210,7 +215,9 @@ def test_a_loss_that_only_bounces_rarely_seems_to_rise(n_seeds: int) -> None:
     alarms = 0
     for _ in range(200):
         losses = [[0.03 * abs(1 + 0.2 * random.gauss()) for _ in range(14)] for _ in range(n_seeds)]
-        alarms += _rise([trained(seed, curve, train_losses=FALLING) for seed, curve in enumerate(losses)]) is not None
+        alarms += (
+            rise_of_loss([trained(seed, curve, train_losses=FALLING) for seed, curve in enumerate(losses)]) is not None
+        )
     assert alarms <= 5
 
 
@@ -246,12 +253,12 @@ def test_weak_training_is_no_overfitting() -> None:
     )
 
 
-@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_099, "underfitting"), (59_100, "overfitting")])
-def test_a_gap_is_overfitting_if_it_is_larger_than_what_train_misses(n_train_correct: int, kind: str) -> None:
+@pytest.mark.parametrize(("n_train_correct", "kind"), [(59_099, "underfitting"), (59_100, "gap")])
+def test_a_gap_counts_if_it_is_larger_than_what_train_misses(n_train_correct: int, kind: str) -> None:
     """The middle of 97.6% and the target, 99.4%, is 98.5%."""
     runs = seeds(n_correct=9760, n_train_correct=n_train_correct)
     assert (diagnosed(runs).fit.kind, diagnosed(runs).fit.clear_gap) == (kind, True)
-    assert ("dropout" in diagnosed(runs).next_steps) == (kind == "overfitting")
+    assert ("dropout" in diagnosed(runs).next_steps) == (kind == "gap")
     assert ("Under-fitting" in said(runs)) == (kind == "underfitting")
 
 
@@ -468,9 +475,9 @@ def test_only_a_fall_of_the_learning_rate_is_a_drop() -> None:
     found = diagnosed(seeds(zigzag(0.003)), changed_rung(schedule=STEP_LR)).drop
     assert found is not None
     high = replace(found.after, lr=0.1)
-    assert _drop([found.before, found.after], seeds()) is not None
-    assert _drop([found.before, high], seeds()) is None
-    assert _drop([found.before, replace(found.after, first=8)], seeds()) is None  # not the next epoch
+    assert first_drop([found.before, found.after], seeds()) is not None
+    assert first_drop([found.before, high], seeds()) is None
+    assert first_drop([found.before, replace(found.after, first=8)], seeds()) is None  # not the next epoch
 
 
 def test_the_epoch_from_which_the_loss_is_flat() -> None:
@@ -625,9 +632,9 @@ def test_hard_images() -> None:
     hard = diagnosed(runs).hard
     assert hard is not None
     assert (hard.n_runs, hard.in_all, hard.in_half, hard.in_any) == (4, 1, 3, 7)
-    assert (hard.typical, hard.allowed, hard.many) == (Fraction(13, 4), 6, True)
+    assert (hard.typical, hard.allowed, hard.many) == (Fraction(4), 6, True)
     assert (
-        "1 image is wrong in all 4 runs, 3 in at least half, 7 in at least one; a typical run gets 3 wrong, the"
+        "1 image is wrong in all 4 runs, 3 in at least half, 7 in at least one; a typical run gets 4 wrong, the"
         " target allows 6."
     ) in said(runs)
 
@@ -645,9 +652,9 @@ def test_half_of_two_runs_is_no_one_run() -> None:
 
 
 def test_what_is_above_what_the_target_allows_is_not_rounded_to_it() -> None:
-    wrong = [60] * 5 + [61] * 3
+    wrong = [60] * 4 + [61] * 4
     runs = [trained(seed, n_correct=10_000 - n, wrong=range(n)) for seed, n in enumerate(wrong, 1)]
-    assert "a typical run gets 60.4 wrong, the target allows 60." in said(runs)
+    assert "a typical run gets 60.5 wrong, the target allows 60." in said(runs)
     assert [beside(Fraction(each), 60) for each in ("59.6", "60", "60.6", "60.04", "2000.5")] == [
         "60",
         "60",
@@ -731,15 +738,16 @@ def test_a_mean_at_the_target_is_not_yet_held() -> None:
         ({}, "dropout"),
         ({"dropout": 0.05}, "augment"),
         ({"dropout": 0.05, "augment": ROTATION}, "weight decay"),
-        ({"dropout": 0.05, "augment": ROTATION, "weight_decay": 0.01}, "receptive field"),
+        ({"dropout": 0.05, "augment": ROTATION, "weight_decay": 0.01}, None),
     ],
 )
-def test_the_first_remedy_not_in_use_is_suggested_against_overfitting(recipe: dict[str, Any], step: str) -> None:
+def test_the_first_remedy_not_in_use_is_suggested_against_a_gap(recipe: dict[str, Any], step: str | None) -> None:
+    """With all in use there is none: a larger receptive field, say, has nothing to do with a gap."""
     runs, rung = seeds(n_train_correct=59_900), changed_rung(**recipe)
-    assert diagnosed(runs, rung).fit.kind == "overfitting"
-    assert diagnosed(runs, rung).next_steps[0] == step
+    assert diagnosed(runs, rung).fit.kind == "gap"
+    assert diagnosed(runs, rung).next_steps == ((step,) if step else ())
     in_words = noted(runs, rung).next_steps[0]
-    assert ("could reduce the gap of 0.63 points; none is in use." in in_words) == (step != "receptive field")
+    assert ("could reduce the gap of 0.63 points; none is in use." in in_words) == (step is not None)
 
 
 def test_no_room_in_epochs_speaks_for_a_higher_learning_rate() -> None:
@@ -841,11 +849,11 @@ def test_the_notes_of_a_rung() -> None:
             "Target held: by 0 of 8 seeds.",
         ),
         analysis=(
-            "Against 'skeleton', with 1,888 parameters fewer: better by 0.20 points [0.20, 0.20], 8/8 seeds"
-            " (p = 0.008, corrected).",
+            "Against 'skeleton', with 1,888 parameters fewer: better by 0.20 points [0.18, 0.22].",
             "The mean is 0.20 points short of 99.4%: 20 more of the 10,000 images right would reach it.",
-            "Over-fitting: train accuracy, 99.50%, is 0.30 points above test accuracy, 99.20%, more than chance"
-            " explains (±0.19 points).",
+            "A gap: train accuracy, 99.50%, is 0.30 points above test accuracy, 99.20%, more than chance explains"
+            " (±0.19 points). Training on does no harm that shows: test loss does not clearly rise, nor does"
+            " accuracy fall.",
             "The test loss bounces: in epochs 7 to 14, at a learning rate of 0.01, it moves by 0.0030 from epoch to"
             " epoch, 10% of its level, and ranges from 0.0285 to 0.0315 in a typical run.",
             "Most confused, over 8 runs: 1 taken for 0 (400 times) and 0 for 1 (240). 1 and 0 are confused both ways:"
@@ -854,8 +862,8 @@ def test_the_notes_of_a_rung() -> None:
             " the target allows 60.",
         ),
         next_steps=(
-            "Dropout could reduce the gap of 0.30 points; none is in use.",
             "A schedule that lowers the learning rate, 0.01 throughout, could settle the loss.",
+            "Dropout could reduce the gap of 0.30 points; none is in use.",
         ),
     )
 
@@ -929,9 +937,9 @@ def test_no_verdict_but_that_of_the_comparison(n_below: int) -> None:
     analysis = notes(results, 1, comparison).analysis
     assert analysis[0].startswith(f"Against 'skeleton', with 1,888 parameters fewer: {verdict(comparison)}")
     assert not any(re.search(r"better|worse|improve[sd] by", sentence) for sentence in analysis[1:])
-    unknown = replace(comparison, outcome="unknown", problem="2 of 8 runs of 'skeleton' diverged")
+    unknown = replace(comparison, outcome="undecided", diverged=True, problem="2 of 8 runs of 'skeleton' diverged")
     assert notes(results, 1, unknown).analysis[0] == (
-        "Against 'skeleton', with 1,888 parameters fewer: unknown: 2 of 8 runs of 'skeleton' diverged."
+        "Against 'skeleton', with 1,888 parameters fewer: not decided: 2 of 8 runs of 'skeleton' diverged."
     )
 
 
@@ -939,7 +947,7 @@ def test_a_larger_network_says_by_how_much() -> None:
     results = make_results((LADDER.rungs[4], seeds()), (LADDER.rungs[5], seeds()))
     comparison = compare(results)[0]
     assert notes(results, 1, comparison).analysis[0] == (
-        f"Against 'steplr', with 120 parameters more: {verdict(comparison)} (p = 1.000, corrected)."
+        f"Against 'steplr', with 120 parameters more: {verdict(comparison)}."
     )
 
 

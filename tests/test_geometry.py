@@ -338,25 +338,18 @@ def torch_layers(net: Network) -> "list[tuple[nn.Module, Tensor]]":
 @needs_torch
 @EXAMPLES
 @given(networks())
-def test_shapes_and_parameters_are_those_of_torch(net: Network) -> None:
-    found = torch_layers(net)
-    assert [(1, row.out_channels, row.out_size, row.out_size) for row in net.rows] == [tuple(x.shape) for _, x in found]
-    assert [row.params for row in net.rows] == [sum(p.numel() for p in module.parameters()) for module, _ in found]
-    assert net.params == sum(p.numel() for module, _ in found for p in module.parameters())
-    for row, (module, _) in zip(net.rows, found, strict=True):
-        assert sorted(row.parameters.values()) == sorted(tuple(p.shape) for p in module.parameters())
-
-
-@needs_torch
-@EXAMPLES
-@given(networks())
-def test_multiply_adds_are_those_of_torch(net: Network) -> None:
+def test_shapes_parameters_and_multiply_adds_are_those_of_torch(net: Network) -> None:
     """PyTorch counts a multiply-add as two operations, and like us leaves out biases, pools and norms."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with counter:
-        torch_layers(net)
+        found = torch_layers(net)
+    assert [(1, row.out_channels, row.out_size, row.out_size) for row in net.rows] == [tuple(x.shape) for _, x in found]
+    assert [row.params for row in net.rows] == [sum(p.numel() for p in module.parameters()) for module, _ in found]
+    assert net.params == sum(p.numel() for module, _ in found for p in module.parameters())
+    for row, (module, _) in zip(net.rows, found, strict=True):
+        assert sorted(row.parameters.values()) == sorted(tuple(p.shape) for p in module.parameters())
     assert counter.get_total_flops() == 2 * net.macs
 
 

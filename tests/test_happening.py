@@ -372,6 +372,11 @@ def test_a_change_without_effect_on_the_images_is_refused_by_check(
             "augment (mirrored) does nothing: clean_epochs = 5 of 2 epochs leave no epoch with distortion",
         ),
         ("augment = { cutout_px = 60 }", "cutout_px = 60 blackens each distorted image whole"),
+        (
+            "augment = { shift_px = 0.1 }",
+            "shift_px = 0.1 moves images by at most 0.1 of a pixel: it counts pixels, not parts of the image's side"
+            " (give pixels, as in shift_px = 2.8 for 10%)",
+        ),
         ("augment = { shift_px = 280.0 }", "shift_px = 280 moves 99% of the images out of sight"),
         (
             'schedule = { kind = "cosine", warmup_epochs = 5 }',
@@ -472,3 +477,30 @@ def test_the_keys_of_shipped_rungs_are_what_they_were() -> None:
         loaded = ladder_file.load(name)
         identity = data_identity(loaded)
         assert [experiment_key(rung.recipe, identity) for rung in loaded.rungs] == keys.split(), name
+
+
+def test_scores_that_a_relu_cuts_off_are_told_of() -> None:
+    for end, told in (
+        (["linear 10 block linear relu"], "layer 3 ('linear 10 block linear relu')"),
+        (["conv 10 block conv norm relu", "gap"], "layer 3 ('conv 10 3x3 block conv norm relu')"),
+        (["linear 10"], ""),
+        (["conv 10 bare", "gap"], ""),
+        (["conv 10", "gap"], ""),
+    ):
+        notes = idle_notes(Recipe.model_validate({"network": ["conv 4", "maxpool 2", *end], "epochs": 3}))
+        relu = [note for note in notes if note.startswith("the relu at the end of ")]
+        assert len(relu) == bool(told)
+        assert all(told in note and "makes 0 of each negative score" in note for note in relu)
+
+
+def test_what_does_not_fit_is_named_with_its_line(ladder: Write) -> None:
+    path = ladder("lr = 0.02", "network = [\n  'conv 4',\n  'conv 4 31x31',\n  'gap', 'linear 10' ]")
+    line = path.read_text().split("\n").index("  'conv 4 31x31',") + 1
+    with pytest.raises(LadderError) as refused:
+        check_rungs(ladder_file.load(path), MNIST)
+    assert str(refused.value).startswith(f"{path}:{line}: rung 'second': layer 2 ('conv 4 31x31') has a 31x31 kernel")
+    path = ladder("lr = 0.02", "network = ['conv 4',\n  'gap', 'linear 12' ]")
+    with pytest.raises(LadderError) as refused:
+        check_rungs(ladder_file.load(path), MNIST)
+    line = path.read_text().split("\n").index("  'gap', 'linear 12' ]") + 1
+    assert str(refused.value).startswith(f"{path}:{line}: rung 'second': the network ends in 12 x 1 x 1 values")

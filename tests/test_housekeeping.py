@@ -16,12 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 from stored import Stored, make_store
 
-from stepladder import looks
 from stepladder.cli import main
 from stepladder.climbing import climb
 from stepladder.files import sealed
 from stepladder.housekeeping import SILENT_S, chosen, delete, experiments, merge
-from stepladder.machine import cpu_name
 from stepladder.rechecking import check_runs, others
 from stepladder.report.runs_page import ranges, size
 from stepladder.run_files import weights_file
@@ -65,7 +63,7 @@ def files_of(store: Store) -> dict[str, bytes]:
 def test_list_says_what_each_folder_is(stored: Stored, command: Callable[..., Result]) -> None:
     start, slower = (stored.runs[k].identity.experiment for k in (0, 2))
     listed = json.loads(command("list", stored.ladder_path, "--json").stdout)
-    assert listed["schema_version"] == 1
+    assert listed["schema_version"] == 2
     by_folder = {each["folder"]: each for each in listed["experiments"]}
     assert by_folder.keys() == {start, slower}
     assert by_folder[start]["rungs"] == [{"ladder": "small", "rung": "start"}]
@@ -87,8 +85,8 @@ def test_list_describes_what_is_on_no_known_ladder(stored: Stored, command: Call
     text = " ".join(command("list").stdout.split())
     assert "4s4-gap-10; 2 epochs; small (test)" in text
     assert "lr 0.02" in text, "what tells the second rung from the first"
-    assert "'stepladder runs list LADDER' names those of your own too" in text
-    assert "those of your own" not in command("list", stored.ladder_path).stdout
+    assert "'stepladder runs list LADDER' gives those of a ladder file of yours the names of its rungs" in text
+    assert "ladder file of yours" not in command("list", stored.ladder_path).stdout
     stored.path(stored.runs[0]).write_text("{")
     stored.path(stored.runs[1], "safetensors").unlink()
     (stored.store.folder / "notes").mkdir()
@@ -145,7 +143,7 @@ def test_images_that_are_not_here_are_said(command: Callable[..., Result]) -> No
     assert "0 agree with their records, 0 differ, 0 damaged, 5 not checked" in result.stdout
 
 
-def keep_other_weights(stored: Stored, by: float, **provenance: str) -> None:
+def keep_other_weights(stored: Stored, by: float, **provenance: object) -> None:
     """The first run, its record whole, with weights that were not those evaluated."""
     run = stored.runs[0]
     kept = stored.store.find(run.identity, set_aside=False)
@@ -169,8 +167,13 @@ def test_weights_that_give_other_counts_are_found(stored: Stored, command: Calla
 
 
 def test_another_cpu_may_round_otherwise_and_no_more(stored: Stored) -> None:
-    for by, cpu, outcome in ((0.0, cpu_name(), "agrees"), (0.0, "another", "agrees"), (10.0, "another", "differs")):
-        keep_other_weights(stored, by, cpu=cpu)
+    own = stored.runs[0].provenance.versions
+    for by, cpu, outcome in (
+        (0.0, own["cpu-target"], "agrees"),
+        (0.0, "another", "agrees"),
+        (10.0, "another", "differs"),
+    ):
+        keep_other_weights(stored, by, versions=own | {"cpu-target": cpu})
         found = experiments(stored.store, [stored.ladder], only=True)
         checked = {each.stored.key: each for each in check_runs(stored.store, found, sources=[stored.ladder.data])}
         mine = checked[stored.runs[0].identity.key]
@@ -202,15 +205,47 @@ def test_an_engine_of_another_version_evaluates_in_its_place(stored: Stored) -> 
 
 
 def test_check_reads_the_other_files_too(stored: Stored, command: Callable[..., Result]) -> None:
-    for name in ("looks.json", "speed.json"):
-        path = stored.store.folder / name
-        content = path.read_bytes()
-        path.write_bytes(content[:-2])
-        result = command("check", "--json")
-        assert result.exit_code == 2
-        (problem,) = json.loads(result.stdout)["problems"]
-        assert f"{name} is damaged" in problem
+    path = stored.store.folder / "speed.json"
+    path.write_bytes(path.read_bytes()[:-2])
+    result = command("check", "--json")
+    assert result.exit_code == 2
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert "speed.json is damaged" in problem
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b'{"format_version": 9}'])
+def test_looks_of_older_versions_are_no_part_of_a_store(
+    stored: Stored, command: Callable[..., Result], tmp_path: Path, content: bytes | None
+) -> None:
+    """They are not listed, checked, merged or deleted, whole or damaged; and they stay."""
+    path = stored.store.folder / "looks.json"
+    if content is not None:
         path.write_bytes(content)
+    content = path.read_bytes()
+    checked = command("check", "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["problems"]) == (0, [])
+    into = other_store(stored, tmp_path / "into")
+    (into.folder / "looks.json").write_bytes(b"of its own")
+    merged = command("merge", "into", "runs", "--json")
+    assert merged.exit_code == 0
+    told = json.loads(merged.stdout)
+    assert (told["copied"], told["problems"], told["conflicts"]) == ([stored.runs[0].identity.key], [], [])
+    assert "looks" not in merged.stdout
+    assert (into.folder / "looks.json").read_bytes() == b"of its own"
+    assert command("list", "--json").stdout.count("looks") == 0
+    assert command("delete", stored.ladder_path, "--yes").exit_code == 0
+    assert path.read_bytes() == content
+
+
+def test_a_check_of_nothing_says_so(stored: Stored, command: Callable[..., Result]) -> None:
+    for arguments in (["mnist-8k"], [stored.ladder_path, "--seeds", "3"]):
+        result = command("check", *arguments)
+        name = "small with these seeds" if len(arguments) > 1 else "mnist-8k"
+        assert (result.exit_code, result.stdout) == (
+            0,
+            f"No runs of {name} are in {stored.store.folder.name}: there is nothing to check.\n",
+        )
+    assert json.loads(command("check", "mnist-8k", "--json").stdout)["runs"] == []
 
 
 # delete
@@ -232,9 +267,17 @@ def test_delete_says_what_goes_and_asks(stored: Stored, command: Callable[..., R
 def test_delete_takes_seeds_and_folders(stored: Stored, command: Callable[..., Result]) -> None:
     folder = stored.runs[0].identity.experiment
     os.utime(stored.path(stored.under_way, "partial.safetensors"), (0, 0))
-    assert command("delete", folder, "--seeds", "9-9", "--yes").exit_code == 0
+    before = files_of(stored.store)
+    assert "nothing of" in command("delete", folder, "--seeds", "8", "--yes").stderr, "8 is seed 8, not 1 to 8"
+    for wrong in ("8-", "-8", "all", "1,2", ""):
+        result = command("delete", folder, f"--seeds={wrong}", "--yes")
+        assert result.exit_code == 2
+        assert "is not a seed, such as 9, nor a range, such as 101-200" in result.stderr
+    assert "runs backwards" in command("delete", folder, "--seeds", "9-1", "--yes").stderr
+    assert files_of(stored.store) == before
+    assert command("delete", folder, "--seeds", "9", "--yes").exit_code == 0
     assert not list((stored.store.folder / folder).glob("seed-9.*"))
-    assert command("delete", folder, "--seeds", "1", "--yes").exit_code == 0
+    assert command("delete", folder, "--seeds", "1-1", "--yes").exit_code == 0
     assert {path.name.partition(".")[0] for path in (stored.store.folder / folder).iterdir()} == {"seed-2"}
     assert command("delete", folder, "--yes").exit_code == 0
     assert not (stored.store.folder / folder).exists()
@@ -381,7 +424,7 @@ def test_merge_keeps_what_differs_and_goes_on(stored: Stored, tmp_path: Path, co
     assert result.exit_code == 2
     assert f"Conflict: {run.identity.key} has other numbers in each store; that of into is kept." in result.stdout
     assert "It is 4s4-gap-10; 2 epochs; small (test)" in result.stdout
-    delete = f"runs delete {run.identity.experiment} --seeds {run.identity.seed}-{run.identity.seed} --store into"
+    delete = f"runs delete {run.identity.experiment} --seeds {run.identity.seed} --store into"
     assert delete in result.stdout
     after = files_of(into)
     assert {name: after[name] for name in before} == before
@@ -402,21 +445,6 @@ def test_merge_takes_nothing_damaged_and_mends(stored: Stored, tmp_path: Path) -
     assert any("newer Stepladder" in problem for problem in merged.problems)
     assert any(str(mended.with_suffix(".json")) in problem and "set aside" in problem for problem in merged.problems)
     assert into.find(stored.runs[1].identity, set_aside=False) == stored.runs[1]
-
-
-def test_merge_unites_looks(stored: Stored, tmp_path: Path) -> None:
-    into = other_store(stored, tmp_path / "into")
-    pair = looks.pair_key(stored.runs[0].identity, stored.runs[2].identity)
-    looks.note(into.folder, {pair: (1, 2, 3)})
-    looks.note(stored.store.folder, {pair: (1, 2, 3, 4)})
-    merged = merge(into, stored.store)
-    assert merged.n_looks == 1
-    assert looks.read(into.folder).at(pair) == ((1, 2), (1, 2, 3), (1, 2, 3, 4))
-    assert merge(into, stored.store).n_looks == 0
-    (into.folder / "looks.json").write_text("{")
-    again = merge(into, stored.store)
-    assert "looks.json is damaged" in again.problems[0]
-    assert (into.folder / "looks.json").read_text() == "{"
 
 
 def test_a_store_is_not_merged_with_itself(command: Callable[..., Result]) -> None:

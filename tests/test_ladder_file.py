@@ -170,11 +170,12 @@ RUNGS = {
     ),
     "a change equal to the value below": (
         "change.dropout = 0.1  <--",
-        "rung 'second' changes nothing about dropout: it is 10% on the rung below too; remove it",
+        "rung 'second' changes nothing about dropout: it is 10% on the rung below too: give it another value, or"
+        " remove the rung",
     ),
     "one of two changes equal to the value below": (
         "[rung.change]\nlr = 0.1\nepochs = 8  <--",
-        "rung 'second' changes nothing about epochs: it is 8 on the rung below too; remove it",
+        "rung 'second' changes nothing about epochs: it is 8 on the rung below too: remove epochs from its change",
     ),
     "compound for a single change": (
         'change.dropout = 0.2\ncompound = "no reason"  <--',
@@ -237,7 +238,7 @@ RUNGS = {
     "a layer without its number": (
         '[rung.change]\nnetwork = [ # one layer a line\n    "conv 4", # ok\n\n    "gap",\n    "linear",  <-- # 10\n]',
         "rung 2, change.network.item 3: layer 'linear': the number of output features must be a whole number of at"
-        " least 1, not nothing",
+        " least 1, not nothing: write it, as in 'linear 10'",
     ),
     "an unknown layer in an inline table": (
         'change = { network = [\n    "conv 4 3x3",\n    "convv 4 3x3",  <--\n    "gap",\n    "linear 10",\n] }',
@@ -288,6 +289,10 @@ REMEDIES = {
     "loss = { label_smoothing = 10 }": "10% is written 0.1",
     "optimizer = { momentum = 90 }": "90% is written 0.9",
     "augment = { scale = 10 }": "10% is written 0.1",
+    "augment = { scale = 1.1 }": ": it is a fraction, either way: 0.1 for up to 10% larger or smaller",
+    "augment = { scale = 1.25 }": "0.25 for up to 25% larger or smaller",
+    "augment = { rotation_deg = [-10, 10] }": "one number, for both ways: write rotation_deg = 10.0",
+    "augment = { shift_px = [0, 2.5] }": "write shift_px = 2.5",
     'optimizer = "adam"': "not 'adam': write optimizer = { kind = \"adam\" }",
     'schedule = "steplr"': 'write schedule = { kind = "step", every_epochs = 6 }',
     'loss = "mse"': "write a table, as in loss = { label_smoothing = 0.1 }",
@@ -466,6 +471,11 @@ def test_what_toml_says_is_shown_without_tuples_and_its_line_once(tmp_path: Path
         ("params = 1_000", "params = 1.5M", "write 1_500_000"),
         ("params = 1_000", "params = 8,000", "write 8_000"),
         ('data = "images"', 'data = "MNIST"', 'write it in small letters, data = "mnist"'),
+        (
+            'data = "images"',
+            'data = "https://example.org/set.npz"',
+            "nothing is fetched from the network: download it, and give the path of its file or folder",
+        ),
         ('data = "images"', 'data = "images"\nevaluate_on = "val"', "; did you mean 'dev'?"),
         ('name = "small"', 'name = ""', "it should be a text that is not empty, not '': write name = \"mine\""),
     ],
@@ -486,7 +496,22 @@ TOML = {
     "x =": "a value is missing behind =",
     'why = "C:\\x"': "a backslash in a text is written twice, or the text in single quotes",
     "[rung.recipe]\n[rung.recipe]": "a key or table is given twice",
-    "x = [1,": "a bracket or a quotation mark above is never closed",
+    "x = [1,": "the list that begins in line 17 is never closed: write ] at its end",
+    'x = [\n"a",\n"b"\ny = 1': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = [\n"a",\n"b",\n\ny = 1': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = [ # ]\n["a", "b"],\n[[rung]]': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = ["a",\n[rung.target]\n': "the list that begins in line 17 is never closed: write ] at its end",
+    'x = ["a", "b"\n"c"]': "a comma is missing behind '\"b\"' in line 17",
+    'x = [\n"a" # one\n\n"b",\n]': "a comma is missing behind '\"a\"' in line 18",
+    'x = ["a" "b"]': "a comma is missing behind '\"a\"' in line 17",
+    "x = [1 2]": "a comma is missing behind '1' in line 17",
+    "x = [[1]\n[2]]": "a comma is missing behind ']' in line 17",
+    'x = { a = "b" c = 1 }': "a comma is missing behind '\"b\"' in line 17",
+    'x = ["a, "b"]': "a quotation mark is missing",
+    'x = [\n"a,\n"b"]': "a quotation mark is missing",
+    'x = [\n"a",\n"b]\n': "a quotation mark is missing",
+    "x = [\n'a',\n'b\n]": "a quotation mark is missing",
+    "x = { a = 1,\nb = 2 }": "a table in { } stands on one line",
     '{"name": "x"}': "this is another format than TOML",
 }
 
@@ -494,7 +519,7 @@ TOML = {
 @pytest.mark.parametrize("line", TOML)
 def test_text_that_is_no_toml_is_refused_with_its_line_and_the_cause(tmp_path: Path, line: str) -> None:
     path = save(tmp_path, f"{TOP}{line}\n")
-    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: not a TOML file: .*, in the line '") as refused:
+    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: not a TOML file: .*, in the line ['\"]") as refused:
         ladder_file.load(path)
     assert str(refused.value).endswith(TOML[line]) or TOML[line] in str(refused.value)
 
@@ -584,6 +609,17 @@ FILES = {
         "params = 1_000, epochs = 10 }",
         'params = "1000", epochs = 10 }  <--',
         "budget.params: it should be a whole number, not '1000': leave the quotes out, params = 1000",
+    ),
+    "a percentage over 100": (
+        "accuracy = 99.4, last_epochs = 3 }",
+        "accuracy = 199, last_epochs = 3 }  <--",
+        "target.accuracy: it should be at most 100, not 199: a usual value is accuracy = 99.4",
+    ),
+    "dev as a part": (
+        'data = "images"',
+        'data = "images"\ndev_images = 0.2  <--',
+        "dev_images: it should be a whole number, not 0.2: it is a number of images, not a part of them: for 20% of"
+        " 60,000 write 12000",
     ),
     "target missing": (
         "accuracy = 99.4, last_epochs = 3 }",
@@ -690,7 +726,24 @@ def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_shipped_ladder_is_refused(name: str, hint: str) -> None:
     with pytest.raises(LadderError) as refused:
         ladder_file.load(name)
-    assert str(refused.value) == f"no ladder '{name}'; {hint}; a file of your own ends in .toml"
+    end = " A" if hint.endswith("?") else "; a"
+    assert str(refused.value) == f"no ladder '{name}'; {hint}{end} file of your own ends in .toml"
+
+
+@pytest.mark.parametrize("name", ["fash", "fash.tml", "fahs", "Fash", "fash.toml.txt", "fash.tom"])
+def test_a_file_beside_is_thought_of_before_a_shipped_ladder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub"):
+        (folder / "fash.toml").write_text(TOP)
+    monkeypatch.chdir(tmp_path)
+    for start in ("", "sub/"):
+        with pytest.raises(LadderError) as refused:
+            ladder_file.load(start + name)
+        meant = str(Path(start, "fash.toml"))
+        assert str(refused.value) == f"no ladder {start + name!r}; did you mean {meant!r}?"
+        ladder_file.load(meant)
 
 
 # Lines
@@ -834,3 +887,18 @@ def test_the_line_of_an_error_in_a_long_ladder_is_found_at_once(tmp_path: Path) 
     path.write_text(head + bottom + rungs + '[[rung]]\nname = "last"\nwhy = "w"\nchange.lrr = 1.0\n')
     with pytest.raises(LadderError, match=r"long\.toml:2411: rung 602, change\.lrr: unknown field 'lrr'"):
         ladder_file.load(path)
+
+
+# Comparisons that are declared ahead.
+
+
+def test_a_ladder_is_taken_to_grow_to_five_comparisons_unless_it_says_otherwise(tmp_path: Path) -> None:
+    assert ladder_file.load(save(tmp_path, TOP)).comparisons == 5
+    assert ladder_file.load(save(tmp_path, "comparisons = 12\n" + TOP)).comparisons == 12
+    assert ladder_file.load(save(tmp_path, "comparisons = 1\n" + TOP)).comparisons == 1
+    assert all(ladder_file.load(name).comparisons == 5 for name in ("mnist-8k", "mnist-1000"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "10_001", "2.5", "true", '"5"', "[5]"])
+def test_comparisons_that_are_no_number_of_them_are_refused(tmp_path: Path, value: str) -> None:
+    assert refusal(tmp_path, f"comparisons = {value}  <--\n{TOP}").startswith("comparisons: ")

@@ -157,6 +157,7 @@ def test_unknown_layers_are_refused(text: str, message: str) -> None:
 
 
 WHOLE = "must be a whole number of at least"
+NO_CHANNELS = "a depthwise layer takes no number of channels, it has as many as come in"
 
 
 @pytest.mark.parametrize(
@@ -169,10 +170,14 @@ WHOLE = "must be a whole number of at least"
         ("linear 10 bias", "unknown word 'bias'; a linear layer has one unless told 'nobias': leave it out"),
         ("gap 2", "unknown word '2'; nothing may follow here"),
         ("residual 2 bare", "unknown word 'bare'; nothing may follow here"),
-        ("residual", f"the number of layers to go back {WHOLE} 1, not nothing"),
+        ("residual", f"the number of layers to go back {WHOLE} 1, not nothing: write it, as in 'residual 2'"),
         ("residual 0", f"the number of layers to go back {WHOLE} 1, not 0"),
         ("squeeze-excite 4 relu", "unknown word 'relu'; nothing may follow here"),
-        ("squeeze-excite", f"the number of values that the means are reduced to {WHOLE} 1, not nothing"),
+        (
+            "squeeze-excite",
+            f"the number of values that the means are reduced to {WHOLE} 1, not nothing: write it, as in"
+            " 'squeeze-excite 4'",
+        ),
         ("squeeze-excite 0", f"the number of values that the means are reduced to {WHOLE} 1, not 0"),
         # an option twice
         ("conv 8 pad 1 pad 1", "'pad' comes on top of an earlier word about the same thing"),
@@ -202,18 +207,21 @@ WHOLE = "must be a whole number of at least"
         ("conv 8 block conv relu bare", "unknown step 'bare' in a block order; known are dropout, norm, relu"),
         ("conv 8 block conv relu norm relu", "block order 'conv relu norm relu' names a step twice"),
         # numbers that are missing, zero, or not whole
-        ("conv", f"the number of output channels {WHOLE} 1, not nothing"),
+        ("conv", f"the number of output channels {WHOLE} 1, not nothing: write it, as in 'conv 8 3x3'"),
         ("conv 3x3", f"the number of output channels {WHOLE} 1, not 3x3: channels come first, as in 'conv 8 3x3'"),
         ("conv 0", f"the number of output channels {WHOLE} 1, not 0"),
         ("conv -8", f"the number of output channels {WHOLE} 1, not -8"),
         ("conv 8.0", f"the number of output channels {WHOLE} 1, not 8.0"),
         ("conv ²", f"the number of output channels {WHOLE} 1, not ²"),
         ("conv ٣", f"the number of output channels {WHOLE} 1, not ٣"),
-        ("maxpool", f"the kernel {WHOLE} 1, not nothing"),
+        ("maxpool", f"the kernel {WHOLE} 1, not nothing: write it, as in 'maxpool 2'"),
+        ("avgpool", f"the kernel {WHOLE} 1, not nothing: write it, as in 'avgpool 2'"),
+        ("depthwise 8 3x3", f"{NO_CHANNELS}: write 'depthwise 3x3'"),
+        ("depthwise 5", f"{NO_CHANNELS}: write 'depthwise', or 'depthwise 5x5' if 5 is the kernel"),
         ("avgpool 0", f"the kernel {WHOLE} 1, not 0"),
-        ("linear", f"the number of output features {WHOLE} 1, not nothing"),
+        ("linear", f"the number of output features {WHOLE} 1, not nothing: write it, as in 'linear 10'"),
         ("linear 0", f"the number of output features {WHOLE} 1, not 0"),
-        ("conv 8 stride", f"stride {WHOLE} 1, not nothing"),
+        ("conv 8 stride", f"stride {WHOLE} 1, not nothing: write it, as in 'stride 2'"),
         ("maxpool 2 stride 0", f"stride {WHOLE} 1, not 0"),
         ("conv 8 pad bias", f"pad {WHOLE} 0, not bias"),
     ],
@@ -222,6 +230,77 @@ def test_nonsense_is_refused_by_name(text: str, problem: str) -> None:
     with pytest.raises(LadderError) as refused:
         parse(text)
     assert str(refused.value) == f"layer {text!r}: {problem}"
+
+
+# Layers as PyTorch and Keras have them, and what they are here, between bars.
+FOREIGN = {
+    "Conv2d(1, 8, 3)": "conv 8 3x3",
+    "nn.Conv2d(1, 8, kernel_size=3, stride=2, padding=1)": "conv 8 3x3 stride 2 pad 1",
+    "torch.nn.Conv2d(in_channels=1, out_channels=8, kernel_size=(5, 5), bias=True),": "conv 8 5x5 bias",
+    "Conv2d(1, 8": "conv 8 3x3",
+    "nn.Conv2d(8, 8, 3, padding='same', groups=8)": "depthwise 3x3 pad 1",
+    "conv(1, 8, 3)": "conv 8 3x3",
+    "conv2d 1 8 3": "conv 8 3x3",
+    "conv(8, 3)": "conv 8 3x3",
+    "Conv2D(8, (3,3), activation='relu')": "conv 8 3x3",
+    "layers.Conv2D(32, 3, strides=(2, 2), padding='same', input_shape=(28, 28, 1))": "conv 32 3x3 stride 2 pad 1",
+    "nn.LazyConv2d(8, 3)": "conv 8 3x3",
+    "MaxPool2d(2)": "maxpool 2",
+    "nn.MaxPool2d(3, 2, 1)": "maxpool 3 stride 2 pad 1",
+    "MaxPooling2D((2, 2))": "maxpool 2",
+    "AveragePooling2D(pool_size=3, strides=2)": "avgpool 3 stride 2",
+    "AdaptiveAvgPool2d([1, 1])": "gap",
+    "GlobalAveragePooling2D()": "gap",
+    "Linear(64, 10)": "linear 10",
+    "nn.Linear(in_features=64, out_features=10, bias=False)": "linear 10 nobias",
+    "Dense(10)": "linear 10",
+    "Dense(64, activation=tf.nn.relu)": "linear 64 block linear relu",
+    "Dense(10, 'softmax')": "linear 10",
+    "DepthwiseConv2D(3, padding='same')": "depthwise 3x3 pad 1",
+    "SeparableConv2D(16, 3, padding='same')": "depthwise 3x3 pad 1 bare|conv 16 1x1",
+    "conv1x1 8": "conv 8 1x1",
+    "conv5x5 8 pad 2": "conv 8 5x5 pad 2",
+    "pointwise 8": "conv 8 1x1",
+    "separable 8": "depthwise bare|conv 8 1x1",
+    "sepconv 8 5x5 pad 2": "depthwise 5x5 pad 2 bare|conv 8 1x1",
+}
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_a_layer_in_the_words_of_another_library_is_translated(text: str) -> None:
+    with pytest.raises(LadderError) as refused:
+        parse(text)
+    layers = FOREIGN[text].split("|")
+    listed = ", ".join(f"'{each}'" for each in layers)
+    start = f"layer {text!r}: that is not how a layer is written here; write {listed}"
+    assert str(refused.value).startswith(start)
+    for each in layers:
+        parse(each)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Conv2d(1, 8, (3, 5))", "kernels are square here"),
+        ("Conv2d(8, 16, 3, dilation=2)", "there is no dilation here"),
+        ("Conv2d(8, 16, 3, groups=2)", "there are no groups here but the 'depthwise' layer"),
+        ("Conv2d(1, 8, 3, padding=5)", "pad 5 must be smaller than the kernel"),
+        ("Conv2D(8, 3, activation='gelu')", "write 'conv 8 3x3'; of activations only 'relu' is known"),
+        ("Dense(10, activation='softmax')", "write 'linear 10'; the loss takes the softmax"),
+        ("nn.Dropout(0.25)", "dropout = 0.25"),
+        ("relu", "leave it out, relu, norm and dropout follow every convolution already"),
+        ("BatchNorm2d(8)", "leave it out, relu, norm and dropout follow every convolution already"),
+        ("nn.ReLU()", "leave it out, relu, norm and dropout follow every convolution already"),
+        ("conv 8 relu", "leave it out: relu, norm and dropout follow every convolution already"),
+        ("conv 8 batchnorm", "leave it out: relu, norm and dropout follow every convolution already"),
+        ("Conv2d(" + "(" * 250, "did you mean 'conv'?"),
+        ("Conv2d(1, 8, kernel_size=k)", "did you mean 'conv'?"),
+    ],
+)
+def test_what_no_layer_here_is_has_its_remedy(text: str, words: str) -> None:
+    with pytest.raises(LadderError) as refused:
+        parse(text)
+    assert words in str(refused.value)
 
 
 def test_layers_are_frozen_values() -> None:

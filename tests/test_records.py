@@ -22,10 +22,10 @@ from scipy import stats
 import stepladder
 from stepladder import ladder_file, record
 from stepladder.climbing import climb
-from stepladder.comparing import share_interval
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError
 from stepladder.files import checksum
+from stepladder.intervals import share_interval
 from stepladder.ladder import Budget, Ladder, Target
 from stepladder.record import (
     Claim,
@@ -40,12 +40,11 @@ from stepladder.record import (
     record_of,
     record_text,
 )
-from stepladder.report import record_page, terminal
+from stepladder.report import record_page, repeat_page, terminal
 from stepladder.report.tables import Table
 from stepladder.reproducing import (
     ClaimVerdict,
     Reproduction,
-    chance_of_worst,
     difference_of_means,
     fresh_seeds,
     judge,
@@ -53,6 +52,7 @@ from stepladder.reproducing import (
 )
 from stepladder.results import Results, RungResult, collect
 from stepladder.run import Run, RunIdentity, data_identity, experiment_key
+from stepladder.seeds_to_tell import chance_of_worst
 from stepladder.stats import holds, summarise
 from stepladder.store import Store
 
@@ -229,7 +229,7 @@ def test_a_diverged_seed_is_listed_and_counts_as_a_miss() -> None:
         (lambda tree: tree.update(format_version=0), "there is no format 0"),
         (lambda tree: tree.pop("format_version"), "no record: .format_version. is missing"),
         (lambda tree: tree.pop("cpu"), "no record: cpu: Field required"),
-        (lambda tree: tree.update(experiment="0" * 16), "'average', trains another recipe or other images"),
+        (lambda tree: tree.update(experiment="0" * 16), "'average', trains another recipe than that of this record"),
         (lambda tree: tree["claims"][0].update(at_least=99.6), r"'mean ≥ 99\.6%' is not supported"),
         (lambda tree: tree["runs"].pop(3), "no unbroken range"),
         (lambda tree: tree["runs"][0].update(n_correct=[9950] * 4), "seed 101 has not the last 5 epochs"),
@@ -433,7 +433,7 @@ def test_the_records_own_seeds_are_no_fresh_evidence() -> None:
     other = again(found, [*RECORDED[:-1], 9900, 9960], first=101)
     assert other.repeat is not None
     assert (other.repeat.different, other.found.seeds, other.fails) == ((200,), (201,), True)
-    assert "NOT REPEATED: 1 of the record's own 100 seeds" in record_page.repeat_text(other.repeat, found)
+    assert "NOT REPEATED: 1 of the record's own 100 seeds" in repeat_page.repeat_text(other.repeat, found)
 
 
 def test_on_another_engine_or_cpu_seeds_need_not_repeat() -> None:
@@ -445,14 +445,14 @@ def test_on_another_engine_or_cpu_seeds_need_not_repeat() -> None:
         other = again(changed, [9900], first=101)
         assert other.repeat is not None
         assert (other.repeat.different, other.repeat.must_be_equal, other.fails) == ((101,), False, False)
-        assert "they need not" in record_page.repeat_text(other.repeat, changed)
+        assert "they need not" in repeat_page.repeat_text(other.repeat, changed)
 
 
 def test_a_page_never_rounds_up_to_a_claim() -> None:
     claim = MeanClaim(at_least=Decimal("99.53"))
     found = again(made_up(claims=[claim]), [9952, 9953, 9953])  # 99.52667
     (row,) = next(part for part in record_page.reproduction_page(found) if isinstance(part, Table)).rows
-    assert row[:3] == ("mean ≥ 99.53%", "cannot be told with 3 seeds", "99.526%")
+    assert row[:3] == ("mean ≥ 99.53%", "cannot be told with 3 seeds; about 28 to 39 would", "99.526%")
 
 
 def test_the_header_and_the_table_say_the_same() -> None:
@@ -488,6 +488,7 @@ def test_the_json_of_a_reproduction() -> None:
         "interval": None,
         "n_missed": 0,
         "p": 1.0,
+        "seeds_to_tell": [100, 100],
     }
     assert (body["repeat"], body["fails"]) == (None, False)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import PATIENCE_S
+from click.testing import CliRunner
 from conftest import CommandLine
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -24,11 +25,14 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 
 from stepladder import Ladder, Store, climb, collect, data, load
+from stepladder.cli import main
 from stepladder.descent import descent
 from stepladder.engines import choose_engine
+from stepladder.engines.jit import object_cache
 from stepladder.errors import StoreError
 from stepladder.evidence import typical_run
 from stepladder.report.pictures import MOST_SIDE
+from stepladder.report.vega import vega_script
 from stepladder.report.writing import climbed_down, report_text, write_report
 from stepladder.run import Run, WrongImage
 from stepladder.run_files import weights_file
@@ -220,6 +224,9 @@ def test_one_seed_of_one_rung_of_one_epoch(images: Path, store: Store, look: Loo
     assert page.locator(".ladder .dot").count() == 1
     assert page.locator(".ladder .interval").count() == 0
     assert "with one seed" in page.locator("article").inner_text()
+    assert all(each.endswith("%") for each in page.locator(".ladder .ticks i:not(.aim)").all_inner_texts())
+    assert page.locator(".ladder .axis").inner_text() == "final test accuracy"
+    assert "ends in an arrow" not in page.locator("#ladder").inner_text()
     assert "One rung alone is compared with nothing." in page.locator("#verdicts").inner_text()
     assert re.search(r"epoch\s*1\n", hover(page, 1, at=0.2))
 
@@ -231,11 +238,19 @@ def test_rungs_without_runs_and_of_other_lengths_and_seeds(images: Path, store: 
     html = page_of(ladder, store)
     page = look(html)
     assert [rung.locator(".dot").count() for rung in page.locator(".ladder > li:not(.scale)").all()] == [0, 2, 0, 3]
+    for row in page.locator(".ladder > li:not(.scale)").filter(has=page.locator(".interval")).all():
+        low, high = map(float, re.findall(r"interval ([\d.]+) to ([\d.]+)", row.inner_text())[0])
+        ticks = [float(each.rstrip("%")) for each in page.locator(".ladder .ticks i:not(.aim)").all_inner_texts()]
+        arrows = row.locator(".interval").get_attribute("class") or ""
+        assert low < ticks[0] or "low" not in arrows
+        assert high > ticks[-1] or "high" not in arrows
+    assert page.locator(".interval.low, .interval.high").count() > 0, "the interval of two seeds is wide"
+    assert "ends in an arrow goes on beyond the picture" in page.locator("#ladder").inner_text()
     tip = hover(page, 0)
     assert re.search(r"epoch\s*3", tip)
     assert re.search(r"1\. rung 0\s*–", tip)
     assert "undefined" not in tip
-    assert "0 of at least 2 seeds in common" in page.locator("#verdicts").inner_text()
+    assert "not decided yet: 'rung 1' is not trained yet" in page.locator("#verdicts").inner_text()
     assert "1, 2, 3, 7" in page.locator(".provenance").inner_text()
     assert [each.inner_text() for each in page.locator("article").nth(2).locator("[data-seeds] option").all()] == [
         "all seeds together",
@@ -311,6 +326,18 @@ def many_mistakes(ladder: Ladder, store: Store, *, n_seeds: int, n_wrong: int) -
                     for k in wrong
                 ),
             )
+
+
+def test_vegas_scripts_are_put_together_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = vega_script()
+    assert "window.vegaEmbed=" in made
+    (key,) = [path.name for path in object_cache.folder().glob("[!.]*") if path.read_bytes().endswith(made.encode())]
+    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path / "cache"))
+    object_cache.write(key, b"other scripts")
+    assert vega_script() == "other scripts"
+    (object_cache.folder() / key).chmod(0o666)  # whose they are now nobody knows
+    assert vega_script() == made
+    assert object_cache.read(key) == made.encode()
 
 
 def test_a_page_of_many_classes_seeds_and_mistakes_is_small(folder: Path, store: Store, look: Look) -> None:
@@ -485,7 +512,7 @@ def read_csv(ladder: Ladder, store: Store) -> list[dict[str, str]]:
 def test_json_holds_everything_unrounded(climbed: tuple[Ladder, Store]) -> None:
     ladder, store = climbed
     body, results = read_json(ladder, store), collect(ladder, store)
-    assert body["schema_version"] == 1
+    assert body["schema_version"] == 2
     assert (body["ladder"], body["about"]) == (ladder.name, ladder.about)
     for record, result in zip(body["rungs"], results.rungs, strict=True):
         finals = [run.final for run in result.runs if run.final]
@@ -620,6 +647,26 @@ def test_the_command_writes_its_own_page_again_and_no_other(
     assert refused.returncode == 2
     assert "odd-report.html is there already and is no report of Stepladder's: give another" in refused.stderr
     assert page.read_text() == "my own notes"
+
+
+@pytest.mark.parametrize(
+    ("output", "form"),
+    [("r.html", "csv"), ("r.HTM", "markdown"), ("r.csv", "html"), ("r.md", "json"), ("r.json", "csv")],
+)
+def test_a_form_that_the_ending_contradicts_is_refused(
+    climbed: tuple[Ladder, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, form: str
+) -> None:
+    ladder, store = climbed
+    monkeypatch.chdir(tmp_path)
+    command = ["report", ladder.source, "--store", str(store.folder), "-o", output]
+    result = CliRunner().invoke(main, [*command, "--format", form], standalone_mode=False)
+    assert isinstance(result.exception, StoreError)
+    suffix = {"markdown": "md"}.get(form, form)
+    assert str(result.exception).endswith(f"leave --format out, or give a file that ends in .{suffix}")
+    assert not list(tmp_path.iterdir())
+    assert CliRunner().invoke(main, command).exit_code == 0, "without --format"
+    named = f"r.{suffix}"
+    assert CliRunner().invoke(main, [*command[:-1], named, "--format", form]).exit_code == 0
 
 
 @pytest.mark.parametrize("form", ["markdown", "json", "csv"])

@@ -46,7 +46,7 @@ from stepladder.recipe import (
 )
 from stepladder.run import Run
 from stepladder.search_guesses import first_guesses
-from stepladder.search_ladder import MARK, ladder_text, output_path, way_up
+from stepladder.search_ladder import MARK, _data_path, ladder_text, output_path, way_up
 from stepladder.search_space import SearchSpace, propose, recipe_of
 from stepladder.search_study import SearchStudy, default_storage
 from stepladder.search_trials import (
@@ -236,7 +236,7 @@ def test_a_ladder_leads_to_any_proposal_by_single_changes(
     sought = quest(LOADED, params=params, epochs=data.draw(st.sampled_from([14, 15])), smallest=smallest)
     recipe = recipe_of(sought.space, propose(sought.space, Drawn(data)), epochs=sought.epochs)
     path = tmp_path_factory.getbasetemp() / "found.toml"
-    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe)))
+    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe), folder=path.parent))
     ladder = ladder_file.load(path)
     assert ladder.rungs[0].recipe == LOADED.rungs[-1].recipe
     assert ladder.rungs[-1].recipe == recipe
@@ -245,6 +245,20 @@ def test_a_ladder_leads_to_any_proposal_by_single_changes(
     assert all(len(rung.changes) == 1 for rung in ladder.rungs[1:])
     assert (ladder.evaluate_on, ladder.data) == ("dev", "mnist")
     assert not excess_of(check_rungs(ladder, MNIST))
+
+
+def test_a_ladder_names_its_images_as_seen_from_its_folder(tmp_path: Path) -> None:
+    for source, folder, written in (
+        (tmp_path / "set.npz", tmp_path, "set.npz"),
+        (tmp_path / "a" / "set.npz", tmp_path / "b", "../a/set.npz"),
+        (Path("/set.npz"), tmp_path, "/set.npz"),
+    ):
+        folder.mkdir(exist_ok=True)
+        assert _data_path(str(source), folder) == written
+        assert (folder / written).resolve() == source.resolve()
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    assert _data_path(str(tmp_path / "set.npz"), tmp_path / "link") == "../set.npz"
+    assert _data_path("mnist", tmp_path) == "mnist"
 
 
 @pytest.mark.parametrize("params", FOUND)
@@ -423,7 +437,7 @@ def test_no_rung_on_the_way_is_over_the_budget(tmp_path: Path, scale_below: bool
     guess = first_guesses(sought.space)[-1] | {"norm_scale": int(scale_above)}
     recipe = recipe_of(sought.space, propose(sought.space, Guessed(guess)), epochs=15)
     path = tmp_path / "found.toml"
-    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe)))
+    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe), folder=path.parent))
     ladder = ladder_file.load(path)
     names = {(True, False): ["norm-scale", "network"], (False, True): ["network", "norm-scale"]}
     assert [rung.name for rung in ladder.rungs[1:3]] == names.get((scale_below, scale_above), ["network", "epochs"])
@@ -437,7 +451,7 @@ def test_a_rung_over_the_budget_is_allowed_where_the_scale_can_only_go_last(tmp_
     sought = quest(replace(LOADED, rungs=(replace(bottom, recipe=below),)), params=8000, epochs=15)
     recipe = recipe_of(sought.space, propose(sought.space, Guessed(first_guesses(sought.space)[-1])), epochs=15)
     path = tmp_path / "found.toml"
-    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe)))
+    path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe), folder=path.parent))
     ladder = ladder_file.load(path)
     assert [rung.name for rung in ladder.rungs[1:3]] == ["network", "norm-scale"]
     assert [rung.budget.params for rung in ladder.rungs[:4]] == [8152, 8152, 8000, 8000]
@@ -620,7 +634,7 @@ def test_a_finished_search_trains_nothing_and_more_trials_go_on(
     with Search(ladder, store, *SMALL) as search:
         returncode, out, err = search.finish()
     assert returncode in (0, 1)
-    assert "5 of 5 trials are at an end" in err
+    assert "5 of 5 trials are done" in err
     assert "The frontier" in out
     assert {path: path.stat().st_mtime_ns for path in store.glob("*/*")} == before
 

@@ -19,6 +19,7 @@ from stepladder.climbing import Task
 from stepladder.ladder import Budget, Ladder, Target
 from stepladder.recipe import Distill
 from stepladder.report import (
+    charts,
     check_json,
     check_page,
     compare_page,
@@ -269,7 +270,9 @@ def test_the_estimate_is_the_work_over_the_measured_speed(n_seeds: int, jobs: in
     ladder = replace(SHIPPED, rungs=SHIPPED.rungs[:1])
     speeds = {"jit-0.49.0-cpu-r1": 1.0, "jit-0.50.0-cpu-r1": 1e9, "torch-2.13.0-cpu-r1": 1.0}
     found = checking.check(ladder, n_seeds=n_seeds, jobs=jobs, speeds=speeds).estimate
-    assert found.elapsed_s == pytest.approx(14 * 763_744 * 190_000 / 1e9 * n_seeds / min(jobs, n_seeds))
+    work_s = 14 * 763_744 * 190_000 / 1e9 * n_seeds / min(jobs, n_seeds)
+    assert found.preparing_s == checking.START_S + checking.COMPILE_S
+    assert found.elapsed_s == pytest.approx(work_s + found.preparing_s)
     assert found.measured
     assert in_words in check_page.estimate_text(found)
 
@@ -283,12 +286,24 @@ def test_the_estimate_counts_teachers(seeds: tuple[int, ...], trained: int, answ
     speeds = {"jit-0.50.0-cpu-r1": 1e9}
     found = checking.check(replace(SHIPPED, rungs=(taught,)), n_seeds=8, jobs=1, speeds=speeds).estimate
     images = 8 * (190_000 + answers * 60_000) + trained * 190_000
-    assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9)
+    assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9 + found.preparing_s)
     both = checking.check(replace(SHIPPED, rungs=(rung, taught)), n_seeds=8, jobs=1, speeds=speeds).estimate
     more = 8 if seeds else 0  # the rung below is the teacher of each run, but its seeds are others than 11 to 13
-    assert both.elapsed_s == pytest.approx(14 * 763_744 * (images + more * 190_000) / 1e9)
+    assert both.elapsed_s == pytest.approx(14 * 763_744 * (images + more * 190_000) / 1e9 + both.preparing_s)
     macs = checking.macs_of_run(SHIPPED, taught, info=MNIST)
     assert macs == 14 * 763_744 * (190_000 + answers * 60_000 + answers * 190_000)
+
+
+def test_a_short_climb_is_told_what_it_takes_to_begin() -> None:
+    speeds = {"jit-0.50.0-cpu-r1": 1e15}
+    found = checking.check(SHIPPED, n_seeds=8, jobs=2, speeds=speeds).estimate
+    n_networks = len({rung.recipe.network for rung in SHIPPED.rungs})
+    assert n_networks < len(SHIPPED.rungs)
+    assert found.preparing_s == checking.START_S + checking.COMPILE_S * n_networks
+    took, begins = map(tables.duration, (found.elapsed_s, found.preparing_s))
+    assert f"takes about {took} on 2 processes, about {begins} of that to start and to compile" in (
+        check_page.estimate_text(found)
+    )
 
 
 # Results.
@@ -474,7 +489,7 @@ def test_the_json_form_of_a_check() -> None:
     expected = {"params": 9714, "macs": 763_744, "receptive_field": 28, "over_budget": False, "excess": []}
     assert expected.items() <= bottom.items()
     assert bottom["budget"] == {"params": 10_000, "epochs": 15}
-    assert bottom["target"] == {"accuracy": 99.4, "last_epochs": 5}
+    assert bottom["target"] == {"accuracy": 99.4, "last_epochs": 5, "balanced": False}
     assert (bottom["changes"], bottom["compound"]) == ([], None)
     assert form["rungs"][3]["changes"] == ["augment"]
     pool = {
@@ -623,7 +638,7 @@ def test_a_legend_explains_only_what_is_shown() -> None:
         text = terminal.render(PAGES["show"], width=width)
         assert ("Train accuracy is measured while training." in text) is there
         assert bool(re.search(r"^rung .* train", text, re.MULTILINE)) is there
-        assert ("r: correlation" in terminal.render(PAGES["compare"], width=width)) is there
+    assert not any(table.legend for table in PAGES["compare"] if isinstance(table, Table)), "notes explain verdicts"
 
 
 def test_marks_say_what_colours_say() -> None:
@@ -660,3 +675,37 @@ def test_a_minus_stays_with_its_number_and_an_interval_together() -> None:
     assert terminal._fold("of 8-8-P-12-12-16 or --until-decided", 8).splitlines() == [
         *("of 8-8-", "P-12-12-", "16 or", "--until-", "decided"),
     ]
+
+
+WIDTH = terminal.PLAIN_WIDTH
+
+
+def test_a_median_between_two_epochs_is_said_in_whole_epochs() -> None:
+    texts = [compare_page._median_epoch(median) for median in (None, 7, 7.0, 7.5, 12)]
+    assert texts == ["never", "epoch 7", "epoch 7", "between epochs 7 and 8", "epoch 12"]
+
+
+def test_a_top_rung_alone_is_no_start() -> None:
+    ladder = ladder_file.load("mnist-8k")
+    assert tables.changes(ladder.top.rungs) == ["top rung alone"]
+    assert tables.changes(ladder.rungs)[0] == "start"
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"),
+    [("100", 100), ("", WIDTH), ("0", WIDTH), ("wide", WIDTH), ("-5", WIDTH)],
+)
+def test_columns_are_kept_to_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    terminal.show(["word " * 100])
+    assert max(map(len, capsys.readouterr().out.splitlines())) == width // 5 * 5 - 1
+
+
+@pytest.mark.parametrize(
+    ("n", "ticks"),
+    [(1, [1]), (2, [1, 2]), (10, list(range(1, 11))), (14, [2, 4, 6, 8, 10, 12, 14]), (60, [10, 20, 30, 40, 50, 60])],
+)
+def test_epochs_on_an_axis_are_whole_and_come_once(n: int, ticks: list[int]) -> None:
+    assert charts._epoch_ticks(n) == ticks

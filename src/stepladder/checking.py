@@ -17,6 +17,8 @@ from stepladder.sources import DataInfo
 # earlier.
 # The first is the default engine's.
 TYPICAL_MACS_PER_S = {"jit": 6e10, "torch": 4.7e9}
+START_S = 1.5  # until the first worker trains: they start side by side
+COMPILE_S = 1.0  # of each different network; a climb that goes on has it in its cache
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,16 @@ class CheckedRung:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long a climb would take from nothing, in seconds; ``measured`` if this store has trained before."""
+    """How long a climb would take from nothing, in seconds; ``measured`` if this store has trained before.
+
+    ``preparing_s`` of ``elapsed_s`` are for starting processes and compiling, of which nothing is measured.
+    """
 
     elapsed_s: float
     n_runs: int
     jobs: int
     measured: bool
+    preparing_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,9 @@ def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
         try:
             network = rung.network(info.image)
         except GeometryError as error:
-            raise GeometryError(f"{ladder.source}: {error}", layer_index=error.layer_index) from None
-        _require_trainable(ladder, f"rung {rung.name!r}", rung.recipe, network, info)
+            place = ladder.place(rung.line_of_layer(error.layer_index))
+            raise GeometryError(f"{place}: {error}", layer_index=error.layer_index) from None
+        _require_trainable(ladder, rung, f"rung {rung.name!r}", network, info)
         _require_sound_teacher(ladder, rung, info)
         rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
     return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
@@ -123,8 +130,8 @@ def require_effects(ladder: Ladder, info: DataInfo) -> None:
         is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
         if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
             raise LadderError(
-                f"{ladder.source}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that happens: on"
-                f" these images it would train exactly as the rung below, because"
+                f"{ladder.place(rung.line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing that"
+                f" happens: on these images it would train exactly as the rung below, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
 
@@ -152,24 +159,26 @@ def excess_of(rungs: tuple[CheckedRung, ...]) -> list[str]:
     return [line for checked in rungs for line in checked.excess]
 
 
-def require_within_budget(rungs: tuple[CheckedRung, ...]) -> None:
-    """Raise BudgetError if any rung is over its budget."""
-    if excess := excess_of(rungs):
+def require_within_budget(ladder: Ladder, rungs: tuple[CheckedRung, ...]) -> None:
+    """Raise BudgetError if any rung is over its budget: of each the file and line, and what is too much."""
+    if excess := [f"{ladder.place(each.rung.line)}: {line}" for each in rungs for line in each.excess]:
         raise BudgetError("over budget: " + "; ".join(excess))
 
 
 def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Estimate:
-    """How long a climb takes: the work in multiply-adds, over the speed at which it was last done here."""
+    """How long a climb takes: the work in multiply-adds, over the speed at which it was last done here.
+
+    What it takes to begin is added, for the default engine, whose kernels are compiled for each network.
+    """
     engine, typical = next(iter(TYPICAL_MACS_PER_S.items()))
     measured = [speed for tag, speed in speeds.items() if tag.startswith(f"{engine}-")]
     macs_per_s = measured[-1] if measured else typical
     n_runs = n_seeds * len(ladder.rungs)
     jobs = max(1, min(jobs, n_runs))
-    macs = sum(
-        len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs
-        for rung, seeds in _runs_of_climb(ladder, range(1, n_seeds + 1))
-    )
-    return Estimate(macs / macs_per_s / jobs, n_runs, jobs, bool(measured))
+    runs = _runs_of_climb(ladder, range(1, n_seeds + 1))
+    macs = sum(len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung, seeds in runs)
+    preparing_s = START_S + COMPILE_S * len({rung.network(info.image) for rung, _ in runs})
+    return Estimate(macs / macs_per_s / jobs + preparing_s, n_runs, jobs, bool(measured), preparing_s)
 
 
 def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
@@ -219,28 +228,29 @@ def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
     try:
         network = recipe.network_for(info.image)
     except GeometryError as error:
-        raise GeometryError(f"{ladder.source}: {whose}: {error}") from None
-    _require_trainable(ladder, whose, recipe, network, info)
+        raise GeometryError(f"{ladder.place(rung.line)}: {whose}: {error}") from None
+    _require_trainable(ladder, replace(rung, recipe=recipe), whose, network, info)
 
 
-def _require_trainable(ladder: Ladder, whose: str, recipe: Recipe, network: Network, info: DataInfo) -> None:
+def _require_trainable(ladder: Ladder, rung: Rung, whose: str, network: Network, info: DataInfo) -> None:
     """Refuse a network without parameters, too few images to recalibrate on, or one value per channel for batch norm.
 
     The last is a last batch of one image where it sees one pixel.
     """
+    recipe, place = rung.recipe, ladder.place(rung.line)
     if not network.params:
-        raise LadderError(f"{ladder.source}: {whose} has no parameters to train: add a conv or linear layer")
+        raise LadderError(f"{place}: {whose} has no parameters to train: add a conv or linear layer")
     n_train = ladder.n_trained(info)
     if recipe.recalibrate_images > n_train:
         raise LadderError(
-            f"{ladder.source}: {whose}: recalibrate_images = {recipe.recalibrate_images:,} are more than the"
+            f"{place}: {whose}: recalibrate_images = {recipe.recalibrate_images:,} are more than the"
             f" {n_train:,} training images: give at most those"
         )
     n_last = n_train % recipe.batch_size or recipe.batch_size
     for row in network.rows:
         if n_last == 1 and "norm" in row.steps and row.out_size == 1:
             raise LadderError(
-                f"{ladder.source}: {whose}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
+                f"{place}: {whose}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
                 f" channel over a last batch of one image ({n_train:,} images in batches of"
                 f" {recipe.batch_size}): choose another batch_size"
             )

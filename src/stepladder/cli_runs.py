@@ -22,7 +22,9 @@ LADDERS = click.argument("ladders", metavar="[LADDER]...", nargs=-1)
 
 def add_to(main: click.Group, *, store: Decorator, as_json: Decorator, seeds: click.ParamType[Sequence[int]]) -> None:
     """Add the group to the whole command line."""
-    some = click.option("--seeds", type=seeds, help="Seeds 1 to N, or FIRST to LAST, alone [default: all].")
+    some = click.option(
+        "--seeds", type=seeds, help="This seed alone (9 is seed 9, not 1 to 9), or FIRST to LAST [default: all]."
+    )
     for command in (check, delete):
         some(command)
     for command in (list_runs, check, delete):
@@ -59,8 +61,8 @@ def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_
     """Evaluate stored weights again and compare.
 
     Says of each run of each LADDER whether its weights give the counts of its record; without a LADDER of all that is
-    stored, as far as their images are MNIST. Every file of these runs is checked too. Exits with 2 if anything is
-    damaged or differs.
+    stored, as far as their images are MNIST; with --seeds of these seeds alone. Every file of these runs is checked
+    too. Exits with 2 if anything is damaged or differs.
     """
     from dataclasses import replace
 
@@ -73,6 +75,8 @@ def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_
     found = experiments(opened, loaded, only=bool(ladders))
     if seeds is not None:
         found = [replace(each, runs=tuple(run for run in each.runs if run.seed in seeds)) for each in found]
+    what = " or ".join(ladder.name for ladder in loaded) if ladders else ""
+    what = f"{what or 'any ladder'} with these seeds" if seeds is not None else what
     checked = []
     for each in check_runs(opened, found, sources=sorted({ladder.data for ladder in loaded})):
         checked.append(each)
@@ -80,7 +84,9 @@ def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_
             click.echo(f"{each.stored.key}: {each.outcome}", err=True)
     problems = other_problems(opened)
     _print(
-        check_dict(opened.folder, checked, problems) if as_json else check_page(opened.folder, found, checked, problems)
+        check_dict(opened.folder, checked, problems)
+        if as_json
+        else check_page(opened.folder, found, checked, problems, what=what)
     )
     n_bad = sum(each.outcome in ("differs", "damaged") for each in checked) + len(problems)
     if n_bad:
@@ -132,9 +138,9 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
 def merge(into: str, other: str, as_json: bool) -> None:
     """Copy into store A what store B has.
 
-    These are the finished runs that A lacks, and B's looks at verdicts. Each run is verified before it is copied. A may
-    be a folder that is empty or not there yet; any other that is no store is refused. Exits
-    with 2 if a run has other numbers in each store, or is damaged.
+    These are the finished runs that A lacks. Each is verified before it is copied. A may be a folder that is empty or
+    not there yet; any other that is no store is refused. Exits with 2 if a run has other numbers in each store, or is
+    damaged.
     """
     from stepladder.housekeeping import merge as merge_stores
     from stepladder.report.runs_page import merge_dict, merge_page

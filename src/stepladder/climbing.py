@@ -110,7 +110,7 @@ def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
         twice = next(seed for seed, n in Counter(seeds).items() if n > 1)
         raise LadderError(f"seed {twice} is given more than once, and trains the same run: give each seed once")
     info = data_sets.describe(ladder.data)
-    require_within_budget(check_rungs(ladder, info))
+    require_within_budget(ladder, check_rungs(ladder, info))
     require_effects(ladder, info)
     data = data_identity(ladder)
     return [

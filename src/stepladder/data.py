@@ -263,6 +263,9 @@ def _assemble(name: str, source: str, arrays: dict[str, NDArray[Any]]) -> ImageS
     return ImageSet(name, **parts)
 
 
+FEW_EACH = 10  # training images for each class: of fewer, chosen by chance, a class may well have none
+
+
 def _require_classes(source: str, parts: dict[str, Labelled]) -> None:
     """Every class from 0 to the largest label has training images, and no other part has another class."""
     present = set(np.unique(parts["train"].labels).tolist())
@@ -274,6 +277,15 @@ def _require_classes(source: str, parts: dict[str, Labelled]) -> None:
                 f"{source}: {part} label {unknown[0]} never occurs in training: both must have the same classes"
             )
     if missing := sorted(set(range(max(present))) - present):
+        n, n_classes = len(parts["train"]), max(present) + 1
+        if missing == [0]:
+            raise DataError(f"{source}: labels run from 1 to {max(present)}: count classes from 0, by saving y - 1")
+        if n < FEW_EACH * n_classes:
+            raise DataError(
+                f"{source}: no training image of class {missing[0]}, though labels go up to {max(present)}: with"
+                f" {n_of(n, 'training image')} not every class has one: give more images, or count classes from 0,"
+                " without gaps"
+            )
         raise DataError(
             f"{source}: no training image of class {missing[0]}, though labels go up to {max(present)}: count classes"
             " from 0, without gaps"

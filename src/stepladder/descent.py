@@ -56,5 +56,6 @@ def _top_without(ladder: Ladder, number: int) -> Rung:
         recipe=top.recipe.model_copy(update=fields),
         changes=rung.changes,
         compound=rung.compound,
+        layer_lines=(),
         budget=ladder.rungs[0].budget,
     )

@@ -135,7 +135,8 @@ def _in_words(error: Any, owner: type[BaseModel], name: str) -> str:
             words = "a ladder has at least one [[rung]]"
         case kind:
             wanted = "it should be a table" if kind in _NO_TABLE else _wanted(error)
-            words = f"{wanted}, not {shown(given)}{_remedy(error, owner, name)}"
+            said = str(given) if isinstance(given, Decimal) else shown(given)
+            words = f"{wanted}, not {said}{_remedy(error, owner, name)}"
     return words
 
 
@@ -229,6 +230,9 @@ def _range_remedy(given: object, limits: dict[str, Any], name: str) -> str:
     most = limits.get("lt", limits.get("le"))
     if most != 1 or isinstance(given, bool) or not isinstance(given, int | float) or not 1 < given <= 100:
         return ""
+    if name == "scale" and given <= 2:
+        part = Decimal(repr(given)) - 1
+        return f": it is a fraction, either way: {part:f} for up to {float(100 * part):g}% larger or smaller"
     if name == "start":
         return f": it is a part of lr, 1 / div_factor: {1 / given:.3g} for a div_factor of {given:g}"
     return f": {given:g}% is written {Decimal(repr(given)) / 100:f}"
@@ -243,21 +247,40 @@ def _table_remedy(given: object, owner: type[BaseModel], name: str) -> str:
 
 
 def _type_remedy(given: object, kind: str, owner: type[BaseModel], name: str) -> str:
-    if kind == "string_too_short":
-        return f": write {name} = {_EXAMPLES.get(name, chr(34) + '...' + chr(34))}"
-    if kind == "string_type":
-        return f': write it in quotes, as in {name} = "..."'
-    if kind == "bool_type":
-        return f": write {name} = true or {name} = false"
-    if isinstance(given, str) and _is_number(given):
-        return f": leave the quotes out, {name} = {given.strip()[:20]}"
-    if isinstance(given, float) and given.is_integer() and abs(given) < 1e15:
-        return f": write a whole number, {name} = {given:.0f}"
     field = owner.model_fields.get(name)
-    example = _EXAMPLES.get(name) or (
-        as_toml(field.default) if field and isinstance(field.default, int | float) else None
-    )
-    return f": write a number, as in {name} = {example}" if example else ""
+    default = as_toml(field.default) if field and isinstance(field.default, int | float) else None
+    example = _EXAMPLES.get(name) or default
+    remedy = f": write a number, as in {name} = {example}" if example else ""
+    if kind == "string_too_short":
+        remedy = f": write {name} = {_EXAMPLES.get(name, chr(34) + '...' + chr(34))}"
+    elif kind == "string_type":
+        remedy = f': write it in quotes, as in {name} = "..."'
+    elif kind == "bool_type":
+        remedy = f": write {name} = true or {name} = false"
+    elif meant := _other_number(given, kind, name):
+        remedy = meant
+    elif isinstance(given, str) and _is_number(given):
+        remedy = f": leave the quotes out, {name} = {given.strip()[:20]}"
+    elif isinstance(given, float) and given.is_integer() and abs(given) < 1e15:
+        remedy = f": write a whole number, {name} = {given:.0f}"
+    return remedy
+
+
+def _other_number(given: object, kind: str, name: str) -> str:
+    """Of a part of all images their number, of a range its end."""
+    if name == "dev_images" and isinstance(given, float) and 0 < given < 1:
+        n = round(60_000 * given)
+        return f": it is a number of images, not a part of them: for {100 * given:g}% of 60,000 write {n}"
+    if kind == "float_type" and (ends := _ends(given)) is not None:
+        return f": it is one number, for both ways: write {name} = {ends}"
+    return ""
+
+
+def _ends(given: object) -> float | None:
+    """10.0 of ``[-10, 10]``, a range of numbers either way."""
+    if not isinstance(given, list) or len(given) != 2 or not all(type(each) in (int, float) for each in given):
+        return None
+    return float(max(map(abs, given)))
 
 
 def _is_number(text: str) -> bool:

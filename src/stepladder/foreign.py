@@ -10,11 +10,15 @@ NONE_HERE = "there is none here"
 _ONLY_RELU = "of activations only 'relu' is known, as a step of a block"
 _OTHER_NORM = "there is no such step: 'norm' is batch norm, another thing"
 _A_LAYER = "that is a layer of its own"
-_STEPS_OF_CONV = "steps stand at the end, after 'block conv', as in 'conv 8 block conv relu'"
+_STEPS_OF_CONV = (
+    "leave it out: relu, norm and dropout follow every convolution already, unless the recipe's block says otherwise;"
+    " other steps for this layer alone stand at the end, as in 'conv 8 block conv relu'"
+)
 _STEPS_OF_LINEAR = "steps stand at the end, after 'block linear', as in 'linear 32 block linear relu'"
 _STEP = (
-    "that is a step, not a layer: write it behind its layer, as in 'conv 8 block conv relu norm dropout', or once for"
-    ' all convolutions: block = "conv relu norm dropout"'
+    "that is a step, not a layer: leave it out, relu, norm and dropout follow every convolution already, unless the"
+    " recipe's block says otherwise; block = \"conv relu norm\" changes that for all, 'conv 8 block conv relu' for"
+    " one, and 'linear 32 block linear relu' gives a linear layer steps"
 )
 _NORMALISED = "leave it out: images are always normalised, by the mean and deviation of the training images' pixels"
 _WHOLE_CLIMB = "that is an option of the command, not a part of a ladder: "

@@ -114,7 +114,7 @@ def idle_notes(recipe: Recipe, sizes: Sizes | None = None) -> tuple[str, ...]:
     told = [each for each in _all_idle(recipe, sizes) if each.told]
     if teacher is None:
         return tuple(map(str, told))
-    idle_there = {each.fields for each in simplified(teacher, sizes)[1]} | {("network",), ("distill",)}
+    idle_there = {each.fields for each in simplified(teacher, sizes)[1]} | {("network",), ("distill",), ()}
     own = [f"{each}" + ("" if each.fields in idle_there else "; only its teacher has a use for it") for each in told]
     return (*own, *(f"its teacher: {each}" for each in idle_layers(teacher, sizes)))
 

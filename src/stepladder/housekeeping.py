@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from stepladder import looks
 from stepladder.data import describe
 from stepladder.errors import LadderError, StoreError
 from stepladder.files import NewerFormatError
@@ -228,7 +227,6 @@ class Merged:
     equal: list[str] = field(default_factory=list)
     conflicts: list[StoredRun] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    n_looks: int = 0
     is_new: bool = False
 
     @property
@@ -237,7 +235,7 @@ class Merged:
 
 
 def merge(into: Store, other: Store) -> Merged:
-    """Copy the finished runs that another store has and this one lacks, and its looks at verdicts.
+    """Copy the finished runs that another store has and this one lacks.
 
     Every run is verified before it is copied. Nothing is written over but what is damaged, which is set aside.
     """
@@ -252,7 +250,6 @@ def merge(into: Store, other: Store) -> Merged:
                 merged.problems.append(f"{other.folder / each.key}: {each.problem}: left out")
     merged.problems.extend(into.notes)
     into.notes.clear()
-    _merge_looks(into, other, merged)
     return merged
 
 
@@ -271,21 +268,3 @@ def _merge_run(into: Store, other: Store, stored: StoredRun, run: Run, merged: M
         merged.problems.append(str(error))
     except OSError as error:
         merged.problems.append(f"cannot write {into.folder / key}: {error.strerror}")
-
-
-def _merge_looks(into: Store, other: Store, merged: Merged) -> None:
-    """All looks of both at each pair: whoever compares pays for each of them."""
-    theirs = looks.read(other.folder)
-    if theirs.problem:
-        merged.problems.append(theirs.problem)
-        return
-    try:
-        before = looks.read(into.folder).by_pair
-        looks.keep(into.folder, theirs.by_pair)
-        merged.n_looks = _n_looks(looks.read(into.folder).by_pair) - _n_looks(before)
-    except StoreError as error:
-        merged.problems.append(str(error))
-
-
-def _n_looks(by_pair: Mapping[str, Sequence[looks.Seeds]]) -> int:
-    return sum(map(len, by_pair.values()))

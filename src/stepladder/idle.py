@@ -19,6 +19,7 @@ from stepladder.recipe import Augment, CrossEntropy, Recipe
 NOTHING = 1e-20  # of what a training computes, within a few powers of ten of 1, no last digit feels this
 HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
 LEAST_WARP = 3e-9  # px, degrees, a fraction: less changes no pixel of 28 x 28 by half a last digit of white
+LEAST_SHIFT_PX = 0.5  # less is, wherever people write it, a part of the side that is taken for pixels
 LEAST_RADIUS = 1e-9  # up to here a step in one direction is less than half a last digit of a weight of 0.03
 LEAST_DROPS = 0.01  # values expected to be zeroed in a whole training: fewer are none in 99 trainings of 100
 LEAST_PART = 1e-13  # of a look in a moving average: of less, float64 has no three digits
@@ -196,6 +197,14 @@ def _small_warps(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
             )
 
 
+def _part_of_a_pixel(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
+    shift = recipe.augment.shift_px
+    if LEAST_WARP <= shift < LEAST_SHIFT_PX:
+        example = f", as in shift_px = {shift * sizes.image.size:g} for {100 * shift:g}%" if sizes else ""
+        what = f"shift_px = {shift:g} moves images by at most {shift:g} of a pixel"
+        yield Idle(("augment",), what, "it counts pixels, not parts of the image's side", f"give pixels{example}")
+
+
 def _black(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     """A square whose half reaches the far side from the first pixel blackens any image whole; nothing else is seen."""
     if sizes is None:
@@ -297,6 +306,6 @@ def epochs_text(n: int) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    *(_batch_size, _block, _dropout, _norms, _clean_epochs, _small_warps, _black, _no_distortion),
+    *(_batch_size, _block, _dropout, _norms, _clean_epochs, _small_warps, _part_of_a_pixel, _black, _no_distortion),
     *(_loss, _sharpness, _average),
 )

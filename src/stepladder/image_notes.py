@@ -253,7 +253,10 @@ def _uneven(part: _Part) -> Iterator[str]:
     counts = np.bincount(part.labels)
     least, most = int(counts.argmin()), int(counts.argmax())
     if counts[most] >= UNEVEN * counts[least]:
-        yield f"classes are uneven: class {most} has {counts[most]:,} training images, class {least} {counts[least]:,}"
+        yield (
+            f"classes are uneven: there are {n_of(int(counts[most]), 'training image')} of class {most}, but"
+            f" {counts[least]:,} of class {least}"
+        )
 
 
 def _named(images: ImageSet) -> list[tuple[str, Labelled]]:

@@ -1,8 +1,8 @@
 """The nouns of a ladder: Budget, Target, Rung, Ladder. How they are read from a file is in ladder_file."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -13,6 +13,8 @@ from stepladder.sources import DataInfo
 from stepladder.wording import n_of, shown
 
 Split = Literal["dev", "test"]
+
+COMPARISONS = 5  # that a ladder is taken to grow to
 
 
 def _exact(value: object) -> object:
@@ -46,10 +48,29 @@ class Budget(Frozen):
 
 
 class Target(Frozen):
-    """What a rung is to reach: accuracy at or above this percentage at each of the last epochs."""
+    """What a rung is to reach: accuracy, or balanced accuracy, at or above a percentage at each of the last epochs."""
 
     accuracy: Accuracy = Field(gt=0, le=100, description="accuracy in percent")
     last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
+    balanced: bool = Field(
+        False, description="whether it speaks of balanced accuracy: each class counts alike, however many images it has"
+    )
+
+    @property
+    def measure(self) -> str:
+        """What it speaks of, in words."""
+        return "balanced accuracy" if self.balanced else "accuracy"
+
+    def essence(self) -> dict[str, Any]:
+        """Its fields as JSON values, but for one that is as it was before there was a choice."""
+        return self.model_dump(mode="json", exclude=set() if self.balanced else {"balanced"})
+
+
+def _dev_images(n_train: int) -> str:
+    """How many images can be held out of so many."""
+    if n_train < 2:
+        return "at least 2 are needed to train on some and hold some out"
+    return f"set dev_images to at most {n_train - 1:,}, as in dev_images = {max(1, n_train // 6)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +78,9 @@ class Rung:
     """An experiment: the recipe of the rung below plus exactly one change, and why.
 
     ``changes`` names the changed concepts: none for the bottom rung, one for any other, more than one only where the
-    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung.
+    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung. ``line`` is where
+    its file begins it, from 1, and ``layer_lines`` where the layers of its network stand, perhaps in a rung below; 0
+    and none for a rung of no file.
     """
 
     name: str
@@ -67,6 +90,13 @@ class Rung:
     compound: str | None
     budget: Budget
     target: Target
+    line: int = field(default=0, compare=False)
+    layer_lines: tuple[int, ...] = field(default=(), compare=False)
+
+    def line_of_layer(self, index: int | None) -> int:
+        """The line of a layer of its network, of the last for None; that of the rung where it is not known."""
+        lines = self.layer_lines
+        return self.line if not lines else lines[-1 if index is None else min(index, len(lines) - 1)]
 
     def network(self, image: ImageShape) -> Network:
         """The rung's network on these images; raises GeometryError that names the rung."""
@@ -82,7 +112,8 @@ class Ladder:
 
     ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
     the split that accuracies are measured on: ``dev_images`` held out of the training images, or the set's own
-    validation images where it has some and no ``dev_images`` are given; or the test images.
+    validation images where it has some and no ``dev_images`` are given; or the test images. What verdicts promise, they
+    promise for so many ``comparisons`` together, however few rungs there are yet.
     """
 
     name: str
@@ -93,6 +124,7 @@ class Ladder:
     evaluate_on: Split
     dev_images: int | None
     rungs: tuple[Rung, ...]
+    comparisons: int = COMPARISONS
 
     def n_dev(self, n_train: int) -> int:
         """How many of the training images are held out as dev: a sixth unless told; 0 when evaluated on test."""
@@ -101,7 +133,8 @@ class Ladder:
         size = n_train // 6 if self.dev_images is None else self.dev_images
         if not 0 < size < n_train:
             raise LadderError(
-                f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images: set dev_images"
+                f"{self.source}: cannot hold {size:,} dev images out of {n_train:,} training images:"
+                f" {_dev_images(n_train)}"
             )
         return size
 
@@ -118,6 +151,10 @@ class Ladder:
         if self.uses_own_validation(info):
             return info.n_validation
         return self.n_dev(info.n_train) or info.n_test
+
+    def place(self, line: int) -> str:
+        """``mine.toml:12``, as a message begins; the file alone where no line is known."""
+        return f"{self.source}:{line}" if line else self.source
 
     @property
     def top(self) -> "Ladder":

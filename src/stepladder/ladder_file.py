@@ -1,9 +1,11 @@
 """Ladders from TOML files, with errors that name the file, the line and the remedy."""
 
+import re
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -13,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from stepladder.errors import LadderError
 from stepladder.faults import Fault, faults_of
 from stepladder.happening import what_happens, why_alike
-from stepladder.ladder import Budget, Ladder, Rung, Split, Target
-from stepladder.ladder_text import LONGEST_PATH, parsed, read_file
+from stepladder.ladder import COMPARISONS, Budget, Ladder, Rung, Split, Target
+from stepladder.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
 from stepladder.layers import GlobalAvgPool
 from stepladder.plain import MOST_CHARACTERS, neutral, steering
 from stepladder.recipe import Frozen, Recipe, changed_fields, describe
@@ -80,6 +82,12 @@ class _LadderEntry(Frozen):
         ge=1,
         description="size of dev; a sixth of the training images, or the set's own validation part, unless given",
     )
+    comparisons: int = Field(
+        COMPARISONS,
+        ge=1,
+        le=10_000,
+        description="how many changes will be judged in all, also later: verdicts promise for all of them together",
+    )
     budget: Budget
     target: Target
     rung: list[Any] = Field(min_length=1)
@@ -102,8 +110,11 @@ def load(name_or_path: str | Path) -> Ladder:
         text = resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
         return _Reader(text, name, Path()).read()
     if not name.endswith(".toml") and not _is_there(name):
+        if beside := file_meant(Path(name)):
+            raise LadderError(f"no ladder {shown(name)}; did you mean {shown(str(beside))}?")
         hint = did_you_mean(name, shipped())
-        raise LadderError(f"no ladder {shown(name)}{hint}; a file of your own ends in .toml")
+        end = " A" if hint.endswith("?") else "; a"
+        raise LadderError(f"no ladder {shown(name)}{hint}{end} file of your own ends in .toml")
     return _Reader(read_file(Path(name)), name, Path(name).parent).read()
 
 
@@ -138,7 +149,7 @@ class _Reader:
             self.check_version(tree)
             ladder = self.ladder(tree)
         if ladder is None or self.faults:
-            raise LadderError(_listed(self.faults, lines_of(self.text), cut(self.file, most=LONGEST_PATH)))
+            raise LadderError(_listed(self.faults, self.lines, cut(self.file, most=LONGEST_PATH)))
         return ladder
 
     def ladder(self, tree: dict[str, Any]) -> Ladder | None:
@@ -163,6 +174,7 @@ class _Reader:
             evaluate_on=entry.evaluate_on,
             dev_images=entry.dev_images,
             rungs=tuple(rungs),
+            comparisons=entry.comparisons,
         )
 
     @contextmanager
@@ -183,6 +195,12 @@ class _Reader:
 
     def data(self, data: str) -> str:
         """The path of a data set, relative to the ladder's file; "mnist" stays."""
+        if re.match("[A-Za-z][A-Za-z0-9+.-]+://", data):
+            self.refuse(
+                ("data",),
+                f"data = {shown(data)}: nothing is fetched from the network: download it, and give the path of its"
+                " file or folder",
+            )
         if data != "mnist" and data.lower() == "mnist" and not (self.folder / data).exists():
             self.refuse(("data",), f'data = {shown(data)}: write it in small letters, data = "mnist"')
         try:
@@ -210,6 +228,8 @@ class _Reader:
                 continue
             recipe, changes = known
             rung = Rung(
+                line=nearest(self.lines, here),
+                layer_lines=self.layer_lines(here, recipe, changes, below),
                 name=entry.name,
                 why=entry.why.strip(),
                 recipe=recipe,
@@ -221,6 +241,19 @@ class _Reader:
             self.check_epochs(rung, here, below)
             rungs.append(rung)
         return rungs
+
+    @cached_property
+    def lines(self) -> dict[Location, int]:
+        return lines_of(self.text)
+
+    def layer_lines(
+        self, here: Location, recipe: Recipe, changes: tuple[str, ...], below: Rung | None
+    ) -> tuple[int, ...]:
+        """Where the layers of a rung's network stand, in this rung or in one below."""
+        if below and "network" not in changes:
+            return below.layer_lines
+        written = (*here, "change" if below else "recipe", "network")
+        return tuple(nearest(self.lines, (*written, index)) for index in range(len(recipe.network)))
 
     def entry(self, raw: Any, here: Location) -> tuple[_RungEntry, bool]:
         """A rung as written, or as much of it as can be read; and whether its tables are as they should be."""
@@ -277,7 +310,8 @@ class _Reader:
                 self.refuse(
                     (*here, "change", name),
                     f"rung {shown(entry.name)} changes nothing about {name}: it is"
-                    f" {describe(name, getattr(below.recipe, name))} on the rung below too; remove it",
+                    f" {describe(name, getattr(below.recipe, name))} on the rung below too:"
+                    f" {_instead(entry.change or {}, name)}",
                 )
         if what_happens(recipe) == what_happens(below.recipe):
             self.refuse(
@@ -323,6 +357,12 @@ class _Reader:
             target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
             if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
                 self.refuse((*here, "target"), f"rung {shown(entry.name)} lowers the target: a rung may only raise it")
+            if target.balanced != below.balanced:
+                self.refuse(
+                    (*here, "target"),
+                    f"rung {shown(entry.name)} has a target of another measure, {target.measure}: set balanced for the"
+                    " whole ladder",
+                )
             return target
         return below
 
@@ -357,6 +397,11 @@ class _Reader:
 
     def note(self, where: Location, message: str) -> None:
         self.faults.append((where, message))
+
+
+def _instead(change: dict[str, Any], name: str) -> str:
+    """What to do about a concept that is changed to what it is already."""
+    return f"remove {name} from its change" if len(change) > 1 else "give it another value, or remove the rung"
 
 
 def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import LadderError
-from stepladder.toml_lines import Location, line_of
+from stepladder.toml_lines import Location, line_of, place_in
 from stepladder.wording import cut, shown
 
 MOST_BYTES = 1_000_000  # a ladder of 600 rungs has 50,000
@@ -75,6 +75,18 @@ def read_file(path: Path) -> str:
         raise LadderError(f"{name}: cannot read this ladder file: {reason}") from None
 
 
+def file_meant(path: Path) -> Path | None:
+    """The ladder file beside that a path without the ending .toml, or with a slip in it, is most like."""
+    try:
+        names = [each.name for each in path.parent.glob("*.toml")]
+    except (OSError, ValueError):
+        return None
+    stems = {name.removesuffix(".toml").lower(): name for name in names}
+    written = path.name[:LONGEST_PATH].lower()
+    near = [written] if written in stems else get_close_matches(written.partition(".")[0], stems, n=1, cutoff=0.7)
+    return path.with_name(stems[near[0]]) if near else None
+
+
 def _others_near(path: Path) -> str:
     """The ladder files in the folder of one that is not there."""
     if not path.parent.is_dir():
@@ -111,14 +123,49 @@ def _no_toml(text: str, problem: str, file: str) -> str:
     lines = text.rstrip().split("\n") if "at end of document" in problem else text.split("\n")
     if not found and "at end of document" not in problem:
         return f"{file}: not a TOML file: {cut(problem, most=200)}"
-    number = int(found[1]) if found else len(lines)
+    number = int(found[1]) if found else _unclosed(lines, problem) or len(lines)
     line = [*lines, ""][number - 1]
     problem = re.sub(r" \(at line \d+, column (\d+)\)$", r" (at column \1)", problem)  # the line stands before it
     problem = re.sub(r"\(('[^()]*?),?\)", lambda parts: parts[1].replace("', '", "."), problem)
     if _is_twice(problem) and (single := _ONE_BRACKET.search(text)):
         return f"{file}:{text.count(chr(10), 0, single.start()) + 1}: {BRACKETS}: write [[rung]] for [rung]"
-    cause = _cause(line, problem) or (USUAL if found else "a bracket or a quotation mark above is never closed")
+    column = re.search(r"at column (\d+)\)$", problem)
+    before = "\n".join([*lines[: number - 1], line[: int(column[1]) - 1] if column else line])
+    rest = line[len(before.rpartition("\n")[2]) :]
+    cause = _number(line) or _in_brackets(before, line, rest) or _cause(line, problem)
+    cause = cause or (USUAL if found else "a bracket or a quotation mark above is never closed")
     return f"{file}:{number}: not a TOML file: {cut(problem, most=200)}, in the line {shown(line.strip())}: {cause}"
+
+
+def _has_open_quote(line: str) -> bool:
+    """Whether a text in quotes begins on a line that does not end there."""
+    bare = re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|#.*", "", line)
+    return '"' in bare or "'" in bare
+
+
+def _unclosed(lines: list[str], problem: str) -> int | None:
+    """The line, from 1, of a text in single quotes that tomllib has looked for the end of, to the end of the file."""
+    if not problem.startswith('Expected "\'"'):
+        return None
+    return next((number for number, line in enumerate(lines, 1) if _has_open_quote(line)), None)
+
+
+def _in_brackets(before: str, line: str, rest: str) -> str | None:
+    """What is wrong in a list or table in brackets that a text breaks off in: at ``rest`` of its last line."""
+    place = place_in(before)
+    if _has_open_quote(line) and (place.opened or place_in(before.rpartition("\n")[0]).opened):
+        return "a quotation mark is missing"
+    if not place.opened:
+        return None
+    bracket, begun = place.opened[0]
+    starts_anew = re.match(r"\s*(?:[\w.-]+\s*=|\[\[?\s*[A-Za-z_][\w.]*\s*\])", line) is not None
+    if bracket == "[" and (not rest.strip() or (starts_anew and begun < before.count("\n") + 1)):
+        return f"the list that begins in line {begun} is never closed: write ] at its end"
+    if place.opened[-1][0] == "{" and not rest.strip():
+        return "a table in { } stands on one line"
+    if place.last not in ("", "[", "{", ",", "=", ".") and not rest.startswith(("=", ".", "]", "}")):
+        return f"a comma is missing behind {shown(place.last)} in line {place.last_line}"
+    return None
 
 
 def _is_twice(problem: str) -> bool:
@@ -142,7 +189,7 @@ def _number(line: str) -> str | None:
 def _cause(line: str, problem: str) -> str | None:
     if _is_twice(problem):
         return "a key or table is given twice, or as change = { ... } and under [rung.change] as well"
-    return _number(line) or next((cause for pattern, cause in _CAUSES if re.search(pattern, line[:500])), None)
+    return next((cause for pattern, cause in _CAUSES if re.search(pattern, line[:500])), None)
 
 
 def _integers(value: Any, where: Location) -> Any:

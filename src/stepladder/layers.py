@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.errors import LadderError
+from stepladder.layer_code import meant_by
 from stepladder.wording import LONGEST_WORD, cut, did_you_mean, shown, translation
 
 STEPS = ("relu", "norm", "dropout")
@@ -240,8 +241,15 @@ class _Words:
             raise self.refuse(f"{what} has at most 9 digits, not {cut(word, most=LONGEST_WORD)}")
         if not re.fullmatch("[0-9]+", word) or int(word) < at_least:
             found = cut(word, most=LONGEST_WORD)
-            raise self.refuse(f"{what} must be a whole number of at least {at_least}, not {found}{_number_hint(word)}")
+            hint = self.example() if word == "nothing" else _number_hint(word)
+            raise self.refuse(f"{what} must be a whole number of at least {at_least}, not {found}{hint}")
         return int(word)
+
+    def example(self) -> str:
+        """What to write where a number is missing."""
+        words = self.text.split()
+        example = _EXAMPLES.get(words[0]) if len(words) == 1 else {"stride": "stride 2", "pad": "pad 1"}.get(words[-1])
+        return f": write it, as in '{example}'" if example else ""
 
     def kernel(self, default: int) -> int:
         """Take ``3x3`` if it is next; only square kernels exist."""
@@ -282,6 +290,17 @@ class _Words:
             raise self.refuse(str(error)) from None
 
 
+# Of layers that have a number, one that it may be.
+_EXAMPLES = {
+    "conv": "conv 8 3x3",
+    "maxpool": "maxpool 2",
+    "avgpool": "avgpool 2",
+    "residual": "residual 2",
+    "squeeze-excite": "squeeze-excite 4",
+    "linear": "linear 10",
+}
+
+
 def _number_hint(word: str) -> str:
     """The end of a message about a word in the place of a number."""
     if re.fullmatch("[0-9]+x[0-9]+", word):
@@ -320,6 +339,12 @@ def _conv(words: _Words) -> Layer:
 
 
 def _depthwise(words: _Words) -> Layer:
+    if words.left and re.fullmatch("[0-9]{1,9}", words.left[0]):
+        number, *rest = words.left
+        write = f"write '{' '.join(['depthwise', *rest])}'"
+        if not rest:
+            write = f"write 'depthwise', or 'depthwise {number}x{number}' if {number} is the kernel"
+        raise words.refuse(f"a depthwise layer takes no number of channels, it has as many as come in: {write}")
     return Depthwise(words.kernel(3), **words.options("depthwise", _CONV_OPTIONS))
 
 
@@ -373,12 +398,25 @@ def parse(text: str) -> Layer:
     words = _Words(text)
     if not words.left:
         raise LadderError(f"an empty layer; known layers are {', '.join(_READERS)}")
+    if meant := _meant_elsewhere(text):
+        raise words.refuse(f"that is not how a layer is written here; {meant}")
     kind = words.left.pop(0)
     if kind not in _READERS:
         rate = next((word for word in words.left[:1] if kind.lower() == "dropout" and _RATE.fullmatch(word)), None)
         place = f"; its rate belongs in the recipe, dropout = {rate}" if rate else ""
         raise LadderError(f"unknown layer {shown(kind)} in {shown(text)}{_layer_hint(kind)}{place}")
     return _READERS[kind](words)
+
+
+def _meant_elsewhere(text: str) -> str | None:
+    """What to write instead of a layer as another library has it; None where it is none, or nothing that can be."""
+    meant = meant_by(text)
+    try:
+        for each in meant.layers if meant else ():
+            parse(each)
+    except LadderError as error:
+        return str(error)
+    return str(meant) if meant else None
 
 
 def _layer_hint(kind: str) -> str:

@@ -130,6 +130,16 @@ def blas_kernels() -> str | None:
     return "Haswell" if {"avx2", "fma"} <= cpu_features() else None
 
 
+def cpu_target() -> str:
+    """The processor's generation as LLVM names it, such as ``znver4``, where LLVM is there."""
+    try:
+        import llvmlite.binding as llvm
+
+        return str(llvm.get_host_cpu_name())
+    except (ImportError, OSError, RuntimeError):
+        return UNKNOWN
+
+
 def cpu_features() -> set[str]:
     """What the processor can, in LLVM's words; of numpy's, which are fewer, where LLVM is not there."""
     try:

@@ -231,7 +231,8 @@ def _no_bytes(path: Path, part: str, header: _Header, stream: IO[bytes]) -> Data
     n_numbers = prod(header.shape)
     if dtype.kind in "biuf" and n_numbers:
         low, high = pixels.extremes(stream, dtype, n_numbers)
-    return DataError(f"{who} {shown(dtype, 60)}, {pixels.as_bytes(dtype, low, high)}; bytes (uint8) are wanted")
+    kind = f"{shown(dtype, 60)}{':' if dtype.kind == 'b' else ','}"
+    return DataError(f"{who} {kind} {pixels.as_bytes(dtype, low, high)}; bytes (uint8) are wanted")
 
 
 def _header(stream: IO[bytes]) -> _Header:

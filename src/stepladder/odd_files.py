@@ -3,6 +3,7 @@
 Which forms are read is said by ``sources``; here is what else people have: web pages, archives, pictures, tables.
 """
 
+import re
 import stat
 from itertools import islice
 from pathlib import Path
@@ -120,11 +121,19 @@ def no_image_set(file: Path) -> str:
         return f"{file}: one IDX file: give the folder that holds it and the other three"
     if what == "a zip archive" and b".npy" in head:
         return f"{file}: an .npz file by what is in it: give it a name that ends in .npz"
+    if what in (GZIP, XZ) and re.search("(images|labels).*(idx|ubyte)", file.name.lower()):
+        return (
+            f"{shown(file)}: one IDX file, packed: give the folder that holds it and the other three; nothing need be"
+            " unpacked"
+        )
     kind = _known_kind(file.name) or _known_kind(what or "")
+    no_set = f"{shown(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file"
+    if kind == "pictures":
+        return f"{no_set}. {_of_pictures(file)}"
     remedy = f"make an .npz of it: {_HOW_TO[kind]}; {SAVE}" if kind else f"give {FORMS}"
     if what and ("archive" in what or what in (GZIP, XZ, "a bzip2 file", "a zstd file")):
         remedy = f"unpack it, and give {FORMS}"
-    return f"{shown(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file: {remedy}"
+    return f"{no_set}: {remedy}"
 
 
 def first_bytes(file: Path, n: int = 512) -> bytes:
@@ -147,10 +156,6 @@ _HOW_TO = {
     ),
     "Parquet": 'pandas.read_parquet("train.parquet"), and each picture with PIL.Image.open(io.BytesIO(...))',
     "HDF5": 'h5py.File("train.h5")["x"][:]',
-    "pictures": (
-        'x = np.stack([np.asarray(PIL.Image.open(p).convert("RGB").resize((32, 32))) for p in paths]), and y[i] is the'
-        " number of the class of paths[i]"
-    ),
     "CIFAR": (
         'd = pickle.load(open("data_batch_1", "rb"), encoding="bytes"); x, y = d[b"data"].reshape(-1, 3, 32, 32),'
         ' d[b"labels"], all batches put together with np.concatenate'
@@ -161,6 +166,30 @@ _HOW_TO = {
     ),
     "npy": 'x, y = np.load("x_train.npy"), np.load("y_train.npy")',
 }
+
+
+LARGEST_AS_IT_IS = 64  # pixels a side: larger pictures are made smaller
+
+
+def _of_pictures(file: Path) -> str:
+    """How an .npz file is made of pictures such as this one: grey or not, and as large as they are if that is small."""
+    try:
+        head = first_bytes(file, 26)
+    except DataError:
+        head = b""
+    mode, resize, found = "RGB", ".resize((32, 32))", ""
+    if head[:4] == b"\x89PNG" and len(head) == 26:
+        width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+        mode = "L" if head[25] in (0, 4) else "RGB"
+        small = width == height <= LARGEST_AS_IT_IS
+        resize = "" if small else ".resize((28, 28))" if mode == "L" else resize
+        name = "/".join(file.parts[-2:])
+        found = f" ({shown(name, 60)}: {width} x {height}, {'grey' if mode == 'L' else 'colour'})"
+    return (
+        f"Make an .npz file of the pictures{found}:"
+        f' x = np.stack([np.asarray(PIL.Image.open(p).convert("{mode}"){resize}) for p in paths]). Labels are numbers:'
+        f" y[i] is that of the class of paths[i], from 0. Then {SAVE}"
+    )
 
 
 def _known_kind(name: str) -> str | None:
@@ -247,6 +276,8 @@ def _of_a_known_kind(files: list[Path]) -> str | None:
     if not known:
         return None
     file, kind = known[0]
+    if kind == "pictures":
+        return f"it holds pictures, which are not read as they are. {_of_pictures(file)}"
     return f"it holds {shown(file.name, 80)}, which is not read as it is: make an .npz of it: {_HOW_TO[kind]}; {SAVE}"
 
 
@@ -256,10 +287,7 @@ def _class_folders(folders: list[Path]) -> str | None:
         for depth in ("*", "*/*"):
             for file in islice(each.glob(depth), 50):
                 if _known_kind(file.name) == "pictures":
-                    return (
-                        "it holds folders of pictures, which are not read as they are: make an .npz of them:"
-                        f" {_HOW_TO['pictures']}; {SAVE}"
-                    )
+                    return f"it holds folders of pictures, which are not read as they are. {_of_pictures(file)}"
     return None
 
 

@@ -83,7 +83,7 @@ def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
 
 
 def idle_layers(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
-    """Layers, and biases, that do nothing."""
+    """Layers, and biases, that do nothing; and a relu that cuts off what the network says of its classes."""
     for number, (layer, row) in enumerate(zip(recipe.network, _rows(recipe, sizes), strict=True), 1):
         if why := passes_on(layer, row):
             yield Idle(("network",), f"layer {number} ('{layer}') does nothing", why, "leave it out")
@@ -91,6 +91,19 @@ def idle_layers(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
         if isinstance(layer, Conv | Depthwise | Linear) and layer.bias and steps[:1] == ("norm",):
             what = f"the bias of layer {number} ('{layer}') does nothing"
             yield Idle(("network",), what, "the batch norm right after it takes it away again", "leave it out")
+    yield from _end_notes(recipe)
+
+
+def _end_notes(recipe: Recipe) -> Iterator[Idle]:
+    """A relu behind all else: no class can be spoken against."""
+    number = len(recipe.network)
+    while number > 1 and isinstance(recipe.network[number - 1], GlobalAvgPool | MaxPool | AvgPool):
+        number -= 1
+    layer = recipe.network[number - 1]
+    if [step for step in _steps(recipe, layer) if step != "dropout"][-1:] == ["relu"]:
+        bare = replace(layer, block=Block()) if isinstance(layer, Conv | Depthwise | Linear) else layer
+        what = f"the relu at the end of layer {number} ('{layer}') makes 0 of each negative score of a class"
+        yield Idle((), what, "the loss takes the softmax of the scores, of either sign", f"write '{bare}'")
 
 
 def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:

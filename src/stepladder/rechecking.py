@@ -1,7 +1,8 @@
 """Stored weights evaluated again: do they give the counts of their record?
 
-The same engine on the same kind of CPU must give them exactly. Another one rounds otherwise: there an image may get
-another answer where the two answers' logits differ by less than ROUNDING, and no other image may.
+The same engine on the same kind of CPU must give them exactly (see conditions). Another one rounds otherwise: there an
+image may get another answer where the two answers' logits differ by less than ROUNDING, and no other image may. So it
+may where a run does not tell its kind of CPU.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder import data as data_sets
-from stepladder import looks, speeds
+from stepladder import speeds
+from stepladder.conditions import are_equal, conditions, origin_here, origin_of
 from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.training import judge
 from stepladder.errors import DataError, EngineError, LadderError, StoreError
@@ -24,6 +26,7 @@ from stepladder.run import Arrays, DataIdentity, EngineIdentity, Run, WrongImage
 from stepladder.sources import MNIST_SHA256
 from stepladder.store import Store
 
+SAME = 1e-5  # of losses and probabilities: code that only evaluates may round float32 otherwise than code that trains
 ROUNDING = 1e-3  # of logits, as a share of the largest one or of 1
 
 Outcome = Literal["agrees", "differs", "damaged", "not checked"]
@@ -50,7 +53,7 @@ def check_runs(store: Store, found: Sequence[Experiment], *, sources: Sequence[s
 
 def other_problems(store: Store) -> list[str]:
     """What is wrong with the files of a store that are of no run, one sentence each."""
-    found = (looks.read(store.folder).problem, speeds.problem(store.folder))
+    found = (speeds.problem(store.folder),)
     return [problem for problem in found if problem]
 
 
@@ -134,7 +137,7 @@ def _engine(wanted: EngineIdentity) -> Engine:
 def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> tuple[Outcome, str]:
     final, labels = run.final, evaluation.splits.evaluated.labels
     assert final is not None
-    same = evaluation.engine.identity == run.identity.engine and cpu_name() == run.provenance.cpu
+    same = are_equal(conditions(origin_of(run), origin_here(evaluation.engine)))
     by = "" if same else f", by {evaluation.engine.identity} on {cpu_name()}"
     if len(labels) != final.n_evaluated:
         return "differs", f"it was evaluated on {final.n_evaluated:,} images, and there are {len(labels):,}"
@@ -143,7 +146,7 @@ def _verdict(run: Run, logits: NDArray[np.float32], evaluation: _Evaluation) -> 
     if (n_correct, confusion) == (final.n_correct, final.confusion) and kept == [
         (each.index, each.label, each.predicted) for each in wrong
     ]:
-        near = {"rel_tol": 1e-6, "abs_tol": 1e-9} if same else {"rel_tol": 1e-2, "abs_tol": 1e-3}
+        near = {"rel_tol": SAME, "abs_tol": 1e-9} if same else {"rel_tol": 1e-2, "abs_tol": 1e-3}
         pairs = [(loss, final.loss), *zip(probabilities(wrong), probabilities(run.wrong_images), strict=True)]
         if not all(isclose(*pair, **near) for pair in pairs):
             return "differs", f"{n_correct:,} of {len(labels):,} correct, but with other losses or probabilities{by}"

@@ -10,7 +10,7 @@ shown, and a record whose claims they do not support is refused, when it is made
 
 The checksum is that of all the rest (files.checksum). It finds damage; who changes a record can change that too.
 
-FORMAT_VERSION history: 1, the first. 2, with a checksum.
+FORMAT_VERSION history: 1, the first. 2, with a checksum; with the images' SHA-256 if it was made since that is kept.
 """
 
 import json
@@ -26,10 +26,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from stepladder.comparing import interval_of_mean, share_interval
 from stepladder.data import describe
 from stepladder.errors import LadderError
 from stepladder.files import MOST_JSON_BYTES, checksum, clipped, parsed, read_regular, reason
+from stepladder.intervals import interval_of_mean, share_interval
 from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
 from stepladder.ladder_file import load as load_ladder
 from stepladder.recipe import Frozen
@@ -39,6 +39,7 @@ from stepladder.soundness import MOST_IMAGES, against_engine, is_time
 from stepladder.wording import did_you_mean, n_of, shown
 
 FORMAT_VERSION = 2
+ABOUT_ACCURACY = "a record claims accuracy, and the target is balanced accuracy"
 
 FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
 LEAST_SEEDS = 100
@@ -105,7 +106,8 @@ class Record(Frozen):
     """Claims about the top rung of a ladder, and what they rest on: one result for each seed of a range.
 
     ``experiment`` is the key of recipe and images (run.experiment_key), ``finished`` the times, UTC, at which the first
-    and the last of the runs were done. All runs are of one engine, one installation and one kind of CPU.
+    and the last of the runs were done. All runs are of one engine, one installation and one kind of CPU: ``versions``
+    tell what that is (see conditions). ``images`` is their SHA-256, None in records that were made before it was kept.
     """
 
     name: str = Field(min_length=1)
@@ -117,6 +119,7 @@ class Record(Frozen):
     cpu: str
     finished: tuple[str, str]
     n_evaluated: int = Field(ge=1, le=MOST_IMAGES)
+    images: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     runs: tuple[SeedResult, ...] = Field(min_length=2)
 
     @model_validator(mode="after")
@@ -157,6 +160,12 @@ class Numbers:
     image: float
 
     @property
+    def by_seed(self) -> dict[int, Fraction]:
+        """The accuracies of the seeds that did not diverge."""
+        survivors = [seed for seed in self.seeds if seed not in self.diverged]
+        return dict(zip(survivors, self.accuracies, strict=True))
+
+    @property
     def mean(self) -> Fraction | None:
         return mean(self.accuracies) if self.accuracies and not self.diverged else None
 
@@ -171,10 +180,14 @@ class Numbers:
 
     @property
     def mean_interval(self) -> tuple[float, float] | None:
-        """Student's 95% interval of the mean; the spread counts as one image at least, for few seeds may be equal."""
+        """Student's 95% interval of the mean, cut at what is possible.
+
+        The spread counts as one image at least, for few seeds may be equal.
+        """
         if self.sd is None:
             return None
-        return interval_of_mean([float(each) for each in self.accuracies], least_spread=self.image)
+        low, high = interval_of_mean([float(each) for each in self.accuracies], least_spread=self.image)
+        return max(low, 0.0), min(high, 100.0)
 
     @property
     def held_interval(self) -> tuple[float, float] | None:
@@ -268,16 +281,17 @@ def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
     """A record and its ladder, which must be the one that it was made of, and support the claims."""
     ladder = load_ladder(folder / record.ladder if record.ladder.endswith(".toml") else record.ladder)
     top = ladder.rungs[-1]
-    if experiment_key(top.recipe, data_identity(ladder)) != record.experiment:
+    if changed := _changed(record, ladder):
         raise LadderError(
-            f"{file}: the top rung of {ladder.source}, '{top.name}', trains another recipe or other images than those"
-            " of this record: make the record again"
+            f"{file}: the top rung of {ladder.source}, '{top.name}', trains {changed}: make the record again"
         )
     info = describe(ladder.data)
     if record.n_evaluated != (n_images := ladder.n_dev(info.n_train) or info.n_test):
         raise LadderError(
             f"{file}: {record.n_evaluated:,} images evaluated, where there are {n_images:,}: make the record again"
         )
+    if top.target.balanced:
+        raise LadderError(f"{file}: {ABOUT_ACCURACY}: set the target of {ladder.source} on accuracy")
     for run in record.runs:
         if len(run.n_correct) != (0 if run.diverged_at_epoch is not None else top.target.last_epochs):
             raise LadderError(f"{file}: seed {run.seed} has not the last {top.target.last_epochs} epochs of the target")
@@ -289,6 +303,26 @@ def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
     if problems := unsupported(record, ladder):
         raise LadderError(f"{file}: {'; '.join(problems)}")
     return record, ladder
+
+
+def _changed(record: Record, ladder: Ladder) -> str:
+    """How the experiment of a ladder is another one than its record's; empty if it is the same."""
+    recipe, data = ladder.rungs[-1].recipe, data_identity(ladder)
+    if experiment_key(recipe, data) == record.experiment:
+        return ""
+    if record.images is None:
+        return (
+            "another recipe or other images than those of this record, which does not tell its images (here they are"
+            f" {data.name}, SHA-256 {data.sha256})"
+        )
+    if record.images == data.sha256:
+        return "another recipe than that of this record, on its images"
+    then = data.model_copy(update={"sha256": record.images})
+    what = "" if experiment_key(recipe, then) == record.experiment else "another recipe and "
+    return (
+        f"{what}other images than those of this record: {data.name}, SHA-256 {data.sha256}, and the record's are"
+        f" {record.images}"
+    )
 
 
 def unsupported(record: Record, ladder: Ladder) -> list[str]:
@@ -373,8 +407,11 @@ def _against_seeds(seeds: Sequence[int], *, stored: Sequence[int]) -> list[str]:
 def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequence[Claim]) -> Record:
     """A record from its runs; raises LadderError if they are not of one installation and one kind of CPU."""
     target = ladder.rungs[-1].target
-    for what in ("cpu", "versions"):
-        kinds = {str(getattr(run.provenance, what)) for run in runs}
+    if target.balanced:
+        raise LadderError(f"no record {name!r}: {ABOUT_ACCURACY}: set the target of {ladder.source} on accuracy")
+    told = [{"cpu": run.provenance.cpu} | run.provenance.versions for run in runs]
+    for what in dict.fromkeys(key for each in told for key in each):
+        kinds = {each.get(what, "not told") for each in told}
         if len(kinds) > 1:
             raise LadderError(f"no record {name!r}: its runs are of more than one {what}: {'; '.join(sorted(kinds))}")
     times = sorted(run.provenance.finished_at for run in runs)
@@ -389,6 +426,7 @@ def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequen
         "cpu": runs[0].provenance.cpu,
         "finished": (times[0], times[-1]),
         "n_evaluated": n_evaluated,
+        "images": runs[0].identity.data.sha256,
         "runs": tuple(seed_result(run, target) for run in runs),
     }
     try:
@@ -399,7 +437,8 @@ def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequen
 
 def record_text(record: Record) -> str:
     """A record as the content of its file, one seed a line."""
-    body = {"format_version": FORMAT_VERSION} | record.model_dump(mode="json", exclude={"runs"})
+    without = {"runs"} if record.images else {"runs", "images"}
+    body = {"format_version": FORMAT_VERSION} | record.model_dump(mode="json", exclude=without)
     runs = [run.model_dump(mode="json", exclude_none=True) for run in record.runs]
     head = {"format_version": FORMAT_VERSION, "sha256": checksum(body | {"runs": runs})} | body
     opened = json.dumps(head, indent=1, ensure_ascii=False).removesuffix("\n}")

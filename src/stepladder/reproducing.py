@@ -1,9 +1,10 @@
 """Climb a record again, with seeds that it has not, and say whether its claims stand.
 
-A claim *stands* or *fails* only where the new seeds alone show it; with few of them it *cannot be told*. Each kind of
-claim fails with a probability of 2.5% at most although it is true:
+A claim *stands* or *fails* only where the new seeds alone show it; with few of them it *cannot be told*, and it is said
+how many would tell. Looked at once, each kind of claim fails with a probability of 2.5% at most although it is true:
 
-- mean: Student's 95% interval of the new seeds' mean lies above the claimed mean, or below it.
+- mean: Student's 95% interval of the new seeds' mean lies above the claimed mean, or below it. That takes seeds that
+  are spread normally, or with a tail to the worse.
 - held: the exact 95% interval of the share (Clopper & Pearson 1934) lies above the claimed share, or below it.
 - worst: no seed of the record's n was below. If the recipe is the same, all n + N seeds are alike, and the k worst of
   them are all among the N new ones with a probability of C(N, k) / C(n + N, k) at most, whatever the distribution. The
@@ -11,22 +12,25 @@ claim fails with a probability of 2.5% at most although it is true:
   least n new seeds is below: as many as it was claimed of.
 - params: counted.
 
-A seed that the record has is no new evidence. It must give the same numbers, bit for bit, on the same engine and kind
-of CPU, and does not count for the claims.
+That a claim stands although it is false has a bound of 2.5% for a share alone. For a mean it has one where seeds are
+spread normally: 8 seeds do not meet what befalls one in twenty in two of three cases. For a worst seed it has none.
+
+A seed that the record has is no new evidence. It must give the same numbers, bit for bit, where all that decides them
+is the same (see conditions), and does not count for the claims.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import comb
-from statistics import fmean, variance
+from statistics import fmean, quantiles, variance
 from typing import Literal
 
 from scipy import special
 
 from stepladder.climbing import Failure, Watcher, climb
-from stepladder.comparing import ALPHA, share_interval
+from stepladder.conditions import Condition, Origin, are_equal, conditions, origin_of
 from stepladder.engines import Engine
+from stepladder.intervals import ALPHA, interval_of_mean, share_interval
 from stepladder.ladder import Ladder
 from stepladder.record import (
     Claim,
@@ -35,6 +39,7 @@ from stepladder.record import (
     Numbers,
     ParamsClaim,
     Record,
+    SeedResult,
     WorstClaim,
     numbers,
     numbers_of,
@@ -43,10 +48,15 @@ from stepladder.record import (
 )
 from stepladder.results import collect
 from stepladder.run import Run
+from stepladder.seeds_to_tell import SeedsToTell, chance_of_worst, seeds_to_tell
 from stepladder.store import Store
 
 Outcome = Literal["stands", "fails", "cannot be told"]
 Interval = tuple[float, float]
+
+FAR = 8  # spreads below the record's median: in seeds with an exponential tail, one of a thousand
+MIDDLE_HALF = Fraction("1.349")  # standard deviations between a normal distribution's quartiles
+SURELY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,8 @@ class ClaimVerdict:
     ``value`` is the mean or the worst accuracy in percent, the share of seeds that hold the target, or the parameters;
     ``interval`` the 95% interval of the mean, of the share below the claimed worst, or of the share that holds.
     ``n_missed`` seeds are below the claimed worst, or do not hold, or, for a mean, diverged. ``p`` is the probability
-    that so many of the worst seeds are among the new ones by chance, for a claim of the worst alone.
+    that so many of the worst seeds are among the new ones by chance, for a claim of the worst alone. ``needed`` says
+    how many seeds would tell what cannot be told, where that is known.
     """
 
     claim: Claim
@@ -65,15 +76,23 @@ class ClaimVerdict:
     interval: Interval | None = None
     n_missed: int | None = None
     p: float | None = None
+    needed: SeedsToTell | None = None
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """Seeds of the record that were trained again. ``must_be_equal``: on its engine and kind of CPU, on a CPU."""
+    """Seeds of the record that were trained again.
+
+    ``conditions`` are what decides the numbers, of the record and of a run here: of one whose numbers are other ones,
+    if there is any. ``must_be_equal``: all of them are told and equal, and it is no GPU. ``numbers`` has what was
+    recorded and what was found of each seed that is different.
+    """
 
     equal: tuple[int, ...]
     different: tuple[int, ...]
     must_be_equal: bool
+    conditions: tuple[Condition, ...]
+    numbers: tuple[tuple[SeedResult, SeedResult], ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,7 @@ class Reproduction:
     """A record climbed again: ``found`` is about the seeds that the record has not, and so are the verdicts.
 
     ``difference`` is the new mean less the record's, in points, with Welch's 95% interval; None without two seeds.
+    ``collapsed`` are fresh seeds far below the record's, with their accuracies in percent.
     """
 
     record: Record
@@ -90,6 +110,7 @@ class Reproduction:
     verdicts: tuple[ClaimVerdict, ...]
     difference: tuple[float, Interval] | None
     repeat: Repeat | None
+    collapsed: tuple[tuple[int, Fraction], ...]
     runs: tuple[Run, ...]
 
     @property
@@ -133,16 +154,25 @@ def reproduction(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Reprodu
     claimed = numbers_of(record, ladder)
     found = numbers(fresh, n_evaluated=record.n_evaluated, target=target)
     params = params_of(ladder)
+    verdicts = [judge(claim, claimed=claimed, found=found, params=params) for claim in record.claims]
     return Reproduction(
         record=record,
         ladder=ladder,
         claimed=claimed,
         found=found,
-        verdicts=tuple(judge(claim, claimed=claimed, found=found, params=params) for claim in record.claims),
+        verdicts=tuple(_with_needed(each, claimed=claimed, found=found) for each in verdicts),
+        collapsed=collapsed(found, claimed),
         difference=difference_of_means(found, claimed),
         repeat=_repeat(record, ladder, ordered),
         runs=ordered,
     )
+
+
+def _with_needed(verdict: ClaimVerdict, *, claimed: Numbers, found: Numbers) -> ClaimVerdict:
+    """With how many seeds would tell, if it cannot be told."""
+    if verdict.outcome != "cannot be told":
+        return verdict
+    return replace(verdict, needed=seeds_to_tell(verdict.claim, claimed=claimed, found=found))
 
 
 def judge(claim: Claim, *, claimed: Numbers, found: Numbers, params: int) -> ClaimVerdict:
@@ -199,15 +229,23 @@ def _by_interval(interval: Interval | None, least: Fraction) -> Outcome:
     return "stands" if low >= least else "fails" if high < least else "cannot be told"
 
 
-def chance_of_worst(k: int, *, n_new: int, n_record: int) -> float:
-    """The probability that the k worst of all seeds are all among the new ones, if all are alike."""
-    return comb(n_new, k) / comb(n_new + n_record, k)
+def collapsed(found: Numbers, claimed: Numbers) -> tuple[tuple[int, Fraction], ...]:
+    """New seeds that did not diverge, but are FAR spreads below the record's median.
+
+    Its spread is that of the middle half of its seeds, as of a normal distribution, and one image at least.
+    """
+    if len(claimed.accuracies) < 2:
+        return ()
+    lower, middle, upper = quantiles(claimed.accuracies, n=4)
+    least = middle - FAR * max((upper - lower) / MIDDLE_HALF, Fraction(found.image))
+    return tuple((seed, accuracy) for seed, accuracy in found.by_seed.items() if accuracy < least)
 
 
 def difference_of_means(found: Numbers, claimed: Numbers) -> tuple[float, Interval] | None:
     """The first mean less the second, in points, with Welch's 95% interval; None without two accuracies of each.
 
-    The spread of each counts as one image at least, as in Numbers.mean_interval.
+    The spread of each counts as one image at least, as in Numbers.mean_interval. The interval ends where the first mean
+    would be no percentage, wherever the second may be (99.9%).
     """
     if found.sd is None or claimed.sd is None:
         return None
@@ -216,20 +254,31 @@ def difference_of_means(found: Numbers, claimed: Numbers) -> tuple[float, Interv
     freedom = sum(errors) ** 2 / sum(error**2 / (len(of) - 1) for error, of in zip(errors, samples, strict=True))
     half = float(special.stdtrit(freedom, 1 - ALPHA / 2)) * sum(errors) ** 0.5
     difference = fmean(samples[0]) - fmean(samples[1])
-    return difference, (difference - half, difference + half)
+    low, high = interval_of_mean(samples[1], alpha=SURELY, least_spread=found.image)
+    return difference, (max(difference - half, -high), min(difference + half, 100 - low))
 
 
 def _repeat(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Repeat | None:
     """How the record's own seeds came out again; None if none was trained."""
     kept = {run.seed: run for run in record.runs}
+    target = ladder.rungs[-1].target
     again = [run for run in runs if run.identity.seed in kept]
     if not again:
         return None
-    target = ladder.rungs[-1].target
-    same = {run.identity.seed: seed_result(run, target) == kept[run.identity.seed] for run in again}
+    numbers = {run.identity.seed: (kept[run.identity.seed], seed_result(run, target)) for run in again}
+    different = {seed: pair for seed, pair in numbers.items() if pair[0] != pair[1]}
+    of_each = [_conditions(record, run) for run in again if not different or run.identity.seed in different]
+    decisive = next(filter(are_equal, of_each), of_each[0])
     return Repeat(
-        equal=tuple(seed for seed, is_same in same.items() if is_same),
-        different=tuple(seed for seed, is_same in same.items() if not is_same),
-        must_be_equal=record.engine.device == "cpu"
-        and all(run.identity.engine == record.engine and run.provenance.cpu == record.cpu for run in again),
+        equal=tuple(seed for seed in numbers if seed not in different),
+        different=tuple(different),
+        must_be_equal=record.engine.device == "cpu" and are_equal(decisive),
+        conditions=decisive,
+        numbers=tuple(different.values()),
     )
+
+
+def _conditions(record: Record, run: Run) -> tuple[Condition, ...]:
+    """All that decides the numbers of a seed. Recipe and images are a record's own, as long as its ladder was read."""
+    experiment = Condition("experiment", record.experiment, run.identity.experiment)
+    return (experiment, *conditions(Origin(record.engine, record.versions, record.cpu), origin_of(run)))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from stepladder.data import describe
 from stepladder.errors import StoreError
 from stepladder.ladder import Ladder, Rung
-from stepladder.looks import NO_LOOKS, Looks
-from stepladder.looks import read as read_looks
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.stats import Summary, summarise
 from stepladder.store import Store
@@ -28,8 +26,7 @@ class Results:
     """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
 
     ``params`` are those of each rung's network. ``n_test_looks`` counts every evaluation of these rungs on the test
-    split that the store knows of: all seeds and engines, unfinished and diverged runs too. ``looks`` are those that
-    climbs took at verdicts (``climb --until-decided``), on whatever ladder, and the pairs they bought seeds for.
+    split that the store knows of: all seeds and engines, unfinished and diverged runs too.
     """
 
     ladder: Ladder
@@ -38,7 +35,6 @@ class Results:
     params: tuple[int, ...]
     others: dict[str, int]
     n_test_looks: int
-    looks: Looks = NO_LOOKS
 
     @property
     def reached(self) -> bool:
@@ -79,7 +75,6 @@ def collect(
         params=tuple(rung.network(info.image).params for rung in ladder.rungs),
         others=dict(others),
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,
-        looks=read_looks(store.folder),
     )
 
 

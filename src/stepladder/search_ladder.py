@@ -1,5 +1,6 @@
 """From a search's winner to a ladder file that leads there: from the objective's rung, one concept at a time."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,8 +39,8 @@ ORDER = (
 Step = tuple[tuple[str, ...], Recipe]
 
 
-def ladder_text(quest: Quest, winner: Trial) -> str:
-    """A ladder file from the rung that the search began at to its winner, evaluated on dev."""
+def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
+    """A ladder file for a folder, from the rung that the search began at to its winner, evaluated on dev."""
     import tomli_w
 
     objective, rung = quest.objective, quest.objective.rungs[0]
@@ -57,17 +58,29 @@ def ladder_text(quest: Quest, winner: Trial) -> str:
         "format_version": 1,
         "name": f"{objective.name}-search",
         "about": begins,
-        "data": objective.data if objective.data == "mnist" else str(Path(objective.data).absolute()),
+        "data": _data_path(objective.data, folder),
         "data_sha256": objective.data_sha256,
         "evaluate_on": "dev",
         "dev_images": objective.dev_images,
         "budget": budget,
-        "target": rung.target.model_dump(mode="json"),
+        "target": rung.target.essence(),
         "rung": entries,
     }
     today = datetime.now(UTC).date().isoformat()
     text = f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
     return signed(text, suffix=".toml")
+
+
+def _data_path(data: str, folder: Path) -> str:
+    """A set's path as seen from a ladder's folder; whole where the two have nothing but the root in common."""
+    if data == "mnist":
+        return data
+    there, here = os.path.realpath(data), os.path.realpath(folder)
+    try:
+        common = os.path.commonpath([there, here])
+    except ValueError:  # two drives
+        return there
+    return there if Path(common).parent == Path(common) else Path(os.path.relpath(there, here)).as_posix()
 
 
 def way_up(

@@ -137,7 +137,7 @@ def interval(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
     """95% interval (Student's t) of the mean accuracy over seeds and their images, in percent; None with one seed."""
     if len(outcomes) < 2:
         return None
-    from stepladder.comparing import interval_of_mean  # only now: scipy takes its time
+    from stepladder.intervals import interval_of_mean  # only now: scipy takes its time
 
     low, high = interval_of_mean([float(outcome.accuracy) for outcome in outcomes])
     return max(0.0, low), min(100.0, high)

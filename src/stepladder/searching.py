@@ -73,7 +73,7 @@ class Quest:
         essence = [
             search_space.VERSION,
             rung.recipe.essence(),
-            rung.target.model_dump(mode="json"),
+            rung.target.essence(),
             self.seen[0].essence(),
             [[each.epochs, each.n_seeds] for each in self.rounds],
             engine.identity.tag,

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from statistics import mean, stdev
 
 from stepladder.ladder import Target
 from stepladder.run import Epoch, Run
+
+UNEVEN = 2
 
 
 def accuracy(epoch: Epoch) -> Fraction:
@@ -20,9 +21,26 @@ def train_accuracy(epoch: Epoch) -> Fraction:
     return Fraction(100 * epoch.n_train_correct, epoch.n_train)
 
 
-def reaches(epoch: Epoch, target: Decimal) -> bool:
-    """Whether an epoch's accuracy is at or above the target, exactly."""
-    return accuracy(epoch) >= Fraction(target)
+def balanced_accuracy(epoch: Epoch) -> Fraction:
+    """The mean over classes of the share of a class's images that is right, in percent; of classes that have images."""
+    rows = [(row[label], sum(row)) for label, row in enumerate(epoch.confusion)]
+    return mean(Fraction(100 * right, n) for right, n in rows if n)
+
+
+def is_uneven(epoch: Epoch) -> bool:
+    """Whether the largest of the evaluated classes has more than twice the images of the smallest."""
+    sizes = [sum(row) for row in epoch.confusion]
+    return max(sizes) > UNEVEN * min(size for size in sizes if size)
+
+
+def measured(epoch: Epoch, target: Target) -> Fraction:
+    """What a target speaks of, in percent."""
+    return balanced_accuracy(epoch) if target.balanced else accuracy(epoch)
+
+
+def reaches(epoch: Epoch, target: Target) -> bool:
+    """Whether an epoch is at or above the target, exactly."""
+    return measured(epoch, target) >= Fraction(target.accuracy)
 
 
 def consistent_from(run: Run, target: Target) -> int | None:
@@ -31,7 +49,7 @@ def consistent_from(run: Run, target: Target) -> int | None:
         return None
     first = len(run.epochs) + 1
     for number, epoch in reversed(list(enumerate(run.epochs, 1))):
-        if not reaches(epoch, target.accuracy):
+        if not reaches(epoch, target):
             break
         first = number
     return first if first <= len(run.epochs) else None
@@ -49,6 +67,7 @@ class Summary:
 
     Accuracies are None where there is no run, and where a run diverged: a mean of the survivors would flatter.
     ``final_sd`` (of the sample) needs two runs. ``consistent_from`` stands in the order of ``seeds``.
+    ``balanced_mean`` is of balanced accuracy; ``uneven``: classes are so unlike in size that it tells another thing.
     """
 
     seeds: tuple[int, ...]
@@ -59,6 +78,8 @@ class Summary:
     train_final_mean: Fraction | None
     consistent_from: tuple[int | None, ...]
     n_held: int
+    balanced_mean: Fraction | None = None
+    uneven: bool = False
 
 
 def summarise(runs: Sequence[Run], target: Target) -> Summary:
@@ -76,4 +97,6 @@ def summarise(runs: Sequence[Run], target: Target) -> Summary:
         train_final_mean=mean(map(train_accuracy, finals)) if complete else None,
         consistent_from=tuple(consistent_from(run, target) for run in runs),
         n_held=sum(holds(run, target) for run in runs),
+        balanced_mean=mean(map(balanced_accuracy, finals)) if complete else None,
+        uneven=any(map(is_uneven, finals[:1])),
     )

@@ -9,7 +9,7 @@
     <experiment>/seed-<n>.<engine>.lock                   held by who trains a teacher that others wait for
     damaged/                                what could not be read, set aside; damaged-2/ where that is no folder of it
     speed.json                              how fast each engine trained here (see speeds)
-    looks.json                              with which seeds pairs of rungs were looked at (see looks)
+    looks.json                              of older versions: looks at verdicts, which nothing reads any more
 
 How runs are files, and what is checked of them, is in run_files.
 

@@ -48,6 +48,35 @@ def lines_of(text: str) -> dict[Location, int]:
     return found.lines
 
 
+class Place(NamedTuple):
+    """Where a text breaks off: the lists and tables in brackets open there, outermost first, and what was last.
+
+    ``opened`` are brackets with the lines on which they stand; ``last`` is the token before, on line ``last_line``.
+    """
+
+    opened: tuple[tuple[str, int], ...]
+    last: str
+    last_line: int
+
+
+def place_in(text: str) -> Place:
+    """Where the end of a text is in its brackets, for the beginning of a text that is TOML as far as it goes."""
+    opened: list[tuple[str, int]] = []
+    last, last_line, is_header, at_start = "", 1, False, True
+    for token in _tokens(text):
+        if token.kind == "newline":
+            at_start, is_header = True, False
+            continue
+        if token.kind == "mark" and token.text in "[{" and (opened or not at_start) and not is_header:
+            opened.append((token.text, token.line))
+        elif token.kind == "mark" and token.text in "]}" and opened:
+            opened.pop()
+        is_header = is_header or (token.text == "[" and at_start and not opened)
+        if token.kind != "end":
+            last, last_line, at_start = token.text, token.line, False
+    return Place(tuple(opened), last, last_line)
+
+
 class _Lines:
     """A text on its way to its lines."""
 

@@ -79,7 +79,7 @@ class Engine(Protocol):
 
     @property
     def versions(self) -> dict[str, str]:
-        """Versions of the libraries that do the computing."""
+        """Versions of the libraries that do the computing, and what else decides its bits (see conditions)."""
 
     @property
     def notes(self) -> list[str]:

@@ -18,6 +18,7 @@ from stepladder.engines import NORM_EPSILON, NORM_MOMENTUM
 from stepladder.errors import EngineError
 from stepladder.geometry import LayerGeometry, Network
 from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
+from stepladder.machine import cpu_target
 from stepladder.recipe import Recipe
 from stepladder.run import EngineIdentity
 
@@ -41,7 +42,8 @@ class TorchEngine:
 
     @property
     def versions(self) -> dict[str, str]:
-        return {"torch": str(torch.__version__)}
+        instructions = torch.backends.cpu.get_cpu_capability()
+        return {"torch": str(torch.__version__), "torch-instructions": instructions, "cpu-target": cpu_target()}
 
     @property
     def notes(self) -> list[str]:

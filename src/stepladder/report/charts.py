@@ -138,7 +138,7 @@ def _spec(
         "scale": {"domain": _domain(lines, target), "nice": False, "zero": False},
     }
     ends = {"domain": [1, max(2, *(record["epoch"] for record in hovers))], "nice": False}
-    axis = {"tickMinStep": 1, "format": "d"}
+    axis = {"values": _epoch_ticks(max(record["epoch"] for record in hovers)), "format": "d"}
     x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": axis, "scale": ends}
     line = {"field": "line", "type": "nominal", "sort": None}
     colours = [f"var(--series-{number % N_COLOURS + 1})" for number in range(len(names))]
@@ -173,6 +173,12 @@ def _spec(
         "layer": layers,
         **_STYLE,
     }
+
+
+def _epoch_ticks(n: int) -> list[int]:
+    """Whole epochs, each once, about ten of them: Vega would put 1.5 between 1 and 2, and write 2 there."""
+    step = next(k * 10**power for power in range(9) for k in (1, 2, 5) if n <= 10 * k * 10**power)
+    return list(range(step, n + 1, step))
 
 
 def _target_line(target: Target, y: Spec) -> list[Spec]:

@@ -130,4 +130,9 @@ def estimate_text(estimate: Estimate) -> str:
         "at the speed measured in this store" if estimate.measured else "at a typical speed; nothing measured here yet"
     )
     processes, runs = n_of(estimate.jobs, "process", "processes"), n_of(estimate.n_runs, "run")
-    return f"From nothing, a climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes} ({basis})."
+    begins = ""
+    if estimate.preparing_s > 0.1 * estimate.elapsed_s:
+        begins = f", about {duration(estimate.preparing_s)} of that to start and to compile"
+    return (
+        f"From nothing, a climb of {runs} takes about {duration(estimate.elapsed_s)} on {processes}{begins} ({basis})."
+    )

@@ -1,4 +1,8 @@
-"""Verdicts for machines. Nothing is rounded."""
+"""Verdicts for machines. Nothing is rounded.
+
+SCHEMA_VERSION history: 1, the first: paired by seed, with p-values. 2, one interval decides: without "differences",
+"p", "correlation", "negligible" and "look"; "outcome" is "better", "worse", "negligible" or "undecided".
+"""
 
 from typing import Any
 
@@ -6,11 +10,15 @@ from stepladder.comparing import Comparison, TargetVerdict, against_target, comp
 from stepladder.report.result_json import results_head
 from stepladder.results import Results
 
+SCHEMA_VERSION = 2
+
 
 def compare_dict(results: Results) -> dict[str, Any]:
     """What ``stepladder compare --json`` prints."""
     return {
         **results_head(results),
+        "schema_version": SCHEMA_VERSION,
+        "n_comparisons": max(results.ladder.comparisons, len(results.rungs) - 1),
         "comparisons": [comparison_dict(each) for each in compare(results)],
         "targets": [_target(against_target(each)) for each in results.rungs],
     }
@@ -21,17 +29,16 @@ def comparison_dict(each: Comparison) -> dict[str, Any]:
     return {
         "below": each.below,
         "rung": each.rung,
+        "seeds_below": list(each.seeds_below),
         "seeds": list(each.seeds),
-        "differences": [float(difference) for difference in each.differences],
+        "paired": each.paired,
         "difference": None if each.difference is None else float(each.difference),
         "interval": each.interval,
-        "p": each.p,
-        "correlation": each.correlation,
-        "seeds_needed": each.seeds_needed,
         "outcome": each.outcome,
         "problem": each.problem,
-        "negligible": each.negligible,
-        "look": each.look,
+        "spread": each.spread,
+        "worth_knowing": each.worth_knowing,
+        "seeds_needed": {"seen": each.needed_seen, "worth_knowing": each.needed_worth},
         "n_evaluated": each.n_evaluated,
         "image_error": each.image_error,
         "identical": each.identical,

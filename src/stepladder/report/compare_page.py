@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import ceil, floor
 
-from stepladder.comparing import ALPHA, WORTH_KNOWING, Comparison, TargetVerdict, against_target, compare
+from stepladder.comparing import Comparison, Needed, TargetVerdict, against_target, compare
+from stepladder.ladder import Ladder
 from stepladder.report.result_page import held_tones, outcome, result_notes
 from stepladder.report.tables import NOTHING, Page, Table, Tone, changes
 from stepladder.results import Results
+from stepladder.verdict_errors import error_of_growth
 from stepladder.wording import n_of, seeds_text
 
 
 def compare_page(results: Results) -> Page:
     """All that ``stepladder compare`` shows."""
     comparisons = compare(results)
-    notes = comparison_notes(comparisons)
+    notes = comparison_notes(comparisons, results.ladder)
     verdicts = comparison_table(results, comparisons)
     return [verdicts, *notes, target_table(results), *result_notes(results), outcome(results)]
 
@@ -22,93 +25,104 @@ def comparison_table(results: Results, comparisons: Sequence[Comparison]) -> Tab
     """Each rung against the one below."""
     words = changes([result.rung for result in results.rungs])[1:]
     return Table(
-        title="Each rung against the rung below, by seed",
-        header=("rung", "change", "seeds", "points", "p", "r", "verdict"),
+        title="Each rung against the rung below",
+        header=("rung", "change", "seeds", "points", "verdict"),
         rows=tuple(_comparison_row(each, word) for each, word in zip(comparisons, words, strict=True)),
-        numeric=frozenset({2, 3, 4, 5}),
-        words=frozenset({1, 6}),
-        dropped_first=(5, 2, 1, 4),
-        legend=((5, "r: correlation of the two rungs over seeds."),),
-        tones={(row, 6): tone(each) for row, each in enumerate(comparisons)},
+        numeric=frozenset({2, 3}),
+        words=frozenset({1, 4}),
+        dropped_first=(2, 1),
+        tones={(row, 4): tone(each) for row, each in enumerate(comparisons)},
     )
 
 
 def _comparison_row(comparison: Comparison, word: str) -> tuple[str, ...]:
-    p, r = comparison.p, comparison.correlation
     return (
         comparison.rung,
         word,
-        str(len(comparison.seeds)),
-        points(comparison.difference),
-        NOTHING if p is None else p_text(p),
-        NOTHING if r is None else f"{r:.2f}",
+        n_seeds_text(comparison),
+        points(comparison.difference, worth=comparison.worth_knowing),
         verdict(comparison),
     )
+
+
+def n_seeds_text(comparison: Comparison) -> str:
+    """``8``; ``8 and 16`` where the two rungs have unlike numbers of seeds."""
+    below, above = len(comparison.seeds_below), len(comparison.seeds)
+    return str(above) if below == above else f"{below} and {above}"
 
 
 def tone(comparison: Comparison) -> Tone:
     """A comparison's outcome as a mark and a colour."""
     match comparison.outcome:
-        case "better" | "worse" | "unknown" as outcome:
+        case "better" | "worse" as outcome:
             return outcome
-        case "no detectable difference":
-            return "same" if comparison.negligible else "undecided"
+        case "negligible":
+            return "same"
+        case "undecided":
+            return "unknown" if comparison.problem else "undecided"
 
 
 def verdict(comparison: Comparison) -> str:
-    """A comparison's outcome in words."""
-    if comparison.outcome == "unknown":
-        return f"unknown: {comparison.problem}"
-    if comparison.outcome == "no detectable difference":
-        interval = interval_text(comparison.interval)
-        if comparison.negligible:
-            return f"no difference worth knowing: less than {WORTH_KNOWING:g} points {interval}"
-        corrected = " after correction" if comparison.excludes_0 and not _is_significant(comparison) else ""
-        return f"no detectable difference{corrected} {interval}{_needed_text(comparison)}"
-    n = len(comparison.seeds)
-    return f"{brief_verdict(comparison)} {interval_text(comparison.interval)}, {comparison.n_agreeing}/{n} seeds"
+    """A comparison's outcome in words, with the interval that decides."""
+    if comparison.problem:
+        return f"{brief_verdict(comparison)}: {comparison.problem}"
+    interval = interval_text(comparison.interval, worth=comparison.worth_knowing)
+    needed = "" if comparison.decided else _needed_text(comparison)
+    return f"{brief_verdict(comparison)} {interval}{needed}"
 
 
 def brief_verdict(comparison: Comparison) -> str:
     """A comparison's outcome in a few words, where the whole verdict stands elsewhere."""
-    if comparison.outcome in ("better", "worse"):
-        assert comparison.difference is not None
-        return f"{comparison.outcome} by {points(abs(comparison.difference)).lstrip('+')} points"
-    return "no difference worth knowing" if comparison.negligible else comparison.outcome
+    match comparison.outcome:
+        case "better" | "worse" as outcome:
+            assert comparison.difference is not None
+            size = points(abs(comparison.difference), worth=comparison.worth_knowing).lstrip("+")
+            return f"{outcome} by {size} points"
+        case "negligible":
+            return f"less than {worth_text(comparison)} points"
+        case "undecided":
+            return "not decided" if comparison.diverged else "not decided yet"
 
 
-def _is_significant(comparison: Comparison) -> bool:
-    return comparison.p is not None and comparison.p <= ALPHA
+def worth_text(comparison: Comparison) -> str:
+    """The least difference worth knowing, in points."""
+    return NOTHING if comparison.worth_knowing is None else f"{comparison.worth_knowing:.2g}"
 
 
 def _needed_text(comparison: Comparison) -> str:
-    """How many seeds a difference worth knowing would need, if these are too few."""
-    needed = comparison.seeds_needed
-    if needed is not None and needed <= len(comparison.seeds):
-        return ""
-    return f"; {WORTH_KNOWING:g} points would need {f'about {needed:,}' if needed else 'too many'} seeds"
+    """How many seeds it would take, for the difference seen and for one worth knowing; nothing that is there."""
+    n = min(len(comparison.seeds_below), len(comparison.seeds))
+    seen, worth = (
+        None if needed and needed[1] is not None and needed[1] <= n else needed
+        for needed in (comparison.needed_seen, comparison.needed_worth)
+    )
+    parts = [f"{_range_text(seen)} for what is seen"] if seen else []
+    parts += [f"{_range_text(worth)} for {worth_text(comparison)} points"] if worth else []
+    return f"; it takes about {', '.join(parts)}" if parts else ""
 
 
-def points(value: Fraction | float | None) -> str:
+def _range_text(needed: Needed) -> str:
+    least, most = needed
+    if most is None:
+        return f"{least:,} or more seeds"
+    return f"{least:,} seeds" if least == most else f"{least:,} to {most:,} seeds"
+
+
+def points(value: Fraction | float | None, *, worth: float | None = None) -> str:
     """A difference of percentages, with its sign.
 
-    What is not 0 is never shown as 0.00, and what is not worth knowing never as if it were.
+    What is not 0 is never shown as 0.00, and what is less than ``worth`` knowing never as if it were not.
     """
-    return NOTHING if value is None else f"{float(value):+.{_decimals_of_points(float(value))}f}"
+    return NOTHING if value is None else f"{float(value):+.{_decimals_of_points(float(value), worth)}f}"
 
 
-def interval_text(interval: tuple[float, float] | None) -> str:
+def interval_text(interval: tuple[float, float] | None, *, worth: float | None = None) -> str:
     """An interval in points; its ends are not shown as limits that they do not reach, see ``points``."""
     if interval is None:
         return NOTHING
-    decimals = max(map(_decimals_of_points, interval))
+    decimals = max(_decimals_of_points(end, worth) for end in interval)
     low, high = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in interval)  # -0.0 + 0.0 is 0.0
     return f"[{low}, {high}]"
-
-
-def p_text(p: float) -> str:
-    """A p-value; one that is too large for a verdict is never shown as if it were not."""
-    return "< 0.001" if p < 0.001 else f"{p:.{_decimals(p, misleads=lambda shown: shown <= ALPHA < p, least=3)}f}"
 
 
 def share_text(share: float) -> str:
@@ -117,9 +131,9 @@ def share_text(share: float) -> str:
     return f"{100 * share:.{decimals}f}%"
 
 
-def _decimals_of_points(value: float) -> int:
+def _decimals_of_points(value: float, worth: float | None) -> int:
     def misleads(shown: float) -> bool:
-        return shown == 0 != value or abs(value) < WORTH_KNOWING <= abs(shown)
+        return shown == 0 != value or (worth is not None and abs(value) < worth <= abs(shown))
 
     return _decimals(value, misleads=misleads, least=2)
 
@@ -129,37 +143,52 @@ def _decimals(value: float, *, misleads: Callable[[float], bool], least: int) ->
     return next((n for n in range(least, 7) if not misleads(float(f"{value:.{n}f}"))), least)
 
 
-def comparison_notes(comparisons: Sequence[Comparison], *, down: bool = False) -> list[str]:
+def comparison_notes(comparisons: Sequence[Comparison], ladder: Ladder, *, down: bool = False) -> list[str]:
     """How the verdicts were found."""
     if not comparisons:
         return ["One rung alone is compared with nothing."]
+    n = max(len(comparisons), ladder.comparisons)
     notes = [
-        "points: mean difference of final accuracy over seeds, in percentage points, with its 95% interval (Student),"
-        " which is not corrected. p: sign-flip test, exact if a change does nothing, corrected for"
-        f" {n_of(len(comparisons), 'comparison')} (Holm). Better or worse needs both: p ≤ {ALPHA:g}, and an interval"
-        " without 0."
+        "points: the difference of mean final accuracies, in percentage points. The interval beside it decides: better"
+        f" or worse if 0 is not in it. It holds (95%) for {n_of(n, 'comparison')} together, and after every seed:"
+        " compare as often as you like, and stop when you like."
     ]
+    if any(each.paired for each in comparisons):
+        notes.append("Rungs that train alike and are evaluated otherwise are compared seed by seed.")
     notes += [
         f"rung '{each.rung}' changed nothing: its runs equal those of '{each.below}' in every number"
-        f" ({'seed' if len(each.seeds) == 1 else 'seeds'} {seeds_text(each.seeds)})"
+        f" ({_both_seeds_text(each)})"
         for each in comparisons
         if each.identical
     ]
-    if any(each.outcome == "unknown" and not each.diverged for each in comparisons):
+    if any(each.problem and not each.diverged for each in comparisons):
         more = "climb --down with more of them, as in --seeds 8" if down else "climb with more, as in --seeds 8"
-        notes.append(f"Unknown for want of seeds: {more}{'' if down else ', or with --until-decided'}.")
-    if most := max(each.look for each in comparisons):
+        notes.append(f"Too few seeds: {more}{'' if down else ', or with --until-decided'}.")
+    if any(each.outcome == "negligible" for each in comparisons):
+        worth = next(worth_text(each) for each in comparisons if each.outcome == "negligible")
         notes.append(
-            f"climb --until-decided adds seeds until verdicts are clear, here with look {most} at most: the p of the"
-            " k-th look at a pair counts 2^k times, and a pair's p is the least of the looks that point where its"
-            " difference does, so that the climb's looking again makes no verdict easier."
+            f"{worth} points are the least that is worth knowing here: the spread of a run, a twentieth of the errors"
+            " that the target allows, or five images, whichever is most. It is about seeds like these: a rare collapse"
+            " of one may be missing."
         )
-    if any(each.negligible for each in comparisons):
-        notes.append(
-            f"No difference worth knowing: the interval lies within ±{WORTH_KNOWING:g} points, also at the level that"
-            " is left after the same corrections, for seeds like these: a rare collapse of one may be missing here."
-        )
+    if len(comparisons) > ladder.comparisons:
+        notes.append(_growth_note(ladder.comparisons, len(comparisons)))
     return notes + _image_notes(comparisons)
+
+
+def _growth_note(declared: int, n_comparisons: int) -> str:
+    """What it costs that a ladder is judged more often than it said ahead."""
+    share = share_text(error_of_growth(declared, n_comparisons))
+    return (
+        f"This ladder was to have {n_of(declared, 'comparison')}, and has {n_comparisons}. Compared after every"
+        f" seed and every new rung, {share} of simulated ladders that grow so show a false verdict at some time, where"
+        f" 5% are promised: set comparisons = {n_comparisons} or more to plan for them."
+    )
+
+
+def _both_seeds_text(comparison: Comparison) -> str:
+    both = sorted(set(comparison.seeds) & set(comparison.seeds_below))
+    return f"{'seed' if len(both) == 1 else 'seeds'} {seeds_text(both)}"
 
 
 def _image_notes(comparisons: Sequence[Comparison]) -> list[str]:
@@ -170,8 +199,9 @@ def _image_notes(comparisons: Sequence[Comparison]) -> list[str]:
         return []
     least, most = (f"±{error:.2f}" for error in (min(errors), max(errors)))
     return [
-        f"Verdicts are about seeds, on the {sizes.pop():,} images evaluated. For all images of their kind, these"
-        f" differences are uncertain by another {least if least == most else f'{least} to {most}'} points (95%)."
+        f"Verdicts are about seeds, on the {sizes.pop():,} images evaluated. For all images of their kind, each"
+        f" difference is uncertain by {least if least == most else f'{least} to {most}'} points in all, seeds included"
+        " (95%)."
     ]
 
 
@@ -191,9 +221,18 @@ def target_table(results: Results) -> Table:
     )
 
 
+def _median_epoch(median: float | None) -> str:
+    """Of an even number of seeds it may lie between two epochs."""
+    if median is None:
+        return "never"
+    if not float(median).is_integer():
+        return f"between epochs {floor(median)} and {ceil(median)}"
+    return f"epoch {median:g}"
+
+
 def _target_row(found: TargetVerdict, target: str) -> tuple[str, ...]:
     interval = NOTHING if found.interval is None else " to ".join(map(share_text, found.interval))
-    median = "never" if found.consistent_median is None else f"epoch {found.consistent_median:g}"
+    median = _median_epoch(found.consistent_median)
     worst = "never" if found.consistent_worst is None else f"epoch {found.consistent_worst}"
     held = f"{found.n_held} of {found.n_seeds}" if found.n_seeds else "not trained"
     return (found.rung, target, held, interval, *((median, worst) if found.n_seeds else (NOTHING, NOTHING)))

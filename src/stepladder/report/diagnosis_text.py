@@ -3,33 +3,29 @@
 Plain text without markup. Every sentence states numbers; what cannot be known is not said, or said to be unknown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import median
 
+from stepladder.advice import tried
 from stepladder.comparing import Comparison, against_target
+from stepladder.curves import CLEAR_FALL, WINDOW
 from stepladder.data import describe
-from stepladder.diagnosis import (
-    CLEAR_FALL,
-    ROOM,
-    WINDOW,
-    Diagnosis,
-    Drop,
-    Fit,
-    FitKind,
-    HardImages,
-    Mask,
-    Movement,
-    NextStep,
-    diagnose,
-)
+from stepladder.diagnosis import diagnose
+from stepladder.fit import Decline, Fit, FitKind, Mask
 from stepladder.ladder import Rung
-from stepladder.layers import GlobalAvgPool, Linear
+from stepladder.movements import FAST, Drop, EarlyCut, Movement
 from stepladder.recipe import Augment
-from stepladder.report.compare_page import brief_verdict, p_text, points, share_text, verdict
+from stepladder.report.advice_text import next_steps
+from stepladder.report.compare_page import brief_verdict, points, share_text, verdict
+from stepladder.report.mistakes_text import mistakes
+from stepladder.report.outlier_text import few_images, outlier_sentences, told_apart
 from stepladder.report.result_page import consistency_text
-from stepladder.report.tables import change, percent, target_text
-from stepladder.results import Results, RungResult
+from stepladder.report.subject import Subject, all_of, apart, listed, loss_text
+from stepladder.report.tables import change, target_text
+from stepladder.results import Results
+from stepladder.stats import accuracy
 from stepladder.wording import n_of
 
 
@@ -43,23 +39,6 @@ class RungNotes:
     next_steps: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """A rung, what its runs show, and the name of the split they were evaluated on."""
-
-    result: RungResult
-    found: Diagnosis
-    split: str
-    params: int
-
-    @property
-    def rung(self) -> Rung:
-        return self.result.rung
-
-    def percent(self, value: Fraction | None) -> str:
-        return percent(value, target=self.rung.target.accuracy) + "%"
-
-
 def notes(results: Results, index: int, comparison: Comparison | None, *, verdict_elsewhere: bool = False) -> RungNotes:
     """The notes of a ladder's rung, counted from 0; ``comparison`` is that with the rung below, if there is one.
 
@@ -67,14 +46,15 @@ def notes(results: Results, index: int, comparison: Comparison | None, *, verdic
     """
     result = results.rungs[index]
     network = result.rung.network(describe(results.ladder.data).image)
-    subject = _Subject(result, diagnose(result, network), results.ladder.evaluate_on, network.params)
+    known = tried(results)
+    subject = Subject(result, diagnose(result, network, known), results.ladder.evaluate_on, network.params, known)
     below = results.rungs[index - 1].rung if index else None
     more = results.params[index] - results.params[index - 1] if index else 0
     return RungNotes(
         targets=_targets(subject.rung, below),
         results=_results(subject),
         analysis=_analysis(subject, comparison, more, brief=verdict_elsewhere) if result.runs else (),
-        next_steps=_next_steps(subject),
+        next_steps=next_steps(subject),
     )
 
 
@@ -92,7 +72,7 @@ def _targets(rung: Rung, below: Rung | None) -> tuple[str, ...]:
     )
 
 
-def _results(subject: _Subject) -> tuple[str, ...]:
+def _results(subject: Subject) -> tuple[str, ...]:
     summary, rung = subject.result.summary, subject.rung
     n = len(summary.seeds)
     size = f"Parameters: {_of_budget(subject.params, rung.budget.params)}."
@@ -118,12 +98,18 @@ def _results(subject: _Subject) -> tuple[str, ...]:
     )
 
 
-def _final(subject: _Subject) -> str:
+def _final(subject: Subject) -> str:
     summary = subject.result.summary
     mean, n = subject.percent(summary.final_mean), len(summary.seeds)
     if summary.final_sd is None:
         return f"{mean} with one seed"
-    return f"{mean} on average over {n} seeds (sd {summary.final_sd:.2f}, worst {subject.percent(summary.final_min)})"
+    middle = f", median {subject.percent(_median(subject))}" if subject.found.collapsed else ""
+    worst = subject.percent(summary.final_min)
+    return f"{mean} on average over {n} seeds (sd {summary.final_sd:.2f}, worst {worst}{middle})"
+
+
+def _median(subject: Subject) -> Fraction:
+    return median(accuracy(run.final) for run in subject.result.runs if run.final is not None)
 
 
 def _of_budget(used: int, budget: int) -> str:
@@ -133,27 +119,23 @@ def _of_budget(used: int, budget: int) -> str:
 # Analysis.
 
 
-def _analysis(subject: _Subject, comparison: Comparison | None, more: int, *, brief: bool) -> tuple[str, ...]:
-    found = subject.found
+def _analysis(subject: Subject, comparison: Comparison | None, more: int, *, brief: bool) -> tuple[str, ...]:
     return (
         *([_what_the_change_did(subject, comparison, more, brief=brief)] if comparison else []),
         *_diverged(subject),
+        *outlier_sentences(subject),
         *_against_target(subject),
+        *few_images(subject),
         *_fit(subject),
         *_loss(subject),
-        *(_mistakes(found) if found.fit.kind != "none" else []),
+        *mistakes(subject),
     )
 
 
-def _what_the_change_did(subject: _Subject, comparison: Comparison, more: int, *, brief: bool) -> str:
+def _what_the_change_did(subject: Subject, comparison: Comparison, more: int, *, brief: bool) -> str:
     """``more`` parameters than the rung below has: a network may be as good and smaller."""
     size = f", with {n_of(abs(more), 'parameter')} {'more' if more > 0 else 'fewer'}" if more else ""
-    p = (
-        ""
-        if comparison.p is None or comparison.outcome == "unknown"
-        else f" (p {_relation(p_text(comparison.p))}, corrected)"
-    )
-    said = brief_verdict(comparison) if brief else f"{verdict(comparison)}{p}"
+    said = brief_verdict(comparison) if brief else verdict(comparison)
     text = f"Against '{comparison.below}'{size}: {said}."
     changes = subject.rung.changes
     if subject.rung.compound:
@@ -161,31 +143,33 @@ def _what_the_change_did(subject: _Subject, comparison: Comparison, more: int, *
     return text
 
 
-def _relation(p: str) -> str:
-    return p if p.startswith("<") else f"= {p}"
-
-
 def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _diverged(subject: _Subject) -> list[str]:
+def _diverged(subject: Subject) -> list[str]:
     runs = [run for run in subject.result.runs if run.diverged_at_epoch is not None]
     which = [f"seed {run.identity.seed} at epoch {run.diverged_at_epoch}" for run in runs]
     return [f"Diverged: {listed(which)}."] if which else []
 
 
-def _against_target(subject: _Subject) -> list[str]:
+def _against_target(subject: Subject) -> list[str]:
     """How far the rung is from its target; nothing where runs diverged."""
     short, summary = subject.found.shortfall, subject.result.summary
-    target, n = f"{subject.rung.target.accuracy}%", len(summary.seeds)
+    aim, n = subject.rung.target, len(summary.seeds)
+    target = f"{aim.accuracy}%{' balanced accuracy' if aim.balanced else ''}"
     if short is None:
         return []
     if short.points:
-        whose = "Its accuracy" if n == 1 else "The mean"
+        whose = "Its accuracy" if n == 1 else f"The mean of all {n} seeds" if subject.found.collapsed else "The mean"
+        remedy = (
+            ""
+            if short.images is None
+            else f": {short.images:,} more of the {short.n_evaluated:,} images right would reach it"
+        )
         return [
-            f"{whose} is {points(short.points).lstrip('+')} points short of {target}: {short.images:,} more of the"
-            f" {short.n_evaluated:,} images right would reach it."
+            f"{whose} is {points(short.points).lstrip('+')} points short of {target}{remedy}.",
+            *_others_against_target(subject),
         ]
     missed = f"it is missed at {short.n_missed} of the {short.n_counted} epochs that count."
     if n == 1:
@@ -195,18 +179,30 @@ def _against_target(subject: _Subject) -> list[str]:
     ends = "" if interval is None else " to ".join(map(share_text, interval))
     share = f" (95% interval of the share: {ends})" if ends else ""
     if summary.n_held == n:
-        return [f"{_all(n).capitalize()} seeds hold {target}{share}."]
+        return [f"{all_of(n).capitalize()} seeds hold {target}{share}."]
     return [f"The mean reaches {target}, but only {summary.n_held} of {n} seeds hold it{share}: {missed}"]
 
 
-def _fit(subject: _Subject) -> list[str]:
+def _others_against_target(subject: Subject) -> list[str]:
+    """Where seeds collapsed: how far the others are."""
+    found, fit = subject.found, subject.found.fit
+    if not found.collapsed or found.shortfall_told is None:
+        return []
+    missing = found.shortfall_told.points
+    how = f"{points(missing).lstrip('+')} points short of it" if missing else "at or above it"
+    whose = "The other seed is" if found.n_told == 1 else f"The mean of {told_apart(found)} is"
+    return [f"{whose} at {subject.percent(fit.evaluated)}, {how}."]
+
+
+def _fit(subject: Subject) -> list[str]:
     fit = subject.found.fit
     if fit.gap is None:
         return []
     train, evaluated = subject.percent(fit.train), f"{subject.split} accuracy, {subject.percent(fit.evaluated)},"
     words: dict[FitKind, Callable[[], str]] = {
         "none": lambda: f"No learning: {evaluated} is no better than naming the most frequent class each time.",
-        "overfitting": lambda: _overfitting(fit, subject.split, train, evaluated),
+        "overfitting": lambda: _overfitting(subject, train, evaluated),
+        "gap": lambda: _gap(fit, subject.split, train, evaluated),
         "masked": lambda: _masked(subject, train, evaluated),
         "underfitting": lambda: _underfitting(subject, train, evaluated),
         "balanced": lambda: (
@@ -215,24 +211,54 @@ def _fit(subject: _Subject) -> list[str]:
         ),
         "unknown": lambda: f"One epoch cannot tell the fit: train accuracy, {train}, counts the untrained start.",
     }
-    rises = fit.rise is not None and fit.kind != "overfitting"
-    return [words[fit.kind](), *([f"Yet {_rise(fit, subject.split)}."] if rises else [])]
+    if fit.kind == "overfitting":
+        return [words[fit.kind]()]
+    rises = [f"Yet {_rise(fit, subject.split)}."] if fit.rise is not None else []
+    declines = [f"{_decline(subject, fit.decline)}."] if fit.decline is not None else []
+    return [words[fit.kind](), *rises, *declines]
 
 
 def _gap_and_chance(fit: Fit) -> tuple[str, str]:
     """The gap and what chance explains of it, with as many digits as tell them apart."""
     gap, chance = apart(fit.gap or 0, fit.chance or 0)
-    return f"{gap} points", f"chance explains (±{chance} points)"
+    what = "the choice of images explains" if fit.n_runs == 1 else "chance explains"
+    return f"{gap} points", f"{what} (±{chance} points)"
 
 
-def _overfitting(fit: Fit, split: str, train: str, evaluated: str) -> str:
-    parts = []
+def _overfitting(subject: Subject, train: str, evaluated: str) -> str:
+    fit, parts = subject.found.fit, []
     if fit.clear_gap:
-        gap, chance = _gap_and_chance(fit)
-        parts.append(f"train accuracy, {train}, is {gap} above {evaluated} more than {chance}")
+        parts.append(_above(fit, train, evaluated))
     if fit.rise is not None:
-        parts.append(_rise(fit, split))
+        parts.append(_rise(fit, subject.split))
+    if fit.decline is not None:
+        parts.append(_decline(subject, fit.decline).lower() + (", while the train loss falls" if not fit.rise else ""))
     return f"Over-fitting: {'; '.join(parts)}."
+
+
+def _above(fit: Fit, train: str, evaluated: str) -> str:
+    gap, chance = _gap_and_chance(fit)
+    return f"train accuracy, {train}, is {gap} above {evaluated} more than {chance}"
+
+
+def _gap(fit: Fit, split: str, train: str, evaluated: str) -> str:
+    if fit.n_runs == 1:
+        harm = "One seed cannot tell whether it does harm"
+    elif not fit.can_tell_harm:
+        harm = f"{n_of(fit.n_epochs, 'epoch')} cannot tell whether it does harm"
+    elif fit.decline is not None:
+        harm = f"The {split} loss does not clearly rise with it"
+    else:
+        harm = f"Training on does no harm that shows: {split} loss does not clearly rise, nor does accuracy fall"
+    return f"A gap: {_above(fit, train, evaluated)}. {harm}."
+
+
+def _decline(subject: Subject, decline: Decline) -> str:
+    return (
+        f"{subject.split.capitalize()} accuracy falls: over the last {WINDOW} epochs it is"
+        f" {subject.percent(decline.last)} on average, over epochs {decline.highest_at - WINDOW + 1} to"
+        f" {decline.highest_at} it was {subject.percent(decline.highest)}"
+    )
 
 
 def _rise(fit: Fit, split: str) -> str:
@@ -244,7 +270,7 @@ def _rise(fit: Fit, split: str) -> str:
     )
 
 
-def _underfitting(subject: _Subject, train: str, evaluated: str) -> str:
+def _underfitting(subject: Subject, train: str, evaluated: str) -> str:
     fit, target = subject.found.fit, f"{subject.rung.target.accuracy}%"
     if not fit.clear_gap:
         return (
@@ -258,7 +284,7 @@ def _underfitting(subject: _Subject, train: str, evaluated: str) -> str:
     )
 
 
-def _masked(subject: _Subject, train: str, evaluated: str) -> str:
+def _masked(subject: Subject, train: str, evaluated: str) -> str:
     fit = subject.found.fit
     how = " and ".join(_mask_words(mask, subject.rung.recipe.augment) for mask in fit.masks)
     if fit.clear_gap:
@@ -281,14 +307,16 @@ def _mask_words(mask: Mask, augment: Augment) -> str:
     return "on rotated images" if only_rotated else "on distorted images"
 
 
-def _loss(subject: _Subject) -> list[str]:
+def _loss(subject: Subject) -> list[str]:
     found, split = subject.found, subject.split
     sentences = []
     if found.drop:
         sentences.append(_drop(subject, found.drop))
+    if found.early_cut:
+        sentences.append(_early_cut(found.early_cut, split))
     if found.bounce:
-        sentences.append(_bounce(found.bounce, split))
-    if found.flat_from is not None and found.learning is None and found.fit.rise is None:
+        sentences.append(_bounce(found.bounce, split, n_runs=found.n_told))
+    if found.flat_from is not None and found.learning is None and not found.fit.harms:
         sentences.append(
             f"The mean {split} loss over seeds has hardly improved since epoch {found.flat_from}: by less than"
             f" {CLEAR_FALL:.0%}."
@@ -301,7 +329,7 @@ def _loss(subject: _Subject) -> list[str]:
     return sentences
 
 
-def _drop(subject: _Subject, drop: Drop) -> str:
+def _drop(subject: Subject, drop: Drop) -> str:
     before, after = drop.before, drop.after
     loss, lowered = f"{subject.split} loss", f"learning rate falls to {after.lr:g}: from epoch to epoch"
     if drop.settles or drop.fails:
@@ -317,188 +345,16 @@ def _drop(subject: _Subject, drop: Drop) -> str:
     )
 
 
-def _bounce(bounce: Movement, split: str) -> str:
+def _early_cut(cut: EarlyCut, split: str) -> str:
+    return (
+        f"The learning rate falls too early, after epoch {cut.epoch}: in the {FAST} epochs before, the mean {split}"
+        f" loss fell by {cut.fall:.0%} an epoch, and all {cut.n_after} epochs after it bring less than those {FAST}."
+    )
+
+
+def _bounce(bounce: Movement, split: str, *, n_runs: int) -> str:
     return (
         f"The {split} loss bounces: in epochs {bounce.first} to {bounce.last}, at a learning rate of {bounce.lr:g}, it"
         f" moves by {loss_text(bounce.step)} from epoch to epoch, {bounce.size:.0%} of its level, and ranges from"
-        f" {loss_text(bounce.low)} to {loss_text(bounce.high)} in a typical run."
+        f" {loss_text(bounce.low)} to {loss_text(bounce.high)}{' in a typical run' if n_runs > 1 else ''}."
     )
-
-
-def _mistakes(found: Diagnosis) -> list[str]:
-    pairs = [_pairs(found)] if found.pairs else []
-    return [*pairs, *([_hard_images(found.hard, _runs(found))] if found.hard else [])]
-
-
-def _runs(found: Diagnosis) -> str:
-    return "runs" if found.n_finished == found.n_runs else "finished runs"
-
-
-def _pairs(found: Diagnosis) -> str:
-    """Says so where a pair is not confused in every run."""
-    words, pairs, n_runs = [], found.pairs, found.n_finished
-    for pair in pairs:
-        verb = "taken for" if pair is pairs[0] else "for"
-        number = n_of(pair.n, "time") if pair is pairs[0] else f"{pair.n:,}"
-        some = f", in {n_of(pair.n_runs, 'run')}" if pair.n_runs < n_runs else ""
-        words.append(f"{pair.label} {verb} {pair.predicted} ({number}{some})")
-    where = f", over {n_runs} {_runs(found)}" if n_runs > 1 else ""
-    text = f"Most confused{where}: {listed(words)}."
-    both = [pair for pair in pairs if pair.both_ways]
-    if both:
-        pair = max(both, key=lambda pair: pair.n + pair.n_back)
-        text += f" {pair.label} and {pair.predicted} are confused both ways: {pair.n:,} and {pair.n_back:,} times."
-    return text
-
-
-def _hard_images(hard: HardImages, runs: str) -> str:
-    if not hard.in_any:
-        return f"No image is wrong in any of the {hard.n_runs} {runs}."
-    in_all = "No image is" if not hard.in_all else f"{n_of(hard.in_all, 'image')} {_is(hard.in_all)}"
-    in_half = f" {hard.in_half:,} in at least half," if hard.n_runs > 2 else ""
-    return (
-        f"{in_all} wrong in {_all(hard.n_runs)} {runs},{in_half} {hard.in_any:,} in at least one; a typical run gets"
-        f" {beside(hard.typical, hard.allowed)} wrong, the target allows {hard.allowed:,}."
-    )
-
-
-# Next steps.
-
-
-def _next_steps(subject: _Subject) -> tuple[str, ...]:
-    steps = tuple(_STEP_WORDS[step](subject) for step in subject.found.next_steps)
-    return steps or ("Nothing in these numbers points to a next step.",)
-
-
-def _lower_lr(subject: _Subject) -> str:
-    found = subject.found
-    if found.n_finished < found.n_runs:
-        return f"A learning rate below {subject.rung.recipe.lr:g} could keep the runs from diverging."
-    return f"A lower learning rate at the end could settle the {subject.split} loss."
-
-
-def _schedule(subject: _Subject) -> str:
-    return f"A schedule that lowers the learning rate, {subject.rung.recipe.lr:g} throughout, could settle the loss."
-
-
-def _against_overfitting(what: str, subject: _Subject) -> str:
-    gap = points(subject.found.fit.gap).lstrip("+")
-    reason = f"the gap of {gap} points" if subject.found.fit.clear_gap else "over-fitting"
-    return f"{what} could reduce {reason}; none is in use."
-
-
-def _augment(subject: _Subject) -> str:
-    hard = subject.found.hard
-    if subject.found.fit.kind == "overfitting" or hard is None:
-        return _against_overfitting("Augmentation", subject)
-    return (
-        f"Augmentation, such as rotation or shift, could help with the {hard.in_half:,} images that"
-        f" {'both' if hard.n_runs == 2 else 'at least half of the'} runs get wrong; none is in use."
-    )
-
-
-def _more_epochs(subject: _Subject) -> str:
-    left = subject.found.epochs_left
-    why = "the loss is still falling" if subject.found.learning is not None else _far(subject)
-    return f"More epochs could help: {why}, and {n_of(left, 'epoch')} of the budget {_is(left)} left."
-
-
-def _another_lr(subject: _Subject) -> str:
-    rate = f"A learning rate other than {subject.rung.recipe.lr:g} could"
-    none = subject.found.fit.kind == "none"
-    return f"{rate} get it to learn." if none else f"{rate} help: {_far(subject)}."
-
-
-def _far(subject: _Subject) -> str:
-    return f"accuracy is far below {subject.rung.target.accuracy}%"
-
-
-def _higher_lr(subject: _Subject) -> str:
-    return (
-        f"A learning rate above {subject.rung.recipe.lr:g} could help: the loss is still falling and the budget has no"
-        " epochs left."
-    )
-
-
-def _wider(subject: _Subject) -> str:
-    budget = subject.rung.budget.params
-    return f"Wider layers could help: {subject.found.params_left:,} of {budget:,} parameters are left."
-
-
-def _receptive_field(subject: _Subject) -> str:
-    found, rung = subject.found, subject.rung
-    where = "the global average" if any(isinstance(layer, GlobalAvgPool) for layer in rung.recipe.network) else ""
-    if not where and any(isinstance(layer, Linear) for layer in rung.recipe.network):
-        where = "the first linear layer"
-    who = f"before {where}, a value" if where else "a value of the last layer"
-    text = (
-        f"A larger receptive field could help: {who} sees {found.sees} of the image's {found.image_size} pixels a side"
-    )
-    if found.params_left >= ROOM * rung.budget.params:
-        return f"{text}."
-    left = max(0, found.params_left)
-    return f"{text}. With {left:,} of {rung.budget.params:,} parameters left, other layers would have to shrink."
-
-
-def _less_dropout(subject: _Subject) -> str:
-    dropout = f"{100 * subject.rung.recipe.dropout:g}%"
-    return f"Less dropout than {dropout} could be tried: with it, train accuracy stays below {subject.split} accuracy."
-
-
-_STEP_WORDS: dict[NextStep, Callable[[_Subject], str]] = {
-    "train": lambda _: "Train this rung first.",
-    "more seeds": lambda _: "More seeds would show how much of this is luck.",
-    "lower lr": _lower_lr,
-    "fewer parameters": lambda subject: f"Fewer than {subject.params:,} parameters could be tried: every seed holds.",
-    "dropout": lambda subject: _against_overfitting("Dropout", subject),
-    "augment": _augment,
-    "weight decay": lambda subject: _against_overfitting("Weight decay", subject),
-    "schedule": _schedule,
-    "more epochs": _more_epochs,
-    "higher lr": _higher_lr,
-    "another lr": _another_lr,
-    "wider": _wider,
-    "receptive field": _receptive_field,
-    "less dropout": _less_dropout,
-}
-
-
-# Words.
-
-
-def _is(n: int) -> str:
-    return "is" if n == 1 else "are"
-
-
-def _all(n: int) -> str:
-    return "both" if n == 2 else f"all {n}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def apart(*values: float | Fraction) -> tuple[str, ...]:
-    """To two decimals, or to as many, up to six, as tell them apart."""
-    for digits in range(2, 7):
-        texts = tuple(f"{float(value):.{digits}f}" for value in values)
-        if len(set(texts)) == len(values):
-            break
-    return texts
-
-
-def beside(value: Fraction, limit: int) -> str:
-    """To a whole number, or to as many digits as show that it is above a limit."""
-    digits = 0
-    while value > limit >= round(value, digits):
-        digits += 1
-    return f"{float(round(value, digits)):,.{digits}f}"
-
-
-def loss_text(value: float) -> str:
-    """A loss or a change of it in nats, to three digits or so; what is not 0 is never shown as 0."""
-    for digits in (4, 6):
-        if value == 0 or float(f"{value:.{digits}f}"):
-            return f"{value:.{digits}f}"
-    return f"{value:.0e}"

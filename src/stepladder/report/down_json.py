@@ -4,7 +4,7 @@ from typing import Any
 
 from stepladder.comparing import compare, compare_with_top
 from stepladder.descent import Descent
-from stepladder.report.compare_json import comparison_dict
+from stepladder.report.compare_json import SCHEMA_VERSION, comparison_dict
 from stepladder.report.result_json import results_head
 from stepladder.results import Results
 
@@ -13,6 +13,7 @@ def down_dict(way: Descent, *, up: Results, down: Results) -> dict[str, Any]:
     """What ``stepladder compare --down --json`` prints."""
     return {
         **results_head(down),
+        "schema_version": SCHEMA_VERSION,
         "at_the_top": [comparison_dict(each) for each in compare_with_top(down)],
         "on_the_way_up": [comparison_dict(each) for each in compare(up)],
         "cannot_be_taken_out": way.kept,

@@ -15,7 +15,7 @@ def down_page(way: Descent, *, up: Results, down: Results) -> Page:
     comparisons = compare_with_top(down)
     return [
         down_table(way, comparisons, up=up, down=down),
-        *comparison_notes(comparisons, down=True),
+        *comparison_notes(comparisons, way.ladder, down=True),
         *result_notes(down),
     ]
 
@@ -24,7 +24,7 @@ def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, 
     """One row for each change."""
     rungs = way.ladder.rungs
     words = dict(zip((rung.name for rung in rungs), changes(rungs), strict=True))
-    brought = {each.rung: points(each.difference) for each in compare(up)}
+    brought = {each.rung: points(each.difference, worth=each.worth_knowing) for each in compare(up)}
     worth = {each.below: verdict(each) for each in comparisons}
     tones = {each.below: tone(each) for each in comparisons}
     left = {each.rung.name: percent(each.summary.final_mean) for each in down.rungs}

@@ -1,6 +1,6 @@
 """The report as one self-contained HTML page: no file beside it, no network, no server.
 
-The template, style and scripts in page/ lay out what is put together here; Vega's scripts come out of vl-convert.
+The template, style and scripts in page/ lay out what is put together here; Vega's scripts are vega.py's.
 """
 
 import json
@@ -12,7 +12,6 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -24,10 +23,9 @@ from stepladder.descent import Descent
 from stepladder.effective_field import EffectiveField, effective_fields
 from stepladder.evidence import typical_run
 from stepladder.geometry import Network
-from stepladder.machine import require_address_space
 from stepladder.plain import neutral
 from stepladder.recipe import SHORTHAND
-from stepladder.report.charts import VEGA_BYTES, Spec, ladder_chart, ladder_epochs_table
+from stepladder.report.charts import Spec, ladder_chart, ladder_epochs_table
 from stepladder.report.check_page import check_table
 from stepladder.report.compare_page import comparison_notes, comparison_table, target_table
 from stepladder.report.down_page import down_table
@@ -40,6 +38,7 @@ from stepladder.report.result_page import result_notes
 from stepladder.report.rung_page import RungContent, Shown, rung_content
 from stepladder.report.summary import facts, headline, headline_so_far
 from stepladder.report.tables import MARKS
+from stepladder.report.vega import vega_script
 from stepladder.results import Results
 from stepladder.run import Run, data_identity, splits_for
 from stepladder.store import Store
@@ -49,9 +48,6 @@ MOST_GALLERY_BYTES = 1_080_000  # of a page that is to stay below 3 MB; Vega tak
 MOST_NETWORK_BYTES = 450_000
 MOST_CELLS = 24_000  # of confusion matrices, some 9 bytes each
 MOST_EXAMPLES = 10
-
-# What the bundle is to leave behind for the page's own scripts.
-VEGA_GLOBALS = "window.vegaEmbed = vegaEmbed;"
 
 
 @dataclass(frozen=True)
@@ -203,11 +199,11 @@ def _verdicts(material: Material, way: Descent | None, down: Results | None) -> 
     at_top = compare_with_top(down) if down else []
     return {
         "comparisons": comparison_table(results, material.comparisons),
-        "notes": comparison_notes(material.comparisons),
+        "notes": comparison_notes(material.comparisons, results.ladder),
         "targets": target_table(results),
         "result_notes": result_notes(results),
         "down": down_table(way, at_top, up=results, down=down) if way and down else None,
-        "down_notes": comparison_notes(at_top, down=True),
+        "down_notes": comparison_notes(at_top, results.ladder, down=True),
     }
 
 
@@ -299,6 +295,5 @@ def _own(name: str) -> Markup:
 
 @cache
 def _scripts() -> tuple[Markup, ...]:
-    require_address_space(VEGA_BYTES, "a page with charts")
-    vega = vl_convert.javascript_bundle(VEGA_GLOBALS).replace("</script", "<\\/script")
+    vega = vega_script().replace("</script", "<\\/script")
     return (Markup(vega), *map(_own, ("network.js", "drawing.js", "save.js", "page.js", "live.js")))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-from stepladder.comparing import Comparison, interval_of_mean
+from stepladder.comparing import Comparison
+from stepladder.intervals import interval_of_mean
 from stepladder.report.compare_page import brief_verdict, tone
 from stepladder.report.tables import Tone, changes, percent
 from stepladder.results import Results, RungResult
@@ -34,6 +35,7 @@ class Mark:
 class RungPicture:
     """One rung: places are in percent of the width; ``interval`` is that of the mean, as (from, width).
 
+    ``cut`` names the ends at which it goes on beyond the picture: "", "low", "high" or "low high".
     ``spread`` says in words what the dots and the interval show. ``tone`` is that of the verdict against the rung
     below, None for the bottom rung; ``verdict`` says it in a few words.
     """
@@ -50,6 +52,7 @@ class RungPicture:
     dots: tuple[Mark, ...]
     mean: float | None
     interval: tuple[float, float] | None
+    cut: str
     target: float | None
 
 
@@ -60,6 +63,11 @@ class LadderPicture:
     rungs: tuple[RungPicture, ...]
     target: Mark
     ticks: tuple[Mark, ...]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether an interval goes on beyond the picture."""
+        return any(rung.cut for rung in self.rungs)
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,12 @@ def ladder_picture(results: Results, comparisons: Sequence[Comparison]) -> Ladde
 def _rung(result: RungResult, change: str, params: int, comparison: Comparison | None, scale: _Scale) -> RungPicture:
     summary, target = result.summary, result.rung.target.accuracy
     n, ends = len(summary.seeds), _interval(result)
-    interval = None
+    interval, cut = None, ""
+    alone = "compared with none" if result.rung.changes else "the start"
     if ends is not None:
         low, high = (min(100.0, max(0.0, scale.at(end))) for end in ends)
         interval = (low, round(high - low, 2))
+        cut = " ".join(["low"] * (scale.at(ends[0]) < 0) + ["high"] * (scale.at(ends[1]) > 100))
     diverged = f", {len(summary.diverged)} diverged" if summary.diverged else ""
     return RungPicture(
         name=result.rung.name,
@@ -102,10 +112,11 @@ def _rung(result: RungResult, change: str, params: int, comparison: Comparison |
         held=f"held in {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
         holds=0 < n == summary.n_held,
         tone=tone(comparison) if comparison else None,
-        verdict=brief_verdict(comparison) if comparison else "the start",
+        verdict=brief_verdict(comparison) if comparison else alone,
         dots=_dots(result, scale),
         mean=None if summary.final_mean is None else scale.at(summary.final_mean),
         interval=interval,
+        cut=cut,
         target=scale.at(Fraction(target)),
     )
 
@@ -152,4 +163,4 @@ def _ticks(scale: _Scale) -> tuple[Mark, ...]:
     step = next((Fraction(s) for s in TICK_STEPS if (scale.high - scale.low) / Fraction(s) < MOST_TICKS), Fraction(50))
     digits = 2 if step < Fraction(1, 10) else 1 if step < 1 else 0
     numbers = range(ceil(scale.low / step), floor(scale.high / step) + 1)
-    return tuple(Mark(scale.at(k * step), f"{float(k * step):.{digits}f}") for k in numbers)
+    return tuple(Mark(scale.at(k * step), f"{float(k * step):.{digits}f}%") for k in numbers)

@@ -19,7 +19,7 @@ from stepladder.climbing import Failure, Task
 from stepladder.plain import message, neutral
 from stepladder.report import tables
 from stepladder.run import Run
-from stepladder.stats import accuracy, holds, reaches
+from stepladder.stats import holds, measured, reaches
 from stepladder.wording import n_of
 
 LINE_EVERY_S = 60
@@ -121,10 +121,10 @@ def outcome_text(task: Task, run: Run) -> str:
         return f"diverged at epoch {run.diverged_at_epoch}"
     target = task.rung.target
     n_last = target.last_epochs
-    n_reached = sum(reaches(epoch, target.accuracy) for epoch in run.epochs[-n_last:])
+    n_reached = sum(reaches(epoch, target) for epoch in run.epochs[-n_last:])
     held = f"holds {target.accuracy}%"
     if not holds(run, target):
         where = f"at {n_reached} of the last {n_last} epochs" if n_reached and n_last > 1 else ""
         held = f"{target.accuracy}% or more only {where}" if where else f"below {target.accuracy}%"
-    split = run.identity.data.evaluate_on
-    return f"{split} {tables.percent(accuracy(run.final), target=target.accuracy)}%, {held}"
+    split, kind = run.identity.data.evaluate_on, " balanced" if target.balanced else ""
+    return f"{split} {tables.percent(measured(run.final, target), target=target.accuracy)}%{kind}, {held}"

@@ -41,7 +41,7 @@ class LiveSearch:
 
     def started(self, *, n_known: int, n_trials: int) -> None:
         self._progress.update(self._bar, total=n_trials, completed=n_known)
-        self._say(f"{n_known} of {n_of(n_trials, 'trial')} {'is' if n_trials == 1 else 'are'} at an end.")
+        self._say(f"{n_known} of {n_of(n_trials, 'trial')} {'is' if n_trials == 1 else 'are'} done.")
 
     def judged(self, trial: Trial, *, goes_on: bool, found: Found) -> None:
         this = found.quest.rounds[len(trial.outcomes) - 1]

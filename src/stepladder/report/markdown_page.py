@@ -33,12 +33,12 @@ def markdown_page(results: Results, *, way: Descent | None = None, down: Results
     parts.append(f"**{_text(headline(results))}**")
     parts += [_table(result_table(results)), *map(_text, result_notes(results)), "## Verdicts"]
     parts += [_table(comparison_table(results, comparisons))] if comparisons else []
-    parts += [*map(_text, comparison_notes(comparisons)), _table(target_table(results))]
+    parts += [*map(_text, comparison_notes(comparisons, ladder)), _table(target_table(results))]
     if way and down:
         at_top = compare_with_top(down)
         parts += [
             _table(down_table(way, at_top, up=results, down=down)),
-            *map(_text, comparison_notes(at_top, down=True)),
+            *map(_text, comparison_notes(at_top, ladder, down=True)),
         ]
     parts.append("## The rungs")
     for index, result in enumerate(results.rungs):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
+from statistics import mean, median
 from typing import Any
 
 from stepladder.ladder import Ladder
@@ -19,8 +20,10 @@ from stepladder.record import (
 )
 from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.compare_page import interval_text, points, share_text
+from stepladder.report.repeat_page import repeat_dict, repeat_page
 from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
-from stepladder.reproducing import ClaimVerdict, Repeat, Reproduction
+from stepladder.reproducing import ClaimVerdict, Reproduction
+from stepladder.seeds_to_tell import fewest_below, fewest_new
 from stepladder.wording import n_of, seeds_text
 
 Records = Sequence[tuple[Record, Ladder]]
@@ -129,7 +132,22 @@ def reproduction_page(again: Reproduction) -> Page:
 def _verdict_row(verdict: ClaimVerdict, again: Reproduction) -> tuple[str, ...]:
     n = len(again.found.seeds)
     outcome = f"cannot be told with {n_of(n, 'seed')}" if verdict.outcome == "cannot be told" else verdict.outcome
+    outcome += needed_text(verdict)
     return (str(verdict.claim), outcome, *_found_texts(verdict, again.found), _recorded_text(verdict, again.claimed))
+
+
+def needed_text(verdict: ClaimVerdict) -> str:
+    """How many seeds would tell what these do not; empty where that is not known, or not needed."""
+    needed = verdict.needed
+    if needed is None:
+        return ""
+    if verdict.claim.kind == "worst":
+        return f"; {needed.least:,} would if none is below"
+    if needed.most is None:
+        return f"; {needed.least:,} or more would"
+    if needed.least == needed.most:
+        return f"; about {needed.least:,} would"
+    return f"; about {needed.least:,} to {needed.most:,} would"
 
 
 def _found_texts(verdict: ClaimVerdict, found: Numbers) -> tuple[str, str]:
@@ -164,40 +182,70 @@ def _recorded_text(verdict: ClaimVerdict, claimed: Numbers) -> str:
             return f"{mean_text(claimed.mean)}%"
 
 
-def reproduction_notes(again: Reproduction) -> list[str]:
-    """How the outcomes were found, and what else the runs say."""
-    notes = [
-        "stands, fails: the fresh seeds alone show it, each with an error of 2.5% at most. Mean and share: by their 95%"
-        f" intervals. Worst: stands if none of at least {len(again.claimed.seeds)} fresh seeds is below; fails if so"
-        " many below would be chance in at most 2.5% of cases.",
-        f"Target: {target_text(again.ladder.rungs[-1].target)}.",
-    ]
+def reproduction_notes(again: Reproduction) -> Page:
+    """How far the outcomes can be relied on, and what else the runs say."""
+    notes: Page = [*bound_notes(again), f"Target: {target_text(again.ladder.rungs[-1].target)}."]
     if again.difference:
         difference, interval = again.difference
         notes.append(f"Mean against the record's: {points(difference)} points {interval_text(interval)} (95%, Welch).")
+    notes += [_collapsed_text(seed, accuracy, again) for seed, accuracy in again.collapsed]
     if again.repeat:
-        notes.append(repeat_text(again.repeat, again.record))
+        notes += repeat_page(again.repeat, again.record)
     engines = sorted({f"{run.identity.engine}, {run.provenance.cpu}" for run in again.runs})
     notes.append(f"Engine: {'; '.join(engines) or NOTHING}; the record's: {again.record.engine}, {again.record.cpu}.")
     return notes
 
 
-def repeat_text(repeat: Repeat, record: Record) -> str:
-    """Whether the record's own seeds came out the same; where they must and do not, that is said loudly."""
-    n = len(repeat.equal) + len(repeat.different)
-    apart = "They are no fresh seeds, and the claims are not judged by them."
-    if not repeat.different:
-        return f"Of the record's own seeds {n} were trained again: all repeat it bit for bit. {apart}"
-    which = seeds_text(repeat.different)
-    if repeat.must_be_equal:
-        return (
-            f"NOT REPEATED: {len(repeat.different)} of the record's own {n} seeds that were trained again give other"
-            f" numbers (seed {which}), on the same engine ({record.engine}) and kind of CPU ({record.cpu}), where they"
-            f" must be equal bit for bit: report it as a bug. {apart}"
+def bound_notes(again: Reproduction) -> list[str]:
+    """What errors "fails" and "stands" may be of, for the kinds of claims that the record has."""
+    kinds = {claim.kind for claim in again.record.claims}
+    n, n_record = len(again.found.seeds), len(again.claimed.seeds)
+    notes = [
+        "fails: the fresh seeds alone show it. A claim that is true fails in at most 2.5% of cases, looked at once"
+        + (" (a mean: if seeds are spread normally, or with a tail to the worse)." if "mean" in kinds else ".")
+    ]
+    if "mean" in kinds:
+        unmet = f"; {n_of(n, 'seed')} meet none of those that befall one in 20 in {0.95**n:.0%} of cases" if n else ""
+        notes.append(
+            "stands, a mean: by its 95% interval. A lower mean would stand in at most 2.5% of cases if seeds are spread"
+            f" normally, but more often where a few collapse{unmet}."
         )
+    if "held" in kinds:
+        notes.append(
+            "stands, a share: by its exact 95% interval. A lower share would stand in at most 2.5% of cases, however"
+            " seeds are spread."
+        )
+    if "worst" in kinds:
+        notes.append(_worst_note(n, n_record))
+    if any(verdict.needed for verdict in again.verdicts):
+        notes.append(
+            "about so many seeds would: in four of five cases, if all seeds are like the record's and the fresh ones."
+        )
+    return notes
+
+
+def _worst_note(n: int, n_record: int) -> str:
+    fewest = fewest_below(n, n_record)
+    refuted = (
+        f"It fails if {fewest} of {n} are below, which would be chance in at most 2.5% of cases."
+        if fewest
+        else f"It can fail from {n_of(fewest_new(n_record), 'fresh seed')} on."
+    )
     return (
-        f"Of the record's own seeds {n} were trained again, and {len(repeat.equal)} repeat it bit for bit; on another"
-        f" engine or kind of CPU, or a GPU, they need not. {apart}"
+        f"stands, a worst seed: as many fresh seeds as the record's, {n_record}, have none below. That has no bound: if"
+        f" 1% of all seeds are below, it still stands in {0.99 ** max(n, n_record):.0%} of cases. {refuted}"
+    )
+
+
+def _collapsed_text(seed: int, accuracy: Fraction, again: Reproduction) -> str:
+    """That one seed is far below all others, which a mean swallows."""
+    others = [each for at, each in again.found.by_seed.items() if at != seed]
+    without = (
+        f"; the mean of the other {n_of(len(others), 'fresh seed')} is {mean_text(mean(others))}%" if others else ""
+    )
+    return (
+        f"Seed {seed} collapsed: {percent(accuracy)}%, where the record's median is"
+        f" {percent(median(again.claimed.accuracies))}%{without}. It counts as any other."
     )
 
 
@@ -220,6 +268,7 @@ def record_dict(record: Record, ladder: Ladder) -> dict[str, Any]:
         "engine": record.engine.model_dump(),
         "versions": record.versions,
         "cpu": record.cpu,
+        "images": record.images,
         "finished": list(record.finished),
         **_numbers_dict(numbers_of(record, ladder)),
     }
@@ -227,7 +276,6 @@ def record_dict(record: Record, ladder: Ladder) -> dict[str, Any]:
 
 def reproduction_dict(again: Reproduction) -> dict[str, Any]:
     """What ``stepladder reproduce NAME --json`` prints. Nothing is rounded."""
-    repeat = again.repeat
     return {
         "schema_version": SCHEMA_VERSION,
         "record": record_dict(again.record, again.ladder),
@@ -235,12 +283,8 @@ def reproduction_dict(again: Reproduction) -> dict[str, Any]:
         "claims": [_verdict_dict(verdict) for verdict in again.verdicts],
         "difference": again.difference and again.difference[0],
         "difference_interval": again.difference and list(again.difference[1]),
-        "repeat": repeat
-        and {
-            "equal": list(repeat.equal),
-            "different": list(repeat.different),
-            "must_be_equal": repeat.must_be_equal,
-        },
+        "collapsed": [{"seed": seed, "accuracy": float(accuracy)} for seed, accuracy in again.collapsed],
+        "repeat": again.repeat and repeat_dict(again.repeat),
         "fails": again.fails,
     }
 
@@ -266,6 +310,7 @@ def _verdict_dict(verdict: ClaimVerdict) -> dict[str, Any]:
         "interval": verdict.interval,
         "n_missed": verdict.n_missed,
         "p": verdict.p,
+        "seeds_to_tell": verdict.needed and [verdict.needed.least, verdict.needed.most],
     }
 
 

@@ -1,17 +1,21 @@
-"""The whole report for machines: results, verdicts, what stands behind them. Nothing is rounded."""
+"""The whole report for machines: results, verdicts, what stands behind them. Nothing is rounded.
+
+SCHEMA_VERSION history: 1, the first. 2, the verdicts of compare's version 2.
+"""
 
 from typing import Any
 
 from stepladder.comparing import compare
 from stepladder.descent import Descent
 from stepladder.evidence import confusion, mistakes
-from stepladder.report.check_json import SCHEMA_VERSION
 from stepladder.report.compare_json import compare_dict
 from stepladder.report.diagnosis_text import notes
 from stepladder.report.down_json import down_dict
 from stepladder.report.provenance import provenance
 from stepladder.report.result_json import results_dict
 from stepladder.results import Results
+
+SCHEMA_VERSION = 2
 
 
 def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def _rung_result(result: RungResult, params: int, split: str) -> dict[str, Any]:
         f"{split}_final_mean": _number(summary.final_mean),
         f"{split}_final_min": _number(summary.final_min),
         f"{split}_final_sd": summary.final_sd,
+        f"{split}_balanced_final_mean": _number(summary.balanced_mean),
         "train_final_mean": _number(summary.train_final_mean),
         "consistent_from": list(summary.consistent_from),
         "held": [summary.n_held, len(summary.seeds)],

@@ -41,19 +41,44 @@ def result_table(results: Results) -> Table:
     """A ladder's results, as the objective's authors wrote them down, over seeds."""
     words = changes([result.rung for result in results.rungs])
     split = results.ladder.evaluate_on
+    header: tuple[str, ...] = (
+        "rung",
+        "change",
+        "parameters",
+        "train %",
+        f"{split} %",
+        "± sd",
+        "worst",
+        "consistent from",
+        "held",
+    )
+    rows = [
+        _result_row(result, word, params)
+        for result, word, params in zip(results.rungs, words, results.params, strict=True)
+    ]
+    balanced = shows_balanced(results)
+    if balanced:
+        header = (*header, "balanced %")
+        rows = [
+            (*row, percent(each.summary.balanced_mean, target=each.rung.target.accuracy))
+            for row, each in zip(rows, results.rungs, strict=True)
+        ]
+    told = "Balanced accuracy: each class counts alike, however many images it has; the mean over seeds."
     return Table(
         title="",
-        header=("rung", "change", "parameters", "train %", f"{split} %", "± sd", "worst", "consistent from", "held"),
-        rows=tuple(
-            _result_row(result, word, params)
-            for result, word, params in zip(results.rungs, words, results.params, strict=True)
-        ),
-        numeric=frozenset({2, 3, 4, 5, 6}),
+        header=header,
+        rows=tuple(rows),
+        numeric=frozenset({2, 3, 4, 5, 6, *((9,) if balanced else ())}),
         words=frozenset({1, 7, 8}),
         dropped_first=(7, 2, 3),
-        legend=((3, "Train accuracy is measured while training."),),
+        legend=((3, "Train accuracy is measured while training."), *(((9, told),) if balanced else ())),
         tones=held_tones(results, 8),
     )
+
+
+def shows_balanced(results: Results) -> bool:
+    """Whether balanced accuracy tells another thing than accuracy, or is what the target speaks of."""
+    return any(each.summary.uneven or each.rung.target.balanced for each in results.rungs)
 
 
 def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a store holds, what a check of it found, and what a merge did: as pages, and for machines.
 
-SCHEMA_VERSION history: 1, the first.
+SCHEMA_VERSION history: 1, the first. 2, without "looks_added": verdicts need no ledger of looks any more.
 """
 
 import shlex
@@ -15,7 +15,7 @@ from stepladder.report.tables import NOTHING, Page, Table
 from stepladder.run import RunIdentity
 from stepladder.wording import n_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def size(n_bytes: int) -> str:
@@ -42,11 +42,12 @@ def list_page(store: Path, found: Sequence[Experiment]) -> Page:
         dropped_first=(2,),
     )
     problems = [f"{run.key}: {run.problem}" for each in found for run in each.runs if run.problem]
-    return [table, *([NAMELESS] if any(not each.names for each in found) else []), *problems]
+    return [table, *([NAMELESS] if any(not each.names and each.identity for each in found) else []), *problems]
 
 
 NAMELESS = (
-    "Without a name: no rung of the ladders asked for. 'stepladder runs list LADDER' names those of your own too."
+    "A network in the column 'what' is a run of no ladder that was asked for: 'stepladder runs list LADDER' gives those"
+    " of a ladder file of yours the names of its rungs."
 )
 
 
@@ -128,10 +129,14 @@ def _run_dict(run: StoredRun) -> dict[str, Any]:
     }
 
 
-def check_page(store: Path, found: Sequence[Experiment], checked: Sequence[Checked], problems: Sequence[str]) -> Page:
-    """What ``stepladder runs check`` prints."""
-    what = {each.folder: what_is(each) for each in found}
-    rows = tuple((what[each.stored.experiment], each.stored.key, each.outcome, each.words) for each in checked)
+def check_page(
+    store: Path, found: Sequence[Experiment], checked: Sequence[Checked], problems: Sequence[str], *, what: str = ""
+) -> Page:
+    """What ``stepladder runs check`` prints; ``what`` says which were asked for, if not all."""
+    if not checked:
+        return [f"No runs{f' of {what}' if what else ''} are in {store}: there is nothing to check.", *problems]
+    names = {each.folder: what_is(each) for each in found}
+    rows = tuple((names[each.stored.experiment], each.stored.key, each.outcome, each.words) for each in checked)
     table = Table(
         f"Stored weights in {store}, evaluated again",
         ("what", "run", "outcome", ""),
@@ -178,7 +183,7 @@ def merge_page(into: Path, other: Path, merged: Merged) -> Page:
     return [
         *([f"{into} is a new store, made now."] if merged.is_new else []),
         f"{n_of(len(merged.copied), 'run')} copied from {other} to {into}, {len(merged.equal):,} there already with"
-        f" equal numbers; {n_of(merged.n_looks, 'look')} at verdicts added.",
+        " equal numbers.",
         *(line for run in merged.conflicts for line in _conflict_lines(run, into=into, other=other)),
         *merged.problems,
     ]
@@ -188,7 +193,7 @@ def _conflict_lines(run: StoredRun, *, into: Path, other: Path) -> list[str]:
     """What has other numbers in each store, and what to do about it."""
     what = what_trains(run.identity) if run.identity else run.experiment
     delete = shlex.join(
-        ["stepladder", "runs", "delete", run.experiment, "--seeds", f"{run.seed}-{run.seed}", "--store", str(into)]
+        ["stepladder", "runs", "delete", run.experiment, "--seeds", str(run.seed), "--store", str(into)]
     )
     return [
         f"Conflict: {run.key} has other numbers in each store; that of {into} is kept. It is {what}.",
@@ -207,7 +212,6 @@ def merge_dict(into: Path, other: Path, merged: Merged) -> dict[str, Any]:
         "copied": merged.copied,
         "equal": merged.equal,
         "conflicts": [run.key for run in merged.conflicts],
-        "looks_added": merged.n_looks,
         "problems": merged.problems,
     }
 

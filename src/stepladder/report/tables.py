@@ -87,7 +87,7 @@ def duration(seconds: float) -> str:
 def change(rung: Rung, below: Rung | None) -> str:
     """What a rung changes, in words, from what to what (a network only to what); compound steps say so."""
     if below is None:
-        return "start"
+        return "top rung alone" if rung.changes else "start"
     steps = [
         f"{name.replace('_', ' ')}: "
         + ("" if name == "network" else f"{describe(name, getattr(below.recipe, name))} → ")
@@ -103,7 +103,8 @@ def changes(rungs: Sequence[Rung]) -> list[str]:
 
 def target_text(target: Target) -> str:
     k = target.last_epochs
-    return f"{target.accuracy}% at " + (f"each of the last {k} epochs" if k > 1 else "the last epoch")
+    what = f"{target.accuracy}%{' balanced accuracy' if target.balanced else ''}"
+    return f"{what} at " + (f"each of the last {k} epochs" if k > 1 else "the last epoch")
 
 
 def compound_notes(rungs: Sequence[Rung]) -> list[str]:

@@ -51,10 +51,16 @@ class _Look:
 
 
 def show(page: Page) -> None:
-    """Print a page to stdout."""
+    """Print a page to stdout, as wide as COLUMNS says, or else the terminal, or PLAIN_WIDTH where it is none."""
     on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else PLAIN_WIDTH
+    width = shutil.get_terminal_size().columns if on_terminal else _wanted_width() or PLAIN_WIDTH
     print(render(page, width=width, colour=on_terminal and _wants_colour(), marks=_can_say("".join(MARKS.values()))))
+
+
+def _wanted_width() -> int:
+    """What COLUMNS says; 0 where it says nothing that is a width."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and len(columns) < 6 else 0
 
 
 def _wants_colour() -> bool:

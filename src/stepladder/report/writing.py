@@ -117,6 +117,17 @@ def form_of(output: str | None) -> str:
         ) from None
 
 
+def require_form(output: str | None, form: str) -> None:
+    """Raise StoreError for a file whose ending says another form than was asked for."""
+    path = Path(output or "")
+    meant = ENDINGS.get(path.suffix.lower(), form) if path.suffix else form
+    if meant != form:
+        raise StoreError(
+            f"{output} has the ending of a report in {meant}, and {form} was asked for: leave --format out, or give a"
+            f" file that ends in {SUFFIXES[form]}"
+        )
+
+
 def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool = False) -> Path:
     """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
 

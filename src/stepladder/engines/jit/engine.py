@@ -46,7 +46,7 @@ class JitEngine:
 
     @property
     def versions(self) -> dict[str, str]:
-        return {"llvmlite": llvmlite.__version__}
+        return {"llvmlite": llvmlite.__version__, **self.target.told()}
 
     @property
     def notes(self) -> list[str]:

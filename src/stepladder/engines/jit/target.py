@@ -26,6 +26,11 @@ class Target:
     gradient_registers: int
     l1_bytes: int = 32 * 1024
 
+    def told(self) -> dict[str, str]:
+        """What a run says of it: from these, width and registers follow."""
+        features = " ".join(sorted(each[1:] for each in self.features.split(",") if each.startswith("+")))
+        return {"cpu-target": self.cpu, "cpu-features": features, "l1-bytes": str(self.l1_bytes)}
+
     def machine(self) -> llvm.TargetMachine:
         return llvm.Target.from_default_triple().create_target_machine(cpu=self.cpu, features=self.features, opt=3)
 

@@ -1,0 +1,223 @@
+"""How well a rung's runs fit: their accuracies on the training and the evaluated images, and the target's.
+
+Accuracies are in percent, their differences in points, losses in nats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from statistics import mean, stdev
+from typing import Literal
+
+from stepladder.curves import CLEAR_GAP, WINDOW, clearly_falls, losses_of, mean_curve, windows_of
+from stepladder.geometry import Network
+from stepladder.intervals import ALPHA, interval_of_mean
+from stepladder.ladder import Rung
+from stepladder.outliers import ONE_ANSWER, largest_answer, largest_class
+from stepladder.recipe import Augment, Recipe
+from stepladder.run import Epoch, Run
+from stepladder.stats import accuracy, train_accuracy
+
+CLEAR_RISE = 0.10  # of the lowest loss: mnist-8k's skeleton, whose loss is flat, ends 4% above its lowest window
+FAR = 3  # times the mistakes that the target allows: mnist-8k's skeleton is nearer from its second epoch on
+
+FitKind = Literal["none", "overfitting", "gap", "underfitting", "balanced", "masked", "unknown"]
+Mask = Literal["dropout", "augment"]
+
+
+@dataclass(frozen=True)
+class Decline:
+    """How the evaluated accuracy falls: the mean of the last WINDOW epochs, clearly below its highest such mean.
+
+    That ended with epoch ``highest_at``. ``harmful``: the train loss fell since, and the evaluated loss did not.
+    """
+
+    highest: Fraction
+    last: Fraction
+    highest_at: int
+    harmful: bool
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Final accuracies on the training and the evaluated images, means over runs, and the target's.
+
+    ``error`` is the standard error of their gap in points: from the numbers of images and the spread over runs.
+    ``n_runs`` and ``n_epochs`` are those they are of. ``masks`` lower the train accuracy, which is counted during
+    training. ``rise`` is the part by which the evaluated loss, averaged over the last WINDOW epochs, is above its
+    lowest such average, that ended with epoch ``lowest_at``, where this is clear and the train loss fell; else both are
+    None. ``decline``: the evaluated accuracy clearly falls.
+
+    The kind is "none" where one class is the answer nearly always, and naming the most frequent one would be as good;
+    "overfitting" where training goes on and does harm: the evaluated loss rises or the accuracy falls; "gap" where
+    train is clearly above evaluated, and no harm shows; "underfitting" where both are short of the target and train is
+    not clearly above, or more is missing from train to the target than from evaluated to train; "masked" instead where
+    masks are in use: the accuracies cannot tell then; "balanced" also where no more is missing to the target than the
+    choice of images explains.
+    """
+
+    kind: FitKind = "unknown"
+    train: Fraction | None = None
+    evaluated: Fraction | None = None
+    target: Fraction | None = None
+    error: float | None = None
+    masks: tuple[Mask, ...] = ()
+    rise: float | None = None
+    lowest_at: int | None = None
+    decline: Decline | None = None
+    n_runs: int = 0
+    n_epochs: int = 0
+
+    @property
+    def gap(self) -> Fraction | None:
+        """Train minus evaluated accuracy, in points."""
+        return None if self.train is None or self.evaluated is None else self.train - self.evaluated
+
+    @property
+    def chance(self) -> float | None:
+        """The largest gap, either way, that chance explains, in points."""
+        return None if self.error is None else CLEAR_GAP * self.error
+
+    @property
+    def clear_gap(self) -> bool:
+        """Whether train is above evaluated by more than chance explains."""
+        return self.gap is not None and self.chance is not None and self.gap > self.chance
+
+    @property
+    def clearly_below(self) -> bool:
+        """Whether train is below evaluated by more than chance explains."""
+        return self.gap is not None and self.chance is not None and self.gap < -self.chance
+
+    @property
+    def short(self) -> Fraction | None:
+        """Target minus train accuracy, in points."""
+        return None if self.train is None or self.target is None else self.target - self.train
+
+    @property
+    def weak(self) -> bool:
+        """Whether more is missing from train to the target than from evaluated to train."""
+        return self.short is not None and self.gap is not None and self.short > max(self.gap, Fraction(0))
+
+    @property
+    def harms(self) -> bool:
+        """Whether what training goes on to learn harms the evaluated images."""
+        return self.rise is not None or (self.decline is not None and self.decline.harmful)
+
+    @property
+    def can_tell_harm(self) -> bool:
+        """Whether there are runs and epochs enough to see harm: one run cannot tell a rise from bouncing."""
+        return self.n_runs > 1 and self.n_epochs >= 2 * WINDOW
+
+    @property
+    def near(self) -> bool:
+        """Whether no more is missing to the target than the choice of images and seeds explains."""
+        if self.evaluated is None or self.target is None or self.chance is None:
+            return False
+        return self.target - self.evaluated <= self.chance
+
+    @property
+    def far(self) -> bool:
+        """Whether both accuracies are far below the target. To one of 100% there is no measure."""
+        if self.train is None or self.evaluated is None or self.target is None:
+            return False
+        return 0 < FAR * (100 - self.target) < 100 - max(self.train, self.evaluated)
+
+
+def fit_of(rung: Rung, runs: Sequence[Run], network: Network) -> Fit:
+    """The fit of runs that did not diverge, at least one."""
+    finals = [run.epochs[-1] for run in runs]
+    rise, lowest_at = rise_of_loss(runs) or (None, None)
+    fit = Fit(
+        train=mean(map(train_accuracy, finals)),
+        evaluated=mean(map(accuracy, finals)),
+        target=Fraction(rung.target.accuracy),
+        error=_error_of_gap(finals),
+        masks=masks_of(rung.recipe, network),
+        rise=rise,
+        lowest_at=lowest_at,
+        decline=_decline(runs),
+        n_runs=len(runs),
+        n_epochs=len(runs[0].epochs),
+    )
+    return replace(fit, kind=_fit_kind(fit, finals))
+
+
+def _fit_kind(fit: Fit, finals: Sequence[Epoch]) -> FitKind:
+    """In one epoch train accuracy counts the untrained start: that it is low says nothing."""
+    assert fit.train is not None
+    assert fit.evaluated is not None
+    assert fit.target is not None
+    if fit.evaluated <= largest_class(finals[0]) and mean(map(largest_answer, finals)) >= ONE_ANSWER:
+        return "none"
+    if fit.harms and not fit.far:
+        return "overfitting"
+    if fit.clear_gap and not fit.weak:
+        return "gap"
+    if fit.masks:
+        return "masked"
+    if fit.n_epochs == 1:
+        return "unknown"
+    return "underfitting" if max(fit.train, fit.evaluated) < fit.target and not fit.near else "balanced"
+
+
+def _error_of_gap(finals: Sequence[Epoch]) -> float:
+    """Standard error in points: both sets of images are samples, the same in each run, and so are the seeds."""
+    share = mean(map(accuracy, finals)) / 100
+    per_image = Fraction(1, finals[0].n_evaluated) + Fraction(1, finals[0].n_train)
+    of_images = 100 * float(share * (1 - share) * per_image) ** 0.5
+    gaps = [train_accuracy(epoch) - accuracy(epoch) for epoch in finals]
+    of_seeds = float(stdev(gaps)) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
+    return float((of_images**2 + of_seeds**2) ** 0.5)
+
+
+def masks_of(recipe: Recipe, network: Network) -> tuple[Mask, ...]:
+    """What lowers train accuracy: dropout that some block applies, augmentation."""
+    drops = recipe.dropout > 0 and any("dropout" in row.steps for row in network.rows)
+    found: tuple[Mask, ...] = ("dropout",) if drops else ()
+    return (*found, "augment") if recipe.augment != Augment() else found
+
+
+def rise_of_loss(runs: Sequence[Run]) -> tuple[float, int] | None:
+    """By which part the loss has risen from its lowest window, and with which epoch that ended, if that is clear.
+
+    One run cannot tell a rise from bouncing; the windows must not share an epoch. The lowest of many is low by chance
+    too, so the interval is corrected for their number (Bonferroni): of losses that only bounce, 1 in 40 may seem to
+    rise.
+    """
+    losses = losses_of(runs)
+    lowest = _lowest_before_rise(losses)
+    if lowest is None:
+        return None
+    train, average = windows_of(_train_losses(runs)), windows_of(mean_curve(losses))
+    return (average[-1] / average[lowest] - 1, lowest + WINDOW) if clearly_falls(train[lowest], train[-1]) else None
+
+
+def _lowest_before_rise(curves: Sequence[Sequence[float]]) -> int | None:
+    """The lowest window of losses or mistakes, counted from 0, if they end clearly higher: never in one run."""
+    if len(curves) < 2 or len(curves[0]) < 2 * WINDOW:
+        return None
+    of_runs = [windows_of(curve) for curve in curves]
+    average = mean_curve(of_runs)
+    lowest = min(range(len(average)), key=average.__getitem__)
+    n_windows = len(average) - WINDOW
+    if lowest >= n_windows or average[lowest] == 0:
+        return None
+    low, _ = interval_of_mean([curve[-1] - curve[lowest] for curve in of_runs], alpha=ALPHA / n_windows)
+    rise = average[-1] / average[lowest] - 1
+    return lowest if low > 0 and rise >= CLEAR_RISE and mean_curve(curves)[-1] > average[lowest] else None
+
+
+def _train_losses(runs: Sequence[Run]) -> list[float]:
+    return mean_curve([[epoch.train_loss for epoch in run.epochs] for run in runs])
+
+
+def _decline(runs: Sequence[Run]) -> Decline | None:
+    """How the accuracy falls, if mistakes rise as clearly as a loss must."""
+    lowest = _lowest_before_rise([[epoch.n_evaluated - epoch.n_correct for epoch in run.epochs] for run in runs])
+    if lowest is None:
+        return None
+    right = [mean(accuracy(run.epochs[number]) for run in runs) for number in range(len(runs[0].epochs))]
+    highest, last = mean(right[lowest : lowest + WINDOW]), mean(right[-WINDOW:])
+    train, loss = windows_of(_train_losses(runs)), windows_of(mean_curve(losses_of(runs)))
+    harmful = clearly_falls(train[lowest], train[-1]) and loss[-1] >= loss[lowest]
+    return Decline(highest, last, lowest + WINDOW, harmful)

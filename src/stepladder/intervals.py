@@ -1,0 +1,220 @@
+"""Intervals: of a mean, of a share, and of the difference of two rungs, which decides a verdict.
+
+The interval of a difference makes one promise, whoever compares after every seed, adds seeds by hand, stops when a
+verdict is there, or adds a rung on top: of 100 ladders at most five ever show one that misses what it speaks of, all
+their comparisons together (ALPHA, shared out evenly: Bonferroni 1936). It spends that on two intervals, and shows
+what they have in common:
+
+- Student's of seeds 1 to 8, a set that is fixed before anyone looks;
+- one of all seeds there are, valid after any number of them: those differences that a Bayes factor of a linear model
+  with unknown variance does not reject (Lai 1976; Lindon, Ham, Tingley & Bojinov 2022, arXiv 2210.08589). That factor
+  is a martingale if the difference is true, so it ever exceeds 1 / alpha with probability alpha at most (Ville 1939).
+
+Each has two fifths. The last fifth is kept back for what the two take for granted and seeds do not keep to: that runs
+are normal, spread alike and are independent (benchmarks/verdicts.py simulates runs that are not).
+
+Few runs know little of their spread. So a difference is judged by the larger of its own two rungs' (Welch 1947) and the
+ladder's typical one, the median of its rungs' variances: no single rung, and no seed that collapses, speaks for others.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import exp, inf, isfinite, log, sqrt
+from statistics import mean, median, stdev, variance
+
+from scipy import special  # not stats, which takes a second to import
+
+ALPHA = 0.05
+POWER = 0.8
+FIRST = 8  # seeds of the set that is fixed before anyone looks
+SHARE = 0.4  # of ALPHA, for each of the two intervals
+EFFECT_VARIANCE = 6.0  # of the differences that the Bayes factor looks for, in variances of a run
+MEDIAN_WEIGHT = 2 / 3  # what a run tells of a median of variances, beside their mean
+MOST_SEEDS = 10_000
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Typical:
+    """The spread of a ladder's runs: their standard deviation in points, its degrees of freedom, and rungs."""
+
+    spread: float
+    dof: float
+    n_rungs: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference in points, and what is known of its error.
+
+    ``spread`` is the standard deviation of a run (of a seed's difference, where runs are paired), known from ``dof``
+    degrees of freedom; the error's standard deviation is ``spread * sqrt(unit)``.
+    """
+
+    difference: float
+    spread: float
+    dof: float
+    unit: float
+
+
+def typical(rungs: Sequence[Sequence[float]]) -> Typical | None:
+    """The median of the variances of rungs, from the accuracies of their runs; None where no rung has two.
+
+    A median of variances is lower than what it estimates, the more the fewer the runs: each is set right for that. And
+    it is known no better than from rungs with as many runs as the middle one has.
+    """
+    known = [of_rung for of_rung in rungs if len(of_rung) > 1]
+    if not known:
+        return None
+    dofs = [len(of_rung) - 1 for of_rung in known]
+    if len(known) < 3:
+        pooled = sum(dof * variance(of_rung) for dof, of_rung in zip(dofs, known, strict=True)) / sum(dofs)
+        return Typical(sqrt(pooled), sum(dofs), len(known))
+    middle = median(variance(of_rung) / median_of_variance(dof) for dof, of_rung in zip(dofs, known, strict=True))
+    return Typical(sqrt(middle), dof_of_median(dofs), len(known))
+
+
+def dof_of_median(dofs: Sequence[int]) -> float:
+    """How well a median of variances is known, from the degrees of freedom of each."""
+    most = median(dofs)
+    return MEDIAN_WEIGHT * sum(min(dof, most) for dof in dofs)
+
+
+def median_of_variance(dof: float) -> float:
+    """Of a sample's variance, where the true one is 1."""
+    return float(special.chdtri(dof, 0.5)) / dof
+
+
+def unpaired(
+    below: Sequence[float], above: Sequence[float], *, ladder: Typical | None, least_spread: float
+) -> Estimate | None:
+    """The second rung's mean less the first's; None with fewer than two runs of either."""
+    if min(len(below), len(above)) < 2:
+        return None
+    unit = 1 / len(below) + 1 / len(above)
+    parts = [(variance(each) / len(each), len(each) - 1) for each in (below, above)]
+    error, n_dof = sum(part for part, _ in parts), sum(dof for _, dof in parts)
+    dof = error**2 / sum(part**2 / dof for part, dof in parts) if error else float(n_dof)
+    own = sqrt(error / unit)
+    spread = max(own, least_spread, ladder.spread if ladder else 0.0)
+    return Estimate(mean(above) - mean(below), spread, max(dof, ladder.dof if ladder else 0.0), unit)
+
+
+def paired(differences: Sequence[float], *, least_spread: float) -> Estimate | None:
+    """The mean of differences by seed, where two rungs share their trainings; None with fewer than two."""
+    n = len(differences)
+    return Estimate(mean(differences), max(stdev(differences), least_spread), n - 1, 1 / n) if n > 1 else None
+
+
+def interval_of_difference(now: Estimate, first: Estimate | None, *, n_comparisons: int) -> Interval:
+    """The interval that decides, of all seeds and, where they are all there, of seeds 1 to 8. It may have no end."""
+    alpha = SHARE * ALPHA / n_comparisons
+    found = [_around(now, always_factor(now.unit, now.dof, alpha))]
+    if first is not None:
+        found.append(_around(first, once_factor(first.unit, first.dof, alpha)))
+    low, high = max(low for low, _ in found), min(high for _, high in found)
+    if low <= high:
+        return low, high
+    return min(low for low, _ in found), max(high for _, high in found)  # one is wrong, and nobody knows which
+
+
+def _around(estimate: Estimate, factor: float) -> Interval:
+    half = estimate.spread * factor
+    return estimate.difference - half, estimate.difference + half
+
+
+def once_factor(unit: float, dof: float, alpha: float) -> float:
+    """Half the width of Student's interval, in spreads."""
+    return float(special.stdtrit(dof, 1 - alpha / 2)) * sqrt(unit)
+
+
+def always_factor(unit: float, dof: float, alpha: float) -> float:
+    """Half the width, in spreads, of the interval that is valid after any number of seeds; infinite for few.
+
+    With t the difference in its standard errors, the Bayes factor of differences spread by EFFECT_VARIANCE against
+    none is sqrt(r) ((1 + t^2 / dof) / (1 + r t^2 / dof))^((dof + 1) / 2), r = unit / (unit + EFFECT_VARIANCE): at
+    1 / alpha there it ends.
+    """
+    ratio = unit / (unit + EFFECT_VARIANCE)
+    exponent = (log(1 / alpha) - log(ratio) / 2) * 2 / (dof + 1)
+    if exponent + log(ratio) >= 0:
+        return inf
+    at_limit = exp(exponent)
+    return sqrt(dof * (at_limit - 1) / (1 - at_limit * ratio) * unit)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a difference would be told with n seeds: how its error and what is known of the spread grow."""
+
+    paired: bool
+    n_rungs: int
+    n_comparisons: int
+
+    def factor(self, n: int) -> float:
+        """Half the width of the interval, in spreads."""
+        alpha = SHARE * ALPHA / self.n_comparisons
+        always = always_factor(self.unit(n), self.dof(n), alpha)
+        first = once_factor(self.unit(FIRST), self.dof(FIRST), alpha) if n >= FIRST else inf
+        return min(always, first)
+
+    def unit(self, n: int) -> float:
+        return 1 / n if self.paired else 2 / n
+
+    def dof(self, n: int) -> float:
+        if self.paired:
+            return n - 1
+        return (n - 1) * max(2.0, MEDIAN_WEIGHT * self.n_rungs if self.n_rungs > 2 else 0.0)
+
+
+@lru_cache(maxsize=4096)
+def seeds_needed(plan: Plan, *, effect: float) -> int | None:
+    """The fewest seeds for each rung that find a difference, in spreads, in four of five cases; None above MOST_SEEDS.
+
+    Where the interval of seeds 1 to 8 is not the one to find it, its error does not count.
+    """
+    if not effect:
+        return None
+    beyond = float(special.ndtri(POWER))
+    return _first_true(lambda n: abs(effect) >= plan.factor(n) + beyond * sqrt(plan.unit(n)), least=2, most=MOST_SEEDS)
+
+
+@lru_cache(maxsize=256)
+def fewest_seeds(plan: Plan) -> int | None:
+    """With fewer seeds an interval has no end, and nothing can be told."""
+    return _first_true(lambda n: isfinite(plan.factor(n)), least=2, most=MOST_SEEDS)
+
+
+def _first_true(holds: Callable[[int], bool], *, least: int, most: int) -> int | None:
+    """The first number of a range for which something holds that holds for all larger ones; None if there is none."""
+    if not holds(most):
+        return None
+    low, high = least - 1, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def spread_range(spread: float, dof: float, *, level: float = POWER) -> Interval:
+    """Between what a spread may be, four times of five, that was measured with so many degrees of freedom."""
+    tail = (1 - level) / 2
+    return tuple(spread * sqrt(dof / float(special.chdtri(dof, part))) for part in (tail, 1 - tail))  # type: ignore[return-value]
+
+
+def interval_of_mean(values: Sequence[float], *, alpha: float = ALPHA, least_spread: float = 0.0) -> Interval:
+    """Student's interval of the mean of at least two values, at 95% unless another ``alpha`` is given."""
+    center, spread = mean(values), max(stdev(values), least_spread)
+    half = float(special.stdtrit(len(values) - 1, 1 - alpha / 2)) * spread / len(values) ** 0.5
+    return center - half, center + half
+
+
+def share_interval(k: int, n: int) -> Interval | None:
+    """The exact 95% interval of a share, k of n (Clopper & Pearson 1934); None of nothing."""
+    if not n:
+        return None
+    low = float(special.betaincinv(k, n - k + 1, ALPHA / 2)) if k else 0.0
+    high = float(special.betaincinv(k + 1, n - k, 1 - ALPHA / 2)) if k < n else 1.0
+    return low, high

@@ -1,0 +1,152 @@
+"""What became of a record's own seeds that were trained again, and why a number may be another one."""
+
+from typing import Any
+
+from stepladder.conditions import Condition
+from stepladder.record import Record, SeedResult
+from stepladder.report.tables import Page, Table
+from stepladder.reproducing import Repeat
+from stepladder.wording import n_of, seeds_text
+
+NOT_TOLD = "not told"
+MOST_FEATURES = 12  # are named
+WORDS = {
+    "experiment": "recipe and images, by their hash",
+    "engine": "engine",
+    "revision": "the engine's revision",
+    "numpy": "numpy",
+    "numpy-instructions": "numpy's instructions",
+    "cpu-target": "CPU that code is compiled for",
+    "cpu-features": "its features",
+    "l1-bytes": "its L1 data cache",
+    "torch-instructions": "PyTorch's instructions",
+    "cpu": "CPU by name",
+}
+
+OTHER = {
+    "experiment": "another recipe or other images",
+    "engine": "another engine",
+    "revision": "another revision of the engine",
+    "numpy": "another version of numpy",
+    "numpy-instructions": "other instructions of numpy",
+    "cpu-target": "another CPU that code is compiled for",
+    "cpu-features": "other features of the CPU",
+    "l1-bytes": "another size of the L1 data cache",
+    "torch-instructions": "other instructions of PyTorch",
+    "cpu": "another CPU by name",
+}
+
+
+def repeat_page(repeat: Repeat, record: Record) -> Page:
+    """What is said of the record's own seeds; where a number is another one, both, and all that decides it."""
+    text = repeat_text(repeat, record)
+    if not repeat.different:
+        return [text]
+    numbers = Table(
+        title="Images right after each of the last epochs",
+        header=("seed", "the record", "here"),
+        rows=tuple((str(there.seed), _result_text(there), _result_text(here)) for there, here in repeat.numbers),
+        numeric=frozenset({0}),
+        words=frozenset({1, 2}),
+    )
+    decisive = Table(
+        title="What decides these numbers",
+        header=("what", "the record", "here", ""),
+        rows=tuple((WORDS[each.what], *_value_texts(each), each.state) for each in repeat.conditions),
+        numeric=frozenset(),
+        words=frozenset({1, 2}),
+    )
+    return [text, numbers, decisive]
+
+
+def repeat_text(repeat: Repeat, record: Record) -> str:
+    """Whether the record's own seeds came out the same; where they must and do not, that is said loudly."""
+    n = len(repeat.equal) + len(repeat.different)
+    apart = "They are no fresh seeds, and the claims are not judged by them."
+    if not repeat.different:
+        return (
+            f"Of the record's own seeds {n} were trained again: all repeat it bit for bit, as far as a record has"
+            f" numbers (images right after each of the last epochs). {apart}"
+        )
+    which = seeds_text(repeat.different)
+    if repeat.must_be_equal:
+        return (
+            f"NOT REPEATED: {len(repeat.different)} of the record's own {n} seeds that were trained again give other"
+            f" numbers (seed {which}), although all that decides them is the same ({record.engine}, the CPU that code"
+            f" was compiled for, numpy), so that they must be equal bit for bit: report it as a bug. {apart}"
+        )
+    return (
+        f"Of the record's own seeds {n} were trained again, and {len(repeat.equal)} of these repeat it bit for bit."
+        f" Other numbers come of seed {which}, and they need not be equal:"
+        f" {'; '.join(reasons(repeat, record))}. {apart}"
+    )
+
+
+def reasons(repeat: Repeat, record: Record) -> list[str]:
+    """Why numbers may be other ones: what is not the same, and what is not known to be."""
+    others = [
+        f"{OTHER[each.what]} ({there} in the record, {here} here)"
+        for each in repeat.conditions
+        if each.state == "other"
+        for there, here in [_value_texts(each)]
+    ]
+    found = [" and ".join(others)] if others else []
+    if record.engine.device != "cpu":
+        found.append("a GPU adds up in no fixed order")
+    untold_there = [WORDS[each.what] for each in repeat.conditions if each.there is None]
+    untold_here = [WORDS[each.what] for each in repeat.conditions if each.here is None]
+    if untold_there:
+        found.append(f"the record does not tell {', '.join(untold_there)}, which may be others")
+    if untold_here:
+        found.append(f"the run here, an older one, does not tell {', '.join(untold_here)}, which may be others")
+    return found
+
+
+def _result_text(result: SeedResult) -> str:
+    if result.diverged_at_epoch is not None:
+        return f"diverged at epoch {result.diverged_at_epoch}"
+    return ", ".join(f"{n:,}" for n in result.n_correct)
+
+
+def _value_texts(condition: Condition) -> tuple[str, str]:
+    """The record's value and the one here; of features only those that one of the two has alone."""
+    both = condition.there, condition.here
+    if condition.what == "cpu-features":
+        there, here = (set((each or "").split()) for each in both)
+        return _features_text(condition.there, there - here), _features_text(condition.here, here - there)
+    return _value_text(condition.what, condition.there), _value_text(condition.what, condition.here)
+
+
+def _features_text(told: str | None, alone: set[str]) -> str:
+    if told is None:
+        return NOT_TOLD
+    words, n_more = sorted(alone)[:MOST_FEATURES], len(alone) - MOST_FEATURES
+    words += [f"{n_more} more"] if n_more > 0 else []
+    return n_of(len(told.split()), "feature") + (f" with {', '.join(words)}" if words else "")
+
+
+def _value_text(what: str, value: str | None) -> str:
+    if value is None:
+        return NOT_TOLD
+    return f"{int(value) / 1024:g} KiB" if what == "l1-bytes" and value.isdecimal() else value
+
+
+def repeat_dict(repeat: Repeat) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "equal": list(repeat.equal),
+        "different": list(repeat.different),
+        "must_be_equal": repeat.must_be_equal,
+        "conditions": [
+            {"what": each.what, "record": each.there, "here": each.here, "state": each.state}
+            for each in repeat.conditions
+        ],
+        "numbers": [
+            {"seed": there.seed, "record": _result_dict(there), "here": _result_dict(here)}
+            for there, here in repeat.numbers
+        ],
+    }
+
+
+def _result_dict(result: SeedResult) -> dict[str, Any]:
+    return result.model_dump(mode="json", exclude={"seed"})
