@@ -116,6 +116,7 @@ ORDER = [
     "search_space",
     "search_guesses",
     "search_trials",
+    "search_seals",
     "search_study",
     "searching",
     "search_ladder",

@@ -916,6 +916,104 @@ def test_no_two_trials_have_one_number(tmp_path: Path) -> None:
         study.trials()
 
 
+def two_ended(folder: Path, *, of_a_former_version: bool = False) -> Limits:
+    """A study of a whole trial and a stopped one, drawn from the space."""
+    quest_like = Limits(MNIST.image, (Round(3, 1), Round(9, 1)), 10_000, lambda trial: float(trial.accuracy()))
+    params = TOP.network_for(MNIST.image).params
+    first, last = (Outcome(seed=1001, n_correct=n, n_evaluated=10_000, held=True) for n in (9000, 9900))
+    guess = {"width": 0.25}
+    with SearchStudy("any", storage=default_storage(folder), first_guesses=[guess], limits=quest_like) as study:
+        for n_rounds, score in ((2, 99.0), (1, None)):
+            trial = study.ask(n_trials=2, ceiling=100)
+            assert trial is not None
+            trial.suggest_float("width", 0, 1)
+            study.keep(trial, TOP, params=params)
+            for n in range(1, n_rounds + 1):
+                study.report(trial, ((first,), (last,))[:n], score=(90.0, 99.0)[n - 1])
+            study.end(trial, score=score)
+        assert [each.state for each in study.trials()] == ["whole", "stopped"]
+    if of_a_former_version:
+        with closing(sqlite3.connect(folder / "search.db")) as database, database:
+            database.execute("UPDATE study_user_attributes SET value_json = 'true'")
+            database.execute("DELETE FROM trial_user_attributes WHERE key LIKE '%drawn' OR key LIKE '%fixed_params'")
+    return quest_like
+
+
+def said_of(folder: Path, limits: Limits, change: str) -> str:
+    with closing(sqlite3.connect(folder / "search.db")) as database, database:
+        database.executescript(change)
+    with (
+        pytest.raises(StoreError, match=r"is damaged .*: give --storage another database") as refused,
+        SearchStudy("any", storage=default_storage(folder), first_guesses=[], limits=limits) as study,
+    ):
+        study.trials()
+    return str(refused.value)
+
+
+OF_ONE = "WHERE trial_id = 1"
+UNSEALED = {
+    f"UPDATE trials SET state = 'FAIL' {OF_ONE}": "trial 0 .*its state is FAIL, though it came to 99",
+    "UPDATE trials SET state = 'FAIL'": "trial 0 .*; trial 1 .*its state is FAIL, though it came to 90",
+    f"UPDATE trials SET state = 'RUNNING' {OF_ONE}": "trial 0 .*its state is RUNNING, though",
+    f"UPDATE trials SET state = 'WAITING' {OF_ONE}": "trial 0 .*its state is WAITING, though",
+    f"UPDATE trials SET state = 'PRUNED' {OF_ONE}": "trial 0 .*it is stopped after all its rounds",
+    "UPDATE trials SET state = 'COMPLETE' WHERE trial_id = 2": "trial 1 .*it is whole after 1 of 2 rounds",
+    f"UPDATE trial_values SET value = 99.9 {OF_ONE}": "trial 0 .*its value is 99.9, and its last score is 99",
+    f"DELETE FROM trial_values {OF_ONE}": "trial 0 .*its value is nothing, and its last score is 99",
+    "DELETE FROM trial_intermediate_values": "trial 0 .*it is whole after 0 of 2 rounds",
+    f"DELETE FROM trial_intermediate_values {OF_ONE} AND step = 0": "trial 0 .*scores of other rounds",
+    f"UPDATE trial_intermediate_values SET intermediate_value = 91 {OF_ONE} AND step = 0": "after round 1 is 91",
+    "DELETE FROM trials WHERE trial_id = 1": "some of its trials are gone",
+    "DROP TABLE trials": "its table trials is gone",
+    "DROP TABLE trial_values; DROP TABLE version_info": "its table trial_values is gone",
+}
+UNSEALED_DRAWS = {
+    f"UPDATE trial_params SET param_value = 0.5 {OF_ONE}": "trial 0 .*not those that were drawn for it",
+    f"DELETE FROM trial_params {OF_ONE}": "trial 0 .*not those that were drawn for it",
+    "UPDATE trial_params SET distribution_json = replace(distribution_json, '1.0', '2.0')": "not those that were drawn",
+    "UPDATE trial_system_attributes SET value_json = replace(value_json, '0.25', '0.5')": "its fixed_params",
+    "DELETE FROM trials WHERE trial_id = 2": "some of its trials are gone",
+    "DELETE FROM trials": "some of its trials are gone",
+}
+
+
+@pytest.mark.parametrize("change", [*UNSEALED, *UNSEALED_DRAWS])
+def test_columns_without_a_checksum_are_held_against_what_has_one(change: str, tmp_path: Path) -> None:
+    limits = two_ended(tmp_path)
+    assert re.search((UNSEALED | UNSEALED_DRAWS)[change], said_of(tmp_path, limits, change))
+
+
+@pytest.mark.parametrize("change", UNSEALED)
+def test_so_are_those_of_former_versions(change: str, tmp_path: Path) -> None:
+    limits = two_ended(tmp_path, of_a_former_version=True)
+    with SearchStudy("any", storage=default_storage(tmp_path), first_guesses=[], limits=limits) as study:
+        assert len(study.trials()) == 2
+    assert re.search(UNSEALED[change], said_of(tmp_path, limits, change))
+
+
+def test_a_damaged_search_names_its_trials_and_is_found_again_from_the_store(
+    tmp_path: Path, stepladder: CommandLine, undisturbed: Path, ladder: Path
+) -> None:
+    """Draws of a former version too: they are to lead to their recipe."""
+    shutil.copytree(undisturbed, tmp_path / "runs")
+    n_runs = len(runs_in(tmp_path / "runs"))
+    command = ("search", ladder, "--store", tmp_path / "runs", "-o", tmp_path / "found.toml", *SMALL)
+    with closing(sqlite3.connect(tmp_path / "runs" / "search.db")) as database, database:
+        database.execute("UPDATE study_user_attributes SET value_json = 'true'")
+        database.execute("DELETE FROM trial_user_attributes WHERE key LIKE '%drawn' OR key LIKE '%fixed_params'")
+    old = stepladder(*command)
+    assert old.returncode in (0, 1), old.stderr
+    with closing(sqlite3.connect(tmp_path / "runs" / "search.db")) as database, database:
+        pools = "param_name = 'pools'"
+        assert database.execute(f"UPDATE trial_params SET param_value = 3 - param_value WHERE {pools}").rowcount
+    damaged = stepladder(*command)
+    assert damaged.returncode == 2
+    assert "trial 0 of this search is damaged" in damaged.stderr
+    again = stepladder(*command, "--storage", f"sqlite:///{tmp_path}/another.db", "--force")
+    assert again.returncode == old.returncode, again.stderr
+    assert len(runs_in(tmp_path / "runs")) == n_runs, "nothing is trained again"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -21,6 +21,21 @@ from pydantic import Field
 from stepladder.errors import LadderError, StepladderError, StoreError
 from stepladder.files import checksum, reason
 from stepladder.recipe import Frozen, Recipe
+from stepladder.search_seals import (
+    DRAWN,
+    QUEUED,
+    SEALED,
+    SHA256_OF,
+    STATES,
+    draws,
+    kept_trials,
+    require_alive,
+    require_draws,
+    require_scores,
+    require_seal,
+    seal,
+    unsealed,
+)
 from stepladder.search_trials import Limits, Outcome, Trial
 from stepladder.wording import how_to_install
 
@@ -32,10 +47,8 @@ SILENT_S = 600.0  # a process that is not on this machine is taken for dead afte
 N_OPENINGS, OPENING_S = 4, 0.5
 OWNER = ("host", "pid", "alive_at")  # attributes of a trial under way
 NUMBERS = {"number": 0, "ceiling": 1}  # attributes that outlive a kill, and the least that each can be
-SHA256_OF = "sha256 of "  # and the name of an attribute: its checksum
-SEALED = "every attribute has a checksum"  # attribute of a study; those of former versions do not have it
-STATES = {"PRUNED": "stopped", "COMPLETE": "whole"}
 SEED = 20200229
+REMEDY = ": give --storage another database; what is trained is kept in the store, and found again"
 
 
 def require_optuna() -> None:
@@ -65,9 +78,10 @@ class SearchStudy:
             self._backend = backend = _open(storage)
             try:
                 self._study = optuna.create_study(storage=backend, study_name=name, direction="maximize")
-                self._study.set_user_attr(SEALED, True)
+                self._study.set_user_attr(SEALED, 0)
                 for guess in first_guesses:
-                    self._study.enqueue_trial(guess)
+                    self._queue(guess)
+                self._study.set_user_attr(SEALED, len(first_guesses))
             except optuna.exceptions.DuplicatedStudyError:
                 self._study = optuna.load_study(storage=backend, study_name=name)
         self._limits = limits
@@ -102,15 +116,16 @@ class SearchStudy:
         if not self._wants_more(n_trials):
             return None
         trial = self._study.ask()
+        self._count(trial.number + 1)
         self._beat(trial)
         if "ceiling" not in trial.user_attrs:
-            _seal(trial, "ceiling", ceiling)
+            seal(trial, "ceiling", ceiling)
         if "number" not in trial.user_attrs:
-            _seal(trial, "number", self._number_for(trial.number))
+            seal(trial, "number", self._number_for(trial.number))
             if trial.user_attrs["number"] >= n_trials:  # another process was quicker
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 if guess := _guess(self._frozen()[trial.number]):
-                    self._study.enqueue_trial(guess)
+                    self._queue(guess)
                 return None
         number: int = trial.user_attrs["number"]
         self._study.sampler = optuna.samplers.TPESampler(seed=SEED + number, multivariate=False)
@@ -118,14 +133,15 @@ class SearchStudy:
         return trial
 
     def keep(self, trial: "optuna.Trial", recipe: Recipe, *, params: int) -> None:
-        """Keep what a trial proposes."""
-        _seal(trial, "params", params)
-        _seal(trial, "recipe", recipe.model_dump(mode="json"))
+        """Keep what a trial proposes, and what was drawn for that."""
+        seal(trial, DRAWN, draws(trial))
+        seal(trial, "params", params)
+        seal(trial, "recipe", recipe.model_dump(mode="json"))
 
     def report(self, trial: "optuna.Trial", outcomes: tuple[tuple[Outcome, ...], ...], *, score: float) -> None:
         """Keep the outcomes of a trial's last round, and its score so far."""
         at = len(outcomes) - 1
-        _seal(trial, f"round {at}", [outcome.model_dump(mode="json") for outcome in outcomes[at]])
+        seal(trial, f"round {at}", [outcome.model_dump(mode="json") for outcome in outcomes[at]])
         trial.report(score, at)
 
     def end(self, trial: "optuna.Trial", *, score: float | None) -> None:
@@ -157,20 +173,57 @@ class SearchStudy:
                 self._beat(trial)
 
     def trials(self) -> list[Trial]:
-        """All trials with a proposal, those of other processes too. Raises StoreError if they are damaged."""
-        found: list[Trial] = []
-        is_sealed = SEALED in self._study.user_attrs
-        for frozen in filter(_counts, self._frozen()):
-            with _damage(f"trial {frozen.number} of this search"):
-                trial = _trial(frozen, is_sealed=is_sealed)
-                if trial is None:
-                    continue
-                if trial.number in {each.number for each in found}:
-                    raise ValueError(f"another one has its number {trial.number}")
-                if self._limits is not None:
-                    self._limits.check(trial)
-                found.append(trial)
-        return found
+        """All trials with a proposal, those of other processes too.
+
+        Raises StoreError that names those that are damaged, or says that some are gone.
+        """
+        found: dict[int, Trial] = {}
+        damaged: list[StoreError] = []
+        about, all_frozen = self._study.user_attrs, self._frozen()
+        with _damage("this search"):
+            n_kept = kept_trials(about)
+            if [frozen.number for frozen in all_frozen] != list(range(max(len(all_frozen), n_kept or 0))):
+                raise ValueError("some of its trials are gone")
+        for frozen in all_frozen:
+            try:
+                with _damage(f"trial {frozen.number} of this search"):
+                    trial = self._checked(frozen, is_sealed=SEALED in about, has_draws=n_kept is not None)
+                    if trial is not None and trial.number in found:
+                        raise ValueError(f"another one has its number {trial.number}")
+                    if trial is not None:
+                        found[trial.number] = trial
+            except StoreError as error:
+                damaged.append(error)
+        if damaged:
+            raise StoreError("; ".join([*(f"{each}".partition(REMEDY)[0] for each in damaged[:-1]), f"{damaged[-1]}"]))
+        return list(found.values())
+
+    def _checked(self, frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool, has_draws: bool) -> Trial | None:
+        """A trial that counts and has a proposal, or None. Raises as _trial does, or LadderError."""
+        require_alive(frozen)
+        if not _counts(frozen):
+            return None
+        if has_draws and QUEUED in frozen.system_attrs:
+            require_seal(frozen.user_attrs, QUEUED, frozen.system_attrs[QUEUED], is_sealed=True)
+        trial = _trial(frozen, is_sealed=is_sealed)
+        if trial is None:
+            return None
+        if self._limits is not None:
+            self._limits.check(trial)
+        require_scores(frozen, trial, limits=self._limits)
+        if frozen.state.name in STATES:
+            require_draws(frozen, trial, is_sealed=has_draws, limits=self._limits)
+        return trial
+
+    def _queue(self, guess: dict[str, Any], about: dict[str, Any] | None = None) -> None:
+        """Have this tried next, with these attributes."""
+        self._study.enqueue_trial(guess, user_attrs={**(about or {}), f"{SHA256_OF}{QUEUED}": checksum(guess)})
+
+    def _count(self, n_trials: int) -> None:
+        """Keep that there are so many trials at least: it would be seen if they were gone."""
+        kept = self._study.user_attrs.get(SEALED)
+        if type(kept) is int and kept < n_trials:
+            self._study.set_user_attr(SEALED, n_trials)
 
     def _wants_more(self, n_trials: int) -> bool:
         begun = [frozen for frozen in self._frozen() if _counts(frozen) and "number" in frozen.user_attrs]
@@ -202,7 +255,7 @@ class SearchStudy:
             again.pop(name, None)
         with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):  # another process was quicker
             self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
-            self._study.enqueue_trial(frozen.params or _guess(frozen), user_attrs=again)
+            self._queue(frozen.params or _guess(frozen), again)
 
 
 def _counts(frozen: "optuna.trial.FrozenTrial") -> bool:
@@ -212,30 +265,10 @@ def _counts(frozen: "optuna.trial.FrozenTrial") -> bool:
 
 def _guess(frozen: "optuna.trial.FrozenTrial") -> dict[str, float]:
     """What a trial was queued with; nothing if that is damaged."""
-    guess = frozen.system_attrs.get("fixed_params")
+    guess = frozen.system_attrs.get(QUEUED)
     if not isinstance(guess, dict):
         return {}
     return {name: value for name, value in guess.items() if type(value) in (int, float) and isfinite(value)}
-
-
-def _seal(trial: "optuna.Trial", name: str, value: Any) -> None:
-    """Keep an attribute of a trial, and before it its checksum: who reads it in between finds nothing yet."""
-    trial.set_user_attr(f"{SHA256_OF}{name}", checksum(value))
-    trial.set_user_attr(name, value)
-
-
-def _unsealed(about: dict[str, Any], name: str, *, is_sealed: bool) -> Any:
-    """An attribute of a trial as it was kept; in studies of former versions, some have no checksum.
-
-    Raises ValueError and KeyError.
-    """
-    value = about[name]
-    seal = about.get(f"{SHA256_OF}{name}")
-    if seal is None and is_sealed:
-        raise ValueError(f"the checksum of its {name} is missing")
-    if seal is not None and seal != checksum(value):
-        raise ValueError(f"the checksum of its {name} differs")
-    return value
 
 
 def _trial(frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool) -> Trial | None:
@@ -243,18 +276,18 @@ def _trial(frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool) -> Trial | No
     about = frozen.user_attrs
     for name, least in NUMBERS.items():
         if name in about:  # they are there before a proposal is
-            _require_int(_unsealed(about, name, is_sealed=is_sealed), name, least=least)
-    if _guess(frozen) != frozen.system_attrs.get("fixed_params", {}):
+            _require_int(unsealed(about, name, is_sealed=is_sealed), name, least=least)
+    if _guess(frozen) != frozen.system_attrs.get(QUEUED, {}):
         raise ValueError("what it was queued with is no numbers")
     state = STATES.get(frozen.state.name, "running")
     if "recipe" not in about and state == "running":
         return None
     n_rounds = sum(f"round {at}" in about for at in range(len(about)))
-    rounds = [_unsealed(about, f"round {at}", is_sealed=is_sealed) for at in range(n_rounds)]
+    rounds = [unsealed(about, f"round {at}", is_sealed=is_sealed) for at in range(n_rounds)]
     return Trial(
-        number=_unsealed(about, "number", is_sealed=is_sealed),
-        params=_require_int(_unsealed(about, "params", is_sealed=is_sealed), "params", least=0),
-        recipe=Recipe.model_validate(_unsealed(about, "recipe", is_sealed=is_sealed)),
+        number=unsealed(about, "number", is_sealed=is_sealed),
+        params=_require_int(unsealed(about, "params", is_sealed=is_sealed), "params", least=0),
+        recipe=Recipe.model_validate(unsealed(about, "recipe", is_sealed=is_sealed)),
         state=state,
         outcomes=tuple(tuple(map(Outcome.model_validate, outcomes)) for outcomes in rounds),
     )
@@ -280,9 +313,7 @@ def _damage(what: str) -> Iterator[None]:
         problem = error
     else:
         return
-    raise StoreError(
-        f"{what} is damaged ({reason(problem)}): give --storage another database; what is trained is kept in the store"
-    ) from None
+    raise StoreError(f"{what} is damaged ({reason(problem)}){REMEDY}") from None
 
 
 class _Owner(Frozen):
@@ -352,10 +383,33 @@ def _open(storage: str) -> "optuna.storages.RDBStorage":
 
     for _ in range(N_OPENINGS - 1):
         try:
+            _require_tables(storage)
             return optuna.storages.RDBStorage(storage)
         except (sqlalchemy.exc.DBAPIError, RuntimeError):
             time.sleep(OPENING_S)
     return optuna.storages.RDBStorage(storage)
+
+
+def _require_tables(storage: str) -> None:
+    """Raise StoreError for a database of studies that lacks a table: Optuna would make an empty one in its place.
+
+    Where another process is making them, there is nothing in any yet.
+    """
+    import sqlalchemy
+    from optuna.storages._rdb.models import BaseModel
+
+    engine = sqlalchemy.create_engine(storage)
+    try:
+        there = set(sqlalchemy.inspect(engine).get_table_names()) & BaseModel.metadata.tables.keys()
+        missing = BaseModel.metadata.tables.keys() - there
+        if not (there and missing):
+            return
+        with engine.connect() as connection:
+            tables = [BaseModel.metadata.tables[name] for name in sorted(there)]
+            if any(connection.execute(sqlalchemy.select(table).limit(1)).first() for table in tables):
+                raise StoreError(f"the search's storage is damaged (its table {min(missing)} is gone){REMEDY}")
+    finally:
+        engine.dispose()
 
 
 @contextmanager

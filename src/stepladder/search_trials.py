@@ -4,11 +4,12 @@ Seeds and epochs are spent by asynchronous successive halving (Li et al. 2020, a
 on to more of them only if it is among the best third of those that have come so far.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from statistics import mean
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -100,12 +101,15 @@ class Trial:
 class Limits:
     """What any trial of a search keeps: it is about these images, and has these rounds.
 
-    Each training is evaluated on ``n_evaluated`` images. One that diverged has 0 of 1 right.
+    Each training is evaluated on ``n_evaluated`` images. One that diverged has 0 of 1 right. ``score`` gives what
+    Optuna is told of a trial after its last round, ``proposed`` the recipe of what was drawn under a ceiling.
     """
 
     image: ImageShape
     rounds: tuple[Round, ...]
     n_evaluated: int
+    score: Callable[["Trial"], float] | None = None
+    proposed: Callable[[Mapping[str, Any], int], Recipe] | None = None
 
     def check(self, trial: Trial) -> None:
         """Raises ValueError for a trial that does not."""

@@ -6,13 +6,13 @@ on another part of the training images: on one part, luck with its images would 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import cycle
 from json import dumps
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder import checking, search_space, search_trials, speeds
 from stepladder import data as data_sets
@@ -23,6 +23,7 @@ from stepladder.image_notes import examined
 from stepladder.ladder import Ladder
 from stepladder.machine import n_cores
 from stepladder.one_run import Work
+from stepladder.recipe import Recipe
 from stepladder.run import DataIdentity, data_identity, splits_for, with_dev_part
 from stepladder.search_guesses import first_guesses
 from stepladder.search_space import Proposal, SearchSpace, propose, recipe_of
@@ -52,6 +53,18 @@ class Quest:
     @property
     def epochs(self) -> int:
         return self.rounds[-1].epochs
+
+    def proposed(self, drawn: Mapping[str, Any], ceiling: int) -> Recipe:
+        """What a trial proposes for which this was drawn."""
+        import optuna
+
+        drawing = optuna.trial.FixedTrial(dict(drawn))
+        proposal = propose(replace(self.space, params=ceiling), drawing)
+        return self.ladder(proposal, epochs=self.epochs).rungs[0].recipe
+
+    def score(self, trial: Trial) -> float:
+        """What Optuna is to maximise, of a trial after its last round so far."""
+        return search_trials.score(trial, smallest=self.smallest, budget=self.space.params)
 
     def name(self, engine: Engine) -> str:
         """The study's name: searches that differ in anything that decides a number have different ones."""
@@ -189,7 +202,7 @@ def search(
         splits_for(images, data)
     jobs = jobs or n_cores()
     work = Work(sought.objective.data, store.folder)
-    limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images)
+    limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images, sought.score, sought.proposed)
     with (
         SearchStudy(sought.name(engine), storage=url, first_guesses=guesses, limits=limits) as study,
         WorkerProcesses(jobs) as pool,
@@ -371,7 +384,7 @@ class _Search:
         trial = replace(trying.trial, outcomes=(*trying.trial.outcomes, outcomes))
         trying.trial = trial
         smallest, n_rounds = self.sought.smallest, len(self.sought.rounds)
-        score = search_trials.score(trial, smallest=smallest, budget=self.sought.space.params)
+        score = self.sought.score(trial)
         self.study.report(trying.handle, trial.outcomes, score=score)
         goes_on = search_trials.goes_on(trial, self.study.trials(), smallest=smallest, n_rounds=n_rounds)
         if not goes_on:
