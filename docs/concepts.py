@@ -55,8 +55,8 @@ HEAD = """\
 # What each concept is worth
 
 Made by `docs/concepts.py` from runs; do not edit. Each is one change of the top rung of `mnist-8k` (7,946 parameters,
-14 epochs, {top}% of the test images over {n} seeds), trained with the same seeds, and compared by seed as `stepladder
-compare` does, corrected for all {k} concepts here. That is strict: with {n} seeds {least}.
+14 epochs, {top}% of the test images over {n} seeds), trained with the same seeds, and compared as `stepladder compare`
+does, with intervals that hold for all {k} concepts together ([verdicts.md](verdicts.md)).
 What a concept is worth elsewhere, with a better network or beside other concepts, this does not say; nor what an
 optimizer is worth at a learning rate of its own: all have the top rung's, 0.01.
 
@@ -84,20 +84,19 @@ def change_text(below: Rung, above: Rung) -> str:
 def page(store: Store) -> str:
     found = {name: collect(ladder_of(name), store, seeds=SEEDS).rungs for name in CONCEPTS}
     trained = {name: rungs for name, rungs in found.items() if len(rungs[1].runs) == len(SEEDS)}
-    compared = verdicts([(below, above) for below, above in trained.values()])
+    compared = verdicts([(below, above) for below, above in trained.values()], declared=len(CONCEPTS))
     rows = []
     for (name, (below, above)), each in zip(trained.items(), compared, strict=True):
         mean = percent(above.summary.final_mean, target=above.rung.target.accuracy)
         spread = f"{mean} ± {above.summary.final_sd:.2f}" if above.summary.final_sd is not None else mean
-        cells = (name, change_text(below.rung, above.rung), spread, points(each.difference), verdict(each))
+        difference = points(each.difference, worth=each.worth_knowing)
+        cells = (name, change_text(below.rung, above.rung), spread, difference, verdict(each))
         rows.append("| " + " | ".join(cells) + " |")
     below = next(iter(trained.values()))[0]
     top = percent(below.summary.final_mean, target=below.rung.target.accuracy)
-    unclear = sum(each.outcome == "unknown" for each in compared)
-    least = "no verdict at all is possible" if unclear else "all of them have to agree in sign"
     missing = [name for name in CONCEPTS if name not in trained]
     tail = f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""
-    return HEAD.format(top=top, n=len(SEEDS), k=len(compared), least=least) + "\n".join(rows) + "\n" + tail
+    return HEAD.format(top=top, n=len(SEEDS), k=len(CONCEPTS)) + "\n".join(rows) + "\n" + tail
 
 
 def main(what: str, folder: str) -> None:

@@ -544,3 +544,13 @@ def test_equal_accuracies_with_other_weights_are_not_identical() -> None:
     assert not comparison_of(below, above).identical
     assert not comparison_of(below, result(1, [])).identical
     assert comparison_of(below, result(1, [*below.runs[:1]])).identical, "one seed in common"
+
+
+def test_a_rung_that_is_in_many_pairs_is_one_rung() -> None:
+    """As the page of concepts compares: each with a copy of the same rung below."""
+    low, quiet, loud = [9900, 9930, 9915, 9921], [9910, 9911, 9912, 9913], [9880, 9990, 9930, 9910]
+    one, copy = rung_result(0, low), rung_result(0, low)
+    others = [rung_result(1, quiet), rung_result(2, loud)]
+    shared = verdicts([(one, others[0]), (one, others[1])], declared=5)
+    copied = verdicts([(one, others[0]), (copy, others[1])], declared=5)
+    assert [each.spread for each in shared] == [each.spread for each in copied]

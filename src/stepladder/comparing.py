@@ -120,7 +120,10 @@ def compare_with_top(results: Results) -> list[Comparison]:
 
 def verdicts(pairs: Sequence[tuple[RungResult, RungResult]], *, declared: int) -> list[Comparison]:
     """The second of each pair against the first, as so many comparisons as were declared ahead, or more."""
-    rungs = list({id(each): each for pair in pairs for each in pair}.values())
+    rungs: list[RungResult] = []
+    for each in (each for pair in pairs for each in pair):
+        if each not in rungs:
+            rungs.append(each)
     scale = _Scale(rungs, n_comparisons=max(declared, len(pairs)))
     return [_compared(below, above, scale) for below, above in pairs]
 
