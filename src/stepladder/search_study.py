@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 BEAT_S = 30.0
 SILENT_S = 600.0  # a process that is not on this machine is taken for dead after so long without a beat
 N_OPENINGS, OPENING_S = 4, 0.5
+N_READINGS, READING_S = 4, 0.05
 OWNER = ("host", "pid", "alive_at")  # attributes of a trial under way
 NUMBERS = {"number": 0, "ceiling": 1}  # attributes that outlive a kill, and the least that each can be
 SEED = 20200229
@@ -175,8 +176,17 @@ class SearchStudy:
     def trials(self) -> list[Trial]:
         """All trials with a proposal, those of other processes too.
 
-        Raises StoreError that names those that are damaged, or says that some are gone.
+        Raises StoreError that names those that are damaged, or says that some are gone. Damage stays: what is seen once
+        may be a trial that another process wrote while its columns were read one after the other.
         """
+        for _ in range(N_READINGS - 1):
+            with suppress(StoreError):
+                return self._read()
+            time.sleep(READING_S)
+        return self._read()
+
+    def _read(self) -> list[Trial]:
+        """What there is to read now. Raises as ``trials`` does."""
         found: dict[int, Trial] = {}
         damaged: list[StoreError] = []
         about, all_frozen = self._study.user_attrs, self._frozen()
