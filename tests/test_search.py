@@ -32,6 +32,7 @@ from stepladder.files import checksum
 from stepladder.geometry import ImageShape
 from stepladder.happening import what_happens
 from stepladder.layers import Block, parse
+from stepladder.ours import signed
 from stepladder.recipe import (
     Adam,
     Augment,
@@ -1051,7 +1052,10 @@ def test_a_foreign_file_is_not_overwritten(ladder: Path, tmp_path: Path, monkeyp
     Path("tiny-search.toml").write_text("mine = 1")
     with pytest.raises(StoreError, match="is there already and is not of a search"):
         output_path(sought, None)
-    Path("tiny-search.toml").write_text(f"{MARK}, some day")
+    Path("tiny-search.toml").write_text(f"{MARK}, some day, and changed since")
+    with pytest.raises(StoreError, match="a ladder without a mark, so that nobody can tell"):
+        output_path(sought, None)
+    Path("tiny-search.toml").write_text(signed(f"{MARK}, some day", suffix=".toml"))
     assert output_path(sought, None) == Path("tiny-search.toml")
     with pytest.raises(StoreError, match=r"ends in \.toml"):
         output_path(sought, "winner.json")
