@@ -138,7 +138,7 @@ ATTEMPTS = """\
 ## Attempts
 
 What was tried on test before these records stood, and was broken off before its hundredth seed (docs/LOG.md). Each was
-chosen on folds of the training images; each one's result was seen, and some led to the next.
+chosen on images held out of the training set; each one's result was seen, and some led to the next.
 
 | meant for | recipe | seeds | test % | broken off because |
 | --- | --- | --- | --- | --- |
@@ -147,7 +147,7 @@ chosen on folds of the training images; each one's result was seen, and some led
 | | the same, sharpness-aware | 401 to 416 | 99.591 (± 0.013) | not better |
 | | the same, cosine to a half | 601 to 630 | 99.570 (± 0.016) | not better |
 | | the same, distilled from three | 701 to 712 | 99.582 (± 0.012) | not better |
-| at most 4,500 parameters | 4,418 separable parameters, Muon | 101 to 156 | 99.522 | 52 of 56 held 99.4%, where 95% were wanted |
+| at most 4,500 parameters | 4,418 separable parameters, Muon | 101 to 156 | 99.522 | only 52 of 56 held 99.4% |
 
 So six recipes beside the three of the records were looked at on these 10,000 images: five for the first target, one for
 the second, none that is known of for the third.
