@@ -3,7 +3,7 @@
 ``python benchmarks/epoch.py [RUNG ...]``: rungs of mnist-8k (default: lighter, the 7,826-parameter network, then
 receptive-field), batches of 64 real images, one core unless said otherwise. Each peer trains as its users write it, and
 they take turns in one run: medians, and ratios to torch eager with one thread. Peers that are not installed are left
-out; torch.compile needs a C++ compiler.
+out; torch.compile needs a C++ compiler. PyTorch is shown with its defaults and with its best settings for a CPU.
 """
 
 import os
@@ -99,8 +99,19 @@ def torch_modules(recipe: Recipe) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def in_torch(recipe: Recipe, splits: data.Splits, *, threads: int = 1, compiled: bool = False) -> Step:
+def in_torch(
+    recipe: Recipe,
+    splits: data.Splits,
+    *,
+    threads: int = 1,
+    compiled: bool = False,
+    channels_last: bool = False,
+    bfloat16: bool = False,
+) -> Step:
+    """``channels_last`` and ``bfloat16`` (autocast, weights stay float32) are what PyTorch's guides advise on a CPU."""
     modules = torch_modules(recipe)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    modules = modules.to(memory_format=layout)  # type: ignore[call-overload]
     forward = torch.compile(modules) if compiled else modules
     assert isinstance(recipe.optimizer, Sgd)
     optimizer = torch.optim.SGD(modules.parameters(), lr=recipe.lr, momentum=recipe.optimizer.momentum)
@@ -115,7 +126,9 @@ def in_torch(recipe: Recipe, splits: data.Splits, *, threads: int = 1, compiled:
         images: Tensor = pixels[chosen]
         if maps is not None:
             images = warp(images, maps[batch])
-        loss = F.cross_entropy(forward((images / 255 - 0.1307) / 0.3081), labels[chosen])
+        images = ((images / 255 - 0.1307) / 0.3081).contiguous(memory_format=layout)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = F.cross_entropy(forward(images), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -197,6 +210,8 @@ def peers(recipe: Recipe, splits: data.Splits) -> dict[str, Step]:
         "stepladder jit": ours(jit, recipe, splits),
         "stepladder --engine torch": ours(choose_engine("torch", device="cpu")[0], recipe, splits),
         "torch eager, 2 threads": in_torch(recipe, splits, threads=2),
+        "torch eager, channels_last": in_torch(recipe, splits, channels_last=True),
+        "torch eager, channels_last, bfloat16": in_torch(recipe, splits, channels_last=True, bfloat16=True),
     }
     plain = not recipe.dropout and recipe.augment == Augment()
     optional: dict[str, Callable[[], Step]] = {
