@@ -14,10 +14,11 @@ from typing import Any
 
 from stepladder.geometry import ImageShape
 from stepladder.layers import Block, Conv, Depthwise, Layer, Linear
-from stepladder.recipe import Augment, Average, CrossEntropy, Recipe
+from stepladder.recipe import Adam, Augment, Average, CrossEntropy, Recipe
 
 NOTHING = 1e-29  # beside what a training computes no last digit feels this, were that as small as 1e-21
 HALF_DIGIT = 2.0**-25 * (1 - 1e-6)  # a smaller part of a float32, taken from it, leaves it as it is
+LEAST_ADAM_EPSILON = 1e-12  # with less, a gradient of 1e-29 beside none moves a weight
 LEAST_SHIFT_PX = 0.5  # less is, wherever people write it, a part of the side that is taken for pixels
 
 
@@ -227,7 +228,7 @@ def _batch_size(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
 
 def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     smoothing, distill = recipe.loss.label_smoothing, recipe.distill
-    if distill and distill.share < NOTHING:
+    if distill and distill.share < NOTHING and not _amplifies(recipe):
         what, why = (
             f"distill, with share = {distill.share:g}, does nothing",
             "float32 has no such part of a target",
@@ -243,14 +244,19 @@ def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
             {"loss": CrossEntropy()},
             told=False,  # they learned with it
         )
-    elif 0 < smoothing < NOTHING:
+    elif 0 < smoothing < NOTHING and not _amplifies(recipe):
         what = f"label_smoothing = {smoothing:g} does nothing"
         yield Idle(("loss",), what, "it is too little for float32", "give more", {"loss": CrossEntropy()})
 
 
+def _amplifies(recipe: Recipe) -> bool:
+    """Whether the optimizer may make a whole step of a gradient that is nothing beside all others, but not 0."""
+    return isinstance(recipe.optimizer, Adam) and recipe.optimizer.epsilon < LEAST_ADAM_EPSILON
+
+
 def _sharpness(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     aware = recipe.sharpness_aware
-    if aware is None or aware.radius > NOTHING:
+    if aware is None or aware.radius > NOTHING or _amplifies(recipe):
         return
     what, why = f"sharpness_aware, with radius = {aware.radius:g}, moves no weight", "that is too little for float32"
     instead = aware.model_copy(update={"radius": NOTHING}) if recipe.dropout else None  # which is drawn once more
