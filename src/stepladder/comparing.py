@@ -177,7 +177,19 @@ def _compared(below: RungResult, above: RungResult, scale: _Scale) -> Comparison
             return replace(comparison, problem=problem, diverged=True)
     if few := next((each for each in (below, above) if not each.runs), None):
         return replace(comparison, problem=f"'{few.rung.name}' is not trained yet")
+    if comparison.paired:
+        below, above = _of_both(below, above)
+        if not above.runs:
+            return replace(comparison, problem="no seed in common")
     return _judged(_measured(comparison, below, above), below, above, scale)
+
+
+def _of_both(below: RungResult, above: RungResult) -> tuple[RungResult, RungResult]:
+    """Two rungs with the runs of those seeds alone that both have, in the same order."""
+    both = sorted(set(_seeds(below)) & set(_seeds(above)))
+    runs = [{run.identity.seed: run for run in each.runs} for each in (below, above)]
+    low, high = (tuple(of_rung[seed] for seed in both) for of_rung in runs)
+    return replace(below, runs=low), replace(above, runs=high)
 
 
 def _seeds(result: RungResult) -> tuple[int, ...]:
@@ -191,39 +203,33 @@ def trains_alike(below: RungResult, above: RungResult) -> bool:
 
 
 def _measured(comparison: Comparison, below: RungResult, above: RungResult) -> Comparison:
-    """The same with its difference, of what both have: of the seeds that both have, where they are paired."""
-    runs = (below.runs, above.runs)
-    if comparison.paired:
-        both = set(comparison.seeds_below) & set(comparison.seeds)
-        runs = tuple(tuple(run for run in each if run.identity.seed in both) for each in runs)  # type: ignore[assignment]
-    if not all(runs):
-        return replace(comparison, problem="no seed in common")
+    """The same with its difference."""
     target = above.rung.target  # all rungs of a ladder have one measure
-    low, high = (mean(measured(_final(run), target) for run in each) for each in runs)
+    low, high = (mean(measured(_final(run), target) for run in each.runs) for each in (below, above))
     return replace(
         comparison,
         difference=high - low,
         n_evaluated=_final(above.runs[0]).n_evaluated,
-        image_error=None if target.balanced else image_error(*runs),
+        image_error=None if target.balanced else image_error(below.runs, above.runs),
     )
 
 
 def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale: _Scale) -> Comparison:
     """The same with its interval, and what that says."""
-    if comparison.problem:
-        return comparison
     assert comparison.n_evaluated is not None
     image = 100 / comparison.n_evaluated
-    now = _estimate(comparison, below, above, scale.now, image=image)
+    now = _estimate(comparison.paired, below, above, scale.now, image=image)
     n_rungs = scale.now.n_rungs if scale.now else 2
     plan = Plan(comparison.paired, n_rungs, scale.n_comparisons)
     least = fewest_seeds(plan)
-    too_few = f"{_seeds_text(comparison)}: {least or 'too many to tell'} are the least that could tell"
+    too_few = (
+        f"{_seeds_text(comparison.paired, below, above)}: {least or 'too many to tell'} are the least that could tell"
+    )
     if now is None:
         return replace(comparison, problem=too_few)
     first = None
     if _has_first(below) and _has_first(above):
-        first = _estimate(comparison, below, above, scale.first, image=image, seeds=FIRST_SEEDS)
+        first = _estimate(comparison.paired, below, above, scale.first, image=image, seeds=FIRST_SEEDS)
     interval = interval_of_difference(now, first, n_comparisons=scale.n_comparisons)
     comparison = replace(comparison, spread=now.spread)
     if not all(map(isfinite, interval)):
@@ -234,7 +240,7 @@ def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale:
 
 
 def _estimate(
-    comparison: Comparison,
+    are_paired: bool,
     below: RungResult,
     above: RungResult,
     ladder: Typical | None,
@@ -242,10 +248,10 @@ def _estimate(
     image: float,
     seeds: frozenset[int] | None = None,
 ) -> Estimate | None:
-    if comparison.paired:
+    if are_paired:
         low, high = _by_seed(below), _by_seed(above)
-        both = sorted(seed for seed in low.keys() & high.keys() if seeds is None or seed in seeds)
-        return paired([float(high[seed] - low[seed]) for seed in both], least_spread=image)
+        chosen = [seed for seed in low if seeds is None or seed in seeds]
+        return paired([float(high[seed] - low[seed]) for seed in chosen], least_spread=image)
     return unpaired(_accuracies(below, seeds), _accuracies(above, seeds), ladder=ladder, least_spread=image)
 
 
@@ -271,10 +277,10 @@ def _with_needed(comparison: Comparison, now: Estimate, plan: Plan) -> Compariso
     return replace(comparison, needed_seen=seen, needed_worth=needed(comparison.worth_knowing))
 
 
-def _seeds_text(comparison: Comparison) -> str:
-    if comparison.paired:
-        return f"{n_of(len(set(comparison.seeds_below) & set(comparison.seeds)), 'seed')} in common"
-    counts = sorted({len(comparison.seeds_below), len(comparison.seeds)})
+def _seeds_text(are_paired: bool, below: RungResult, above: RungResult) -> str:
+    if are_paired:
+        return f"{n_of(len(above.runs), 'seed')} in common"
+    counts = sorted({len(below.runs), len(above.runs)})
     return f"{' and '.join(map(str, counts))} {'seed' if counts == [1] else 'seeds'}"
 
 
