@@ -17,6 +17,7 @@ Few runs know little of their spread. So a difference is judged by the larger of
 ladder's typical one, the median of its rungs' variances: no single rung, and no seed that collapses, speaks for others.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -178,30 +179,27 @@ def seeds_needed(plan: Plan, *, effect: float) -> int | None:
     if not effect:
         return None
     beyond = float(special.ndtri(POWER))
-    return _first_true(lambda n: abs(effect) >= plan.factor(n) + beyond * sqrt(plan.unit(n)), least=2, most=MOST_SEEDS)
+    return fewest(lambda n: abs(effect) >= plan.factor(n) + beyond * sqrt(plan.unit(n)))
 
 
 @lru_cache(maxsize=256)
 def fewest_seeds(plan: Plan) -> int | None:
     """With fewer seeds an interval has no end, and nothing can be told."""
-    return _first_true(lambda n: isfinite(plan.factor(n)), least=2, most=MOST_SEEDS)
+    return fewest(lambda n: isfinite(plan.factor(n)))
 
 
-def _first_true(holds: Callable[[int], bool], *, least: int, most: int) -> int | None:
-    """The first number of a range for which something holds that holds for all larger ones; None if there is none."""
-    if not holds(most):
-        return None
-    low, high = least - 1, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+def fewest(holds: Callable[[int], bool]) -> int | None:
+    """The fewest seeds, two at least, with which something holds that holds with more; None above MOST_SEEDS."""
+    numbers = range(2, MOST_SEEDS + 1)
+    at = bisect_left(numbers, True, key=holds)
+    return numbers[at] if at < len(numbers) else None
 
 
 def spread_range(spread: float, dof: float, *, level: float = POWER) -> Interval:
     """Between what a spread may be, four times of five, that was measured with so many degrees of freedom."""
     tail = (1 - level) / 2
-    return tuple(spread * sqrt(dof / float(special.chdtri(dof, part))) for part in (tail, 1 - tail))  # type: ignore[return-value]
+    low, high = (spread * sqrt(dof / float(special.chdtri(dof, part))) for part in (tail, 1 - tail))
+    return low, high
 
 
 def interval_of_mean(values: Sequence[float], *, alpha: float = ALPHA, least_spread: float = 0.0) -> Interval:
@@ -211,10 +209,10 @@ def interval_of_mean(values: Sequence[float], *, alpha: float = ALPHA, least_spr
     return center - half, center + half
 
 
-def share_interval(k: int, n: int) -> Interval | None:
-    """The exact 95% interval of a share, k of n (Clopper & Pearson 1934); None of nothing."""
+def share_interval(k: int, n: int, *, alpha: float = ALPHA) -> Interval | None:
+    """The exact interval of a share, k of n (Clopper & Pearson 1934), at 95% unless told; None of nothing."""
     if not n:
         return None
-    low = float(special.betaincinv(k, n - k + 1, ALPHA / 2)) if k else 0.0
-    high = float(special.betaincinv(k + 1, n - k, 1 - ALPHA / 2)) if k < n else 1.0
+    low = float(special.betaincinv(k, n - k + 1, alpha / 2)) if k else 0.0
+    high = float(special.betaincinv(k + 1, n - k, 1 - alpha / 2)) if k < n else 1.0
     return low, high

@@ -4,19 +4,18 @@
 fresh ones. How those are is known roughly, so that the answer is a range. It is for planning, and decides nothing.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 from math import comb
-from statistics import fmean, variance
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stepladder.intervals import ALPHA, MOST_SEEDS, POWER, spread_range
+from stepladder.intervals import ALPHA, MOST_SEEDS, POWER, fewest, share_interval, spread_range, typical
 from stepladder.record import Claim, HeldClaim, MeanClaim, Numbers, ParamsClaim, WorstClaim
 
 Floats = NDArray[np.float64]
@@ -57,13 +56,12 @@ def _beyond(found: Numbers, needed: SeedsToTell | None) -> SeedsToTell | None:
 def _for_mean(claim: MeanClaim, *, claimed: Numbers, found: Numbers) -> SeedsToTell | None:
     """From the mean of all seeds, and between what their spread may be."""
     samples = [[float(each) for each in of.accuracies] for of in (claimed, found)]
-    known = [each for each in samples if len(each) > 1]
-    if claimed.diverged or found.diverged or not known:
+    pooled = typical(samples)
+    if claimed.diverged or found.diverged or not pooled:
         return None
     margin = abs(fmean(samples[0] + samples[1]) - float(claim.at_least))
-    dof = sum(len(each) - 1 for each in known)
-    spread = max((sum((len(each) - 1) * variance(each) for each in known) / dof) ** 0.5, found.image)
-    ends = [seeds_for_mean(margin, each) for each in sorted(spread_range(spread, dof))]
+    spread = max(pooled.spread, found.image)
+    ends = [seeds_for_mean(margin, each) for each in spread_range(spread, pooled.dof)]
     return SeedsToTell(ends[0] or MOST_SEEDS, ends[1])
 
 
@@ -74,14 +72,13 @@ def seeds_for_mean(margin: float, spread: float) -> int | None:
     def tells(n: int) -> bool:
         return bool(margin * n**0.5 >= spread * (float(special.stdtrit(n - 1, 1 - ALPHA / 2)) + beyond))
 
-    return _first(tells, least=2)
+    return fewest(tells)
 
 
 def _for_share(claim: HeldClaim, *, claimed: Numbers, found: Numbers) -> SeedsToTell:
     """Between what the share may be, four times of five, from all seeds."""
-    k, n, tail = claimed.n_held + found.n_held, len(claimed.seeds) + len(found.seeds), (1 - POWER) / 2
-    low = float(special.betaincinv(k, n - k + 1, tail)) if k else 0.0
-    high = float(special.betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    k, n = claimed.n_held + found.n_held, len(claimed.seeds) + len(found.seeds)
+    low, high = share_interval(k, n, alpha=1 - POWER) or (0.0, 1.0)
     share = float(claim.share_at_least)
     ends = [seeds_for_share(share, true) for true in (low, high)]
     least = min((each for each in ends if each is not None), default=MOST_SEEDS)
@@ -138,10 +135,3 @@ def fewest_new(n_record: int) -> int:
 def chance_of_worst(k: int, *, n_new: int, n_record: int) -> float:
     """The probability that the k worst of all seeds are all among the new ones, if all are alike."""
     return comb(n_new, k) / comb(n_new + n_record, k)
-
-
-def _first(holds: Callable[[int], bool], *, least: int) -> int | None:
-    """The first number up to MOST_SEEDS for which something holds that holds for all larger ones."""
-    numbers = range(least, MOST_SEEDS + 1)
-    at = bisect_left(numbers, True, key=holds)
-    return numbers[at] if at < len(numbers) else None
