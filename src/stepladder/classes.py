@@ -10,12 +10,12 @@ from statistics import mean, median
 
 from stepladder.outliers import ONE_ANSWER
 from stepladder.run import Run
+from stepladder.stats import balanced_accuracy, is_uneven
 
 FAR_BELOW = 3  # times the mistakes that the usual class has
 MUCH_LOWER = Fraction(1, 5)  # of a class's images, where the usual class has many mistakes too
 CLEAR_ERRORS = 3  # standard errors: by chance 1 class in 740 is as low
 LEAST_IMAGES = 5  # that a run gets wrong beyond what the usual class would: fewer are single images
-UNEQUAL = 2  # times the smallest class: MNIST's and Fashion's largest are 1.3 and 1.0 times theirs
 MOST_NAMED = 3
 MOST_MISTAKES = Fraction(1, 2)  # of all: a class that makes them comes first
 
@@ -68,7 +68,7 @@ def classes(runs: Sequence[Run]) -> Classes:
     never = [each for each in found if not any(row[each.label] for matrix in matrices for row in matrix)]
     low = [each for each in found if each not in never and _far_below(each, len(runs))]
     few, most = min(sizes[label] for label in present), max(sizes)
-    unequal = most >= UNEQUAL * few
+    unequal = is_uneven(runs[0].epochs[-1])
     return Classes(
         never=tuple(never),
         weak=tuple(sorted(low, key=lambda each: each.recall)) if one_answer is None else (),
@@ -76,7 +76,7 @@ def classes(runs: Sequence[Run]) -> Classes:
         answer=answer,
         answer_share=share,
         unequal=(few, most) if unequal else None,
-        balanced=mean(recalls.values()) if unequal else None,
+        balanced=mean(balanced_accuracy(run.epochs[-1]) for run in runs) / 100 if unequal else None,
     )
 
 

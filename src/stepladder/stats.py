@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from stepladder.ladder import Target
 from stepladder.run import Epoch, Run
 
-UNEVEN = 2
+UNEVEN = 2  # times the smallest class: MNIST's and Fashion's largest are 1.3 and 1.0 times theirs
 
 
 def accuracy(epoch: Epoch) -> Fraction:

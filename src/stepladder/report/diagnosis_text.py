@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
 
-from stepladder.advice import tried
+from stepladder.advice import Tried, tried
 from stepladder.comparing import Comparison, against_target
 from stepladder.curves import CLEAR_FALL, WINDOW
 from stepladder.data import describe
@@ -39,14 +39,22 @@ class RungNotes:
     next_steps: tuple[str, ...]
 
 
-def notes(results: Results, index: int, comparison: Comparison | None, *, verdict_elsewhere: bool = False) -> RungNotes:
+def notes(
+    results: Results,
+    index: int,
+    comparison: Comparison | None,
+    *,
+    known: Tried | None = None,
+    verdict_elsewhere: bool = False,
+) -> RungNotes:
     """The notes of a ladder's rung, counted from 0; ``comparison`` is that with the rung below, if there is one.
 
-    With ``verdict_elsewhere``, the whole verdict is told in another place, and here in a few words.
+    ``known`` is what the ladder has tried, found anew if it is not given. With ``verdict_elsewhere``, the whole verdict
+    is told in another place, and here in a few words.
     """
     result = results.rungs[index]
     network = result.rung.network(describe(results.ladder.data).image)
-    known = tried(results)
+    known = known or tried(results)
     subject = Subject(result, diagnose(result, network, known), results.ladder.evaluate_on, network.params, known)
     below = results.rungs[index - 1].rung if index else None
     more = results.params[index] - results.params[index - 1] if index else 0

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepladder import __version__, data
+from stepladder.advice import Tried, tried
 from stepladder.checking import CheckedRung, check_rungs
 from stepladder.comparing import Comparison, compare, compare_with_top
 from stepladder.data import Splits
@@ -66,13 +67,14 @@ class Live:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a page is made from: results and their verdicts, images, networks, and the run that each rung shows."""
+    """What a page is made from: results, verdicts, what was tried, images, networks, and the run that each rung shows."""
 
     results: Results
     store: Store
     splits: Splits
     checked: tuple[CheckedRung, ...]
     comparisons: tuple[Comparison, ...]
+    known: Tried
     typical: tuple[Run | None, ...]
 
     @property
@@ -157,6 +159,7 @@ def _material(results: Results, store: Store) -> Material:
         splits=splits_for(images, data_identity(ladder)),
         checked=check_rungs(ladder, images.info),
         comparisons=tuple(compare(results)),
+        known=tried(results),
         typical=tuple(typical_run(result.runs) for result in results.rungs),
     )
 
@@ -172,7 +175,14 @@ def _rung(material: Material, index: int, charts: list[Spec]) -> RungContent:
         charts=charts,
     )
     comparison = next((each for each in material.comparisons if each.rung == name), None)
-    return rung_content(material.results, index, comparison=comparison, networks=material.networks, shown=shown)
+    return rung_content(
+        material.results,
+        index,
+        comparison=comparison,
+        known=material.known,
+        networks=material.networks,
+        shown=shown,
+    )
 
 
 _FIELDS: dict[str, tuple[EffectiveField, ...]] = {}  # by a run's weights: a live page asks again and again

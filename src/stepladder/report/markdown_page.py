@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import tabulate
 
+from stepladder.advice import tried
 from stepladder.checking import check_rungs
 from stepladder.comparing import compare, compare_with_top
 from stepladder.data import describe
@@ -41,8 +42,9 @@ def markdown_page(results: Results, *, way: Descent | None = None, down: Results
             *map(_text, comparison_notes(at_top, ladder, down=True)),
         ]
     parts.append("## The rungs")
+    known = tried(results)
     for index, result in enumerate(results.rungs):
-        parts += _rung(index, result.rung.name, notes(results, index, by_rung.get(result.rung.name)))
+        parts += _rung(index, result.rung.name, notes(results, index, by_rung.get(result.rung.name), known=known))
     parts += ["## Receptive fields", *map(_table, layer_tables(checked)), "## Provenance"]
     parts.append("\n".join(f"- {name}: {_text(value)}" for name, value in provenance(results)))
     return "\n\n".join(parts) + "\n"

@@ -5,6 +5,7 @@ SCHEMA_VERSION history: 1, the first. 2, the verdicts of compare's version 2.
 
 from typing import Any
 
+from stepladder.advice import tried
 from stepladder.comparing import compare
 from stepladder.descent import Descent
 from stepladder.evidence import confusion, mistakes
@@ -21,9 +22,9 @@ SCHEMA_VERSION = 2
 def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:
     """What ``stepladder report --format json`` prints; ``down`` are the results of climbing down, if any."""
     body = results_dict(results) | compare_dict(results) | {"about": results.ladder.about}
-    by_rung = {each.rung: each for each in compare(results)}
+    by_rung, known = {each.rung: each for each in compare(results)}, tried(results)
     for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
-        words = notes(results, index, by_rung.get(result.rung.name))
+        words = notes(results, index, by_rung.get(result.rung.name), known=known)
         matrix = confusion(result.runs)
         record |= {
             "notes": {name: list(getattr(words, name)) for name in ("targets", "results", "analysis", "next_steps")},

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder.advice import Tried
 from stepladder.comparing import Comparison
 from stepladder.effective_field import EffectiveField
 from stepladder.evidence import Mistake, confusion, mistakes
@@ -114,7 +115,13 @@ class Shown:
 
 
 def rung_content(
-    results: Results, index: int, *, comparison: Comparison | None, networks: Sequence[Network], shown: Shown
+    results: Results,
+    index: int,
+    *,
+    comparison: Comparison | None,
+    known: Tried,
+    networks: Sequence[Network],
+    shown: Shown,
 ) -> RungContent:
     """The section of rung ``index``; its charts are added to ``shown.charts``."""
     result, split = results.rungs[index], results.ladder.evaluate_on
@@ -126,7 +133,7 @@ def rung_content(
     return RungContent(
         name=result.rung.name,
         why=" ".join(result.rung.why.split()),
-        notes=notes(results, index, comparison, verdict_elsewhere=True),
+        notes=notes(results, index, comparison, known=known, verdict_elsewhere=True),
         diff=_diff(result.rung, below),
         recipe=recipe_table(result.rung.recipe),
         accuracy_chart=_added(shown.charts, accuracy_chart(result, split)),
