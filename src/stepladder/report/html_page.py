@@ -67,7 +67,7 @@ class Live:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a page is made from: results, verdicts, what was tried, images, networks, and the run that each rung shows."""
+    """What a page is made from: results, verdicts, what was tried, images, networks, the run that each rung shows."""
 
     results: Results
     store: Store
