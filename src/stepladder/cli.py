@@ -221,7 +221,7 @@ def climb(
 
     Exits with 1 unless the top rung holds its target with every seed. With --down, the top rung and what is left of it
     without each change are trained instead, and the verdicts of 'compare --down' shown. With --until-decided, rungs get
-    more seeds while it is unclear what their changes did, and the verdicts of 'compare' are shown.
+    more seeds until it is decided what their changes did, and the verdicts of 'compare' are shown.
     """
     from stepladder import ladder_file
     from stepladder.checking import check_rungs, notes_of, require_effects, require_within_budget
@@ -286,7 +286,9 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
 @STORE
 @JSON
 def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bool) -> None:
-    """Tell what each rung did, and how sure that is: against the rung below, by seed, and against its target.
+    """Tell what each rung did, and how sure that is: against the rung below, and against its target.
+
+    One interval decides. It holds after every seed: compare as often as you like.
 
     With --down, what each change is worth at the top, from the runs of 'climb --down'.
     """
@@ -520,7 +522,7 @@ def _watchers(stack: ExitStack, page: Any) -> Any:
 def _train(
     ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int], most: int | None, jobs: int | None, watcher: Any
 ) -> tuple[Any, Any]:
-    """What failed, and the results; seeds are bought up to ``most`` until each verdict is clear, if that is given."""
+    """What failed, and the results; with ``most`` given, seeds up to that until each verdict is decided."""
     from stepladder.climbing import climb as climb_ladder
     from stepladder.deciding import climb_until_decided
     from stepladder.results import collect

@@ -39,8 +39,8 @@ def climb_until_decided(
     """
     if max_seeds < len(seeds):
         raise LadderError(
-            f"the {len(seeds)} seeds to begin with are more than {max_seeds}, the most to buy: raise --max-seeds, or"
-            " begin with fewer --seeds"
+            f"the {len(seeds)} seeds to begin with are more than {max_seeds}, the most to go on to: raise --max-seeds,"
+            " or begin with fewer --seeds"
         )
     wanted, trained = [rung.name for rung in ladder.rungs], dict[str, Seeds]()
     n = len(seeds)

@@ -1,7 +1,7 @@
 """Randomness is an argument: every random draw of a training comes from a generator keyed by (seed, epoch, purpose).
 
 So a run that resumes at epoch 7 draws what an undisturbed run draws at epoch 7, and turning one concept on leaves the
-draws of all others alone, which pairs the runs of two rungs by seed.
+draws of all others alone.
 """
 
 from hashlib import sha256
