@@ -341,6 +341,20 @@ def test_ctrl_c_is_quiet_at_any_time() -> None:
 
 
 @POSIX
+def test_a_signal_of_which_a_library_makes_an_error_is_one() -> None:
+    """pydantic builds schemas in code that turns whatever is raised in it into an error of its own."""
+    script = (
+        "import signal, sys\nfrom stepladder import ending, signals\nsignals.raise_when_stopped()\n"
+        "def command():\n    try:\n        signal.raise_signal(signal.SIGTERM)\n"
+        "    except BaseException:\n        raise ValueError('no schema') from None\n"
+        "sys.exit(ending.exit_code(command, again=lambda: 'stepladder climb x'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 143
+    assert done.stderr == "Interrupted; every finished epoch is kept. Go on with:\n  stepladder climb x\n"
+
+
+@POSIX
 def test_a_signal_where_python_lets_no_exception_out_still_ends_the_command() -> None:
     script = (
         "import signal, sys, time\n"

@@ -16,7 +16,7 @@ import click
 
 from stepladder import plain
 from stepladder.errors import INTERNAL_ERROR, StepladderError
-from stepladder.signals import Stopped
+from stepladder.signals import Stopped, stopped
 from stepladder.wording import cut
 
 DEBUG = "STEPLADDER_DEBUG"  # set to anything, a bug is shown with its traceback
@@ -41,6 +41,8 @@ def exit_code(command: Callable[[], object], *, again: Callable[[], str]) -> int
     except (KeyboardInterrupt, click.Abort, EOFError) as error:
         return _interrupted(error, again())
     except Exception as error:
+        if (stop := stopped()) is not None:  # pydantic calls it an error of its schema
+            return _interrupted(stop, again())
         if os.environ.get(DEBUG):
             traceback.print_exc()
         return _refused(error)

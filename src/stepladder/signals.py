@@ -25,6 +25,14 @@ class Stopped(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
+_raised: list[Stopped] = []  # in this command
+
+
+def stopped() -> Stopped | None:
+    """What was raised for a signal in this command. A library may have made another error of it, or none."""
+    return _raised[-1] if _raised else None
+
+
 def raise_when_stopped() -> None:
     """From now on the first signal to end raises Stopped in the main thread; a second one ends the process at once.
 
@@ -32,6 +40,7 @@ def raise_when_stopped() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    _raised.clear()
     for number in STOPPING:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)
@@ -85,7 +94,8 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
     for each in STOPPING:
         if signal.getsignal(each) is _stop:
             signal.signal(each, stop_at_once)
-    raise Stopped(number)
+    _raised.append(Stopped(number))
+    raise _raised[-1]
 
 
 def _end_at_once(number: int) -> NoReturn:
