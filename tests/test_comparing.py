@@ -29,7 +29,7 @@ from stepladder.intervals import ALPHA, SHARE, always_factor, dof_of_median, med
 from stepladder.ladder import COMPARISONS
 from stepladder.ladder_file import load
 from stepladder.recipe import Average
-from stepladder.report import compare_page
+from stepladder.report import compare_page, numbers
 from stepladder.report.compare_json import compare_dict, comparison_dict
 from stepladder.results import Results, RungResult
 from stepladder.run import Run, WrongImage
@@ -81,7 +81,7 @@ def test_a_clear_difference_is_better_and_its_mirror_worse() -> None:
     assert worse.interval == pytest.approx((-better.interval[1], -better.interval[0]))
     assert better.interval[0] > 0
     text = compare_page.verdict(better)
-    assert text == f"better by 0.27 points {compare_page.interval_text(better.interval)}"
+    assert text == f"better by 0.27 points {numbers.interval_text(better.interval)}"
     assert compare_page.verdict(worse).startswith("worse by 0.27 points [-0.3")
     assert (better.needed_seen, better.needed_worth) == (None, None), "it is decided"
 
@@ -267,7 +267,7 @@ def test_what_is_worth_knowing_is_five_images_at_least(thousandths: int, spread:
 def test_a_difference_known_to_be_small_is_less_than_what_is_worth_knowing() -> None:
     found = comparison_of(*(rung_result(rung, [9930, 9931] * 16) for rung in (0, 1)))
     assert (found.outcome, found.decided, found.worth_knowing) == ("negligible", True, 0.05)
-    interval = compare_page.interval_text(found.interval, worth=0.05)
+    interval = numbers.interval_text(found.interval, worth=0.05)
     assert compare_page.verdict(found) == f"less than 0.05 points {interval}"
     assert compare_page.tone(found) == "same"
     assert "0.05 points are the least that is worth knowing here" in " ".join(notes_of([found]))
@@ -287,7 +287,7 @@ def test_what_is_not_decided_says_what_it_would_take() -> None:
     assert worth is not None
     assert 8 < worth[0] < (worth[1] or 0) < seen[0] < (seen[1] or 0)
     assert compare_page.verdict(found) == (
-        f"not decided yet {compare_page.interval_text(found.interval, worth=0.1)}; it takes about {seen[0]:,} to"
+        f"not decided yet {numbers.interval_text(found.interval, worth=0.1)}; it takes about {seen[0]:,} to"
         f" {seen[1]:,} seeds for what is seen, {worth[0]} to {worth[1]} seeds for 0.1 points"
     )
     (equal,) = compare(results(low, low))
@@ -430,7 +430,7 @@ def test_the_share_of_seeds_that_hold_is_clopper_and_pearsons() -> None:
     ],
 )
 def test_differences_have_a_sign_and_are_not_rounded_away(value: float | None, text: str) -> None:
-    assert compare_page.points(value, worth=0.05) == text
+    assert numbers.points(value, worth=0.05) == text
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_differences_have_a_sign_and_are_not_rounded_away(value: float | None, t
     ],
 )
 def test_intervals_are_not_rounded_to_what_they_do_not_reach(interval: tuple[float, float] | None, text: str) -> None:
-    assert compare_page.interval_text(interval, worth=0.05) == text
+    assert numbers.interval_text(interval, worth=0.05) == text
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from stepladder.movements import first_drop
 from stepladder.recipe import Augment, Step
 from stepladder.report.compare_page import verdict
 from stepladder.report.diagnosis_text import RungNotes, notes
-from stepladder.report.subject import apart, beside, listed, loss_text
+from stepladder.report.numbers import apart, beside, loss_text
+from stepladder.report.subject import listed
 from stepladder.results import Results, RungResult, collect
 from stepladder.run import Run, WrongImage
 from stepladder.stats import summarise

@@ -20,8 +20,8 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 
 
 def test_the_recipe_page_is_up_to_date() -> None:
-    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-    assert (ROOT / "docs" / "recipes.md").read_text() == generate["page"](), "run: python docs/generate.py"
+    generate = runpy.run_path(str(ROOT / "tools" / "generate.py"))
+    assert (ROOT / "docs" / "recipes.md").read_text() == generate["page"](), "run: python tools/generate.py"
 
 
 def test_the_example_ladder_loads(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_concept_that_is_measured_is_one_change_within_the_budget() -> None:
-    concepts = runpy.run_path(str(ROOT / "docs" / "concepts.py"))
+    concepts = runpy.run_path(str(ROOT / "tools" / "concepts.py"))
     for name in concepts["CONCEPTS"]:
         ladder = concepts["ladder_of"](name)
         below, above = (rung.recipe for rung in ladder.rungs)

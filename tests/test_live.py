@@ -28,7 +28,7 @@ from stepladder.engines import choose_engine
 from stepladder.errors import DataError, StepladderError
 from stepladder.report.html_page import Live
 from stepladder.report.live_page import LivePage
-from stepladder.report.tables import percent
+from stepladder.report.numbers import percent
 
 PATIENCE_S = 120
 NETWORK = re.compile(r"Failed to load resource: net::")  # Chromium says so itself when nobody answers

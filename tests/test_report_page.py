@@ -22,8 +22,8 @@ from stepladder.engines.training import initial_arrays, weights
 from stepladder.evidence import typical_run
 from stepladder.reference import activations, normalised
 from stepladder.report.html_page import html_page
+from stepladder.report.numbers import percent
 from stepladder.report.page_networks import network_record
-from stepladder.report.tables import percent
 from stepladder.report.writing import climbed_down
 from stepladder.results import Results
 

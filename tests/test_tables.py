@@ -23,6 +23,7 @@ from stepladder.report import (
     check_json,
     check_page,
     compare_page,
+    numbers,
     record_page,
     result_json,
     result_page,
@@ -73,17 +74,17 @@ def printed(page: Page) -> str:
     ],
 )
 def test_percentages(value: str, target: str | None, shown: str) -> None:
-    assert tables.percent(Fraction(value), target=Decimal(target) if target else None) == shown
+    assert numbers.percent(Fraction(value), target=Decimal(target) if target else None) == shown
 
 
 def test_no_percentage() -> None:
-    assert tables.percent(None) == tables.percent(None, target=Decimal("99.4")) == "–"
+    assert numbers.percent(None) == numbers.percent(None, target=Decimal("99.4")) == "–"
 
 
 @pytest.mark.parametrize("limit", ["99.4", "100"])
 def test_not_even_a_hair_below_the_target_reaches_it(limit: str) -> None:
     below = Fraction(limit) - Fraction(1, 10**40)  # closer than 28 digits can tell
-    assert Decimal(tables.percent(below, target=Decimal("99.4"))) < Decimal(limit)
+    assert Decimal(numbers.percent(below, target=Decimal("99.4"))) < Decimal(limit)
 
 
 targets = st.decimals(Decimal("0.1"), 100, places=1) | st.decimals(Decimal("0.0001"), 100, places=4)
@@ -105,7 +106,7 @@ def value_and_target(draw: st.DrawFn) -> tuple[Fraction, Decimal | None]:
 @settings(deadline=None, max_examples=500)
 def test_a_percentage_is_never_rounded_up_to_its_target_or_to_100(case: tuple[Fraction, Decimal | None]) -> None:
     value, target = case
-    text = tables.percent(value, target=target)
+    text = numbers.percent(value, target=target)
     assert re.fullmatch(r"\d{1,3}\.\d\d", text)
     shown = Fraction(text)
     limits = [Fraction(100)] + ([] if target is None else [Fraction(target)])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from stepladder.advice import REGULARISERS, ROOM
 from stepladder.findings import NextStep
 from stepladder.layers import GlobalAvgPool, Linear
-from stepladder.report.compare_page import points, share_text
+from stepladder.report.numbers import points, share_text
 from stepladder.report.outlier_text import seeds_named
 from stepladder.report.subject import Subject, is_are, listed
 from stepladder.wording import n_of

@@ -11,7 +11,8 @@ from typing import Any
 
 from stepladder.ladder import Target
 from stepladder.plain import neutral
-from stepladder.report.tables import NOTHING, Table, percent
+from stepladder.report.numbers import NOTHING, percent
+from stepladder.report.tables import Table
 from stepladder.results import Results, RungResult
 from stepladder.run import Epoch, Run
 from stepladder.stats import accuracy, train_accuracy

@@ -1,13 +1,13 @@
 """Verdicts as a page of text and tables."""
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from math import ceil, floor
 
 from stepladder.comparing import Comparison, Needed, TargetVerdict, against_target, compare
 from stepladder.ladder import Ladder
+from stepladder.report.numbers import NOTHING, interval_text, points, share_text, spread_text
 from stepladder.report.result_page import held_tones, outcome, result_notes
-from stepladder.report.tables import NOTHING, Page, Table, Tone, changes
+from stepladder.report.tables import Page, Table, Tone, changes
 from stepladder.results import Results
 from stepladder.verdict_errors import error_of_growth
 from stepladder.wording import n_of, seeds_text
@@ -108,41 +108,6 @@ def _range_text(needed: Needed) -> str:
     return f"{least:,} seeds" if least == most else f"{least:,} to {most:,} seeds"
 
 
-def points(value: Fraction | float | None, *, worth: float | None = None) -> str:
-    """A difference of percentages, with its sign.
-
-    What is not 0 is never shown as 0.00, and what is less than ``worth`` knowing never as if it were not.
-    """
-    return NOTHING if value is None else f"{float(value):+.{_decimals_of_points(float(value), worth)}f}"
-
-
-def interval_text(interval: tuple[float, float] | None, *, worth: float | None = None) -> str:
-    """An interval in points; its ends are not shown as limits that they do not reach, see ``points``."""
-    if interval is None:
-        return NOTHING
-    decimals = max(_decimals_of_points(end, worth) for end in interval)
-    low, high = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in interval)  # -0.0 + 0.0 is 0.0
-    return f"[{low}, {high}]"
-
-
-def share_text(share: float) -> str:
-    """A share as a percentage; only none is 0%, and only all is 100%."""
-    decimals = _decimals(100 * share, misleads=lambda shown: shown in (0, 100) and share not in (0, 1), least=0)
-    return f"{100 * share:.{decimals}f}%"
-
-
-def _decimals_of_points(value: float, worth: float | None) -> int:
-    def misleads(shown: float) -> bool:
-        return shown == 0 != value or (worth is not None and abs(value) < worth <= abs(shown))
-
-    return _decimals(value, misleads=misleads, least=2)
-
-
-def _decimals(value: float, *, misleads: Callable[[float], bool], least: int) -> int:
-    """The fewest decimals with which what is shown does not mislead; the least if six do, as for 1e-17."""
-    return next((n for n in range(least, 7) if not misleads(float(f"{value:.{n}f}"))), least)
-
-
 def comparison_notes(comparisons: Sequence[Comparison], ladder: Ladder, *, down: bool = False) -> list[str]:
     """How the verdicts were found."""
     if not comparisons:
@@ -197,7 +162,7 @@ def _image_notes(comparisons: Sequence[Comparison]) -> list[str]:
     sizes = {each.n_evaluated for each in comparisons if each.image_error is not None}
     if len(sizes) != 1:
         return []
-    least, most = (f"±{error:.2f}" for error in (min(errors), max(errors)))
+    least, most = (f"±{spread_text(error)}" for error in (min(errors), max(errors)))
     return [
         f"Verdicts are about seeds, on the {sizes.pop():,} images evaluated. For all images of their kind, each"
         f" difference is uncertain by {least if least == most else f'{least} to {most}'} points in all, seeds included"

@@ -18,11 +18,12 @@ from stepladder.ladder import Rung
 from stepladder.movements import FAST, Drop, EarlyCut, Movement
 from stepladder.recipe import Augment
 from stepladder.report.advice_text import next_steps
-from stepladder.report.compare_page import brief_verdict, points, share_text, verdict
+from stepladder.report.compare_page import brief_verdict, verdict
 from stepladder.report.mistakes_text import mistakes
+from stepladder.report.numbers import apart, loss_text, points, share_text, spread_text
 from stepladder.report.outlier_text import few_images, outlier_sentences, told_apart
 from stepladder.report.result_page import consistency_text
-from stepladder.report.subject import Subject, all_of, apart, listed, loss_text
+from stepladder.report.subject import Subject, all_of, listed
 from stepladder.report.tables import change, target_text
 from stepladder.results import Results
 from stepladder.stats import accuracy
@@ -113,7 +114,7 @@ def _final(subject: Subject) -> str:
         return f"{mean} with one seed"
     middle = f", median {subject.percent(_median(subject))}" if subject.found.collapsed else ""
     worst = subject.percent(summary.final_min)
-    return f"{mean} on average over {n} seeds (sd {summary.final_sd:.2f}, worst {worst}{middle})"
+    return f"{mean} on average over {n} seeds (sd {spread_text(summary.final_sd)}, worst {worst}{middle})"
 
 
 def _median(subject: Subject) -> Fraction:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from stepladder.comparing import Comparison, compare, compare_with_top
 from stepladder.descent import Descent
-from stepladder.report.compare_page import comparison_notes, points, tone, verdict
+from stepladder.report.compare_page import comparison_notes, tone, verdict
+from stepladder.report.numbers import NOTHING, percent, points
 from stepladder.report.result_page import result_notes
-from stepladder.report.tables import NOTHING, Page, Table, changes, percent
+from stepladder.report.tables import Page, Table, changes
 from stepladder.results import Results
 
 

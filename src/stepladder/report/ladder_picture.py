@@ -9,7 +9,8 @@ from math import ceil, floor
 from stepladder.comparing import Comparison
 from stepladder.intervals import interval_of_mean
 from stepladder.report.compare_page import brief_verdict, tone
-from stepladder.report.tables import Tone, changes, percent
+from stepladder.report.numbers import percent, percents, spread_text
+from stepladder.report.tables import Tone, changes
 from stepladder.results import Results, RungResult
 from stepladder.stats import accuracy
 from stepladder.wording import n_of
@@ -132,8 +133,9 @@ def _spread(result: RungResult, ends: tuple[float, float] | None) -> str:
     if ends is None or result.summary.final_sd is None:
         return ""
     target = result.rung.target.accuracy
-    low, high = (percent(Fraction(min(100.0, max(0.0, end))), target=target) for end in ends)
-    return f"sd {result.summary.final_sd:.2f}; mean’s 95% interval {low} to {high}"
+    low, high = (min(100.0, max(0.0, end)) for end in ends)
+    between = percents((low, high), target=target)
+    return f"sd {spread_text(result.summary.final_sd)}; mean’s 95% interval {between}"
 
 
 def _dots(result: RungResult, scale: _Scale) -> tuple[Mark, ...]:

@@ -17,7 +17,8 @@ from rich.progress import (
 
 from stepladder.climbing import Failure, Task
 from stepladder.plain import message, neutral
-from stepladder.report import tables
+from stepladder.report.numbers import percent
+from stepladder.report.tables import duration
 from stepladder.run import Run
 from stepladder.stats import holds, measured, reaches
 from stepladder.wording import n_of
@@ -86,7 +87,7 @@ class LiveClimb:
 
     def finished(self, task: Task, run: Run) -> None:
         self._leave(task)
-        text = f"{task}: {outcome_text(task, run)} ({tables.duration(run.elapsed_s)}; {self._n_left} to go)"
+        text = f"{task}: {outcome_text(task, run)} ({duration(run.elapsed_s)}; {self._n_left} to go)"
         self._say(text, style="green" if holds(run, task.rung.target) else "red" if run.final is None else "")
 
     def failed(self, failure: Failure) -> None:
@@ -108,7 +109,7 @@ class LiveClimb:
             return
         self._last_line_at = now
         left_s = (now - self._started_at) * (self._macs_left / self._macs_done_here - 1)
-        self._say(f"{self._macs_done_here / self._macs_left:.0%} done, about {tables.duration(left_s)} left")
+        self._say(f"{self._macs_done_here / self._macs_left:.0%} done, about {duration(left_s)} left")
 
     def _say(self, text: str, *, style: str = "") -> None:
         """A line; on a terminal it is broken between words, elsewhere not at all."""
@@ -127,4 +128,4 @@ def outcome_text(task: Task, run: Run) -> str:
         where = f"at {n_reached} of the last {n_last} epochs" if n_reached and n_last > 1 else ""
         held = f"{target.accuracy}% or more only {where}" if where else f"below {target.accuracy}%"
     split, kind = run.identity.data.evaluate_on, " balanced" if target.balanced else ""
-    return f"{split} {tables.percent(measured(run.final, target), target=target.accuracy)}%{kind}, {held}"
+    return f"{split} {percent(measured(run.final, target), target=target.accuracy)}%{kind}, {held}"

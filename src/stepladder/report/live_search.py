@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stepladder.plain import message
+from stepladder.report.numbers import percent
 from stepladder.report.search_page import mean_text, network_text
-from stepladder.report.tables import percent
 from stepladder.search_trials import Trial
 from stepladder.searching import Found
 from stepladder.wording import n_of

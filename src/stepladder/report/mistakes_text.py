@@ -3,8 +3,8 @@
 from stepladder.classes import MOST_NAMED, WeakClass
 from stepladder.findings import Diagnosis
 from stepladder.mistakes import HardImages
-from stepladder.report.compare_page import share_text
-from stepladder.report.subject import Subject, all_of, beside, is_are, listed
+from stepladder.report.numbers import beside, share_text
+from stepladder.report.subject import Subject, all_of, is_are, listed
 from stepladder.wording import n_of
 
 

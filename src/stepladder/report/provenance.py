@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from stepladder.report.check_page import dev_text
-from stepladder.report.tables import NOTHING, duration
+from stepladder.report.numbers import NOTHING
+from stepladder.report.tables import duration
 from stepladder.results import Results
 from stepladder.run import DataIdentity, Run, data_identity
 from stepladder.wording import n_of

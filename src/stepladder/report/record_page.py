@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from math import floor
 from statistics import mean, median
 from typing import Any
 
@@ -19,9 +18,9 @@ from stepladder.record import (
     params_of,
 )
 from stepladder.report.check_json import SCHEMA_VERSION
-from stepladder.report.compare_page import interval_text, points, share_text
+from stepladder.report.numbers import NOTHING, interval_text, percent, percents, points, share_text, spread_text
 from stepladder.report.repeat_page import repeat_dict, repeat_page
-from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
+from stepladder.report.tables import Page, Table, target_text
 from stepladder.reproducing import ClaimVerdict, Reproduction
 from stepladder.seeds_to_tell import fewest_below, fewest_new
 from stepladder.wording import n_of, seeds_text
@@ -60,9 +59,9 @@ def _record_row(record: Record, ladder: Ladder) -> tuple[str, ...]:
         f"{params_of(ladder):,}",
         str(top.recipe.epochs),
         seeds_text(found.seeds),
-        mean_text(found.mean),
-        mean_interval_text(found.mean_interval),
-        NOTHING if found.sd is None else f"{found.sd:.3f}",
+        percent(found.mean, target=_claimed_mean(record), decimals=3),
+        percents(found.mean_interval, target=_claimed_mean(record), decimals=3),
+        spread_text(found.sd, decimals=3),
         percent(found.worst, target=_claimed_worst(record)),
         target_text(top.target),
         f"{found.n_held} of {len(found.seeds)}" + _diverged_text(found),
@@ -77,13 +76,9 @@ def _claimed_worst(record: Record) -> Decimal | None:
     return next((claim.at_least for claim in record.claims if isinstance(claim, WorstClaim)), None)
 
 
-def mean_text(value: Fraction | float | None) -> str:
-    """A mean over many seeds, in percent: cut after three decimals, so that it is never rounded up to a claim."""
-    return NOTHING if value is None else f"{floor(1000 * value) / 1000:.3f}"
-
-
-def mean_interval_text(interval: tuple[float, float] | None) -> str:
-    return NOTHING if interval is None else " to ".join(map(mean_text, interval))
+def _claimed_mean(record: Record) -> Decimal | None:
+    """The mean that a record claims, None if it claims none: display never rounds up to it."""
+    return next((claim.at_least for claim in record.claims if isinstance(claim, MeanClaim)), None)
 
 
 def _diverged_text(found: Numbers) -> str:
@@ -97,10 +92,10 @@ def _share_interval_text(found: Numbers) -> str:
 def header_text(record: Record, ladder: Ladder) -> str:
     """What the file of the ladder says of its record, first of all."""
     found, top = numbers_of(record, ladder), ladder.rungs[-1]
-    deviation = NOTHING if found.sd is None else f"{found.sd:.3f}"
     return (
         f"Record {record.name}: {'; '.join(map(str, record.claims))}. Top rung, {params_of(ladder):,} parameters, seeds"
-        f" {seeds_text(found.seeds)}: {mean_text(found.mean)}% (sd {deviation}) of"
+        f" {seeds_text(found.seeds)}: {percent(found.mean, target=_claimed_mean(record), decimals=3)}%"
+        f" (sd {spread_text(found.sd, decimals=3)}) of"
         f" the test images at the last of {top.recipe.epochs} epochs, worst"
         f" {percent(found.worst, target=_claimed_worst(record))}%; {target_text(top.target)} with"
         f" {found.n_held} of {len(found.seeds)}{_diverged_text(found)}. {record.engine}, {record.cpu},"
@@ -167,7 +162,8 @@ def _found_texts(verdict: ClaimVerdict, found: Numbers) -> tuple[str, str]:
         case MeanClaim() if found.diverged:
             return f"no mean{_diverged_text(found)}", NOTHING
         case MeanClaim():
-            return f"{mean_text(found.mean)}%", mean_interval_text(verdict.interval)
+            interval = percents(verdict.interval, target=claim.at_least, decimals=3)
+            return f"{percent(found.mean, target=claim.at_least, decimals=3)}%", interval
 
 
 def _recorded_text(verdict: ClaimVerdict, claimed: Numbers) -> str:
@@ -179,7 +175,7 @@ def _recorded_text(verdict: ClaimVerdict, claimed: Numbers) -> str:
         case WorstClaim():
             return f"worst {percent(claimed.worst, target=verdict.claim.at_least)}%"
         case MeanClaim():
-            return f"{mean_text(claimed.mean)}%"
+            return f"{percent(claimed.mean, target=verdict.claim.at_least, decimals=3)}%"
 
 
 def reproduction_notes(again: Reproduction) -> Page:
@@ -241,7 +237,9 @@ def _collapsed_text(seed: int, accuracy: Fraction, again: Reproduction) -> str:
     """That one seed is far below all others, which a mean swallows."""
     others = [each for at, each in again.found.by_seed.items() if at != seed]
     without = (
-        f"; the mean of the other {n_of(len(others), 'fresh seed')} is {mean_text(mean(others))}%" if others else ""
+        f"; the mean of the other {n_of(len(others), 'fresh seed')} is {percent(mean(others), decimals=3)}%"
+        if others
+        else ""
     )
     return (
         f"Seed {seed} collapsed: {percent(accuracy)}%, where the record's median is"

@@ -1,15 +1,14 @@
 """The results of a ladder as a page of text and tables."""
 
+from stepladder.report.numbers import NOTHING, percent, spread_text
 from stepladder.report.summary import headline
 from stepladder.report.tables import (
-    NOTHING,
     Headline,
     Page,
     Table,
     Tone,
     changes,
     compound_notes,
-    percent,
     target_text,
 )
 from stepladder.results import Results, RungResult
@@ -90,7 +89,7 @@ def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:
         f"{params:,}",
         percent(summary.train_final_mean, target=target),
         percent(summary.final_mean, target=target),
-        NOTHING if summary.final_sd is None else f"{summary.final_sd:.2f}",
+        spread_text(summary.final_sd),
         percent(summary.final_min, target=target),
         consistency_text(summary),
         f"{summary.n_held} of {n}" if n else "not trained",

@@ -11,7 +11,8 @@ from typing import Any
 from stepladder.housekeeping import Deleted, Experiment, Merged, StoredRun
 from stepladder.rechecking import Checked
 from stepladder.recipe import Recipe, changed_fields, describe, describe_network
-from stepladder.report.tables import NOTHING, Page, Table
+from stepladder.report.numbers import NOTHING
+from stepladder.report.tables import Page, Table
 from stepladder.run import RunIdentity
 from stepladder.wording import n_of
 

@@ -8,7 +8,8 @@ from stepladder.plain import neutral
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA, VEGA_BYTES
 from stepladder.report.check_json import SCHEMA_VERSION
-from stepladder.report.tables import NOTHING, Page, Table, percent, target_text
+from stepladder.report.numbers import percent, percents, spread_text
+from stepladder.report.tables import Page, Table, target_text
 from stepladder.search_ladder import held_out_text
 from stepladder.search_trials import STATES, Trial, interval
 from stepladder.searching import Found
@@ -74,7 +75,7 @@ def mean_text(trial: Trial, found: Found) -> str:
     """``99.41%``, or ``99.41% (95%: ± 0.05)`` where there are seeds enough for an interval."""
     ends = interval(trial.outcomes[-1])
     text = percent(trial.accuracy(), target=found.quest.objective.rungs[0].target.accuracy)
-    return f"{text}%" + (f" (95%: ± {(ends[1] - ends[0]) / 2:.2f})" if ends else "")
+    return f"{text}%" + (f" (95%: ± {spread_text((ends[1] - ends[0]) / 2)})" if ends else "")
 
 
 def _row(trial: Trial, found: Found) -> tuple[str, ...]:
@@ -84,16 +85,11 @@ def _row(trial: Trial, found: Found) -> tuple[str, ...]:
         network_text(trial),
         f"{trial.params:,}",
         percent(trial.accuracy(), target=target),
-        _interval_text(trial),
+        percents(interval(outcomes), target=target),
         str(len(outcomes)),
         f"{sum(each.held for each in outcomes)} of {len(outcomes)}",
         "winner" if trial == found.winner else "",
     )
-
-
-def _interval_text(trial: Trial) -> str:
-    ends = interval(trial.outcomes[-1])
-    return f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else NOTHING
 
 
 def _goal(found: Found) -> str:

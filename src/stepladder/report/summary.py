@@ -2,7 +2,8 @@
 
 import shlex
 
-from stepladder.report.tables import percent, target_text
+from stepladder.report.numbers import percent, spread_text
+from stepladder.report.tables import target_text
 from stepladder.results import Results
 from stepladder.wording import n_of
 
@@ -42,7 +43,7 @@ def facts(results: Results) -> tuple[tuple[str, str], ...]:
         split = results.ladder.evaluate_on
         found.append((f"{split} accuracy, mean", f"{percent(summary.final_mean, target=target)}%"))
         if summary.final_sd is not None:
-            found.append(("standard deviation of seeds", f"{summary.final_sd:.2f} points"))
+            found.append(("standard deviation of seeds", f"{spread_text(summary.final_sd)} points"))
         found.append(("worst seed", f"{percent(summary.final_min, target=target)}%"))
     n = len(summary.seeds)
     return (*found, ("target held", f"{summary.n_held} of {n_of(n, 'seed')}" if n else "not trained"))

@@ -1,16 +1,11 @@
-"""Everything that is shown, as rows of strings; the renderers only lay them out. How a number becomes text is here."""
+"""Everything that is shown, as rows of strings (see ``numbers``); the renderers only lay them out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from fractions import Fraction
-from math import floor
 from typing import Literal
 
 from stepladder.ladder import Rung, Target
 from stepladder.recipe import describe
-
-NOTHING = "–"
 
 Tone = Literal["reached", "missed", "better", "worse", "same", "undecided", "unknown", "winner", "over"]
 MARKS: dict[Tone, str] = {
@@ -63,17 +58,6 @@ class Entry:
 
 Part = str | Table | Headline | Entry
 Page = list[Part]
-
-
-def percent(value: Fraction | None, *, target: Decimal | None = None) -> str:
-    """A percentage to two decimals, rounded half to even, but never up to the target or to 100."""
-    if value is None:
-        return NOTHING
-    hundredths = round(100 * value)
-    for limit in (Fraction(100), Fraction(target if target is not None else 100)):
-        if value < limit <= Fraction(hundredths, 100):
-            hundredths = floor(100 * value)
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,6 @@
-"""The README's picture of a terminal: ``python docs/terminal_picture.py climb mnist-8k --seeds 8``, where its runs are.
+"""The README's picture of a terminal.
+
+``python tools/terminal_picture.py climb mnist-8k --seeds 8``, where its runs are.
 
 The command runs on a terminal of its own, 88 columns wide so that its letters can be read in a browser, and what it
 leaves there becomes docs/climb.svg. Its runs are stored already: bars that move are no picture.
@@ -17,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-PICTURE = Path(__file__).parent / "climb.svg"
+PICTURE = Path(__file__).parent.parent / "docs" / "climb.svg"
 COLUMNS, LINES = 88, 60
 WIPE, BAR = "\x1b[2K", "━"  # bars move, and are gone when the command ends
 

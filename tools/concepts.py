@@ -1,4 +1,6 @@
-"""What is each concept worth on the objective's top rung? ``python docs/concepts.py climb STORE``, then ``page STORE``.
+"""What is each concept worth on the objective's top rung?
+
+``python tools/concepts.py climb STORE`` trains, and ``page STORE`` writes what came out.
 
 Every concept is one change of the top rung of mnist-8k, evaluated on test with the same seeds. ``climb`` trains what
 the store does not hold; ``page`` writes docs/concepts.md from what it holds, with verdicts corrected for all of it.
@@ -13,11 +15,11 @@ from stepladder import Ladder, Recipe, Rung, Store, climb, collect, load
 from stepladder.comparing import verdicts
 from stepladder.engines import choose_engine
 from stepladder.recipe import describe
-from stepladder.report.compare_page import points, verdict
-from stepladder.report.tables import percent
+from stepladder.report.compare_page import verdict
+from stepladder.report.numbers import percent, points
 
-PAGE = Path(__file__).parent / "concepts.md"
-SEEDS = range(1, 11)  # ten: with eight no p-value could be small enough for so many concepts
+PAGE = Path(__file__).parent.parent / "docs" / "concepts.md"
+SEEDS = range(1, 9)  # the set that verdicts count on: docs/verdicts.md
 
 STEM = ("conv 8 3x3 pad 1", "conv 8 3x3 pad 1")
 BODY = ("maxpool 2", *("conv 12 3x3",) * 4, "conv 16 3x3", "gap", "linear 24", "linear 10")
@@ -54,7 +56,7 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
 HEAD = """\
 # What each concept is worth
 
-Made by `docs/concepts.py` from runs; do not edit. Each is one change of the top rung of `mnist-8k` (7,946 parameters,
+Made by `tools/concepts.py` from runs; do not edit. Each is one change of the top rung of `mnist-8k` (7,946 parameters,
 14 epochs, {top}% of the test images over {n} seeds), trained with the same seeds, and compared as `stepladder compare`
 does, with intervals that hold for all {k} concepts together ([verdicts.md](verdicts.md)).
 What a concept is worth elsewhere, with a better network or beside other concepts, this does not say; nor what an

@@ -1,4 +1,4 @@
-"""The README's pictures of a report: ``python docs/pictures.py REPORT.html``, with Chromium and stepladder[test].
+"""The README's pictures of a report: ``python tools/pictures.py REPORT.html``, with Chromium and stepladder[test].
 
 The report is that of ``climb mnist-8k --seeds 8`` and ``climb mnist-8k --down --seeds 8``.
 """
@@ -15,7 +15,7 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-FOLDER = Path(__file__).parent / "report"
+FOLDER = Path(__file__).parent.parent / "docs" / "report"
 N_COLOURS = 128  # of a picture's palette: a third of the bytes
 
 

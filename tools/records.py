@@ -2,9 +2,9 @@
 
 ::
 
-    python docs/records.py train LADDER --seeds 101-200 --store DIR
-    python docs/records.py make NAME LADDER --seeds 101-200 --store DIR --mean 99.55 --worst 99.45 --params 8000
-    python docs/records.py page
+    python tools/records.py train LADDER --seeds 101-200 --store DIR
+    python tools/records.py make NAME LADDER --seeds 101-200 --store DIR --mean 99.55 --worst 99.45 --params 8000
+    python tools/records.py page
 
 ``train`` trains the top rung alone; a killed one goes on. ``make`` writes src/stepladder/records/NAME.json, and then
 what ``page`` writes. LADDER is a shipped ladder; a file of your own needs ``--to``, a folder for the record.
@@ -27,12 +27,11 @@ from stepladder.files import write_atomically
 from stepladder.intervals import interval_of_mean
 from stepladder.record import Claim, HeldClaim, MeanClaim, ParamsClaim, WorstClaim
 from stepladder.report.live import LiveClimb
+from stepladder.report.numbers import percent, percents
 from stepladder.report.record_page import (
     NO_RECORDS,
     Records,
     header_text,
-    mean_interval_text,
-    mean_text,
     records_table,
 )
 from stepladder.report.tables import Table
@@ -40,7 +39,7 @@ from stepladder.reproducing import FAR
 from stepladder.results import collect
 from stepladder.store import Store
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "records.md"
 PACKAGE = DOCS.parent / "src" / "stepladder"
 WIDTH = 128  # columns of a ladder's header
@@ -48,7 +47,7 @@ WIDTH = 128  # columns of a ladder's header
 HEAD = f"""\
 # Records
 
-Made by `docs/records.py` from the records in the package; do not edit. `stepladder reproduce NAME` climbs one of them
+Made by `tools/records.py` from the records in the package; do not edit. `stepladder reproduce NAME` climbs one of them
 again.
 
 ## Protocol
@@ -172,8 +171,8 @@ def time_section() -> str:
         target=top.rungs[0].target.accuracy,
         first=runs[0]["seed"],
         last=runs[-1]["seed"],
-        mean=mean_text(mean(accuracies)),
-        interval=mean_interval_text(interval_of_mean(accuracies)).replace(" to ", ", "),
+        mean=percent(mean(accuracies), decimals=3),
+        interval=percents(interval_of_mean(accuracies), decimals=3, between=", "),
         seconds=mean(seconds),
         least=min(seconds),
         most=max(seconds),

@@ -1,4 +1,4 @@
-"""What do parameters buy? ``python docs/frontier.py climb STORE``, then ``page STORE``.
+"""What do parameters buy? ``python tools/frontier.py climb STORE``, then ``page STORE``.
 
 One recipe, that of mnist-4500's rung muon but for the learning rate, and networks from 455 to 7,958 parameters, each
 with the same 20 seeds.
@@ -18,12 +18,11 @@ from stepladder.files import write_atomically
 from stepladder.intervals import interval_of_mean
 from stepladder.recipe import describe_network
 from stepladder.report.charts import SCHEMA
-from stepladder.report.record_page import mean_interval_text, mean_text
-from stepladder.report.tables import percent
+from stepladder.report.numbers import percent, percents
 from stepladder.results import Results
 from stepladder.stats import accuracy
 
-PAGE = Path(__file__).parent / "frontier.md"
+PAGE = Path(__file__).parent.parent / "docs" / "frontier.md"
 SEEDS = range(101, 121)
 LR = 0.1  # what all networks here were trained with; mnist-4500 goes on with another
 HELD = load("mnist-4500").rungs[-1].target
@@ -47,7 +46,7 @@ SHAPES: tuple[tuple[int, int, str, tuple[int, ...], tuple[int, ...], str], ...] 
 HEAD = """\
 # The frontier: fewest parameters against accuracy
 
-Made by `docs/frontier.py` from runs; do not edit. MNIST's 10,000 test images, the last of 15 epochs, {n} seeds for
+Made by `tools/frontier.py` from runs; do not edit. MNIST's 10,000 test images, the last of 15 epochs, {n} seeds for
 each network ({first} to {last}); intervals are of the mean, at 95%, over seeds. One recipe for all, that of the rung
 `muon` of `mnist-4500` at a learning rate of {lr:g}; it was chosen on held-out training images, and so were some of the
 networks. The others are widths in between: what a search for each size alone would find is at least as good. The
@@ -131,8 +130,8 @@ def page(points: list[Point]) -> str:
     for each in sorted(points, key=lambda point: point.params):
         cells = (
             f"{each.params:,}",
-            mean_text(mean(each.accuracies)),
-            mean_interval_text(each.interval),
+            percent(mean(each.accuracies), decimals=3),
+            percents(each.interval, decimals=3),
             percent(min(each.accuracies)),
             each.held,
             f"`{each.network}`",

@@ -1,4 +1,4 @@
-"""Write docs/recipes.md from the fields themselves: ``python docs/generate.py``. A test holds the page to it."""
+"""Write docs/recipes.md from the fields themselves: ``python tools/generate.py``. A test holds the page to it."""
 
 import typing
 from pathlib import Path
@@ -25,7 +25,7 @@ from stepladder.recipe import (
     Step,
 )
 
-PAGE = Path(__file__).parent / "recipes.md"
+PAGE = Path(__file__).parent.parent / "docs" / "recipes.md"
 
 MODELS = (
     *(Augment, Sgd, Adam, Muon, Constant, Step, Cosine, LinearDecay, OneCycle, Plateau, SharpnessAware, Average),
@@ -35,7 +35,7 @@ MODELS = (
 HEAD = """\
 # Recipes, field by field
 
-Made by `docs/generate.py` from the code; do not edit. How a ladder file is built is in [ladders.md](ladders.md).
+Made by `tools/generate.py` from the code; do not edit. How a ladder file is built is in [ladders.md](ladders.md).
 """
 
 
