@@ -121,6 +121,7 @@ ORDER = [
     "searching",
     "search_ladder",
     "report",
+    "report.numbers",
     "report.tables",
     "report.check_page",
     "report.check_json",
