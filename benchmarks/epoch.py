@@ -4,13 +4,17 @@
 receptive-field), batches of 64 real images, one core unless said otherwise. Each peer trains as its users write it, and
 they take turns in one run: medians, and ratios to torch eager with one thread. Peers that are not installed are left
 out; torch.compile needs a C++ compiler. PyTorch is shown with its defaults and with its best settings for a CPU.
+``--keep FILE`` writes all rounds as JSON: README's numbers are those of docs/results/epoch.json.
 """
 
+import argparse
+import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,6 +32,7 @@ from stepladder.engines import Engine, choose_engine
 from stepladder.engines.optimizer import hidden_matrices, state_names, update
 from stepladder.engines.torch import warp
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
+from stepladder.files import write_atomically
 from stepladder.ladder_file import load
 from stepladder.layers import Conv, GlobalAvgPool, Layer, Linear, MaxPool
 from stepladder.machine import cpu_name
@@ -239,7 +244,8 @@ def ms_per_step(step: Step) -> float:
     return 1e3 * elapsed / n
 
 
-def compare(name: str, recipe: Recipe, splits: data.Splits) -> None:
+def compare(name: str, recipe: Recipe, splits: data.Splits) -> dict[str, list[float]]:
+    """Print a table; milliseconds per step of each peer in each round."""
     network = recipe.network_for(splits.image)
     found = peers(recipe, splits)
     for step in found.values():
@@ -252,16 +258,23 @@ def compare(name: str, recipe: Recipe, splits: data.Splits) -> None:
         ratio = median(each["torch eager, 1 thread"] / each[peer] for each in rounds)
         print(f"| {peer} | {elapsed:.2f} | {elapsed * STEPS_PER_EPOCH / 1e3:.2f} | {ratio:.1f} |")
     print()
+    return {peer: [round(each[peer], 3) for each in rounds] for peer in found}
 
 
-def main() -> None:
+def main(names: list[str], keep: Path | None) -> None:
     splits = data.splits(data.load("mnist"), n_dev=0)
-    versions = f"torch {torch.__version__}, Python {platform.python_version()}"
-    print(f"{cpu_name()}, {os.cpu_count()} cores; {choose_engine('jit')[0].versions}, {versions}")
-    rungs = {rung.name: rung.recipe for rung in load("mnist-8k").rungs}
-    for name in sys.argv[1:] or ("lighter", "receptive-field"):
-        compare(name, rungs[name], splits)
+    jit = choose_engine("jit")[0].versions
+    print(f"{cpu_name()}, {os.cpu_count()} cores; {jit}, torch {torch.__version__}, Python {platform.python_version()}")
+    recipes = {rung.name: rung.recipe for rung in load("mnist-8k").rungs}
+    rungs = {name: compare(name, recipes[name], splits) for name in names or ("lighter", "receptive-field")}
+    if keep:
+        made = {"cpu": cpu_name(), "target": jit["cpu-target"], "torch": torch.__version__, "date": str(date.today())}
+        write_atomically(keep, (json.dumps(made | {"ms_per_step": rungs}, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="RUNG")
+    parser.add_argument("--keep", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    main(options.names, options.keep)

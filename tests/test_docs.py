@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+import readme
 
 from stepladder import cli, ladder_file
 from stepladder.checking import check_rungs, excess_of
@@ -22,6 +23,13 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 def test_the_recipe_page_is_up_to_date() -> None:
     generate = runpy.run_path(str(ROOT / "tools" / "generate.py"))
     assert (ROOT / "docs" / "recipes.md").read_text() == generate["page"](), "run: python tools/generate.py"
+
+
+@pytest.mark.parametrize("page", readme.PAGES, ids=lambda page: page.name)
+def test_numbers_of_pages_are_those_of_the_results_that_are_kept(page: Path) -> None:
+    text = page.read_text()
+    assert readme.MARKED.search(text)
+    assert readme.page(text) == text, "run: python tools/readme.py"
 
 
 def test_the_example_ladder_loads(tmp_path: Path) -> None:

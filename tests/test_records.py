@@ -72,7 +72,7 @@ RECORDED = [9950 + index % 10 for index in range(100)]  # of 10,000; mean 99.545
 
 @lru_cache(maxsize=1)
 def script() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "tools" / "records.py"))
+    return runpy.run_path(str(ROOT / "tools" / "make_records.py"))
 
 
 def run_of(seed: int, final: int, *, last: Sequence[int] = (9950,) * 4, diverged: bool = False) -> Run:
@@ -107,7 +107,7 @@ def outcomes(found: Reproduction) -> list[str]:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "records.md").read_text() == script()["page"](), "run: python tools/records.py page"
+    assert (ROOT / "docs" / "records.md").read_text() == script()["page"](), "run: python tools/make_records.py page"
 
 
 @pytest.mark.parametrize("name", record.shipped())
@@ -127,7 +127,7 @@ def test_the_header_of_a_ladder_says_what_its_record_says(name: str) -> None:
     found, ladder = record.load(name)
     text = (Path(stepladder.__file__).parent / "ladders" / f"{ladder.name}.toml").read_text()
     comment = " ".join(text.partition("\n#\n")[0].replace("\n#", "").removeprefix("# ").split())
-    assert record_page.header_text(found, ladder) in comment, "run: python tools/records.py page"
+    assert record_page.header_text(found, ladder) in comment, "run: python tools/make_records.py page"
 
 
 def test_the_ladder_of_the_record_ends_with_the_recipe_of_the_notes() -> None:
@@ -527,7 +527,7 @@ def make_tiny(folder: Path, digits: Path) -> None:
 
 
 def make(folder: Path, name: str, *arguments: str) -> None:
-    """Make a record as tools/records.py does; raises SystemExit with its message."""
+    """Make a record as tools/make_records.py does; raises SystemExit with its message."""
     places = ["--store", str(folder / "runs"), "--to", str(folder)]
     script()["main"](["make", name, str(folder / "tiny.toml"), *arguments, *places])
 

@@ -1,9 +1,9 @@
 """What is each concept worth on the objective's top rung?
 
-``python tools/concepts.py climb STORE`` trains, and ``page STORE`` writes what came out.
+``python tools/concepts.py climb STORE`` trains what the store does not hold, ``keep STORE`` keeps what came out in
+docs/results, and ``page`` writes docs/concepts.md from that, with verdicts that hold for all of it.
 
-Every concept is one change of the top rung of mnist-8k, evaluated on test with the same seeds. ``climb`` trains what
-the store does not hold; ``page`` writes docs/concepts.md from what it holds, with verdicts corrected for all of it.
+Every concept is one change of the top rung of mnist-8k, evaluated on test with the same seeds.
 """
 
 import sys
@@ -11,13 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import compact
+
 from stepladder import Ladder, Recipe, Rung, Store, climb, collect, load
 from stepladder.comparing import verdicts
 from stepladder.engines import choose_engine
+from stepladder.files import write_atomically
 from stepladder.recipe import describe
 from stepladder.report.compare_page import verdict
-from stepladder.report.numbers import percent, points
+from stepladder.report.numbers import percent, points, spread_text
+from stepladder.results import Results
 
+KEPT = "concepts"
 PAGE = Path(__file__).parent.parent / "docs" / "concepts.md"
 SEEDS = range(1, 9)  # the set that verdicts count on: docs/verdicts.md
 
@@ -56,11 +61,12 @@ CONCEPTS: dict[str, tuple[str, Any]] = {
 HEAD = """\
 # What each concept is worth
 
-Made by `tools/concepts.py` from runs; do not edit. Each is one change of the top rung of `mnist-8k` (7,946 parameters,
-14 epochs, {top}% of the test images over {n} seeds), trained with the same seeds, and compared as `stepladder compare`
-does, with intervals that hold for all {k} concepts together ([verdicts.md](verdicts.md)).
-What a concept is worth elsewhere, with a better network or beside other concepts, this does not say; nor what an
-optimizer is worth at a learning rate of its own: all have the top rung's, 0.01.
+Made by `tools/concepts.py` from results/concepts.json; do not edit. Each is one change of the top rung of `mnist-8k`
+({params} parameters, {epochs} epochs, {top}% of the test images over {n} seeds), trained with the same {n} seeds
+({machine}). They are compared as `stepladder compare` does, with intervals that hold for all {k} concepts together
+([verdicts.md](verdicts.md)): of so many, eight seeds decide only large differences. What a concept is worth elsewhere,
+with a better network or beside other concepts, this does not say; nor what an optimizer is worth at a learning rate of
+its own: all have the top rung's, 0.01.
 
 | concept | change | test % | points | verdict |
 |---|---|---|---|---|
@@ -83,14 +89,26 @@ def change_text(below: Rung, above: Rung) -> str:
     return f"{field.replace('_', ' ')}: {old} → {new}"
 
 
-def page(store: Store) -> str:
-    found = {name: collect(ladder_of(name), store, seeds=SEEDS).rungs for name in CONCEPTS}
-    trained = {name: rungs for name, rungs in found.items() if len(rungs[1].runs) == len(SEEDS)}
+def keep(store: Store) -> None:
+    """Keep what the runs came to, of the concepts that have them all."""
+    whole = [found for found in (collect(ladder_of(name), store, seeds=SEEDS) for name in CONCEPTS) if is_whole(found)]
+    compact.write(KEPT, whole)
+
+
+def is_whole(found: Results) -> bool:
+    return all(len(each.runs) == len(SEEDS) for each in found.rungs)
+
+
+def page() -> str:
+    kept = compact.read(KEPT)
+    found = {name: compact.results_or_none(kept, ladder_of(name)) for name in CONCEPTS}
+    whole = {name: results for name, results in found.items() if results}
+    trained = {name: results.rungs for name, results in whole.items()}
     compared = verdicts([(below, above) for below, above in trained.values()], declared=len(CONCEPTS))
     rows = []
     for (name, (below, above)), each in zip(trained.items(), compared, strict=True):
         mean = percent(above.summary.final_mean, target=above.rung.target.accuracy)
-        spread = f"{mean} ± {above.summary.final_sd:.2f}" if above.summary.final_sd is not None else mean
+        spread = f"{mean} ± {spread_text(above.summary.final_sd)}"
         difference = points(each.difference, worth=each.worth_knowing)
         cells = (name, change_text(below.rung, above.rung), spread, difference, verdict(each))
         rows.append("| " + " | ".join(cells) + " |")
@@ -98,17 +116,29 @@ def page(store: Store) -> str:
     top = percent(below.summary.final_mean, target=below.rung.target.accuracy)
     missing = [name for name in CONCEPTS if name not in trained]
     tail = f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""
-    return HEAD.format(top=top, n=len(SEEDS), k=len(CONCEPTS)) + "\n".join(rows) + "\n" + tail
+    head = HEAD.format(
+        top=top,
+        params=f"{next(iter(whole.values())).params[0]:,}",
+        epochs=below.rung.recipe.epochs,
+        n=len(SEEDS),
+        k=len(CONCEPTS),
+        machine=f"{kept['engine']['name']}, {', '.join(kept['cpus'])}, {kept['finished'][1][:10]}",
+    )
+    return head + "\n".join(rows) + "\n" + tail
 
 
-def main(what: str, folder: str) -> None:
-    store = Store.open(folder, create=what == "climb")
-    if what == "climb":
-        engine, _ = choose_engine("jit")
-        for name in CONCEPTS:
-            print(name, *climb(ladder_of(name), seeds=SEEDS, store=store, engine=engine), flush=True)
-    else:
-        PAGE.write_text(page(store), encoding="utf-8")
+def main(what: str, folder: str = "") -> None:
+    match what:
+        case "climb":
+            store, (engine, _) = Store.open(folder, create=True), choose_engine("jit")
+            for name in CONCEPTS:
+                print(name, *climb(ladder_of(name), seeds=SEEDS, store=store, engine=engine), flush=True)
+        case "keep":
+            keep(Store.open(folder))
+        case "page":
+            write_atomically(PAGE, page().encode())
+        case _:
+            raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":

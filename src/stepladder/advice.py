@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 
 from stepladder.classes import MOST_MISTAKES
 from stepladder.comparing import IMAGES_WORTH_KNOWING, Comparison, compare
+from stepladder.data import describe
 from stepladder.findings import Diagnosis, NextStep
+from stepladder.geometry import ImageShape, Network
 from stepladder.ladder import Rung
+from stepladder.layers import Conv, Depthwise, GlobalAvgPool, Linear, SqueezeExcite
 from stepladder.recipe import Augment, Constant, Recipe
 from stepladder.results import Results, RungResult
 
@@ -27,7 +31,8 @@ class Tried:
 def tried(results: Results) -> Tried:
     """What the ladder has measured. Where the verdict is open, a rung that is ahead speaks neither way."""
     pairs = list(zip(results.rungs, results.rungs[1:], strict=False))
-    steps = [_step_between(below.rung, above.rung) for below, above in pairs]
+    image = describe(results.ladder.data).image
+    steps = [_step_between(below.rung, above.rung, image) for below, above in pairs]
     if not any(steps):
         return Tried()
     found = [(step, each) for step, each in zip(steps, compare(results), strict=True) if step]
@@ -42,10 +47,12 @@ def _shows_no_gain(comparison: Comparison) -> bool:
     return comparison.outcome in ("worse", "negligible") or comparison.difference <= 0
 
 
-def _step_between(below: Rung, above: Rung) -> NextStep | None:
+def _step_between(below: Rung, above: Rung, image: ImageShape) -> NextStep | None:
     """The step that a rung's one change is, if it is one that could be advised."""
     if len(above.changes) != 1:
         return None
+    if above.changes == ("network",):
+        return _step_of_network(below.network(image), above.network(image))
     low, high = below.recipe, above.recipe
     rules: list[tuple[NextStep, bool]] = [
         ("dropout", low.dropout == 0 < high.dropout),
@@ -58,6 +65,27 @@ def _step_between(below: Rung, above: Rung) -> NextStep | None:
         ("more epochs", high.epochs > low.epochs),
     ]
     return next((step for step, applies in rules if applies), None)
+
+
+def _step_of_network(below: Network, above: Network) -> NextStep | None:
+    if (sees(above) or 0) > (sees(below) or 0):
+        return "receptive field"
+    return "wider" if len(above.rows) == len(below.rows) and above.params > below.params else None
+
+
+def sees(network: Network) -> int | None:
+    """How many pixels a side a value sees before the global average or a linear layer; None without convolutions.
+
+    What a squeeze-excite gate sees, all of the image, does not count.
+    """
+    if not any(isinstance(row.layer, Conv | Depthwise) for row in network.rows):
+        return None
+    gates = [row.rf_out - row.rf_in if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
+    return max(
+        row.rf_out - through_gates
+        for row, through_gates in zip(network.rows, accumulate(gates), strict=True)
+        if not isinstance(row.layer, GlobalAvgPool | Linear)
+    )
 
 
 def next_steps(found: Diagnosis, result: RungResult, known: Tried) -> tuple[NextStep, ...]:

@@ -5,14 +5,12 @@ losses in nats. Nothing here is a test of a change against the rung below: that 
 """
 
 from dataclasses import replace
-from itertools import accumulate
 
-from stepladder.advice import Tried, next_steps
+from stepladder.advice import Tried, next_steps, sees
 from stepladder.classes import classes
 from stepladder.findings import Diagnosis
 from stepladder.fit import Fit, fit_of, masks_of
 from stepladder.geometry import Network
-from stepladder.layers import Conv, Depthwise, GlobalAvgPool, Linear, SqueezeExcite
 from stepladder.mistakes import confused_pairs, hard_images, shortfall_of
 from stepladder.movements import early_cut, first_drop, flat_from, movements_of, still_learning
 from stepladder.outliers import outliers, without_collapsed
@@ -45,20 +43,9 @@ def diagnose(result: RungResult, network: Network, known: Tried | None = None) -
         hard=hard_images(runs, rung.target),
         shortfall=shortfall_of(finished, rung.target) if complete else None,
         shortfall_told=told,
-        sees=_sees(network),
+        sees=sees(network),
         image_size=network.image.size,
         params_left=rung.budget.params - network.params,
         epochs_left=rung.budget.epochs - rung.recipe.epochs,
     )
     return replace(found, next_steps=next_steps(found, result, known or Tried()))
-
-
-def _sees(network: Network) -> int | None:
-    if not any(isinstance(row.layer, Conv | Depthwise) for row in network.rows):
-        return None
-    gates = [row.rf_out - row.rf_in if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
-    return max(
-        row.rf_out - through_gates
-        for row, through_gates in zip(network.rows, accumulate(gates), strict=True)
-        if not isinstance(row.layer, GlobalAvgPool | Linear)
-    )

@@ -16,7 +16,7 @@ from stepladder.ladder import Rung
 from stepladder.outliers import ONE_ANSWER, largest_answer, largest_class
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Epoch, Run
-from stepladder.stats import accuracy, train_accuracy
+from stepladder.stats import accuracy, is_uneven, train_accuracy
 
 CLEAR_RISE = 0.10  # of the lowest loss: mnist-8k's skeleton, whose loss is flat, ends 4% above its lowest window
 FAR = 3  # times the mistakes that the target allows: mnist-8k's skeleton is nearer from its second epoch on
@@ -41,6 +41,9 @@ class Decline:
 @dataclass(frozen=True)
 class Fit:
     """Final accuracies on the training and the evaluated images, means over runs, and the target's.
+
+    ``target`` is None where it speaks of balanced accuracy and classes are uneven: training counts no classes, so there
+    is nothing to compare with it.
 
     ``error`` is the standard error of their gap in points: from the numbers of images and the spread over runs.
     ``n_runs`` and ``n_epochs`` are those they are of. ``masks`` lower the train accuracy, which is counted during
@@ -130,7 +133,7 @@ def fit_of(rung: Rung, runs: Sequence[Run], network: Network) -> Fit:
     fit = Fit(
         train=mean(map(train_accuracy, finals)),
         evaluated=mean(map(accuracy, finals)),
-        target=Fraction(rung.target.accuracy),
+        target=None if rung.target.balanced and is_uneven(finals[0]) else Fraction(rung.target.accuracy),
         error=_error_of_gap(finals),
         masks=masks_of(rung.recipe, network),
         rise=rise,
@@ -146,7 +149,6 @@ def _fit_kind(fit: Fit, finals: Sequence[Epoch]) -> FitKind:
     """In one epoch train accuracy counts the untrained start: that it is low says nothing."""
     assert fit.train is not None
     assert fit.evaluated is not None
-    assert fit.target is not None
     if fit.evaluated <= largest_class(finals[0]) and mean(map(largest_answer, finals)) >= ONE_ANSWER:
         return "none"
     if fit.harms and not fit.far:
@@ -157,7 +159,8 @@ def _fit_kind(fit: Fit, finals: Sequence[Epoch]) -> FitKind:
         return "masked"
     if fit.n_epochs == 1:
         return "unknown"
-    return "underfitting" if max(fit.train, fit.evaluated) < fit.target and not fit.near else "balanced"
+    below = fit.target is not None and max(fit.train, fit.evaluated) < fit.target
+    return "underfitting" if below and not fit.near else "balanced"
 
 
 def _error_of_gap(finals: Sequence[Epoch]) -> float:

@@ -17,9 +17,10 @@ NORMAL = 1.4826  # standard deviations of a normal distribution in its median ab
 FAR_OFF = 8  # spreads: of 8 normal seeds one is as far off in 1% of rungs, and fewer with the least spread below
 FAR_OFF_FEW = 25  # spreads, where the median absolute deviation of few seeds may be small by chance
 FEW_SEEDS = 5
-FEWEST_SEEDS = 3  # of two it is not known which is the usual one
+FEWEST_SEEDS = 3  # of two it is not known how far seeds spread
 LEAST_SPREAD = 0.5  # standard deviations of the mistakes, were they independent: seeds rarely spread less
 LOST = Fraction(1, 10)  # of what the others learned beyond naming the most frequent class
+LOST_OF_TWO = Fraction(1, 2)  # of what the one other learned
 ONE_ANSWER = 0.9  # of the answers: a network that learns the largest class alone gives it nearly always
 
 OutlierKind = Literal["collapsed", "low", "high"]
@@ -63,22 +64,24 @@ def outliers(runs: Sequence[Run]) -> tuple[Outlier, ...]:
     """The outliers of a rung's finished runs, by seed.
 
     A seed collapsed if it names one class where others learn, or if it is far below the others and lost a tenth or more
-    of what they learned. One that lost less is unusually low.
+    of what they learned; of two seeds, the one that lost half or more of what the other learned. One that lost less is
+    unusually low.
     """
     finals = {run.identity.seed: run.epochs[-1] for run in runs}
     blind = {seed for seed, epoch in finals.items() if names_one_class(epoch)}
     if len(blind) == len(finals):
         return ()
-    usual, far = _far_off([accuracy(epoch) for seed, epoch in finals.items() if seed not in blind], runs)
-    chance = largest_class(runs[0].epochs[-1])
-    limit = usual - LOST * max(Fraction(0), usual - chance)
+    learned = [accuracy(epoch) for seed, epoch in finals.items() if seed not in blind]
+    usual, far = (max(learned), 0.0) if len(learned) == 2 else _far_off(learned, runs)
+    lost = LOST_OF_TWO if len(learned) == 2 else LOST
+    limit = usual - lost * max(Fraction(0), usual - largest_class(runs[0].epochs[-1]))
     kinds: dict[int, OutlierKind] = {}
     for seed, epoch in finals.items():
         value = accuracy(epoch)
         off = far is not None and abs(value - usual) > far
         if seed in blind or (off and value < limit):
             kinds[seed] = "collapsed"
-        elif off:
+        elif off and len(learned) > 2:
             kinds[seed] = "low" if value < usual else "high"
     by_seed = sorted(runs, key=lambda run: run.identity.seed)
     return tuple(_outlier(run, kinds, finals, limit) for run in by_seed if run.identity.seed in kinds)

@@ -6,7 +6,7 @@ Plain text without markup. Every sentence states numbers; what cannot be known i
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import median
+from statistics import mean, median
 
 from stepladder.advice import Tried, tried
 from stepladder.comparing import Comparison, against_target
@@ -26,7 +26,7 @@ from stepladder.report.result_page import consistency_text
 from stepladder.report.subject import Subject, all_of, listed
 from stepladder.report.tables import change, target_text
 from stepladder.results import Results
-from stepladder.stats import accuracy
+from stepladder.stats import accuracy, measured
 from stepladder.wording import n_of
 
 
@@ -194,13 +194,15 @@ def _against_target(subject: Subject) -> list[str]:
 
 def _others_against_target(subject: Subject) -> list[str]:
     """Where seeds collapsed: how far the others are."""
-    found, fit = subject.found, subject.found.fit
+    found = subject.found
     if not found.collapsed or found.shortfall_told is None:
         return []
+    others = [run for run in subject.result.runs if run.identity.seed not in {each.seed for each in found.collapsed}]
+    end = mean(measured(run.epochs[-1], subject.rung.target) for run in others)
     missing = found.shortfall_told.points
     how = f"{points(missing).lstrip('+')} points short of it" if missing else "at or above it"
     whose = "The other seed is" if found.n_told == 1 else f"The mean of {told_apart(found)} is"
-    return [f"{whose} at {subject.percent(fit.evaluated)}, {how}."]
+    return [f"{whose} at {subject.percent(end)}, {how}."]
 
 
 def _fit(subject: Subject) -> list[str]:

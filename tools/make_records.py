@@ -2,9 +2,9 @@
 
 ::
 
-    python tools/records.py train LADDER --seeds 101-200 --store DIR
-    python tools/records.py make NAME LADDER --seeds 101-200 --store DIR --mean 99.55 --worst 99.45 --params 8000
-    python tools/records.py page
+    python tools/make_records.py train LADDER --seeds 101-200 --store DIR
+    python tools/make_records.py make NAME LADDER --seeds 101-200 --store DIR --mean 99.55 --worst 99.45 --params 8000
+    python tools/make_records.py page
 
 ``train`` trains the top rung alone; a killed one goes on. ``make`` writes src/stepladder/records/NAME.json, and then
 what ``page`` writes. LADDER is a shipped ladder; a file of your own needs ``--to``, a folder for the record.
@@ -47,8 +47,8 @@ WIDTH = 128  # columns of a ladder's header
 HEAD = f"""\
 # Records
 
-Made by `tools/records.py` from the records in the package; do not edit. `stepladder reproduce NAME` climbs one of them
-again.
+Made by `tools/make_records.py` from the records in the package; do not edit. `stepladder reproduce NAME` climbs one of
+them again.
 
 ## Protocol
 
