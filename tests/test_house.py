@@ -92,6 +92,7 @@ ORDER = [
     "verdict_errors",
     "comparing",
     "conditions",
+    "protocol",
     "record",
     "seeds_to_tell",
     "curves",

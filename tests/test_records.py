@@ -22,11 +22,13 @@ from scipy import stats
 import stepladder
 from stepladder import ladder_file, record
 from stepladder.climbing import climb
+from stepladder.data import describe
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError
 from stepladder.files import checksum
 from stepladder.intervals import share_interval
 from stepladder.ladder import Budget, Ladder, Target
+from stepladder.protocol import FIRST_SEED, MOST_SEED, against_rules
 from stepladder.record import (
     Claim,
     HeldClaim,
@@ -48,6 +50,7 @@ from stepladder.reproducing import (
     difference_of_means,
     fresh_seeds,
     judge,
+    reproduce,
     reproduction,
 )
 from stepladder.results import Results, RungResult, collect
@@ -118,8 +121,8 @@ def test_shipped_records_keep_the_protocol(name: str) -> None:
     assert path.read_text() == record_text(found)
     assert (found.name, found.ladder) == (name, ladder.name)
     assert ladder.name in ladder_file.shipped()
-    assert not record.against_rules(ladder, n_seeds=len(found.seeds))
-    assert min(found.seeds) >= record.FIRST_SEED
+    assert not against_rules(ladder, seeds=found.seeds)
+    assert min(found.seeds) >= FIRST_SEED
 
 
 @pytest.mark.parametrize("name", record.shipped())
@@ -252,6 +255,11 @@ def test_a_diverged_seed_is_listed_and_counts_as_a_miss() -> None:
         (lambda tree: tree["claims"][0].update(kind="best"), "no record"),
         (lambda tree: tree.update(claims=tree["claims"] * 2), "two things of one kind"),
         (lambda tree: tree.update(ladder="absent"), "no ladder 'absent'"),
+        (lambda tree: tree.update(runs=tree["runs"][:99]), "protocol of records: 99 seeds are too few: a record takes"),
+        (lambda tree: tree.update(runs=tree["runs"][:2]), "2 seeds are too few: a record takes 100 at least"),
+        (lambda tree: renumber(tree, 100), "seed 100 may have been chosen with: a record takes seeds from 101 on"),
+        (lambda tree: renumber(tree, 0), "seed 0 may have been chosen with"),
+        (lambda tree: renumber(tree, 10**18 - 98), "less than or equal to 1000000000000000000"),
     ],
 )
 def test_a_record_that_is_wrong_is_refused(change: Callable[[Any], Any], reason: str, tmp_path: Path) -> None:
@@ -260,6 +268,39 @@ def test_a_record_that_is_wrong_is_refused(change: Callable[[Any], Any], reason:
     tree["sha256"] = checksum({name: value for name, value in tree.items() if name != "sha256"})
     (tmp_path / "r.json").write_text(json.dumps(tree))
     with pytest.raises(LadderError, match=reason):
+        record.load(tmp_path / "r.json")
+
+
+def renumber(tree: Any, first: int) -> None:
+    """Its seeds begin here, with the same results."""
+    for seed, run in enumerate(tree["runs"], first):
+        run["seed"] = seed
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("epochs = 4", "epochs = 16"), r"trains for 16 epochs, a record for 15 at most"),
+        (('evaluate_on = "test"', 'evaluate_on = "dev"'), r"is evaluated on dev, a record on test"),
+        (("params = 1000", "params = 300"), r"over its budget of 300"),
+    ],
+)
+def test_a_record_of_a_ladder_against_the_protocol_is_refused_when_it_is_read(
+    change: tuple[str, str], reason: str, digits: Path, tmp_path: Path
+) -> None:
+    """Edited by hand: its ladder is the one it was made of, as far as its key can tell."""
+    text = TINY_LADDER.format(data=str(digits), epochs=4)
+    assert change[0] in text
+    (tmp_path / "tiny.toml").write_text(text.replace(*change))
+    ladder = ladder_file.load(tmp_path / "tiny.toml")
+    top, data = ladder.rungs[-1], data_identity(ladder)
+    runs = tuple(SeedResult(seed=seed, n_correct=(50, 50)) for seed in range(101, 201))
+    n_evaluated = ladder.n_dev(describe(ladder.data).n_train) or 500
+    update = {"experiment": experiment_key(top.recipe, data), "images": data.sha256, "n_evaluated": n_evaluated}
+    found = made_up(claims=[ParamsClaim(at_most=10_000)])
+    found = found.model_copy(update={**update, "ladder": "tiny.toml", "runs": runs})
+    (tmp_path / "r.json").write_text(record_text(found))
+    with pytest.raises(LadderError, match=f"against the protocol of records: .*{reason}: make it again by it"):
         record.load(tmp_path / "r.json")
 
 
@@ -293,6 +334,34 @@ def test_a_file_that_is_no_record_is_refused(content: bytes, tmp_path: Path) -> 
 def test_fresh_seeds_come_after_the_record() -> None:
     assert fresh_seeds(made_up(), 8) == range(201, 209)
     assert fresh_seeds(made_up(), range(105, 108)) == range(105, 108)
+
+
+def test_seeds_beyond_the_largest_are_refused_before_anything_trains(tmp_path: Path, stepladder: CommandLine) -> None:
+    """A record may end at the largest seed of all: the message says which are left."""
+    tree = json.loads(record_text(made_up()))
+    renumber(tree, MOST_SEED - 99)
+    tree["sha256"] = checksum({name: value for name, value in tree.items() if name != "sha256"})
+    (tmp_path / "r.json").write_text(json.dumps(tree))
+    found, ladder = record.load(tmp_path / "r.json")
+    with pytest.raises(LadderError, match=f"{MOST_SEED + 8} is beyond the largest .* give seeds below its first"):
+        fresh_seeds(found, 8)
+    assert fresh_seeds(found, range(101, 109)) == range(101, 109)
+    with pytest.raises(LadderError, match=f"seed {MOST_SEED + 1} is beyond the largest that a record can have"):
+        fresh_seeds(found, (MOST_SEED, MOST_SEED + 1))
+    store = Store.open(tmp_path / "runs", create=True)
+    engine, _ = choose_engine("auto")
+    with pytest.raises(LadderError, match="beyond the largest"):
+        reproduce(found, ladder, seeds=[MOST_SEED + 1], store=store, engine=engine)
+    done = stepladder("reproduce", tmp_path / "r.json", "--seeds", 2, "--store", tmp_path / "runs")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: seed {MOST_SEED + 2} is beyond the largest")
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
+
+
+def test_no_record_of_seeds_beyond_the_largest() -> None:
+    seeds = range(MOST_SEED - 98, MOST_SEED + 2)
+    refused("is beyond the largest that a record can have", runs=[run_of(seed, 9950) for seed in seeds], seeds=seeds)
+    refused("no unbroken range", seeds=[101, MOST_SEED])
 
 
 def test_few_seeds_tell_little_and_nothing_stands_by_accident() -> None:

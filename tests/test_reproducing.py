@@ -59,7 +59,10 @@ def trained(ladder: Ladder, seed: int, *, engine: Engine, store: Store) -> Run:
 
 
 def record_of(runs: list[Run], ladder: Ladder) -> Record:
+    """A record of 100 seeds, as many as it takes: these, and made-up ones after them."""
     first = runs[0]
+    results = [record.seed_result(run, ladder.rungs[-1].target) for run in runs]
+    results += [results[-1].model_copy(update={"seed": seed}) for seed in range(SEEDS[-1] + 1, SEEDS[0] + 100)]
     return Record(
         name="few",
         ladder=ladder.source,
@@ -71,7 +74,7 @@ def record_of(runs: list[Run], ladder: Ladder) -> Record:
         finished=(first.provenance.finished_at, first.provenance.finished_at),
         n_evaluated=500,
         images=first.identity.data.sha256,
-        runs=tuple(record.seed_result(run, ladder.rungs[-1].target) for run in runs),
+        runs=tuple(results),
     )
 
 
@@ -121,7 +124,7 @@ def with_another_number(found: Record) -> Record:
     second = found.runs[1]
     *before, last = second.n_correct
     other = second.model_copy(update={"n_correct": (*before, last - 1 if last else 1)})
-    return found.model_copy(update={"runs": (found.runs[0], other)})
+    return found.model_copy(update={"runs": (found.runs[0], other, *found.runs[2:])})
 
 
 def words_of(again: Reproduction) -> str:

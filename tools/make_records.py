@@ -25,6 +25,7 @@ from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StepladderError
 from stepladder.files import write_atomically
 from stepladder.intervals import interval_of_mean
+from stepladder.protocol import FIRST_SEED, LEAST_SEEDS, MOST_EPOCHS
 from stepladder.record import Claim, HeldClaim, MeanClaim, ParamsClaim, WorstClaim
 from stepladder.report.live import LiveClimb
 from stepladder.report.numbers import percent, percents
@@ -53,10 +54,10 @@ them again.
 ## Protocol
 
 - **One number per seed.** The result of a run is the accuracy on MNIST's 10,000 test images at its last epoch,
-  {record.MOST_EPOCHS} at most. No checkpoint is picked, nothing is averaged over test images, and no image is
+  {MOST_EPOCHS} at most. No checkpoint is picked, nothing is averaged over test images, and no image is
   evaluated more than once per epoch.
-- **Fresh seeds.** At least {record.LEAST_SEEDS} of them, one unbroken range, none below {record.FIRST_SEED}: seeds 1
-  to {record.FIRST_SEED - 1} are for choosing. No seed is left out, not even one that diverged: it is listed, holds no
+- **Fresh seeds.** At least {LEAST_SEEDS} of them, one unbroken range, none below {FIRST_SEED}: seeds 1
+  to {FIRST_SEED - 1} are for choosing. No seed is left out, not even one that diverged: it is listed, holds no
   target, and leaves the record without a mean. Fresh means that nobody has chosen anything by these seeds' results:
   neither the ladder, nor one of several ladders, nor the claims' kinds. Who has to change the ladder afterwards takes
   other seeds. The machine checks the range; whether seeds are fresh, it cannot know.

@@ -30,21 +30,18 @@ from stepladder.data import describe
 from stepladder.errors import LadderError
 from stepladder.files import MOST_JSON_BYTES, checksum, clipped, parsed, read_regular, reason
 from stepladder.intervals import interval_of_mean, share_interval
-from stepladder.ladder import Accuracy, Ladder, Percent, Target, budget_excess
+from stepladder.ladder import Accuracy, Ladder, Percent, Target
 from stepladder.ladder_file import load as load_ladder
+from stepladder.protocol import MOST_SEED, against_rules, against_store
 from stepladder.recipe import Frozen
 from stepladder.results import Results
 from stepladder.run import EngineIdentity, Run, data_identity, experiment_key
 from stepladder.soundness import MOST_IMAGES, against_engine, is_time
-from stepladder.wording import did_you_mean, n_of, shown
+from stepladder.wording import did_you_mean, shown
 
 FORMAT_VERSION = 2
 ABOUT_ACCURACY = "a record claims accuracy, and the target is balanced accuracy"
 
-FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
-LEAST_SEEDS = 100
-MOST_EPOCHS = 15
-MOST_SEED = 10**18
 GET_IT_AGAIN = "get it again, unchanged, from where it came"
 
 
@@ -75,7 +72,7 @@ class HeldClaim(Frozen):
     share_at_least: Percent = Field(gt=0, le=1)
 
     def __str__(self) -> str:
-        return f"target held by ≥ {float(100 * self.share_at_least):g}% of seeds"
+        return f"target held by ≥ {(100 * self.share_at_least).normalize():f}% of seeds"
 
 
 class ParamsClaim(Frozen):
@@ -239,7 +236,8 @@ def shipped() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
     """A shipped record by name, or any record by the path of its file; and its ladder.
 
-    Raises LadderError that says what is wrong, also if the ladder has changed since or the claims are not supported.
+    Raises LadderError that says what is wrong, also if the ladder has changed since, the protocol is not kept, or the
+    claims are not supported.
     """
     name, known = str(name_or_path), shipped()
     if name in known:
@@ -278,7 +276,7 @@ def _read(content: bytes, file: str) -> Record:
 
 
 def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
-    """A record and its ladder, which must be the one that it was made of, and support the claims."""
+    """A record and its ladder: it must be made of that one, keep the protocol, and support its claims."""
     ladder = load_ladder(folder / record.ladder if record.ladder.endswith(".toml") else record.ladder)
     top = ladder.rungs[-1]
     if changed := _changed(record, ladder):
@@ -300,6 +298,10 @@ def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
                 f"{file}: seed {run.seed} diverged at epoch {run.diverged_at_epoch:,} of {top.recipe.epochs:,}: make"
                 " the record again"
             )
+    if problems := against_rules(ladder, seeds=record.seeds):
+        raise LadderError(
+            f"{file}: against the protocol of records: {'; '.join(problems)}: make the record again by it"
+        )
     if problems := unsupported(record, ladder):
         raise LadderError(f"{file}: {'; '.join(problems)}")
     return record, ladder
@@ -353,7 +355,7 @@ def _problem(claim: Claim, found: Numbers, params: int) -> str:
             return text if low < claim.at_least else ""
         case WorstClaim():
             assert found.worst is not None
-            return f"the worst is {float(found.worst):g}" if found.worst < claim.at_least else ""
+            return f"the worst is {float(found.worst):.10g}" if found.worst < claim.at_least else ""
 
 
 def record_of(results: Results, *, name: str, claims: Sequence[Claim], seeds: Sequence[int]) -> Record:
@@ -364,8 +366,8 @@ def record_of(results: Results, *, name: str, claims: Sequence[Claim], seeds: Se
     ladder = results.ladder
     stored = {run.identity.seed: run for run in results.rungs[-1].runs}
     problems = [
-        *against_rules(ladder, n_seeds=len(seeds)),
-        *_against_seeds(seeds, stored=sorted(stored)),
+        *against_rules(ladder, seeds=seeds),
+        *against_store(seeds, stored=sorted(stored)),
     ]
     if problems:
         raise LadderError(f"no record {name!r}: {'; '.join(problems)}")
@@ -373,35 +375,6 @@ def record_of(results: Results, *, name: str, claims: Sequence[Claim], seeds: Se
     if problems := unsupported(record, ladder):
         raise LadderError(f"no record {name!r}: {'; '.join(problems)}")
     return record
-
-
-def against_rules(ladder: Ladder, *, n_seeds: int) -> list[str]:
-    """How a ladder, or the number of seeds, breaks the protocol; empty if neither does."""
-    top = ladder.rungs[-1]
-    problems = budget_excess(top, top.network(describe(ladder.data).image))
-    if ladder.evaluate_on != "test":
-        problems.append(f"{ladder.source} is evaluated on {ladder.evaluate_on}, a record on test")
-    if top.recipe.epochs > MOST_EPOCHS:
-        problems.append(f"rung {top.name!r} trains for {top.recipe.epochs} epochs, a record for {MOST_EPOCHS} at most")
-    if n_seeds < LEAST_SEEDS:
-        verb = "is" if n_seeds == 1 else "are"
-        problems.append(f"{n_of(n_seeds, 'seed')} {verb} too few: a record takes {LEAST_SEEDS} at least")
-    return problems
-
-
-def _against_seeds(seeds: Sequence[int], *, stored: Sequence[int]) -> list[str]:
-    """What is wrong with the choice of seeds: there must be none."""
-    first, last = min(seeds, default=FIRST_SEED), max(seeds, default=FIRST_SEED)
-    problems = []
-    if list(seeds) != list(range(first, last + 1)):
-        problems.append("the seeds are no unbroken range in order: no seed may be left out")
-    if first < FIRST_SEED:
-        problems.append(f"seed {first} may have been chosen with: a record takes seeds from {FIRST_SEED} on")
-    if missing := sorted(set(seeds) - set(stored)):
-        problems.append(f"{len(missing)} of its seeds are not trained by this engine, the first of them {missing[0]}")
-    if left_out := [seed for seed in stored if FIRST_SEED <= seed < first]:
-        problems.append(f"seed {left_out[0]} is trained too: begin with the first fresh seed that was")
-    return problems
 
 
 def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequence[Claim]) -> Record:

@@ -30,8 +30,10 @@ from scipy import special
 from stepladder.climbing import Failure, Watcher, climb
 from stepladder.conditions import Condition, Origin, are_equal, conditions, origin_of
 from stepladder.engines import Engine
+from stepladder.errors import LadderError
 from stepladder.intervals import ALPHA, interval_of_mean, share_interval
 from stepladder.ladder import Ladder
+from stepladder.protocol import MOST_SEED, beyond_the_largest
 from stepladder.record import (
     Claim,
     HeldClaim,
@@ -121,9 +123,26 @@ class Reproduction:
 
 
 def fresh_seeds(record: Record, seeds: int | Sequence[int]) -> Sequence[int]:
-    """So many seeds after the record's last one, or exactly those that are given."""
+    """So many seeds after the record's last one, or exactly those that are given.
+
+    Raises LadderError if that goes beyond the largest seed.
+    """
     last = record.seeds[-1]
-    return range(last + 1, last + 1 + seeds) if isinstance(seeds, int) else seeds
+    if not isinstance(seeds, int):
+        _check_seeds(seeds)
+        return seeds
+    if last + seeds > MOST_SEED:
+        raise LadderError(
+            f"{beyond_the_largest(last + seeds)}: the record ends at seed {last}, so give seeds below its first,"
+            f" {record.seeds[0]}, as in --seeds 101-108"
+        )
+    return range(last + 1, last + 1 + seeds)
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    """Raise LadderError for a seed whose result cannot be kept, before anything trains."""
+    if (largest := max(seeds, default=0)) > MOST_SEED:
+        raise LadderError(f"{beyond_the_largest(largest)}: give smaller ones")
 
 
 def reproduce(
@@ -138,8 +157,9 @@ def reproduce(
 ) -> tuple[list[Failure], Reproduction]:
     """Climb the top rung alone with these seeds; returns the runs that failed twice, and what the others say.
 
-    Raises what ``climb`` raises.
+    Raises LadderError for a seed beyond the largest, and what ``climb`` raises.
     """
+    _check_seeds(seeds)
     top = ladder.top
     failures = climb(top, seeds=seeds, store=store, engine=engine, jobs=jobs, watcher=watcher)
     results = collect(top, store, engine=engine.identity, seeds=seeds)
