@@ -300,7 +300,7 @@ def test_a_record_of_a_ladder_against_the_protocol_is_refused_when_it_is_read(
     found = made_up(claims=[ParamsClaim(at_most=10_000)])
     found = found.model_copy(update={**update, "ladder": "tiny.toml", "runs": runs})
     (tmp_path / "r.json").write_text(record_text(found))
-    with pytest.raises(LadderError, match=f"against the protocol of records: .*{reason}: make it again by it"):
+    with pytest.raises(LadderError, match=f"against the protocol of records: .*{reason}: make the record again by it"):
         record.load(tmp_path / "r.json")
 
 
