@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import TINY_LADDER, CommandLine, Once
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from scipy import stats
 
 import stepladder
 from stepladder import ladder_file, record
+from stepladder.cli import main
 from stepladder.climbing import climb
 from stepladder.data import describe
 from stepladder.engines import choose_engine
@@ -282,7 +284,7 @@ def renumber(tree: Any, first: int) -> None:
     [
         (("epochs = 4", "epochs = 16"), r"trains for 16 epochs, a record for 15 at most"),
         (('evaluate_on = "test"', 'evaluate_on = "dev"'), r"is evaluated on dev, a record on test"),
-        (("params = 1000", "params = 300"), r"over its budget of 300"),
+        (("params = 1000", "params = 300"), r"over its budget of 300; its largest layer is .*"),
     ],
 )
 def test_a_record_of_a_ladder_against_the_protocol_is_refused_when_it_is_read(
@@ -356,6 +358,14 @@ def test_seeds_beyond_the_largest_are_refused_before_anything_trains(tmp_path: P
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: seed {MOST_SEED + 2} is beyond the largest")
     assert not list((tmp_path / "runs").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("seeds", ["1000000000-1000000001", "101-9999999999", "10000000000", "1-" + 5000 * "9"])
+def test_a_seed_beyond_those_that_a_command_takes_is_called_that(seeds: str) -> None:
+    told = CliRunner().invoke(main, ["reproduce", "mnist-1000", "--seeds", seeds], standalone_mode=False)
+    assert isinstance(told.exception, LadderError)
+    assert str(told.exception).endswith(" goes beyond seed 999999999, the largest: give smaller ones")
+    assert len(str(told.exception)) < 300
 
 
 def test_no_record_of_seeds_beyond_the_largest() -> None:
@@ -502,7 +512,10 @@ def test_the_records_own_seeds_are_no_fresh_evidence() -> None:
     other = again(found, [*RECORDED[:-1], 9900, 9960], first=101)
     assert other.repeat is not None
     assert (other.repeat.different, other.found.seeds, other.fails) == ((200,), (201,), True)
-    assert "NOT REPEATED: 1 of the record's own 100 seeds" in repeat_page.repeat_text(other.repeat, found)
+    assert (
+        "NOT REPEATED: seed 200 gives other numbers than the record, 1 of 100 seeds of its own"
+        in repeat_page.repeat_text(other.repeat, found)
+    )
 
 
 def test_on_another_engine_or_cpu_seeds_need_not_repeat() -> None:
@@ -558,6 +571,7 @@ def test_the_json_of_a_reproduction() -> None:
         "interval": None,
         "n_missed": 0,
         "p": 1.0,
+        "can_stand": True,
         "seeds_to_tell": [100, 100],
     }
     assert (body["repeat"], body["fails"]) == (None, False)
@@ -616,6 +630,7 @@ def test_fresh_seeds_of_a_real_record(tiny: Path, stepladder: CommandLine) -> No
     assert done.returncode == (1 if body["fails"] else 0)
     assert "rung 'rotation', seed 204: test" in done.stderr
     assert "start" not in done.stderr  # the top rung alone
+    assert "with 4 seeds, not in the record: seeds 201 to 204" in done.stderr.splitlines()[0]
     page = stepladder("reproduce", tiny / "tiny.json", "--seeds", 4)
     assert "climbed again with seeds 201 to 204" in page.stdout
     assert "cannot be told with 4 seeds" in page.stdout
@@ -624,14 +639,16 @@ def test_fresh_seeds_of_a_real_record(tiny: Path, stepladder: CommandLine) -> No
 def test_own_seeds_of_a_real_record_repeat_bit_for_bit(tiny: Path, stepladder: CommandLine, tmp_path: Path) -> None:
     done = stepladder("reproduce", tiny / "tiny.json", "--seeds", "101-103")
     assert done.returncode == 0, done.stderr
-    assert "3 were trained again: all repeat it bit for bit" in " ".join(done.stdout.split())
+    assert "3 were trained again (seeds 101 to 103): all repeat the record bit for bit" in " ".join(done.stdout.split())
     tree = json.loads((tiny / "tiny.json").read_text())
     tree["runs"][1]["n_correct"][0] += 1
     del tree["sha256"]  # format 1 had none
     (tmp_path / "other.json").write_text(json.dumps(tree | {"ladder": str(tiny / "tiny.toml"), "format_version": 1}))
     done = stepladder("reproduce", tmp_path / "other.json", "--seeds", "101-103")
     assert done.returncode == 1
-    assert "NOT REPEATED: 1 of the record's own 3 seeds" in " ".join(done.stdout.split())
+    assert "NOT REPEATED: seed 102 gives other numbers than the record, 1 of 3 seeds of its own" in " ".join(
+        done.stdout.split()
+    )
 
 
 @pytest.mark.parametrize(

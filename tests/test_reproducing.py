@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from statistics import mean, stdev
 
 import numpy as np
 import pytest
@@ -28,9 +29,10 @@ from stepladder.ladder import Ladder
 from stepladder.ladder import Target as Goal
 from stepladder.one_run import finish
 from stepladder.rechecking import check_runs
-from stepladder.record import HeldClaim, MeanClaim, Numbers, ParamsClaim, Record, SeedResult, WorstClaim, numbers
+from stepladder.record import Claim, HeldClaim, MeanClaim, Numbers, ParamsClaim, Record, SeedResult, WorstClaim, numbers
 from stepladder.report import record_page, repeat_page, terminal
-from stepladder.reproducing import Reproduction, collapsed, difference_of_means, judge, reproduction
+from stepladder.report.tables import Table
+from stepladder.reproducing import Reproduction, collapsed, difference_of_means, judge, reproduction, with_needed
 from stepladder.run import Progress, Run, RunIdentity, data_identity, splits_for
 from stepladder.seeds_to_tell import (
     chance_of_worst,
@@ -139,7 +141,7 @@ def test_the_same_machine_repeats_and_a_number_that_does_not_is_a_bug(folder: Pa
     same = reproduction(record_of(runs, ladder), ladder, runs)
     assert same.repeat is not None
     assert (same.repeat.equal, same.repeat.must_be_equal, same.fails) == (SEEDS, True, False)
-    assert "trained again: all repeat it bit for bit" in words_of(same)
+    assert "trained again (seeds 101 to 102): all repeat the record bit for bit" in words_of(same)
 
     (tmp_path / "few.json").write_text(record.record_text(with_another_number(record_of(runs, ladder))))
     edited, _ = record.load(tmp_path / "few.json")
@@ -148,7 +150,7 @@ def test_the_same_machine_repeats_and_a_number_that_does_not_is_a_bug(folder: Pa
     assert (other.repeat.different, other.repeat.must_be_equal, other.fails) == ((102,), True, True)
     assert {each.state for each in other.repeat.conditions} == {"equal"}
     text = words_of(other)
-    assert "NOT REPEATED: 1 of the record's own 2 seeds" in text
+    assert "NOT REPEATED: seed 102 gives other numbers than the record, 1 of 2 seeds of its own" in text
     assert "report it as a bug" in text
     there, here = (", ".join(map(str, result.n_correct)) for result in other.repeat.numbers[0])
     assert there != here
@@ -386,8 +388,8 @@ def test_more_seeds_than_there_are_would_tell(finals: list[int], held: int, clai
     ):
         needed = seeds_to_tell(claim, claimed=RECORDED, found=found)
         if needed is not None and judge(claim, claimed=RECORDED, found=found, params=0).outcome == "cannot be told":
-            assert needed.least > len(finals)
-            assert needed.most is None or needed.most >= needed.least
+            assert needed.least is None or needed.least > len(finals)
+            assert needed.most is None or (needed.least is not None and needed.most >= needed.least)
 
 
 def test_the_number_of_seeds_told_for_a_mean_finds_it_in_four_of_five_cases() -> None:
@@ -426,24 +428,181 @@ def test_a_true_mean_rarely_fails_but_a_claim_may_stand_by_luck(kind: str, least
     assert least <= outcomes.count("stands") / n <= most
 
 
-def test_the_notes_claim_no_bound_that_there_is_not(folder: Path) -> None:
+CLAIMS = (
+    MeanClaim(at_least=Decimal("99.5")),
+    WorstClaim(at_least=Decimal("99.4")),
+    HeldClaim(share_at_least=Decimal("0.95")),
+    ParamsClaim(at_most=400),
+)
+
+
+def judged(folder: Path, found: Numbers, *claims: Claim) -> Reproduction:
+    """A record of RECORDED with these claims, and what these fresh seeds say of them."""
     ladder = ladder_of(folder)
-    runs = runs_of(folder)
-    claims = (
-        MeanClaim(at_least=Decimal(20)),
-        WorstClaim(at_least=Decimal(20)),
-        HeldClaim(share_at_least=Decimal("0.01")),
-    )
-    again = reproduction(record_of(runs, ladder).model_copy(update={"claims": claims}), ladder, [])
-    again = replace(again, found=made_up([9950] * 8), claimed=RECORDED)
-    fails, mean, share, worst, about = record_page.bound_notes(again)
+    again = reproduction(record_of(runs_of(folder), ladder).model_copy(update={"claims": claims}), ladder, [])
+    verdicts = [judge(claim, claimed=RECORDED, found=found, params=342) for claim in claims]
+    told = tuple(with_needed(each, claimed=RECORDED, found=found) for each in verdicts)
+    return replace(again, found=found, claimed=RECORDED, verdicts=told)
+
+
+def test_the_notes_claim_no_bound_that_there_is_not(folder: Path) -> None:
+    again = judged(folder, made_up([9960] * 100), *CLAIMS)
+    mean, share, worst = record_page.bound_notes(again)
+    assert "if one seed in 20 does, 100 seeds show none of those in 1% of cases" in mean
+    assert "A share below the claim would stand in at most 2.5% of cases, however" in share
+    assert "That has no bound: if 1% of all seeds are below, it still stands in 37% of cases. It fails if 6 of" in worst
+    fails, share = record_page.bound_notes(judged(folder, made_up([9930 + at % 2 for at in range(100)]), *CLAIMS[::2]))
+    assert share.startswith("stands, a share:")
     assert "A claim that is true fails in at most 2.5% of cases, looked at once (a mean: if seeds are spread" in fails
-    assert "8 seeds meet none of those that befall one in 20 in 66% of cases" in mean
-    assert "A lower share would stand in at most 2.5% of cases, however" in share
-    assert (
-        "That has no bound: if 1% of all seeds are below, it still stands in 37% of cases. It fails if 2 of 8" in worst
+    (about,) = record_page.bound_notes(judged(folder, made_up([9950] * 8), CLAIMS[2]))
+    assert about.startswith("How many seeds would tell: enough for four of five cases, if further seeds are like")
+
+
+@pytest.mark.parametrize("finals", [[], [9950], [9960] * 8, [9930] * 8, [9960] * 100, [9930] * 100])
+def test_only_what_is_in_the_table_is_explained(finals: list[int], folder: Path) -> None:
+    again = judged(folder, made_up(finals), *CLAIMS)
+    notes = record_page.bound_notes(again)
+    outcomes = {(each.claim.kind, each.outcome) for each in again.verdicts}
+    for kind, words in (("mean", "a mean"), ("held", "a share"), ("worst", "a worst seed")):
+        assert any(f"stands, {words}:" in each for each in notes) == ((kind, "stands") in outcomes)
+    assert any(each.startswith("fails:") for each in notes) == any(outcome == "fails" for _, outcome in outcomes)
+    assert any("How many seeds would tell" in each for each in notes) == any(
+        each.needed is not None for each in again.verdicts if each.claim.kind != "worst"
     )
-    assert about.startswith("about so many seeds would: in four of five cases")
+
+
+def test_parameters_alone_need_no_explanation(folder: Path) -> None:
+    assert record_page.bound_notes(judged(folder, made_up([]), ParamsClaim(at_most=300))) == []
+    assert record_page.bound_notes(judged(folder, made_up([9960] * 8), ParamsClaim(at_most=400))) == []
+
+
+# Claims that can only fail, and numbers of seeds that are true.
+
+
+def outcome_text(folder: Path, claim: Claim, found: Numbers) -> str:
+    table = record_page.reproduction_page(judged(folder, found, claim))[0]
+    assert isinstance(table, Table)
+    return table.rows[0][1]
+
+
+@pytest.mark.parametrize(
+    ("claim", "finals", "text"),
+    [
+        (HeldClaim(share_at_least=Decimal(1)), [], "with no fresh seed; no number of seeds can show 100%, it can only"),
+        (HeldClaim(share_at_least=Decimal(1)), [9950] * 8, "with 8 seeds; no number of seeds can show 100%, it can"),
+        (HeldClaim(share_at_least=Decimal(1)), [9950] * 1000, "1,000 seeds; no number of seeds can show 100%, it can"),
+        (
+            MeanClaim(at_least=Decimal(100)),
+            [],
+            "with no fresh seed; no number of seeds can show 100%, it can only fail",
+        ),
+        (MeanClaim(at_least=Decimal(100)), [10_000] * 8, "with 8 seeds; no number of seeds can show 100%, it can only"),
+        (
+            WorstClaim(at_least=Decimal("99.4")),
+            [9930, *[9950] * 7],
+            "with 8 seeds; as a seed is below, it can only fail",
+        ),
+        (WorstClaim(at_least=Decimal("99.4")), [9930, *[9950] * 99], "100 seeds; as a seed is below, it can only fail"),
+        (WorstClaim(at_least=Decimal("99.4")), [9950] * 8, "with 8 seeds; 100 would if none is below"),
+        (WorstClaim(at_least=Decimal(100)), [], "with no fresh seed; 100 would if none is below"),
+        (HeldClaim(share_at_least=Decimal("0.9999")), [9950] * 8, "with 8 seeds; it takes more than 10,000"),
+        (HeldClaim(share_at_least=Decimal("0.999")), [9950] * 8, "with 8 seeds; it takes 3,688 or more"),
+        (HeldClaim(share_at_least=Decimal("0.95")), [9950] * 8, "with 8 seeds; about 72 to 312 would"),
+        (MeanClaim(at_least=Decimal("99.545")), [9954, 9955], "with 2 seeds; it takes more than 10,000"),
+    ],
+)
+def test_what_is_said_of_a_claim_that_cannot_be_told(claim: Claim, finals: list[int], text: str, folder: Path) -> None:
+    assert text in outcome_text(folder, claim, made_up(finals))
+
+
+def test_a_mean_can_only_fail_once_a_seed_diverged(folder: Path) -> None:
+    runs = [SeedResult(seed=201 + at, n_correct=(9950, 9950)) for at in range(7)]
+    runs.append(SeedResult(seed=208, n_correct=(), diverged_at_epoch=1))
+    found = numbers(runs, n_evaluated=10_000, target=Goal(accuracy=Decimal(50), last_epochs=2))
+    assert outcome_text(folder, CLAIMS[0], found).endswith("; as a seed diverged, it can only fail")
+
+
+@given(st.integers(0, 3), st.integers(0, 120), st.integers(1, 1000), st.integers(90, 100))
+@settings(deadline=None, max_examples=60)
+def test_the_least_number_of_seeds_tells_if_all_further_ones_agree(
+    missed: int, n: int, thousandths: int, held: int
+) -> None:
+    """Whatever the fresh seeds are that there are: with so many in all, an interval can leave the claimed share out."""
+    claim = HeldClaim(share_at_least=Decimal(thousandths) / 1000)
+    missed = min(missed, n)
+    found, claimed = made_up([9950] * n, held=n - missed), made_up([9950] * 100, held=held)
+    if judge(claim, claimed=claimed, found=found, params=0).outcome != "cannot be told":
+        return
+    needed = seeds_to_tell(claim, claimed=claimed, found=found)
+    assert (needed is None) == (thousandths == 1000)
+    for total in (needed.least, needed.most) if needed else ():
+        if total is not None:
+            best, worst = share_interval(total - missed, total), share_interval(n - missed, total)
+            assert best is not None
+            assert worst is not None
+            assert best[0] >= claim.share_at_least or worst[1] < claim.share_at_least
+
+
+@pytest.mark.parametrize("so_far", [[], [9950 - at % 3 for at in range(8)], [9960, 9957], [9957, 9800, *[9956] * 6]])
+@pytest.mark.parametrize("claimed", ["99.53", "99.5", "99.56"])
+def test_so_many_seeds_tell_a_mean_in_four_of_five_cases(so_far: list[int], claimed: str) -> None:
+    """With the fresh seeds that there are, also where they are not like the record's."""
+    draw, claim, found = np.random.default_rng(2), MeanClaim(at_least=Decimal(claimed)), made_up(so_far)
+    if judge(claim, claimed=RECORDED, found=found, params=0).outcome != "cannot be told":
+        return
+    needed = seeds_to_tell(claim, claimed=RECORDED, found=found)
+    every = [float(each) for each in (*RECORDED.accuracies, *found.accuracies)]
+    center, spread = mean(every), stdev(every)
+    assert needed is not None
+    if needed.least is None or needed.most is None:
+        assert abs(center - float(claimed)) < spread / 10_000**0.5 * 3
+        return
+
+    def power(n: int) -> float:
+        more = draw.normal(center, spread, (1000, n - len(so_far)))
+        whole = np.concatenate([np.tile(np.array(so_far) / 100, (1000, 1)), more], axis=1)
+        half = stats.t.ppf(0.975, n - 1) * whole.std(1, ddof=1) / n**0.5
+        return float((np.abs(whole.mean(1) - float(claimed)) >= half).mean())
+
+    assert power(needed.least) >= 0.6
+    assert power(needed.most) >= 0.72
+
+
+def test_claims_near_100_percent_are_not_rounded_up() -> None:
+    assert str(HeldClaim(share_at_least=Decimal("0.9999999"))) == "target held by ≥ 99.99999% of seeds"
+    assert str(HeldClaim(share_at_least=Decimal("0.5"))) == "target held by ≥ 50% of seeds"
+
+
+# Words.
+
+
+@pytest.mark.parametrize(
+    ("seeds", "own", "text"),
+    [
+        (range(201, 202), 0, "climbed with 1 seed, not in the record: seed 201"),
+        (range(201, 602), 0, "climbed with 401 seeds, not in the record: seeds 201 to 601"),
+        (range(101, 104), 3, "climbed with 3 seeds, of the record's own, no fresh evidence: seeds 101 to 103"),
+        (range(199, 203), 2, "climbed with 4 seeds, 2 of the record's own, the others not in it: seeds 199 to 202"),
+    ],
+)
+def test_the_first_line_names_the_seeds(seeds: range, own: int, text: str, folder: Path) -> None:
+    found = record_of(runs_of(folder), ladder_of(folder))
+    assert sum(seed in found.seeds for seed in seeds) == own
+    assert record_page.seeds_note(found, seeds) == f"record 'few' is {text}"
+
+
+def test_one_seed_is_spoken_of_as_one(folder: Path) -> None:
+    ladder, runs = ladder_of(folder), runs_of(folder)
+    found = record_of(runs, ladder)
+    one = words_of(reproduction(found, ladder, runs[:1]))
+    assert "climbed again with seed 101 " in one
+    assert "Of the record's own 100 seeds, 1 was trained again (seed 101): it repeats the record bit for bit" in one
+    older = with_another_number(found).model_copy(update={"engine": found.engine.model_copy(update={"revision": 1})})
+    text = words_of(reproduction(older, ladder, runs))
+    assert "2 were trained again (seeds 101 to 102); one repeats it bit for bit. Seed 102 gives other numbers" in text
+    text = words_of(reproduction(older, ladder, runs[1:]))
+    assert "1 was trained again (seed 102); none repeats it bit for bit. Seed 102 gives other numbers" in text
+    assert "climbed again with no seed " in words_of(reproduction(found, ladder, []))
 
 
 def test_what_is_impossible_is_no_part_of_an_interval() -> None:

@@ -15,7 +15,7 @@ import click
 from stepladder import __version__, cli_runs, ending, plain, signals, streams
 from stepladder.errors import EXIT_CODES, TARGET_MISSED, LadderError, UnfinishedClimbError
 from stepladder.usage import Choice, Commands
-from stepladder.wording import shown
+from stepladder.wording import LONGEST_QUOTE, cut, shown
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:3} {meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -51,6 +51,7 @@ def _until_stopped(command: Callable[[], int]) -> int:
 
 
 MOST_SEEDS = 10_000
+LARGEST_SEED = 10**9 - 1  # of those that a command takes
 
 
 class _Seeds(click.ParamType[Sequence[int]]):
@@ -61,7 +62,10 @@ class _Seeds(click.ParamType[Sequence[int]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
         if isinstance(value, range):
             return value
-        match = re.fullmatch(r"(?:([0-9]{1,9})-)?([0-9]{1,9})", value)
+        match = re.fullmatch(r"(?:0*([0-9]{1,9})-)?0*([0-9]{1,9})", value)
+        if not match and re.fullmatch(r"([0-9]+-)?[0-9]+", value):
+            given = cut(value, most=LONGEST_QUOTE)
+            raise LadderError(f"--seeds {given} goes beyond seed {LARGEST_SEED}, the largest: give smaller ones")
         if not match:
             self.fail(f"{shown(value)} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
         first, last = int(match[1] or 1), int(match[2])
@@ -84,7 +88,7 @@ class _TheseSeeds(click.ParamType[Sequence[int]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
         if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
             return range(int(value), int(value) + 1)
-        if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}-[0-9]{1,9}", value):
+        if isinstance(value, str) and not re.fullmatch("([0-9]+-)?[0-9]+", value):
             self.fail(f"{shown(value)} is not a seed, such as 9, nor a range, such as 101-200", param, ctx)
         return _Seeds().convert(value, param, ctx)
 
@@ -427,7 +431,7 @@ def search(
     type=_FreshSeeds(),
     default="8",
     show_default=True,
-    help="N seeds that are not in the record, or FIRST-LAST.",
+    help="How many to train, after the record's last seed; or which, as FIRST-LAST: 401-401 for seed 401 alone.",
 )
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
@@ -439,14 +443,17 @@ def reproduce(
 ) -> None:
     """Climb a record again, and say whether each of its claims stands; without a NAME, list the records.
 
-    NAME is a shipped record, or a record's JSON file. The top rung of its ladder is trained with fresh seeds. A claim
-    that is true fails in at most 2.5% of cases; of what cannot be told, it is said how many seeds would tell. Seeds of
-    the record's own are compared with it; where numbers are others, what decides them is shown: engine, CPU, images.
-    Exits with 1 if a claim fails, or if a number is another one although all that decides it is the same.
+    NAME is a shipped record, or a record's JSON file. The top rung of its ladder is trained with fresh seeds: those
+    after the record's last one, or the range that you give. The first line of the output names them. A claim that is
+    true fails in at most 2.5% of cases; where a claim cannot be told, you see how many seeds would tell. The record's
+    own seeds are no fresh evidence: trained again, they must repeat it, and where they do not, what decides their
+    numbers is shown (engine, CPU, images). Exits with 1 if a claim fails, or if a number differs although all that
+    decides it is the same.
     """
     from stepladder import record as records
     from stepladder.engines import choose_engine
     from stepladder.report.live import LiveClimb
+    from stepladder.report.record_page import seeds_note
     from stepladder.reproducing import fresh_seeds
     from stepladder.reproducing import reproduce as climb_again
     from stepladder.store import Store
@@ -459,6 +466,7 @@ def reproduce(
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     with LiveClimb() as watcher:
+        watcher.noted(seeds_note(record, wanted))
         watcher.noted(f"engine {reason}")
         failures, again = climb_again(
             record, ladder, seeds=wanted, store=opened, engine=chosen, jobs=jobs, watcher=watcher

@@ -180,7 +180,7 @@ def reproduction(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Reprodu
         ladder=ladder,
         claimed=claimed,
         found=found,
-        verdicts=tuple(_with_needed(each, claimed=claimed, found=found) for each in verdicts),
+        verdicts=tuple(with_needed(each, claimed=claimed, found=found) for each in verdicts),
         collapsed=collapsed(found, claimed),
         difference=difference_of_means(found, claimed),
         repeat=_repeat(record, ladder, ordered),
@@ -188,7 +188,7 @@ def reproduction(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Reprodu
     )
 
 
-def _with_needed(verdict: ClaimVerdict, *, claimed: Numbers, found: Numbers) -> ClaimVerdict:
+def with_needed(verdict: ClaimVerdict, *, claimed: Numbers, found: Numbers) -> ClaimVerdict:
     """With how many seeds would tell, if it cannot be told."""
     if verdict.outcome != "cannot be told":
         return verdict

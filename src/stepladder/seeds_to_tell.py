@@ -1,7 +1,8 @@
 """How many fresh seeds would tell whether a claim of a record holds.
 
 "Would tell" is: in four of five cases (intervals.POWER), if further seeds are like all there are, the record's and the
-fresh ones. How those are is known roughly, so that the answer is a range. It is for planning, and decides nothing.
+fresh ones. How those are is known roughly, so that the answer is a range. The fresh seeds that there are count as they
+came out: what they miss, more seeds have to make up for. It is for planning, and decides nothing.
 """
 
 from collections.abc import Callable
@@ -25,32 +26,62 @@ FEW = 500  # are looked through first
 
 @dataclass(frozen=True)
 class SeedsToTell:
-    """Between how many fresh seeds would tell; ``most`` is None where no number up to MOST_SEEDS is surely enough."""
+    """Between how many fresh seeds would tell, those that there are included.
 
-    least: int
+    ``most`` is None where no number up to MOST_SEEDS is surely enough, and so is ``least`` where none is at all.
+    """
+
+    least: int | None
     most: int | None
 
 
-def seeds_to_tell(claim: Claim, *, claimed: Numbers, found: Numbers) -> SeedsToTell | None:
-    """For a claim that the fresh seeds leave open; None where no number of seeds is known to tell."""
+@dataclass(frozen=True)
+class SoFar:
+    """The fresh seeds that there are, ``n`` of them: how many hold the target, or what they say of a claimed mean.
+
+    ``margin`` is how far from it theirs is, in points, below 0 if on the other side than all seeds' mean; ``squares``
+    the sum of their squared distances from their own mean.
+    """
+
+    n: int = 0
+    n_held: int = 0
+    margin: float = 0.0
+    squares: float = 0.0
+
+
+NONE_YET = SoFar()
+
+
+def can_stand(claim: Claim, found: Numbers) -> bool:
+    """Whether further seeds, whatever they are, could make a claim stand; else it can only fail.
+
+    An interval ends below 100%, of however many seeds. A seed below the claimed worst, or one that diverged, stays.
+    """
     match claim:
         case MeanClaim():
-            return _beyond(found, _for_mean(claim, claimed=claimed, found=found))
+            return claim.at_least < 100 and not found.diverged
         case HeldClaim():
-            return _beyond(found, _for_share(claim, claimed=claimed, found=found))
+            return claim.share_at_least < 1
+        case WorstClaim():
+            return not found.n_below(Fraction(claim.at_least))
+        case ParamsClaim():
+            return True
+
+
+def seeds_to_tell(claim: Claim, *, claimed: Numbers, found: Numbers) -> SeedsToTell | None:
+    """For a claim that the fresh seeds leave open; None where it can only fail, or no number is known to tell."""
+    if not can_stand(claim, found):
+        return None
+    match claim:
+        case MeanClaim():
+            return _for_mean(claim, claimed=claimed, found=found)
+        case HeldClaim():
+            return _for_share(claim, claimed=claimed, found=found)
         case WorstClaim():
             n = len(claimed.seeds)
-            return None if found.n_below(Fraction(claim.at_least)) or len(found.seeds) >= n else SeedsToTell(n, n)
+            return None if len(found.seeds) >= n else SeedsToTell(n, n)
         case ParamsClaim():
             return None
-
-
-def _beyond(found: Numbers, needed: SeedsToTell | None) -> SeedsToTell | None:
-    """More than there are: where those should have been enough, up to twice as many."""
-    n = len(found.seeds)
-    if needed is None or needed.least > n:
-        return needed
-    return SeedsToTell(n + 1, None if needed.most is None else max(needed.most, 2 * n))
 
 
 def _for_mean(claim: MeanClaim, *, claimed: Numbers, found: Numbers) -> SeedsToTell | None:
@@ -59,18 +90,31 @@ def _for_mean(claim: MeanClaim, *, claimed: Numbers, found: Numbers) -> SeedsToT
     pooled = typical(samples)
     if claimed.diverged or found.diverged or not pooled:
         return None
-    margin = abs(fmean(samples[0] + samples[1]) - float(claim.at_least))
-    spread = max(pooled.spread, found.image)
-    ends = [seeds_for_mean(margin, each) for each in spread_range(spread, pooled.dof)]
-    return SeedsToTell(ends[0] or MOST_SEEDS, ends[1])
+    least = float(claim.at_least)
+    margin = fmean(samples[0] + samples[1]) - least
+    side = 1 if margin > 0 else -1
+    so_far, fresh = NONE_YET, samples[1]
+    if fresh:
+        center = fmean(fresh)
+        squares = sum((each - center) ** 2 for each in fresh)
+        so_far = SoFar(len(fresh), margin=side * (center - least), squares=squares)
+    spreads = [max(spread, found.image) for spread in spread_range(pooled.spread, pooled.dof)]
+    return SeedsToTell(*(seeds_for_mean(abs(margin), spread, so_far=so_far) for spread in spreads))
 
 
-def seeds_for_mean(margin: float, spread: float) -> int | None:
+def seeds_for_mean(margin: float, spread: float, *, so_far: SoFar = NONE_YET) -> int | None:
     """The fewest seeds whose Student interval leaves out what is ``margin`` from their mean; None above MOST_SEEDS."""
     beyond = float(special.ndtri(POWER))
 
     def tells(n: int) -> bool:
-        return bool(margin * n**0.5 >= spread * (float(special.stdtrit(n - 1, 1 - ALPHA / 2)) + beyond))
+        n_more = n - so_far.n
+        if n_more <= 0:
+            return False
+        apart = so_far.n * n_more / n * (so_far.margin - margin) ** 2
+        squares = so_far.squares + (n_more - 1 + so_far.n / n) * spread**2 + apart  # as is to be expected of all n
+        half = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) * (squares / (n - 1) / n) ** 0.5
+        center = (so_far.n * so_far.margin + n_more * margin) / n
+        return bool(center >= half + beyond * spread * n_more**0.5 / n)
 
     return fewest(tells)
 
@@ -79,27 +123,30 @@ def _for_share(claim: HeldClaim, *, claimed: Numbers, found: Numbers) -> SeedsTo
     """Between what the share may be, four times of five, from all seeds."""
     k, n = claimed.n_held + found.n_held, len(claimed.seeds) + len(found.seeds)
     low, high = share_interval(k, n, alpha=1 - POWER) or (0.0, 1.0)
-    share = float(claim.share_at_least)
-    ends = [seeds_for_share(share, true) for true in (low, high)]
-    least = min((each for each in ends if each is not None), default=MOST_SEEDS)
-    if None in ends or low < share <= high:  # in between is what no number tells
-        return SeedsToTell(least, None)
-    return SeedsToTell(least, max(each for each in ends if each is not None))
+    share, so_far = float(claim.share_at_least), SoFar(len(found.seeds), n_held=found.n_held)
+    at_low, at_high = (seeds_for_share(share, true, so_far=so_far) for true in (low, high))
+    if low < share <= high:  # in between is what no number tells
+        return SeedsToTell(at_high if Fraction(k, n) >= Fraction(claim.share_at_least) else at_low, None)
+    sooner, later = (at_high, at_low) if low >= share else (at_low, at_high)
+    return SeedsToTell(sooner, None if sooner is None else later)
 
 
-def seeds_for_share(claimed: float, true: float) -> int | None:
+def seeds_for_share(claimed: float, true: float, *, so_far: SoFar = NONE_YET) -> int | None:
     """The fewest seeds whose exact interval tells a claimed share from the true one; None above MOST_SEEDS."""
-    few = _enough(claimed, true, np.arange(1.0, FEW + 1))
-    return few or _enough(claimed, true, np.arange(FEW + 1.0, MOST_SEEDS + 1))
+    first = so_far.n + 1.0
+    few = _enough(claimed, true, np.arange(first, first + FEW), so_far)
+    return few or _enough(claimed, true, np.arange(first + FEW, MOST_SEEDS + 1), so_far)
 
 
-def _enough(claimed: float, true: float, n: Floats) -> int | None:
+def _enough(claimed: float, true: float, n: Floats, so_far: SoFar) -> int | None:
     """The first of these numbers of seeds that is enough; None if none is."""
-    tail = ALPHA / 2
-    if true >= claimed:  # so many of n stand, as intervals.share_interval has it
-        chance = _at_least(_largest(lambda k: _at_least(k, n, claimed) > tail, n) + 1, n, true)
-    else:  # so many fail
-        chance = 1 - _at_least(_largest(lambda k: 1 - _at_least(k + 1, n, claimed) < tail, n) + 1, n, true)
+    tail, more = ALPHA / 2, n - so_far.n
+    if true >= claimed:  # how many of n stand, as intervals.share_interval has it
+        least = _largest(lambda k: _at_least(k, n, claimed) > tail, n) + 1
+        chance = _at_least(least - so_far.n_held, more, true)
+    else:  # how many fail
+        most = _largest(lambda k: 1 - _at_least(k + 1, n, claimed) < tail, n)
+        chance = 1 - _at_least(most + 1 - so_far.n_held, more, true)
     enough = np.flatnonzero(chance >= POWER)
     return int(n[enough[0]]) if len(enough) else None
 

@@ -22,6 +22,11 @@ def seeds_text(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or "none"
 
 
+def named_seeds(seeds: Sequence[int]) -> str:
+    """``seed 101``, ``seeds 101 to 200``."""
+    return f"seed{'' if len(seeds) == 1 else 's'} {seeds_text(seeds)}"
+
+
 def cut(text: str, *, most: int) -> str:
     """A text of at most ``most`` characters: what is longer loses its middle, and says how long it was."""
     if len(text) <= most:

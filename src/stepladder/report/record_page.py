@@ -6,8 +6,10 @@ from fractions import Fraction
 from statistics import mean, median
 from typing import Any
 
+from stepladder.intervals import MOST_SEEDS
 from stepladder.ladder import Ladder
 from stepladder.record import (
+    Claim,
     HeldClaim,
     MeanClaim,
     Numbers,
@@ -22,8 +24,8 @@ from stepladder.report.numbers import NOTHING, interval_text, percent, percents,
 from stepladder.report.repeat_page import repeat_dict, repeat_page
 from stepladder.report.tables import Page, Table, target_text
 from stepladder.reproducing import ClaimVerdict, Reproduction
-from stepladder.seeds_to_tell import fewest_below, fewest_new
-from stepladder.wording import n_of, seeds_text
+from stepladder.seeds_to_tell import SeedsToTell, can_stand, fewest_below, fewest_new
+from stepladder.wording import n_of, named_seeds, seeds_text
 
 Records = Sequence[tuple[Record, Ladder]]
 
@@ -82,7 +84,7 @@ def _claimed_mean(record: Record) -> Decimal | None:
 
 
 def _diverged_text(found: Numbers) -> str:
-    return f" (diverged: seed {seeds_text(found.diverged)})" if found.diverged else ""
+    return f" (diverged: {named_seeds(found.diverged)})" if found.diverged else ""
 
 
 def _share_interval_text(found: Numbers) -> str:
@@ -106,9 +108,9 @@ def header_text(record: Record, ladder: Ladder) -> str:
 def reproduction_page(again: Reproduction) -> Page:
     """All that ``stepladder reproduce NAME`` shows."""
     n, of = len(again.found.seeds), len(again.claimed.seeds)
+    seeds = [run.identity.seed for run in again.runs]
     table = Table(
-        title=f"Record '{again.record.name}', climbed again with seeds"
-        f" {seeds_text([run.identity.seed for run in again.runs])}",
+        title=f"Record '{again.record.name}', climbed again with {named_seeds(seeds) if seeds else 'no seed'}",
         header=(
             "claim",
             "the claim",
@@ -124,25 +126,53 @@ def reproduction_page(again: Reproduction) -> Page:
     return [table, *reproduction_notes(again)]
 
 
+def seeds_note(record: Record, seeds: Sequence[int]) -> str:
+    """Which seeds are about to be trained, and how many of them are the record's own."""
+    n, n_own = len(seeds), sum(seed in record.seeds for seed in seeds)
+    fresh = {0: "not in the record", n: "of the record's own, no fresh evidence"}.get(
+        n_own, f"{n_own:,} of the record's own, the others not in it"
+    )
+    return f"record '{record.name}' is climbed with {n_of(n, 'seed')}, {fresh}: {named_seeds(seeds)}"
+
+
 def _verdict_row(verdict: ClaimVerdict, again: Reproduction) -> tuple[str, ...]:
-    n = len(again.found.seeds)
-    outcome = f"cannot be told with {n_of(n, 'seed')}" if verdict.outcome == "cannot be told" else verdict.outcome
-    outcome += needed_text(verdict)
+    n, outcome = len(again.found.seeds), str(verdict.outcome)
+    if outcome == "cannot be told":
+        outcome += f" with {n_of(n, 'seed') if n else 'no fresh seed'}"
+    outcome += needed_text(verdict, again.found)
     return (str(verdict.claim), outcome, *_found_texts(verdict, again.found), _recorded_text(verdict, again.claimed))
 
 
-def needed_text(verdict: ClaimVerdict) -> str:
-    """How many seeds would tell what these do not; empty where that is not known, or not needed."""
-    needed = verdict.needed
-    if needed is None:
+def needed_text(verdict: ClaimVerdict, found: Numbers) -> str:
+    """How many seeds would tell what these do not, or that none can; empty where nothing is known, or needed."""
+    if verdict.outcome == "cannot be told" and not can_stand(verdict.claim, found):
+        return f"; {_only_fails(verdict.claim, found)}"
+    if verdict.needed is None:
         return ""
     if verdict.claim.kind == "worst":
-        return f"; {needed.least:,} would if none is below"
+        return f"; {verdict.needed.least:,} would if none is below"
+    return f"; {_range_text(verdict.needed)}"
+
+
+def _range_text(needed: SeedsToTell) -> str:
+    if needed.least is None:
+        return f"it takes more than {MOST_SEEDS:,}"
     if needed.most is None:
-        return f"; {needed.least:,} or more would"
+        return f"it takes {needed.least:,} or more"
     if needed.least == needed.most:
-        return f"; about {needed.least:,} would"
-    return f"; about {needed.least:,} to {needed.most:,} would"
+        return f"about {needed.least:,} would"
+    return f"about {needed.least:,} to {needed.most:,} would"
+
+
+def _only_fails(claim: Claim, found: Numbers) -> str:
+    """Why no further seeds can make a claim stand."""
+    match claim:
+        case MeanClaim() if found.diverged:
+            return "as a seed diverged, it can only fail"
+        case WorstClaim():
+            return "as a seed is below, it can only fail"
+        case _:
+            return "no number of seeds can show 100%, it can only fail"
 
 
 def _found_texts(verdict: ClaimVerdict, found: Numbers) -> tuple[str, str]:
@@ -193,43 +223,52 @@ def reproduction_notes(again: Reproduction) -> Page:
 
 
 def bound_notes(again: Reproduction) -> list[str]:
-    """What errors "fails" and "stands" may be of, for the kinds of claims that the record has."""
-    kinds = {claim.kind for claim in again.record.claims}
+    """What errors the outcomes of the table may be of, and what its numbers of seeds mean; of what is there alone."""
+    by_seeds = [each for each in again.verdicts if each.claim.kind != "params"]
+    failing = {each.claim.kind for each in by_seeds if each.outcome == "fails"}
+    standing = {each.claim.kind for each in by_seeds if each.outcome == "stands"}
     n, n_record = len(again.found.seeds), len(again.claimed.seeds)
-    notes = [
-        "fails: the fresh seeds alone show it. A claim that is true fails in at most 2.5% of cases, looked at once"
-        + (" (a mean: if seeds are spread normally, or with a tail to the worse)." if "mean" in kinds else ".")
-    ]
-    if "mean" in kinds:
-        unmet = f"; {n_of(n, 'seed')} meet none of those that befall one in 20 in {0.95**n:.0%} of cases" if n else ""
+    notes = []
+    if failing:
         notes.append(
-            "stands, a mean: by its 95% interval. A lower mean would stand in at most 2.5% of cases if seeds are spread"
-            f" normally, but more often where a few collapse{unmet}."
+            "fails: the fresh seeds alone show it. A claim that is true fails in at most 2.5% of cases, looked at once"
+            + (" (a mean: if seeds are spread normally, or with a tail to the worse)." if "mean" in failing else ".")
         )
-    if "held" in kinds:
+    if "mean" in standing:
         notes.append(
-            "stands, a share: by its exact 95% interval. A lower share would stand in at most 2.5% of cases, however"
-            " seeds are spread."
+            "stands, a mean: by its 95% interval. A mean below the claim would stand in at most 2.5% of cases if seeds"
+            " are spread normally, but more often where a few collapse: if one seed in 20 does,"
+            f" {n_of(n, 'seed')} show none of those in {0.95**n:.0%} of cases."
         )
-    if "worst" in kinds:
-        notes.append(_worst_note(n, n_record))
-    if any(verdict.needed for verdict in again.verdicts):
+    if "held" in standing:
         notes.append(
-            "about so many seeds would: in four of five cases, if all seeds are like the record's and the fresh ones."
+            "stands, a share: by its exact 95% interval. A share below the claim would stand in at most 2.5% of cases,"
+            " however seeds are spread."
+        )
+    if n and any(each.claim.kind == "worst" for each in by_seeds):
+        notes.append(_worst_note(n, n_record, stands="worst" in standing))
+    if any(each.needed and each.claim.kind != "worst" for each in by_seeds):
+        notes.append(
+            "How many seeds would tell: enough for four of five cases, if further seeds are like the record's and the"
+            " fresh ones. The fresh seeds that there are count among them."
         )
     return notes
 
 
-def _worst_note(n: int, n_record: int) -> str:
+def _worst_note(n: int, n_record: int, *, stands: bool) -> str:
+    """When a claim of the worst seed stands, if it does, and when it fails."""
     fewest = fewest_below(n, n_record)
     refuted = (
-        f"It fails if {fewest} of {n} are below, which would be chance in at most 2.5% of cases."
+        f"it fails if {fewest} of {n} {'is' if fewest == 1 else 'are'} below, which would be chance in at most 2.5%"
+        " of cases."
         if fewest
-        else f"It can fail from {n_of(fewest_new(n_record), 'fresh seed')} on."
+        else f"it can fail from {n_of(fewest_new(n_record), 'fresh seed')} on."
     )
+    if not stands:
+        return f"a worst seed: {refuted}"
     return (
         f"stands, a worst seed: as many fresh seeds as the record's, {n_record}, have none below. That has no bound: if"
-        f" 1% of all seeds are below, it still stands in {0.99 ** max(n, n_record):.0%} of cases. {refuted}"
+        f" 1% of all seeds are below, it still stands in {0.99 ** max(n, n_record):.0%} of cases. I{refuted[1:]}"
     )
 
 
@@ -278,7 +317,7 @@ def reproduction_dict(again: Reproduction) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "record": record_dict(again.record, again.ladder),
         "fresh": _numbers_dict(again.found),
-        "claims": [_verdict_dict(verdict) for verdict in again.verdicts],
+        "claims": [_verdict_dict(verdict, again.found) for verdict in again.verdicts],
         "difference": again.difference and again.difference[0],
         "difference_interval": again.difference and list(again.difference[1]),
         "collapsed": [{"seed": seed, "accuracy": float(accuracy)} for seed, accuracy in again.collapsed],
@@ -300,7 +339,7 @@ def _numbers_dict(found: Numbers) -> dict[str, Any]:
     }
 
 
-def _verdict_dict(verdict: ClaimVerdict) -> dict[str, Any]:
+def _verdict_dict(verdict: ClaimVerdict, found: Numbers) -> dict[str, Any]:
     return {
         "claim": verdict.claim.model_dump(mode="json"),
         "outcome": verdict.outcome,
@@ -308,6 +347,7 @@ def _verdict_dict(verdict: ClaimVerdict) -> dict[str, Any]:
         "interval": verdict.interval,
         "n_missed": verdict.n_missed,
         "p": verdict.p,
+        "can_stand": can_stand(verdict.claim, found),
         "seeds_to_tell": verdict.needed and [verdict.needed.least, verdict.needed.most],
     }
 

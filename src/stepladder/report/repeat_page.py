@@ -6,7 +6,7 @@ from stepladder.conditions import Condition
 from stepladder.record import Record, SeedResult
 from stepladder.report.tables import Page, Table
 from stepladder.reproducing import Repeat
-from stepladder.wording import n_of, seeds_text
+from stepladder.wording import n_of, named_seeds
 
 NOT_TOLD = "not told"
 MOST_FEATURES = 12  # are named
@@ -61,25 +61,38 @@ def repeat_page(repeat: Repeat, record: Record) -> Page:
 
 def repeat_text(repeat: Repeat, record: Record) -> str:
     """Whether the record's own seeds came out the same; where they must and do not, that is said loudly."""
-    n = len(repeat.equal) + len(repeat.different)
-    apart = "They are no fresh seeds, and the claims are not judged by them."
+    seeds = sorted((*repeat.equal, *repeat.different))
+    n, one = len(seeds), len(seeds) == 1
+    apart = (
+        "It is no fresh seed, and the claims are not judged by it."
+        if one
+        else "They are no fresh seeds, and the claims are not judged by them."
+    )
+    again = (
+        f"Of the record's own {n_of(len(record.runs), 'seed')}, {n:,} {'was' if one else 'were'} trained again"
+        f" ({named_seeds(seeds)})"
+    )
     if not repeat.different:
         return (
-            f"Of the record's own seeds {n} were trained again: all repeat it bit for bit, as far as a record has"
-            f" numbers (images right after each of the last epochs). {apart}"
+            f"{again}: {'it repeats' if one else 'all repeat'} the record bit for bit, as far as a record has numbers"
+            f" (images right after each of the last epochs). {apart}"
         )
-    which = seeds_text(repeat.different)
+    which, gives = named_seeds(repeat.different), "gives" if len(repeat.different) == 1 else "give"
     if repeat.must_be_equal:
         return (
-            f"NOT REPEATED: {len(repeat.different)} of the record's own {n} seeds that were trained again give other"
-            f" numbers (seed {which}), although all that decides them is the same ({record.engine}, the CPU that code"
-            f" was compiled for, numpy), so that they must be equal bit for bit: report it as a bug. {apart}"
+            f"NOT REPEATED: {which} {gives} other numbers than the record, {len(repeat.different):,} of"
+            f" {n_of(n, 'seed')} of its own that {'was' if one else 'were'} trained again, although all that decides"
+            f" them is the same ({record.engine}, the CPU that code was compiled for, numpy). They must be equal bit"
+            f" for bit: report it as a bug. {apart}"
         )
     return (
-        f"Of the record's own seeds {n} were trained again, and {len(repeat.equal)} of these repeat it bit for bit."
-        f" Other numbers come of seed {which}, and they need not be equal:"
-        f" {'; '.join(reasons(repeat, record))}. {apart}"
+        f"{again}; {_repeats(len(repeat.equal))} it bit for bit. {which[0].upper()}{which[1:]} {gives} other numbers,"
+        f" and they need not be equal: {'; '.join(reasons(repeat, record))}. {apart}"
     )
+
+
+def _repeats(n: int) -> str:
+    return {0: "none repeats", 1: "one repeats"}.get(n, f"{n:,} repeat")
 
 
 def reasons(repeat: Repeat, record: Record) -> list[str]:
