@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import mean
 
 from stepladder import ladder_file, record
+from stepladder.cli import reproduce
 from stepladder.climbing import climb
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StepladderError
@@ -38,69 +39,87 @@ from stepladder.report.record_page import (
 from stepladder.report.tables import Table
 from stepladder.reproducing import FAR
 from stepladder.results import collect
+from stepladder.seeds_to_tell import fewest_below, seeds_for_share
 from stepladder.store import Store
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "records.md"
 PACKAGE = DOCS.parent / "src" / "stepladder"
 WIDTH = 128  # columns of a ladder's header
+N_FRESH = next(each.default for each in reproduce.params if each.name == "seeds")
 
 HEAD = f"""\
 # Records
 
-Made by `tools/make_records.py` from the records in the package; do not edit. `stepladder reproduce NAME` climbs one of
-them again.
+A record is a claim about the network at the top of a ladder, with the result of every seed that the claim rests on.
+This page is made by `tools/make_records.py` from the records in the package; do not edit it. To train one of
+them again, run `stepladder reproduce NAME`.
 
 ## Protocol
 
-- **One number per seed.** The result of a run is the accuracy on MNIST's 10,000 test images at its last epoch,
-  {MOST_EPOCHS} at most. No checkpoint is picked, nothing is averaged over test images, and no image is
+A file that breaks a rule that it can be held to (the seeds, the split, the epochs, the budget, the claims) is refused,
+when it is made and whenever it is read.
+
+- **One number per seed.** The result of a run is its accuracy on MNIST's 10,000 test images after its last epoch, the
+  {MOST_EPOCHS}th at the latest. No checkpoint is picked, nothing is averaged over test images, and no image is
   evaluated more than once per epoch.
-- **Fresh seeds.** At least {LEAST_SEEDS} of them, one unbroken range, none below {FIRST_SEED}: seeds 1
-  to {FIRST_SEED - 1} are for choosing. No seed is left out, not even one that diverged: it is listed, holds no
-  target, and leaves the record without a mean. Fresh means that nobody has chosen anything by these seeds' results:
-  neither the ladder, nor one of several ladders, nor the claims' kinds. Who has to change the ladder afterwards takes
-  other seeds. The machine checks the range; whether seeds are fresh, it cannot know.
-- **One experiment.** One engine and revision, one installation, one kind of CPU; recipe and images by their hash. A
-  record tells what decides the bits of its numbers: numpy and the instructions it uses, what machine code was compiled
-  for (LLVM's name of the CPU, its features, the size of its L1 data cache), and the images' SHA-256. Those that were
-  made before that was kept do not, and a CPU's name is not enough: one cloud gives "AMD EPYC" to three generations.
-- **Parameters** are every trainable number, scale and shift of batch norm included.
-- **Claims.** *Mean*: the whole 95% interval (Student) of the mean over seeds lies at or above it. *Worst*: no seed of
-  the record ends below it. *Target held*: at least this share of the record's seeds is at or above the target at
-  every one of the last epochs that it speaks of; the exact 95% interval of the share stands beside it (Clopper &
-  Pearson). *Parameters*: counted.
-- All of this is about seeds, on these 10,000 images, which the makers of every recipe have looked at before.
+- **Fresh seeds.** At least {LEAST_SEEDS} of them, in one unbroken range that begins at {FIRST_SEED} or later: seeds 1
+  to {FIRST_SEED - 1} are for choosing. No seed is left out, not even one that diverged: it is listed, does not hold
+  the target, and leaves the record without a mean and without a worst seed. Fresh means that nobody chose anything by
+  these seeds' results: neither the ladder, nor one ladder among several, nor the kinds of claims. Whoever changes the
+  ladder afterwards takes other seeds. The range is checked; whether the seeds are fresh, no file can tell.
+- **One experiment.** One engine and revision, one installation, one kind of CPU; recipe and images are identified by
+  their hash. A record names what decides the bits of its numbers: numpy and the instructions that it uses, what
+  machine code was compiled for (LLVM's name of the CPU, its features, the size of its L1 data cache), and the images'
+  SHA-256. The oldest records do not name all of that, and the name of a CPU is not enough: one cloud calls three
+  generations "AMD EPYC".
+- **Parameters** are all trainable numbers, scale and shift of batch norm included.
+- **Claims.** *Mean*: the whole 95% interval (Student) of the mean over seeds is at or above the claim. *Worst*: no
+  seed of the record ends below it. *Target held*: at least this share of the record's seeds is at or above the target
+  after each of the last epochs that the target speaks of. *Parameters*: counted. The mean is a claim about all seeds
+  of the recipe; the worst seed and the share are claims about the record's own seeds, and for the share the exact 95%
+  interval (Clopper & Pearson) stands beside it; `reproduce` asks for more, and judges the share among all seeds. The
+  figure in a claim may be chosen after the results are seen, as the largest round one that they support.
+- All of this is about the luck of seeds, on these 10,000 images. It says nothing about other images, and whoever makes
+  a recipe for MNIST has seen results on these before.
 
-## Again
+## Reproducing a record
 
-`stepladder reproduce NAME` trains the top rung with 8 fresh seeds (`--seeds 100` for 100, `--seeds 301-400` for
-exactly those) and says of each claim that it *stands*, *fails*, or *cannot be told* with these, and then how many
-seeds would tell in four of five cases. Only fresh seeds count, and the record's do not help them.
+`stepladder reproduce NAME` trains the top rung with the {N_FRESH} seeds that come after the record's last one;
+`--seeds 100` trains 100 of them, and `--seeds 301-400` exactly those. It first says which seeds these are. Then it
+says of each claim that it *stands*, that it *fails*, or that it *cannot be told* with these seeds, and how many would
+tell in four of five cases. Only fresh seeds count: the record's results do not help its claims.
 
-- *Mean* and *target held* stand where the 95% interval of the fresh seeds lies at or above the claim, and fail where
-  it lies below. With a claim of 95%, fewer than 72 seeds cannot show that the target is held.
-- *Worst* is a claim about n seeds. It stands if none of at least n fresh seeds is below it. If the recipe is the
-  same, the k worst of the n + N seeds are all among the N fresh ones with a probability of C(N, k) / C(n + N, k) at
-  most, whatever their distribution; the claim fails where that is at most 2.5%: 2 of 8 below, or 6 of 100, for n =
-  100. A fresh seed that diverges is below.
-- *What fails.* A claim that is true fails in at most 2.5% of cases, each claim and one look at it; a mean, if seeds
-  are spread normally or with a tail to the worse. Who looks again with more seeds, until something fails, has no such
+- *Mean* and *target held* stand where the 95% interval of the fresh seeds is at or above the claim, and fail where it
+  is below. To show that 95% of seeds hold a target takes {seeds_for_share(0.95, 1.0)} seeds at least, if all of them
+  hold it. That 100% do, no number of seeds can show: such a claim can only fail, and does with the first seed that
+  misses.
+- *Worst* is a claim about the n seeds of the record. It stands if at least n fresh seeds are trained and none is
+  below. If the recipe is the same, the k worst of all n + N seeds are among the N fresh ones with a probability of at
+  most C(N, k) / C(n + N, k), whatever the distribution; the claim fails where that is 2.5% or less: for n = 100, with
+  {fewest_below(8, 100)} of 8 below, or {fewest_below(100, 100)} of 100. A fresh seed that diverges counts as below.
+  With a seed below, but too few to fail, more seeds can only make it fail.
+- *How often is "fails" wrong?* A true claim fails in at most 2.5% of cases, for each claim and one look at it; for a
+  mean, if the seeds' results are spread normally or with a tail to the worse. So a record with three such claims, all
+  of them true, fails in up to 7.5%. Whoever looks again and again with more seeds, until something fails, has no such
   bound.
-- *What stands.* A share that is false stands in at most 2.5% of cases. So does a mean if seeds are spread normally,
-  as those of these records nearly are; but where one seed in 20 collapses, 8 seeds meet none of those in 66% of
-  cases, and a claim of no more than the mean stands in half of them all. A worst seed has no bound: if 1% of all seeds
-  are below it, 100 fresh seeds show none in 37% of cases.
-- A fresh seed that is {FAR} spreads below the record's median is named, with its accuracy, and counts as any other.
-- The fresh mean less the record's is shown with its 95% interval (Welch), and decides nothing. No interval reaches
-  beyond what is possible: 100%.
-- Seeds of the record (`--seeds 101-108`) are no fresh evidence. If one gives other numbers, both are shown, and what
-  decides them: engine, revision, numpy, and what code is compiled for, of the record and here. Where all of that is
-  told and the same, the numbers must be too, bit for bit; if they are not, that is a bug, is said, and counts as a
-  failure. Where something is another one, it is named as the reason; where the record does not tell, that is said. A
-  ladder whose images are not the record's is refused, with the SHA-256 of both.
+- *How often is "stands" wrong?* A false claim of a share stands in at most 2.5% of cases. So does one of a mean if
+  results are spread normally, as those of these records nearly are. But where one seed in 20 collapses, 8 seeds
+  include no collapsed one in {0.95**8:.0%} of cases, and then a mean that is claimed too high may well stand. For a
+  worst seed there is no bound: if 1% of all seeds are below it, 100 fresh seeds include none of those in
+  {0.99**100:.0%} of cases.
+- A fresh seed that ends more than {FAR} standard deviations below the record's median is named, with its accuracy, and
+  counts like any other. (The standard deviation is taken from the middle half of the record's seeds.)
+- The difference between the fresh mean and the record's is shown with its 95% interval (Welch), and decides nothing.
+  Intervals are cut where they would leave 0 to 100%.
+- The record's own seeds (`--seeds 101-108`) are no fresh evidence. If one gives other numbers, you see both, and what
+  decides them, for the record and here: engine, revision, numpy, and what code is compiled for. Where all of that is
+  known and the same, the numbers must be too, bit for bit; if they are not, that is a bug, and counts as a failure.
+  Where something differs, it is named as a possible reason; where the record does not tell, the page says so. A ladder
+  whose images are not the record's is refused, with the SHA-256 of both.
 
-The exit code is 1 if a claim fails, else 0.
+The exit code is 1 if a claim fails or a number is not repeated that must be. It is 0 if all seeds were trained and
+nothing failed, which is not to say that every claim was shown.
 
 ## The records
 """
@@ -109,22 +128,24 @@ TIME = """\
 ## Least time to {target:g}%
 
 `python benchmarks/time_to_target.py` times the ladder `{ladder}` as a user would: each seed is a command of its own,
-`stepladder climb {ladder} --top`, with an empty store and an empty cache of machine code; starting, compiling,
-training, evaluating and storing are all in the time of the wall clock. It trains on one core.
+`stepladder climb {ladder} --top`, with an empty store and an empty cache of machine code. The time is that of the wall
+clock, from start to end: starting, compiling, training, evaluating and storing. It trains on one core.
 
 | seeds | mean at the last epoch | seconds | on |
 |---|---|---|---|
 | {first} to {last} | {mean}% [{interval}] | {seconds:.1f} ({least:.1f} to {most:.1f}) | {machine} |
 
-{params:,} parameters, {epochs} epochs; each seed is in [time_to_target.json](time_to_target.json). With 5 epochs and
-larger batches it was 7.8 s, and 99.389% (seeds 101 to 120): not enough.
+The accuracy is a mean with its 95% interval (Student), the time a mean with its extremes. The network has {params:,}
+parameters and trains for {epochs} epochs; [time_to_target.json](time_to_target.json) lists each seed. With 5 epochs
+and larger batches it took 7.8 s and reached 99.389% (seeds 101 to 120): not enough.
 """
 
 PUBLIC = """\
 ## Public results
 
-For comparison, what we found published for MNIST. Each is one seed, chosen on the test images, and often by the best
-epoch: such numbers are higher than what the same recipe gives with a fresh seed.
+For comparison, this is what we found published for MNIST. Each is the result of one seed, chosen on the test images,
+and often of its best epoch: such numbers are higher than what the same recipe gives with a fresh seed, and no
+like-for-like comparison with the means above.
 
 | goal | public result | how it was found |
 |---|---|---|
@@ -137,8 +158,10 @@ epoch: such numbers are higher than what the same recipe gives with a fresh seed
 ATTEMPTS = """\
 ## Attempts
 
-What was tried on test before these records stood, and was broken off before its hundredth seed (docs/LOG.md). Each was
-chosen on images held out of the training set; each one's result was seen, and some led to the next.
+These recipes were tried on the test images before the records above were made, and each was broken off before its
+hundredth seed (see [LOG.md](LOG.md)). Each had been chosen on images held out of the training set. But its result on
+test was seen, and some of these results led to the next attempt: that is choosing on test, if only a little. Beside a
+mean stands its 95% interval, or half of that after ±, where it was noted.
 
 | meant for | recipe | seeds | test % | broken off because |
 | --- | --- | --- | --- | --- |
@@ -149,8 +172,8 @@ chosen on images held out of the training set; each one's result was seen, and s
 | | the same, distilled from three | 701 to 712 | 99.582 (± 0.012) | not better |
 | at most 4,500 parameters | 4,418 separable parameters, Muon | 101 to 156 | 99.522 | only 52 of 56 held 99.4% |
 
-So six recipes beside the three of the records were looked at on these 10,000 images: five for the first target, one for
-the second, none that is known of for the third.
+So apart from the three recipes of the records, six were looked at on these 10,000 images: five for fewer than 8,000
+parameters, one for at most 4,500, and none that we know of for 1,000.
 """
 
 
