@@ -136,7 +136,7 @@ def test_the_top_rung_alone(stepladder: CommandLine, module_ladder: Path, undist
 
 def test_two_seeds_are_too_few_for_a_verdict(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
     text = stepladder("compare", module_ladder, "--store", undisturbed).stdout
-    assert text.count("not decided yet: 2 seeds: 4 are the least that could tell") == 2
+    assert text.count("not decided yet: 5 seeds are the least that could tell, and there are 2") == 2
     body = json.loads(stepladder("compare", module_ladder, "--store", undisturbed, "--json").stdout)
     assert [each["outcome"] for each in body["comparisons"]] == ["undecided", "undecided"]
     shown = json.loads(stepladder("show", module_ladder, "--store", undisturbed, "--json").stdout)["rungs"]

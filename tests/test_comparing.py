@@ -20,7 +20,6 @@ from stepladder.comparing import (
     against_target,
     compare,
     compare_with_top,
-    image_error,
     trains_alike,
     verdicts,
     worth_knowing,
@@ -28,6 +27,7 @@ from stepladder.comparing import (
 from stepladder.intervals import ALPHA, SHARE, always_factor, dof_of_median, median_of_variance, once_factor
 from stepladder.ladder import COMPARISONS
 from stepladder.ladder_file import load
+from stepladder.other_images import image_error
 from stepladder.recipe import Average
 from stepladder.report import compare_page, numbers
 from stepladder.report.compare_json import compare_dict, comparison_dict
@@ -87,14 +87,15 @@ def test_a_clear_difference_is_better_and_its_mirror_worse() -> None:
 
 
 def test_the_interval_is_the_textbooks() -> None:
-    """Two rungs of 8 runs: Student's and the one that is always valid, of their pooled spread."""
+    """Two rungs of 8 runs: Student's and the one that is always valid, of their own spread (Welch)."""
     (found,) = compare(results(LOW, HIGH, comparisons=1))
     spread = (variance([*map(float, LOW)]) + variance([*map(float, HIGH)])) ** 0.5 / 2**0.5 / 100
-    half = spread * min(once_factor(2 / 8, 14, SHARE * ALPHA), always_factor(2 / 8, 14, SHARE * ALPHA))
+    dof = stats.ttest_ind(LOW, HIGH, equal_var=False).df
+    half = spread * min(once_factor(2 / 8, dof, SHARE * ALPHA), always_factor(2 / 8, dof, SHARE * ALPHA))
     difference = (mean(HIGH) - mean(LOW)) / 100
     assert found.spread == pytest.approx(spread)
     assert found.interval == pytest.approx((difference - half, difference + half))
-    assert half == pytest.approx(spread / 2 * stats.t.isf(SHARE * ALPHA / 2, 14))
+    assert half == pytest.approx(spread / 2 * stats.t.isf(SHARE * ALPHA / 2, dof))
 
 
 def test_of_a_ladder_the_larger_spread_counts() -> None:
@@ -165,25 +166,25 @@ def test_what_is_paired_speaks_of_the_seeds_that_both_have() -> None:
     below = rung_result(0, [9900, 9930, 9870, 9910, 9950, 9890, 9860, 9940])
     found = comparison_of(below, averaged([9893, 9868, 9947, *[9990] * 5], first=6))
     assert found.difference == Fraction((9893 - 9890) + (9868 - 9860) + (9947 - 9940), 300)
-    assert found.problem == "3 seeds in common: 4 are the least that could tell"
+    assert found.problem == "5 seeds in common are the least that could tell, and there are 3"
     (one,) = verdicts([(below, averaged([9945, 9990], first=8))], declared=5)
-    assert one.problem == "1 seed in common: 5 are the least that could tell"
+    assert one.problem == "5 seeds in common are the least that could tell, and there is 1"
     (none,) = verdicts([(below, averaged([9945, 9990], first=9))], declared=5)
     assert (none.problem, none.outcome, none.difference) == ("no seed in common", "undecided", None)
 
 
 def test_what_cannot_be_known_is_not_decided() -> None:
     good = [9940] * 8
-    assert compare(results(good, [9950] * 4))[0].outcome == "better"
+    assert compare(results(good, [9950] * 5))[0].outcome == "better"
     (few,) = compare(results([9900] * 3, [9990] * 3))
     assert (few.outcome, few.interval, few.decided) == ("undecided", None, False)
-    assert compare_page.verdict(few) == "not decided yet: 3 seeds: 4 are the least that could tell"
-    for three in compare(results(*([9900 + 20 * rung] * 2 for rung in range(6)))):
-        assert three.problem == "2 seeds: 3 are the least that could tell"
+    assert compare_page.verdict(few) == "not decided yet: 5 seeds are the least that could tell, and there are 3"
+    for each in compare(results(*([9900 + 20 * rung] * 2 for rung in range(6)))):
+        assert each.problem == "5 seeds are the least that could tell, and there are 2"
     (single,) = compare(results([9900], [9990]))
-    assert compare_page.verdict(single) == "not decided yet: 1 seed: 4 are the least that could tell"
+    assert compare_page.verdict(single) == "not decided yet: 5 seeds are the least that could tell, and there is 1"
     (uneven,) = compare(results([9900] * 8, [9990]))
-    assert uneven.problem.startswith("1 and 8 seeds: ")
+    assert uneven.problem == "5 seeds are the least that could tell, and there are 1 and 8"
     assert "Too few seeds: climb with more" in " ".join(notes_of([few]))
     (none,) = compare(results([], [9990] * 8))
     assert (none.outcome, none.problem) == ("undecided", f"'{LADDER.rungs[0].name}' is not trained yet")
@@ -244,24 +245,31 @@ def test_few_images_are_no_exact_knowledge() -> None:
         ("99.4", 0.0, 10_000, 0.05),
         ("99.99", 0.001, 10_000, 0.05),  # five images
         ("99.99", 0.001, 1_000_000, 0.001),
+        ("99.99", 0.001, 4_000, 0.13),  # five images are 0.125: rounded up, so that it is shown as it is
+        ("99.99", 0.001, 7_000, 0.072),
         ("92", 0.2, 10_000, 0.5),
         ("50", 0.2, 500, 2.0),
         ("100", 0.0, 100, 5.0),
+        ("100", 0.0, 50, 10.0),
         ("90", 30.0, 10_000, 20.0),
     ],
 )
 def test_what_is_worth_knowing_follows_from_the_ladder(target: str, spread: float, n: int, expected: float) -> None:
-    assert worth_knowing(Decimal(target), spread=spread, n_evaluated=n) == pytest.approx(expected)
+    assert worth_knowing(Decimal(target), spread=spread, image=100 / n) == pytest.approx(expected)
 
 
 @given(st.integers(1, 99_999), st.floats(0, 50), st.integers(1, 10**6))
 def test_what_is_worth_knowing_is_five_images_at_least(thousandths: int, spread: float, n: int) -> None:
     target = Decimal(thousandths) / 1000
-    found = worth_knowing(target, spread=spread, n_evaluated=n)
+    found = worth_knowing(target, spread=spread, image=100 / n)
+    if found is None:
+        assert 500 / n > 9.9, "with so few images nothing can be said to be too little"
+        return
     assert found >= 500 / n
+    assert f"{found:.2g}" == f"{found:.6g}".rstrip("0").rstrip(".") or found >= 100, "it is shown as it is"
     allowed = float(100 - target) / 20
     assert found >= 0.63 * max(allowed, spread)
-    assert found <= max(1.6 * max(allowed, spread), 500 / n)
+    assert found <= max(1.6 * max(allowed, spread), 1.1 * 500 / n)
 
 
 def test_a_difference_known_to_be_small_is_less_than_what_is_worth_knowing() -> None:
@@ -288,13 +296,13 @@ def test_what_is_not_decided_says_what_it_would_take() -> None:
     assert 8 < worth[0] < (worth[1] or 0) < seen[0] < (seen[1] or 0)
     assert compare_page.verdict(found) == (
         f"not decided yet {numbers.interval_text(found.interval, worth=0.1)}; it takes about {seen[0]:,} to"
-        f" {seen[1]:,} seeds for what is seen, {worth[0]} to {worth[1]} seeds for 0.1 points"
+        f" {seen[1]:,} seeds to show what is seen, {worth[0]} to {worth[1]} seeds to show 0.1 points"
     )
     (equal,) = compare(results(low, low))
     assert equal.outcome == "undecided"
     assert equal.difference == 0
     assert equal.needed_seen is None
-    assert "for what is seen" not in compare_page.verdict(equal)
+    assert "what is seen" not in compare_page.verdict(equal)
 
 
 def test_seeds_that_are_there_are_not_said_to_be_needed() -> None:
@@ -304,14 +312,15 @@ def test_seeds_that_are_there_are_not_said_to_be_needed() -> None:
         rung_result(1, [9932 + 5 * (seed % 3) for seed in range(48)]),
     )
     assert found.outcome == "undecided"
-    assert found.needed_worth is not None
-    assert (found.needed_worth[1] or 49) <= 48
-    assert "for 0.05 points" not in compare_page.verdict(found)
-    assert "for what is seen" in compare_page.verdict(found)
-    few = replace(found, needed_seen=(30, 64), needed_worth=(8, 23))
-    assert compare_page.verdict(few).endswith("; it takes about 30 to 64 seeds for what is seen")
-    many = replace(found, needed_seen=(30, None), needed_worth=(8, 24))
-    assert compare_page.verdict(many).endswith("; it takes about 30 or more seeds for what is seen")
+    assert found.needed_worth == (49, 96), "so many should have been enough: more, and up to twice as many"
+    assert found.needed_seen is not None
+    assert found.needed_seen[0] > 48
+    few = replace(found, needed_seen=(30, 64), needed_worth=(49, 96))
+    assert compare_page.verdict(few).endswith(
+        "; it takes about 30 to 64 seeds to show what is seen, 49 to 96 seeds to show 0.05 points"
+    )
+    many = replace(found, needed_seen=(30, None), needed_worth=None)
+    assert compare_page.verdict(many).endswith("; it takes about 30 or more seeds to show what is seen")
 
 
 def test_what_was_declared_counts_and_what_grew_beyond_it_too() -> None:
@@ -482,7 +491,9 @@ def test_the_error_due_to_images_is_that_of_their_mean() -> None:
     by_image = 100 * (right[1].mean(0) - right[0].mean(0))
     assert found.n_evaluated == 400
     assert found.difference == pytest.approx(by_image.mean())
-    assert found.image_error == pytest.approx(1.959964 * by_image.std() / 20)
+    images = by_image.var() / 400
+    of_runs = (100 * right.mean(2)).var(1, ddof=1) - (100**2 * right.var(1, ddof=1)).mean(1) / 400
+    assert found.image_error == pytest.approx(1.959964 * (images + of_runs.clip(0).sum() / 8) ** 0.5)
 
 
 def test_the_error_due_to_images_covers_what_others_would_give() -> None:
@@ -496,6 +507,20 @@ def test_the_error_due_to_images_covers_what_others_would_give() -> None:
         assert found.image_error is not None
         n_covered += abs(float(found.difference) - 0.5) <= found.image_error
     assert 0.92 <= n_covered / n_sets <= 0.98
+
+
+def test_what_a_seed_gives_to_all_images_is_in_the_error() -> None:
+    """Networks of luck that all images share, 2 points of it: there are few seeds, and images enough."""
+    rng, n_covered, n_sets = np.random.default_rng(5), 0, 200
+    for _ in range(n_sets):
+        chances = np.clip(np.array([[0.80], [0.85]]) + rng.normal(0, 0.02, (2, 12)), 0, 1)
+        found = comparison_of(*with_images(rng.random((2, 12, 1_000)) < chances[:, :, None]))
+        assert found.difference is not None
+        assert found.image_error is not None
+        n_covered += abs(float(found.difference) - 5) <= found.image_error
+    assert 0.89 <= n_covered / n_sets <= 0.98
+    single = [result(rung, list(each.runs[:1])) for rung, each in enumerate(with_images(rng.random((2, 2, 100)) < 0.9))]
+    assert comparison_of(*single).image_error is None, "of one seed no spread is known"
 
 
 def test_where_the_wrong_images_are_not_those_counted_the_error_is_not_known() -> None:

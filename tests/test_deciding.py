@@ -240,7 +240,7 @@ def test_too_few_seeds_for_any_verdict(stepladder: CommandLine, tiny_ladder: Pat
     assert done.returncode in (0, 1), done.stderr
     assert "note: 1 seed: 0 of 2 verdicts are decided; going on with 2\n" in done.stderr
     assert "note: 2 seeds: 0 of 2 verdicts are decided; --max-seeds allows no more\n" in done.stderr
-    assert done.stdout.count("not decided yet: 2 seeds: 4 are the least that could tell") == 2
+    assert done.stdout.count("not decided yet: 5 seeds are the least that could tell, and there are 2") == 2
     assert len(list((tmp_path / "runs").glob("*/seed-102.*.json"))) == 3
 
 

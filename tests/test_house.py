@@ -90,6 +90,7 @@ ORDER = [
     "results",
     "intervals",
     "verdict_errors",
+    "other_images",
     "comparing",
     "conditions",
     "protocol",

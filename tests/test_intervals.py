@@ -14,7 +14,9 @@ from scipy import integrate, optimize, stats
 from stepladder.intervals import (
     ALPHA,
     EFFECT_VARIANCE,
+    FEWEST,
     FIRST,
+    OWN_DOF,
     SHARE,
     Estimate,
     Plan,
@@ -27,6 +29,7 @@ from stepladder.intervals import (
     median_of_variance,
     once_factor,
     paired,
+    pooled,
     seeds_needed,
     share_interval,
     spread_range,
@@ -128,7 +131,7 @@ def test_the_interval_of_a_fixed_set_is_students(unit: float, dof: float, alpha:
     assert once_factor(unit, dof, alpha) == pytest.approx(stats.t.isf(alpha / 2, dof) * sqrt(unit))
 
 
-accuracies = st.lists(st.integers(9_800, 9_999).map(lambda n: n / 100), min_size=2, max_size=12)
+accuracies = st.lists(st.integers(9_800, 9_999).map(lambda n: n / 100), min_size=5, max_size=12)
 
 
 @given(accuracies, accuracies)
@@ -143,28 +146,40 @@ def test_an_unpaired_difference_is_welchs(below: list[float], above: list[float]
         assert found.spread * sqrt(found.unit) == pytest.approx(theirs._standard_error)
 
 
-def test_a_difference_of_single_runs_has_no_spread() -> None:
+def test_a_difference_of_few_runs_is_none() -> None:
     ladder = Typical(0.05, 20, 5)
-    assert unpaired([99.0], [99.1, 99.2], ladder=ladder, least_spread=0.01) is None
-    assert unpaired([], [99.1, 99.2], ladder=ladder, least_spread=0.01) is None
-    assert paired([0.1], least_spread=0.01) is None
+    many = [99.1, 99.2] * 8
+    for few in range(FEWEST):
+        assert unpaired([99.0] * few, many, ladder=ladder, least_spread=0.01) is None
+        assert unpaired(many, [99.0] * few, ladder=ladder, least_spread=0.01) is None
+        assert paired([0.1] * few, least_spread=0.01) is None
 
 
 def test_the_larger_spread_counts_own_or_typical() -> None:
-    below, above = [99.0, 99.1, 99.2], [99.3, 99.4, 99.5]
-    for spread, expected in ((0.05, 0.1), (0.3, 0.3)):
-        found = unpaired(below, above, ladder=Typical(spread, 20, 5), least_spread=0.01)
+    below, above = [99.0, 99.1, 99.2] * 2, [99.3, 99.4, 99.5] * 2
+    own = stdev(below)
+    for spread, expected, dof in ((0.07, own, 30), (0.3, 0.3, 30), (0.06, own, 10)):
+        found = unpaired(below, above, ladder=Typical(spread, 30, 5), least_spread=0.01)
         assert found is not None
         assert found.spread == pytest.approx(expected)
-        assert found.dof == 20
-        assert found.unit == pytest.approx(2 / 3)
+        assert found.dof == pytest.approx(dof), "what is much wider than the ladder speaks for itself, and knows little"
+        assert found.unit == pytest.approx(2 / 6)
+
+
+def test_rungs_that_know_their_spread_do_without_the_ladders() -> None:
+    for n, expected in ((10, 0.3), (11, 0.1)):
+        rung = [99.0 + 0.1 * (each % 2 * 2 - 1) for each in range(n)]
+        found = unpaired(rung, rung, ladder=Typical(0.3, 100, 5), least_spread=0.01)
+        assert found is not None
+        assert found.spread == pytest.approx(expected, rel=0.06)
+        assert found.dof == pytest.approx(100 if n == 10 else OWN_DOF)
 
 
 def test_runs_that_are_alike_still_differ_by_an_image() -> None:
     for n_images in (100, 10_000):
         image = 100 / n_images
-        found = unpaired([99.0] * 4, [99.0] * 4, ladder=typical([[99.0] * 4] * 2), least_spread=image)
-        of_pairs = paired([0.0] * 4, least_spread=image)
+        found = unpaired([99.0] * 5, [99.0] * 5, ladder=typical([[99.0] * 5] * 3), least_spread=image)
+        of_pairs = paired([0.0] * 5, least_spread=image)
         assert found is not None
         assert of_pairs is not None
         assert (found.spread, of_pairs.spread) == (image, image)
@@ -187,7 +202,7 @@ def test_a_median_of_variances_is_set_right(dof: int) -> None:
     assert median_of_variance(dof) == pytest.approx(float(np.median(drawn)), rel=0.02)
 
 
-@pytest.mark.parametrize(("n_rungs", "n_seeds"), [(3, 4), (6, 4), (6, 8), (11, 8)])
+@pytest.mark.parametrize(("n_rungs", "n_seeds"), [(3, 5), (6, 5), (6, 8), (11, 8)])
 def test_the_typical_spread_is_right_on_average(n_rungs: int, n_seeds: int) -> None:
     """Rather too wide than too narrow where rungs and seeds are few; and known as its degrees of freedom say."""
     runs = np.random.default_rng(n_rungs).normal(99, 0.06, (600, n_rungs, n_seeds))
@@ -198,21 +213,23 @@ def test_the_typical_spread_is_right_on_average(n_rungs: int, n_seeds: int) -> N
     assert 2 / of_variance.var() == pytest.approx(found[0].dof, rel=0.35)
 
 
-def test_one_rung_or_two_pool_and_none_knows_nothing() -> None:
+def test_a_typical_spread_is_of_three_rungs_with_runs_enough() -> None:
+    one, other, few = [99.0, 99.1, 99.3, 99.2, 99.1], [99.0, 99.4] * 3, [98.0, 99.9] * 2
+    assert typical([]) is typical([[99.0], []]) is typical([one, other]) is typical([one, other, few]) is None
+    found = typical([one, one, other, few])
+    assert found is not None
+    assert found.spread == pytest.approx(sqrt(variance(one) / median_of_variance(4)))
+    assert found.dof == pytest.approx(dof_of_median([4, 4, 5]))
+    assert found.n_rungs == 3
+
+
+def test_samples_pool() -> None:
     one, other = [99.0, 99.1, 99.3], [99.0, 99.4]
-    assert typical([]) is typical([[99.0], []]) is None
-    pooled = (2 * variance(one) + variance(other)) / 3
-    middle = variance(one) / median_of_variance(2)
-    for rungs, of_variance, dof in (
-        ([one, [99.0]], variance(one), 2),
-        ([one, other], pooled, 3),
-        ([one, one, other], middle, dof_of_median([2, 2, 1])),
-    ):
-        found = typical(rungs)
-        assert found is not None
-        assert found.spread == pytest.approx(sqrt(of_variance))
-        assert found.dof == pytest.approx(dof)
-        assert found.n_rungs == sum(len(each) > 1 for each in rungs)
+    assert pooled([[99.0], []]) is None
+    found = pooled([one, [99.0], other])
+    assert found is not None
+    assert found[0] == pytest.approx(sqrt((2 * variance(one) + variance(other)) / 3))
+    assert found[1] == 3
 
 
 def test_many_seeds_of_one_rung_tell_little_of_the_others() -> None:
@@ -246,7 +263,7 @@ def test_one_rung_that_collapses_changes_nothing_that_is_said_of_others() -> Non
 # Two intervals in one.
 
 
-def test_the_two_have_their_common_part_and_their_hull_where_there_is_none() -> None:
+def test_the_two_have_their_common_part_and_where_they_disagree_the_one_of_all_seeds_is_left() -> None:
     def ends(estimate: Estimate, factor: float) -> tuple[float, float]:
         return estimate.difference - estimate.spread * factor, estimate.difference + estimate.spread * factor
 
@@ -254,15 +271,16 @@ def test_the_two_have_their_common_part_and_their_hull_where_there_is_none() -> 
     alpha = SHARE * ALPHA / 5
     of_now = ends(now, always_factor(now.unit, now.dof, alpha))
     assert interval_of_difference(now, None, n_comparisons=5) == of_now
-    for difference, part in ((0.12, "common"), (2.0, "hull")):
+    for difference, part in ((0.12, "common"), (0.24, "beside"), (2.0, "apart")):
         first = Estimate(difference, 0.05, 28, 2 / 8)
         of_first = ends(first, once_factor(first.unit, first.dof, alpha))
         low, high = interval_of_difference(now, first, n_comparisons=5)
         if part == "common":
             assert (low, high) == (max(of_now[0], of_first[0]), min(of_now[1], of_first[1]))
         else:
-            assert of_now[1] < of_first[0]
-            assert (low, high) == (of_now[0], of_first[1])
+            assert (of_now[1] < of_first[0]) == (part == "apart")
+            assert of_first[0] > now.difference, "seeds 1 to 8 say otherwise than all"
+            assert (low, high) == of_now
 
 
 estimates = st.builds(
@@ -364,9 +382,9 @@ def test_with_fewer_than_the_fewest_seeds_nothing_has_an_end() -> None:
         least = fewest_seeds(plan)
         assert least is not None
         assert isfinite(plan.factor(least))
-        assert all(isinf(plan.factor(n)) for n in range(2, least))
-    assert [fewest_seeds(Plan(False, rungs, 5)) for rungs in (2, 3, 6)] == [4, 4, 3]
-    assert fewest_seeds(Plan(True, 2, 5)) == 5
+        assert all(isinf(plan.factor(n)) for n in range(FEWEST, least))
+    assert [fewest_seeds(Plan(False, rungs, k)) for rungs in (2, 6) for k in (1, 5, 100)] == [FEWEST] * 6
+    assert [fewest_seeds(Plan(True, 2, k)) for k in (1, 5, 100)] == [5, 5, 6]
 
 
 @pytest.mark.parametrize("dof", [3, 14, 28])

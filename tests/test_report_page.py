@@ -399,7 +399,7 @@ def test_what_is_aimed_at_and_what_spreads_has_its_name(still: Page) -> None:
 
 def test_a_whole_verdict_is_told_once(still: Page) -> None:
     verdict = still.locator("#verdicts .outcome").first.inner_text().lstrip("? ")
-    assert verdict == "not decided yet: 2 seeds: 4 are the least that could tell"
+    assert verdict == "not decided yet: 5 seeds are the least that could tell, and there are 2"
     assert still.locator("body").inner_text().count(verdict) == len(
         re.findall(re.escape(verdict), still.locator("#verdicts").inner_text())
     )

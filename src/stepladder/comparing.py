@@ -5,8 +5,8 @@ and is the one that is shown: better or worse where it has no 0, less than what 
 that, else not decided yet. What it promises is in ``intervals``.
 
 Rungs are compared as they are, not seed by seed: the seed is the same, but a change turns a training into another one,
-and accuracies of neighbouring rungs do not go together (r about 0). Only where two trainings are the same up to how
-they are evaluated are their runs paired.
+and after epochs enough little is left of what they share. Only where two trainings are the same up to how they are
+evaluated are their runs paired.
 
 Verdicts are about seeds: the evaluated images are taken as they are, and how far other images would change a
 difference, seeds included, is a number of its own (``image_error``).
@@ -14,17 +14,13 @@ difference, seeds included, is a number of its own (``image_error``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from math import floor, isfinite, log10
 from statistics import mean, median
 from typing import Literal
 
-import numpy as np
-from scipy import special  # not stats, which takes a second to import
-
 from stepladder.intervals import (
-    ALPHA,
     FIRST,
     Estimate,
     Interval,
@@ -33,18 +29,21 @@ from stepladder.intervals import (
     fewest_seeds,
     interval_of_difference,
     paired,
+    pooled,
     seeds_needed,
     share_interval,
     spread_range,
     typical,
     unpaired,
 )
+from stepladder.other_images import image_error
 from stepladder.results import Results, RungResult
 from stepladder.run import Epoch, Run
-from stepladder.stats import measured
+from stepladder.stats import measured, one_image
 from stepladder.wording import n_of
 
 IMAGES_WORTH_KNOWING = 5
+MOST_WORTH_KNOWING = 10.0  # points: where five images are more, nothing can be said to be too little to know
 ERRORS_WORTH_KNOWING = Fraction(1, 20)  # of those that the target allows
 OF_EVALUATION = {"average": None, "recalibrate_images": 0}  # concepts that leave a training as it is
 FIRST_SEEDS = frozenset(range(1, FIRST + 1))
@@ -64,8 +63,8 @@ class Comparison:
     None where that is decided or unknown. ``paired``: the trainings are the same up to how they are evaluated.
     ``problem`` says why there is no interval; ``diverged``: because runs diverged, which no further seed can help.
     ``image_error``: as an estimate for all images of the kind of the ``n_evaluated``, the difference is uncertain by so
-    many points, seeds included (95%); None if that is not known. ``identical``: of each seed that both have, the two
-    runs are equal in every number, weights included: the change did nothing.
+    many points, seeds included (95%, of this comparison alone); None if that is not known. ``identical``: of each seed
+    that both have, the two runs are equal in every number, weights included: the change did nothing.
     """
 
     below: str
@@ -80,6 +79,7 @@ class Comparison:
     needed_worth: Needed | None = None
     outcome: Outcome = "undecided"
     paired: bool = False
+    measure: str = "accuracy"
     problem: str = ""
     diverged: bool = False
     n_evaluated: int | None = None
@@ -133,24 +133,35 @@ class _Scale:
 
     def __init__(self, rungs: Sequence[RungResult], *, n_comparisons: int) -> None:
         whole = [each for each in rungs if all(run.final for run in each.runs)]
+        accuracies = [_accuracies(each) for each in whole]
         self.n_comparisons = n_comparisons
-        self.now = typical([_accuracies(each) for each in whole])
+        self.now = typical(accuracies)
         self.first = typical([_accuracies(each, FIRST_SEEDS) for each in whole if _has_first(each)])
-        finals = [run.final for each in whole for run in each.runs if run.final]
         self.worth_knowing: float | None = None
-        if self.now and finals:
+        known = (self.now.spread, 0) if self.now else pooled(accuracies)
+        if known:
+            final = next(_final(run) for each in whole for run in each.runs)
+            image = max(float(one_image(final, each.rung.target)) for each in rungs)
             target = max(each.rung.target.accuracy for each in rungs)
-            self.worth_knowing = worth_knowing(target, spread=self.now.spread, n_evaluated=finals[0].n_evaluated)
+            self.worth_knowing = worth_knowing(target, spread=known[0], image=image)
 
 
-def worth_knowing(target: Decimal, *, spread: float, n_evaluated: int) -> float:
-    """The least difference, in points, that a ladder can care for.
+def worth_knowing(target: Decimal, *, spread: float, image: float) -> float | None:
+    """The least difference, in points, that a ladder can care for; None where images are too few to say.
 
-    It is a twentieth of the errors that the target allows, or the typical spread of a run, whichever is more, as a 1, 2
-    or 5 with zeros; and five images at least. On MNIST, with a target of 99.4%, that is 0.05.
+    It is a twentieth of the errors that the target allows, or the typical spread of a run, whichever is more, rounded
+    to a 1, 2 or 5 with zeros; and five images at least, each worth ``image`` points. On MNIST, with a target of 99.4%,
+    that is 0.05.
     """
     allowed = float((100 - Fraction(target)) * ERRORS_WORTH_KNOWING)
-    return max(_round_number(max(allowed, spread)), 100 * IMAGES_WORTH_KNOWING / n_evaluated)
+    images = _rounded_up(IMAGES_WORTH_KNOWING * image)
+    return None if images > MOST_WORTH_KNOWING else max(_round_number(max(allowed, spread)), images)
+
+
+def _rounded_up(value: float) -> float:
+    """To two digits, so that it is shown as it is."""
+    unit = Decimal(1).scaleb(floor(log10(value)) - 1)
+    return float((Decimal(repr(value)) / unit).to_integral_value(ROUND_CEILING) * unit)
 
 
 def _round_number(value: float) -> float:
@@ -169,6 +180,7 @@ def _compared(below: RungResult, above: RungResult, scale: _Scale) -> Comparison
         seeds=_seeds(above),
         worth_knowing=scale.worth_knowing,
         paired=trains_alike(below, above),
+        measure=above.rung.target.measure,
         identical=_are_identical(below, above),
     )
     for each in (below, above):
@@ -206,25 +218,18 @@ def _measured(comparison: Comparison, below: RungResult, above: RungResult) -> C
     """The same with its difference."""
     target = above.rung.target  # all rungs of a ladder have one measure
     low, high = (mean(measured(_final(run), target) for run in each.runs) for each in (below, above))
-    return replace(
-        comparison,
-        difference=high - low,
-        n_evaluated=_final(above.runs[0]).n_evaluated,
-        image_error=None if target.balanced else image_error(below.runs, above.runs),
-    )
+    error = None if target.balanced else image_error(below.runs, above.runs, are_paired=comparison.paired)
+    return replace(comparison, difference=high - low, n_evaluated=_final(above.runs[0]).n_evaluated, image_error=error)
 
 
 def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale: _Scale) -> Comparison:
     """The same with its interval, and what that says."""
-    assert comparison.n_evaluated is not None
-    image = 100 / comparison.n_evaluated
+    image = float(one_image(_final(above.runs[0]), above.rung.target))
     now = _estimate(comparison.paired, below, above, scale.now, image=image)
     n_rungs = scale.now.n_rungs if scale.now else 2
     plan = Plan(comparison.paired, n_rungs, scale.n_comparisons)
-    least = fewest_seeds(plan)
-    too_few = (
-        f"{_seeds_text(comparison.paired, below, above)}: {least or 'too many to tell'} are the least that could tell"
-    )
+    least = fewest_seeds(replace(plan, n_rungs=2))  # whatever the other rungs have
+    too_few = _too_few(least, comparison.paired, below, above)
     if now is None:
         return replace(comparison, problem=too_few)
     first = None
@@ -234,6 +239,7 @@ def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale:
     comparison = replace(comparison, spread=now.spread)
     if not all(map(isfinite, interval)):
         return replace(comparison, problem=too_few)
+    interval = max(-100.0, interval[0]), min(100.0, interval[1])
     outcome = _outcome(interval, worth=comparison.worth_knowing)
     comparison = replace(comparison, interval=interval, outcome=outcome)
     return comparison if comparison.decided else _with_needed(comparison, now, plan)
@@ -266,22 +272,28 @@ def _outcome(interval: Interval, *, worth: float | None) -> Outcome:
 
 def _with_needed(comparison: Comparison, now: Estimate, plan: Plan) -> Comparison:
     """The same with the seeds that it would take, for as far as their spread is known."""
+    n = min(len(comparison.seeds_below), len(comparison.seeds))
 
     def needed(difference: float | None) -> Needed | None:
         if not difference:
             return None
         least, most = (seeds_needed(plan, effect=difference / spread) for spread in spread_range(now.spread, now.dof))
-        return None if least is None else (least, most)
+        if least is None:
+            return None
+        if least > n:
+            return least, most
+        return n + 1, None if most is None else max(most, 2 * n)  # those that are there should have been enough
 
     seen = needed(None if comparison.difference is None else abs(float(comparison.difference)))
     return replace(comparison, needed_seen=seen, needed_worth=needed(comparison.worth_knowing))
 
 
-def _seeds_text(are_paired: bool, below: RungResult, above: RungResult) -> str:
-    if are_paired:
-        return f"{n_of(len(above.runs), 'seed')} in common"
-    counts = sorted({len(below.runs), len(above.runs)})
-    return f"{' and '.join(map(str, counts))} {'seed' if counts == [1] else 'seeds'}"
+def _too_few(least: int | None, are_paired: bool, below: RungResult, above: RungResult) -> str:
+    counts = sorted({len(above.runs)} if are_paired else {len(below.runs), len(above.runs)})
+    there = f"there {'is' if counts == [1] else 'are'} {' and '.join(map(str, counts))}"
+    if least is None:
+        return f"no number of seeds could tell, with so many comparisons, and {there}"
+    return f"{n_of(least, 'seed')}{' in common' if are_paired else ''} are the least that could tell, and {there}"
 
 
 def _by_seed(result: RungResult) -> dict[int, Fraction]:
@@ -310,26 +322,6 @@ def _is_identical(one: Run, other: Run) -> bool:
         one.weights_sha256 == other.weights_sha256
         and one.numbers() == other.model_copy(update={"identity": one.identity}).numbers()
     )
-
-
-def image_error(below: Sequence[Run], above: Sequence[Run]) -> float | None:
-    """Half the width, in points, of a 95% interval of the difference for all images of the kind of those evaluated.
-
-    Each image has its own difference: the share of the second rung's runs that were right, less the first's. Their
-    standard deviation over the root of their number is the standard error (normal approximation). The runs' own chance
-    is in it, for each image has its part: it is the whole error, not one on top of the seeds'. None if the wrong images
-    kept are not those that were counted, or no image tells the two apart.
-    """
-    n_evaluated = _final(above[0]).n_evaluated
-    gained = np.zeros(n_evaluated)
-    for runs, sign in ((below, 1), (above, -1)):
-        for run in runs:
-            final, wrong = _final(run), {image.index for image in run.wrong_images}
-            n_wrong = n_evaluated - final.n_correct
-            if not len(wrong) == len(run.wrong_images) == n_wrong or not all(0 <= each < n_evaluated for each in wrong):
-                return None
-            gained[list(wrong)] += sign / len(runs)
-    return float(special.ndtri(1 - ALPHA / 2)) * 100 * float(gained.std()) / n_evaluated**0.5 or None
 
 
 def _final(run: Run) -> Epoch:

@@ -2,23 +2,28 @@
 
 The interval of a difference makes one promise, whoever compares after every seed, adds seeds by hand, stops when a
 verdict is there, or adds a rung on top: of 100 ladders at most five ever show one that misses what it speaks of, all
-their comparisons together (ALPHA, shared out evenly: Bonferroni 1936). It spends that on two intervals, and shows
-what they have in common:
+their comparisons together (ALPHA, shared out evenly: Bonferroni 1936). It spends that on two intervals:
 
 - Student's of seeds 1 to 8, a set that is fixed before anyone looks;
 - one of all seeds there are, valid after any number of them: those differences that a Bayes factor of a linear model
   with unknown variance does not reject (Lai 1976; Lindon, Ham, Tingley & Bojinov 2022, arXiv 2210.08589). That factor
   is a martingale if the difference is true, so it ever exceeds 1 / alpha with probability alpha at most (Ville 1939).
 
+What they have in common is shown, if the difference of all seeds lies in it. If it does not, seeds 1 to 8 say otherwise
+than all do: then the second is shown alone, which promises as much by itself.
+
 Each has two fifths. The last fifth is kept back for what the two take for granted and seeds do not keep to: that runs
 are normal, spread alike and are independent (benchmarks/verdicts.py simulates runs that are not).
 
 Few runs know little of their spread. So a difference is judged by the larger of its own two rungs' (Welch 1947) and the
 ladder's typical one, the median of its rungs' variances: no single rung, and no seed that collapses, speaks for others.
+It is judged by its own alone, and by what these two rungs know of it, where that is much the larger (UNLIKE) or known
+well enough (OWN_DOF), and in a ladder of two. With fewer than FEWEST runs of either rung nothing is said: two that lie
+close by chance would speak for a spread that they do not show.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, inf, isfinite, log, sqrt
@@ -31,6 +36,9 @@ POWER = 0.8
 FIRST = 8  # seeds of the set that is fixed before anyone looks
 SHARE = 0.4  # of ALPHA, for each of the two intervals
 EFFECT_VARIANCE = 6.0  # of the differences that the Bayes factor looks for, in variances of a run
+FEWEST = 5  # runs of a rung, below which nothing is said of it; benchmarks/verdicts.py has what fewer would do
+UNLIKE = 2  # times the ladder's variance: above it two rungs spread by more than it does (alike, one pair in ten does)
+OWN_DOF = 20  # from which two rungs know their spread well enough
 MEDIAN_WEIGHT = 2 / 3  # what a run tells of a median of variances, beside their mean
 MOST_SEEDS = 10_000
 
@@ -61,26 +69,32 @@ class Estimate:
 
 
 def typical(rungs: Sequence[Sequence[float]]) -> Typical | None:
-    """The median of the variances of rungs, from the accuracies of their runs; None where no rung has two.
+    """The median of the variances of rungs, from the accuracies of their runs; None for fewer than three rungs.
 
-    A median of variances is lower than what it estimates, the more the fewer the runs: each is set right for that. And
-    it is known no better than from rungs with as many runs as the middle one has.
+    Rungs with fewer than FEWEST runs do not count. A median of variances is lower than what it estimates, the more the
+    fewer the runs: each is set right for that. And it is known no better than from rungs with as many runs as the
+    middle one has.
     """
-    known = [of_rung for of_rung in rungs if len(of_rung) > 1]
-    if not known:
+    known = [of_rung for of_rung in rungs if len(of_rung) >= FEWEST]
+    if len(known) < 3:
         return None
     dofs = [len(of_rung) - 1 for of_rung in known]
-    if len(known) < 3:
-        pooled = sum(dof * variance(of_rung) for dof, of_rung in zip(dofs, known, strict=True)) / sum(dofs)
-        return Typical(sqrt(pooled), sum(dofs), len(known))
     middle = median(variance(of_rung) / median_of_variance(dof) for dof, of_rung in zip(dofs, known, strict=True))
     return Typical(sqrt(middle), dof_of_median(dofs), len(known))
 
 
-def dof_of_median(dofs: Sequence[int]) -> float:
+def pooled(samples: Sequence[Sequence[float]]) -> tuple[float, int] | None:
+    """The standard deviation of samples that spread alike, and its degrees of freedom; None where none has two."""
+    known = [(len(sample) - 1, variance(sample)) for sample in samples if len(sample) > 1]
+    dof = sum(each for each, _ in known)
+    return (sqrt(sum(each * spread for each, spread in known) / dof), dof) if known else None
+
+
+def dof_of_median(dofs: Iterable[int]) -> float:
     """How well a median of variances is known, from the degrees of freedom of each."""
-    most = median(dofs)
-    return MEDIAN_WEIGHT * sum(min(dof, most) for dof in dofs)
+    known = [float(dof) for dof in dofs]
+    most = median(known)
+    return MEDIAN_WEIGHT * sum(min(dof, most) for dof in known)
 
 
 def median_of_variance(dof: float) -> float:
@@ -91,34 +105,44 @@ def median_of_variance(dof: float) -> float:
 def unpaired(
     below: Sequence[float], above: Sequence[float], *, ladder: Typical | None, least_spread: float
 ) -> Estimate | None:
-    """The second rung's mean less the first's; None with fewer than two runs of either."""
-    if min(len(below), len(above)) < 2:
+    """The second rung's mean less the first's; None with fewer than FEWEST runs of either."""
+    if min(len(below), len(above)) < FEWEST:
         return None
     unit = 1 / len(below) + 1 / len(above)
     parts = [(variance(each) / len(each), len(each) - 1) for each in (below, above)]
     error, n_dof = sum(part for part, _ in parts), sum(dof for _, dof in parts)
     dof = error**2 / sum(part**2 / dof for part, dof in parts) if error else float(n_dof)
-    own = sqrt(error / unit)
-    spread = max(own, least_spread, ladder.spread if ladder else 0.0)
-    return Estimate(mean(above) - mean(below), spread, max(dof, ladder.dof if ladder else 0.0), unit)
+    spread = sqrt(error / unit)
+    if ladder is not None and not stands_alone(spread, dof, ladder):
+        spread, dof = max(spread, ladder.spread), max(dof, ladder.dof)
+    return Estimate(mean(above) - mean(below), max(spread, least_spread), dof, unit)
+
+
+def stands_alone(spread: float, dof: float, ladder: Typical) -> bool:
+    """Whether two rungs are judged by their own spread alone: they know it, or it is much larger than the ladder's."""
+    return dof >= OWN_DOF or spread**2 > UNLIKE * ladder.spread**2
 
 
 def paired(differences: Sequence[float], *, least_spread: float) -> Estimate | None:
-    """The mean of differences by seed, where two rungs share their trainings; None with fewer than two."""
+    """The mean of differences by seed, where two rungs share their trainings; None with fewer than FEWEST."""
     n = len(differences)
-    return Estimate(mean(differences), max(stdev(differences), least_spread), n - 1, 1 / n) if n > 1 else None
+    if n < FEWEST:
+        return None
+    return Estimate(mean(differences), max(stdev(differences), least_spread), n - 1, 1 / n)
 
 
 def interval_of_difference(now: Estimate, first: Estimate | None, *, n_comparisons: int) -> Interval:
-    """The interval that decides, of all seeds and, where they are all there, of seeds 1 to 8. It may have no end."""
+    """The interval that decides, of all seeds and, where they are all there, of seeds 1 to 8. It may have no end.
+
+    The difference of all seeds lies in it.
+    """
     alpha = SHARE * ALPHA / n_comparisons
-    found = [_around(now, always_factor(now.unit, now.dof, alpha))]
-    if first is not None:
-        found.append(_around(first, once_factor(first.unit, first.dof, alpha)))
-    low, high = max(low for low, _ in found), min(high for _, high in found)
-    if low <= high:
-        return low, high
-    return min(low for low, _ in found), max(high for _, high in found)  # one is wrong, and nobody knows which
+    always = _around(now, always_factor(now.unit, now.dof, alpha))
+    if first is None:
+        return always
+    once = _around(first, once_factor(first.unit, first.dof, alpha))
+    low, high = max(always[0], once[0]), min(always[1], once[1])
+    return (low, high) if low <= now.difference <= high else always
 
 
 def _around(estimate: Estimate, factor: float) -> Interval:
@@ -165,9 +189,12 @@ class Plan:
         return 1 / n if self.paired else 2 / n
 
     def dof(self, n: int) -> float:
+        """With more seeds never less, though two rungs that know their spread do without the ladder's."""
         if self.paired:
             return n - 1
-        return (n - 1) * max(2.0, MEDIAN_WEIGHT * self.n_rungs if self.n_rungs > 2 else 0.0)
+        own = 2 * (n - 1)
+        of_ladder = MEDIAN_WEIGHT * self.n_rungs * min(n - 1, OWN_DOF / 2) if self.n_rungs > 2 else 0.0
+        return max(own, of_ladder)
 
 
 @lru_cache(maxsize=4096)
@@ -188,9 +215,9 @@ def fewest_seeds(plan: Plan) -> int | None:
     return fewest(lambda n: isfinite(plan.factor(n)))
 
 
-def fewest(holds: Callable[[int], bool]) -> int | None:
-    """The fewest seeds, two at least, with which something holds that holds with more; None above MOST_SEEDS."""
-    numbers = range(2, MOST_SEEDS + 1)
+def fewest(holds: Callable[[int], bool], *, least: int = FEWEST) -> int | None:
+    """The fewest seeds, ``least`` at least, with which something holds that holds with more; None above MOST_SEEDS."""
+    numbers = range(least, MOST_SEEDS + 1)
     at = bisect_left(numbers, True, key=holds)
     return numbers[at] if at < len(numbers) else None
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from stepladder.intervals import ALPHA, MOST_SEEDS, POWER, fewest, share_interval, spread_range, typical
+from stepladder.intervals import ALPHA, MOST_SEEDS, POWER, fewest, pooled, share_interval, spread_range
 from stepladder.record import Claim, HeldClaim, MeanClaim, Numbers, ParamsClaim, WorstClaim
 
 Floats = NDArray[np.float64]
@@ -87,8 +87,8 @@ def seeds_to_tell(claim: Claim, *, claimed: Numbers, found: Numbers) -> SeedsToT
 def _for_mean(claim: MeanClaim, *, claimed: Numbers, found: Numbers) -> SeedsToTell | None:
     """From the mean of all seeds, and between what their spread may be."""
     samples = [[float(each) for each in of.accuracies] for of in (claimed, found)]
-    pooled = typical(samples)
-    if claimed.diverged or found.diverged or not pooled:
+    spread_known = pooled(samples)
+    if claimed.diverged or found.diverged or not spread_known:
         return None
     least = float(claim.at_least)
     margin = fmean(samples[0] + samples[1]) - least
@@ -98,7 +98,7 @@ def _for_mean(claim: MeanClaim, *, claimed: Numbers, found: Numbers) -> SeedsToT
         center = fmean(fresh)
         squares = sum((each - center) ** 2 for each in fresh)
         so_far = SoFar(len(fresh), margin=side * (center - least), squares=squares)
-    spreads = [max(spread, found.image) for spread in spread_range(pooled.spread, pooled.dof)]
+    spreads = [max(spread, found.image) for spread in spread_range(*spread_known)]
     return SeedsToTell(*(seeds_for_mean(abs(margin), spread, so_far=so_far) for spread in spreads))
 
 
@@ -116,7 +116,7 @@ def seeds_for_mean(margin: float, spread: float, *, so_far: SoFar = NONE_YET) ->
         center = (so_far.n * so_far.margin + n_more * margin) / n
         return bool(center >= half + beyond * spread * n_more**0.5 / n)
 
-    return fewest(tells)
+    return fewest(tells, least=2)
 
 
 def _for_share(claim: HeldClaim, *, claimed: Numbers, found: Numbers) -> SeedsToTell:

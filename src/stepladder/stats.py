@@ -38,6 +38,14 @@ def measured(epoch: Epoch, target: Target) -> Fraction:
     return balanced_accuracy(epoch) if target.balanced else accuracy(epoch)
 
 
+def one_image(epoch: Epoch, target: Target) -> Fraction:
+    """What an evaluated image is worth at most of what a target speaks of, in points."""
+    if not target.balanced:
+        return Fraction(100, epoch.n_evaluated)
+    sizes = [size for size in map(sum, epoch.confusion) if size]
+    return Fraction(100, len(sizes) * min(sizes))
+
+
 def reaches(epoch: Epoch, target: Target) -> bool:
     """Whether an epoch is at or above the target, exactly."""
     return measured(epoch, target) >= Fraction(target.accuracy)

@@ -32,6 +32,7 @@ def comparison_dict(each: Comparison) -> dict[str, Any]:
         "seeds_below": list(each.seeds_below),
         "seeds": list(each.seeds),
         "paired": each.paired,
+        "measure": each.measure,
         "difference": None if each.difference is None else float(each.difference),
         "interval": each.interval,
         "outcome": each.outcome,

@@ -79,25 +79,22 @@ def brief_verdict(comparison: Comparison) -> str:
             size = points(abs(comparison.difference), worth=comparison.worth_knowing).lstrip("+")
             return f"{outcome} by {size} points"
         case "negligible":
-            return f"less than {worth_text(comparison)} points"
+            return f"less than {worth_points(comparison)}"
         case "undecided":
             return "not decided" if comparison.diverged else "not decided yet"
 
 
-def worth_text(comparison: Comparison) -> str:
-    """The least difference worth knowing, in points."""
-    return NOTHING if comparison.worth_knowing is None else f"{comparison.worth_knowing:.2g}"
+def worth_points(comparison: Comparison) -> str:
+    """The least difference worth knowing: ``0.05 points``. It has two digits (comparing.worth_knowing)."""
+    worth = comparison.worth_knowing
+    return NOTHING if worth is None else "1 point" if worth == 1 else f"{worth:.6g} points"
 
 
 def _needed_text(comparison: Comparison) -> str:
-    """How many seeds it would take, for the difference seen and for one worth knowing; nothing that is there."""
-    n = min(len(comparison.seeds_below), len(comparison.seeds))
-    seen, worth = (
-        None if needed and needed[1] is not None and needed[1] <= n else needed
-        for needed in (comparison.needed_seen, comparison.needed_worth)
-    )
-    parts = [f"{_range_text(seen)} for what is seen"] if seen else []
-    parts += [f"{_range_text(worth)} for {worth_text(comparison)} points"] if worth else []
+    """How many seeds it would take, for the difference seen and for one worth knowing."""
+    seen, worth = comparison.needed_seen, comparison.needed_worth
+    parts = [f"{_range_text(seen)} to show what is seen"] if seen else []
+    parts += [f"{_range_text(worth)} to show {worth_points(comparison)}"] if worth else []
     return f"; it takes about {', '.join(parts)}" if parts else ""
 
 
@@ -114,10 +111,15 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Ladder, *, down:
         return ["One rung alone is compared with nothing."]
     n = max(len(comparisons), ladder.comparisons)
     notes = [
-        "points: the difference of mean final accuracies, in percentage points. The interval beside it decides: better"
-        f" or worse if 0 is not in it. It holds (95%) for {n_of(n, 'comparison')} together, and after every seed:"
-        " compare as often as you like, and stop when you like."
+        f"points: the difference of mean final {_measures(comparisons)}, in percentage points. The interval beside the"
+        f" verdict decides: better or worse if 0 is not in it. It holds (95%) for {n_of(n, 'comparison')} together, and"
+        " after every seed: compare as often as you like, and stop when you like."
     ]
+    if any(each.needed_seen or each.needed_worth for each in comparisons):
+        notes.append(
+            "It takes so many seeds of each rung, in four of five cases, for an interval without 0, if the difference"
+            " is that large; a range, because it is known but roughly how far seeds spread."
+        )
     if any(each.paired for each in comparisons):
         notes.append("Rungs that train alike and are evaluated otherwise are compared seed by seed.")
     notes += [
@@ -130,11 +132,11 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Ladder, *, down:
         more = "climb --down with more of them, as in --seeds 8" if down else "climb with more, as in --seeds 8"
         notes.append(f"Too few seeds: {more}{'' if down else ', or with --until-decided'}.")
     if any(each.outcome == "negligible" for each in comparisons):
-        worth = next(worth_text(each) for each in comparisons if each.outcome == "negligible")
+        first = next(each for each in comparisons if each.outcome == "negligible")
         notes.append(
-            f"{worth} points are the least that is worth knowing here: the spread of a run, a twentieth of the errors"
-            " that the target allows, or five images, whichever is most. It is about seeds like these: a rare collapse"
-            " of one may be missing."
+            f"{worth_points(first)} {'is' if first.worth_knowing == 1 else 'are'} the least that is worth knowing here:"
+            " about the spread of a run, or a twentieth of the errors that the target allows, and five images at least."
+            " It is about seeds like these: a rare collapse of one may be missing."
         )
     if len(comparisons) > ladder.comparisons:
         notes.append(_growth_note(ladder.comparisons, len(comparisons)))
@@ -146,8 +148,9 @@ def _growth_note(declared: int, n_comparisons: int) -> str:
     share = share_text(error_of_growth(declared, n_comparisons))
     return (
         f"This ladder was to have {n_of(declared, 'comparison')}, and has {n_comparisons}. Compared after every"
-        f" seed and every new rung, {share} of simulated ladders that grow so show a false verdict at some time, where"
-        f" 5% are promised: set comparisons = {n_comparisons} or more to plan for them."
+        f" seed and every new rung, {share} of simulated ladders that grow so show a false verdict at some time; of"
+        " those that keep to what they declared it is 5% at most. It should have been set, before the first seed, to"
+        f" comparisons = {n_comparisons} or more."
     )
 
 
@@ -156,17 +159,23 @@ def _both_seeds_text(comparison: Comparison) -> str:
     return f"{'seed' if len(both) == 1 else 'seeds'} {seeds_text(both)}"
 
 
+def _measures(comparisons: Sequence[Comparison]) -> str:
+    return "balanced accuracies" if comparisons[0].measure != "accuracy" else "accuracies"
+
+
 def _image_notes(comparisons: Sequence[Comparison]) -> list[str]:
     """What other evaluated images would change."""
-    errors = [each.image_error for each in comparisons if each.image_error is not None]
-    sizes = {each.n_evaluated for each in comparisons if each.image_error is not None}
+    sizes = {each.n_evaluated for each in comparisons if each.n_evaluated is not None}
     if len(sizes) != 1:
         return []
+    about = f"Verdicts are about seeds, on the {n_of(sizes.pop(), 'image')} evaluated."
+    errors = [each.image_error for each in comparisons if each.image_error is not None]
+    if not errors:
+        return [about]
     least, most = (f"±{spread_text(error)}" for error in (min(errors), max(errors)))
     return [
-        f"Verdicts are about seeds, on the {sizes.pop():,} images evaluated. For all images of their kind, each"
-        f" difference is uncertain by {least if least == most else f'{least} to {most}'} points in all, seeds included"
-        " (95%)."
+        f"{about} For all images of their kind, each difference by itself is uncertain by about"
+        f" {least if least == most else f'{least} to {most}'} points in all, seeds included (95%)."
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
+from statistics import stdev
 
 from stepladder.comparing import Comparison
 from stepladder.intervals import interval_of_mean
@@ -12,7 +13,7 @@ from stepladder.report.compare_page import brief_verdict, tone
 from stepladder.report.numbers import percent, percents, spread_text
 from stepladder.report.tables import Tone, changes
 from stepladder.results import Results, RungResult
-from stepladder.stats import accuracy
+from stepladder.stats import measured, one_image
 from stepladder.wording import n_of
 
 TICK_STEPS = ("0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50")
@@ -108,24 +109,39 @@ def _rung(result: RungResult, change: str, params: int, comparison: Comparison |
         name=result.rung.name,
         change=change,
         params=n_of(params, "parameter"),
-        accuracy=percent(summary.final_mean, target=target) + ("%" if summary.final_mean is not None else ""),
+        accuracy=_mean_text(result),
         spread=_spread(result, ends),
         held=f"held in {summary.n_held} of {n_of(n, 'seed')}{diverged}" if n else "not trained",
         holds=0 < n == summary.n_held,
         tone=tone(comparison) if comparison else None,
         verdict=brief_verdict(comparison) if comparison else alone,
         dots=_dots(result, scale),
-        mean=None if summary.final_mean is None else scale.at(summary.final_mean),
+        mean=None if (mean := _mean(result)) is None else scale.at(mean),
         interval=interval,
         cut=cut,
         target=scale.at(Fraction(target)),
     )
 
 
+def _mean(result: RungResult) -> Fraction | None:
+    """The mean of what the rung's target speaks of."""
+    summary = result.summary
+    return summary.balanced_mean if result.rung.target.balanced else summary.final_mean
+
+
+def _mean_text(result: RungResult) -> str:
+    mean, target = _mean(result), result.rung.target
+    return percent(mean, target=target.accuracy) + ("" if mean is None else "% balanced" if target.balanced else "%")
+
+
 def _interval(result: RungResult) -> tuple[float, float] | None:
-    """The 95% interval of a rung's mean accuracy, in percent; it needs two seeds, and none that diverged."""
-    finals = [float(accuracy(run.final)) for run in result.runs if run.final is not None]
-    return interval_of_mean(finals) if result.summary.final_mean is not None and len(finals) > 1 else None
+    """The 95% interval of a rung's mean, of what its target speaks of; it needs two seeds, and none that diverged."""
+    target = result.rung.target
+    finals = [run.final for run in result.runs if run.final is not None]
+    if result.summary.final_mean is None or len(finals) < 2:
+        return None
+    least_spread = float(one_image(finals[0], target))
+    return interval_of_mean([float(measured(final, target)) for final in finals], least_spread=least_spread)
 
 
 def _spread(result: RungResult, ends: tuple[float, float] | None) -> str:
@@ -135,7 +151,8 @@ def _spread(result: RungResult, ends: tuple[float, float] | None) -> str:
     target = result.rung.target.accuracy
     low, high = (min(100.0, max(0.0, end)) for end in ends)
     between = percents((low, high), target=target)
-    return f"sd {spread_text(result.summary.final_sd)}; mean’s 95% interval {between}"
+    spread = stdev(float(measured(run.final, result.rung.target)) for run in result.runs if run.final is not None)
+    return f"sd {spread_text(spread)}; mean’s 95% interval {between}"
 
 
 def _dots(result: RungResult, scale: _Scale) -> tuple[Mark, ...]:
@@ -146,15 +163,18 @@ def _dots(result: RungResult, scale: _Scale) -> tuple[Mark, ...]:
     for run in result.runs:
         if run.final is None:
             continue
-        at, n = scale.at(accuracy(run.final)), n_there[scale.at(accuracy(run.final))]
-        text = f"seed {run.identity.seed}: {percent(accuracy(run.final), target=target)}%"
+        value = measured(run.final, result.rung.target)
+        at = scale.at(value)
+        n = n_there[at]
+        text = f"seed {run.identity.seed}: {percent(value, target=target)}%"
         dots.append(Mark(at, text, level=(n + 1) // 2 * (1 if n % 2 else -1)))
         n_there[at] += 1
     return tuple(dots)
 
 
 def _scale(results: Results) -> _Scale:
-    finals = [accuracy(run.final) for each in results.rungs for run in each.runs if run.final is not None]
+    runs = [(run, each.rung.target) for each in results.rungs for run in each.runs]
+    finals = [measured(run.final, target) for run, target in runs if run.final is not None]
     values = finals + [Fraction(each.rung.target.accuracy) for each in results.rungs]
     low, high = min(values), max(values)
     room = ROOM * (high - low) or Fraction(1, 10)

@@ -1,8 +1,8 @@
 """How a number becomes text, everywhere: in the terminal, in reports, in records, in the documents.
 
-One rule: half to even, on the exact value, and nothing is shown as a limit that it does not reach. What is not 0 is not
-shown as 0, what misses a target not as the target, what is less than worth knowing not as if it were not. A percentage
-of a column, which has its number of decimals, is cut there; anything else gets the decimals that it needs.
+One rule: half to even, on the exact value, and nothing is shown as a limit that it does not reach. What misses a target
+is not shown as the target, what is less than worth knowing not as if it were not, a difference that is not 0 not as 0.
+A percentage of a column, which has its number of decimals, is cut there; anything else gets the decimals that it needs.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,11 @@ def interval_text(interval: tuple[float, float] | None, *, worth: float | None =
     """An interval of differences, ``[-0.02, 0.10]``: both ends with the same decimals."""
     if interval is None:
         return NOTHING
-    decimals = max(_decimals_of_points(end, worth) for end in interval)
+
+    def misleads(decimals: int) -> bool:
+        return any(_misleads_of_points(end, Fraction(decimal(end, decimals)), worth) for end in interval)
+
+    decimals = next((n for n in range(2, MOST_DECIMALS + 1) if not misleads(n)), 2)
     return f"[{', '.join(decimal(end, decimals) for end in interval)}]"
 
 
@@ -99,10 +103,14 @@ def loss_text(value: float) -> str:
 
 
 def _decimals_of_points(value: Number, worth: float | None) -> int:
-    def misleads(shown: Fraction) -> bool:
-        return shown == 0 != value or (worth is not None and abs(float(value)) < worth <= abs(float(shown)))
+    return _decimals(value, misleads=lambda shown: _misleads_of_points(value, shown, worth), least=2)
 
-    return _decimals(value, misleads=misleads, least=2)
+
+def _misleads_of_points(value: Number, shown: Fraction, worth: float | None) -> bool:
+    """Whether a difference is shown as 0, or as one worth knowing, and is not; or as one that is not, and is."""
+    if shown == 0 != value:
+        return True
+    return worth is not None and (abs(float(value)) < worth) != (abs(float(shown)) < worth)
 
 
 def _decimals(value: Number, *, misleads: Callable[[Fraction], bool], least: int) -> int:
