@@ -101,6 +101,7 @@ ORDER = [
     "movements",
     "mistakes",
     "findings",
+    "attempts",
     "advice",
     "diagnosis",
     "evidence",
