@@ -635,6 +635,23 @@ CLIMBS = {
         says=["right images, is 89.97%, where accuracy is 89.95%."],
         rung=balanced_rung("90"),
     ),
+    "one seed is short of a balanced target": Climb(
+        [of_matrix(1, ((4900, 100), (100, 4900)))],
+        says=["Its balanced accuracy is 1.00 points short of 99%. A gap"],
+        never=["images right would reach it", "short of 99% balanced"],
+        rung=balanced_rung("99"),
+    ),
+    "a seed that names one class is right more often than those that learned": Climb(
+        [*(of_matrix(s, uneven(8500, 95)) for s in SEEDS if s != 8), of_matrix(8, uneven(9000, 0))],
+        says=["Seed 8 collapsed: it ends at 98.90%, no better than naming the most frequent class each time; the"],
+        never=["(after"],
+    ),
+    "all but one seed name one class": Climb(
+        [*(of_matrix(s, uneven(9000, 0)) for s in SEEDS if s != 8), of_matrix(8, uneven(8900, 95))],
+        says=["The other seed is at 96.94% balanced accuracy, at or above it."],
+        never=["No learning", "One answer"],
+        rung=balanced_rung("90"),
+    ),
     "20 images, all wrong": Climb(
         [of_matrix(s, ((0, 10), (10, 0)), train=5) for s in SEEDS],
         says=["99.40 points short of 99.4%: nothing less than all 20 images right would reach it."],

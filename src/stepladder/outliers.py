@@ -162,7 +162,7 @@ def _outlier(
         learned=not names_one_class(run.epochs[-1]),
         naming_one=naming_one(run.epochs[-1], balanced=balanced),
     )
-    if kind != "collapsed" or max(values) < limit:
+    if kind != "collapsed" or max(values) < limit or values[-1] == max(values):
         return outlier
     return replace(outlier, best=max(values), best_at=values.index(max(values)) + 1)
 

@@ -172,9 +172,9 @@ def _against_target(subject: Subject) -> list[str]:
         return []
     if short.points:
         of_all = f"The mean of {all_of(n)} seeds" if subject.found.collapsed else "The mean"
-        whose = f"Its {aim.measure}" if n == 1 else of_all
+        whose, aimed = (f"Its {aim.measure}", f"{aim.accuracy}%") if n == 1 else (of_all, target)
         return [
-            f"{whose} is {points(short.points).lstrip('+')} points short of {target}{_missing_images(short)}.",
+            f"{whose} is {points(short.points).lstrip('+')} points short of {aimed}{_missing_images(short)}.",
             *_others_against_target(subject),
         ]
     missed = f"it is missed at {short.n_missed} of the {short.n_counted} epochs that count."
