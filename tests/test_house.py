@@ -103,6 +103,7 @@ ORDER = [
     "movements",
     "mistakes",
     "findings",
+    "attempts",
     "advice",
     "diagnosis",
     "evidence",

@@ -17,7 +17,7 @@ from stepladder.geometry import ImageShape
 from stepladder.ladder import Budget, Rung, Target
 from stepladder.ladder_file import load
 from stepladder.outliers import outliers
-from stepladder.recipe import Augment, Cosine, Recipe, Step
+from stepladder.recipe import Augment, Cosine, LinearDecay, OneCycle, Plateau, Recipe, Schedule, Step
 from stepladder.report.diagnosis_text import notes
 from stepladder.results import Results, RungResult
 from stepladder.run import Run, WrongImage
@@ -230,6 +230,32 @@ MILD = ("Under-fitting", "Over-fitting", "far below", "hardly improved", "other 
 STEP = Step(kind="step", every_epochs=6, factor=0.1)
 
 
+def uneven(most: int, few: int) -> tuple[tuple[int, ...], ...]:
+    """Of 9,000 images of a class and 100 of another so many are right."""
+    return ((most, 9000 - most), (100 - few, few))
+
+
+def balanced_rung(accuracy: str) -> Rung:
+    return replace(rung(), target=Target(accuracy=Decimal(accuracy), last_epochs=1, balanced=True))
+
+
+def rising_loss(seed: int, *, train: float = 99.9, rises: Sequence[float] = RISING_LOSS) -> Run:
+    """The test loss rises while the train loss stays, and the accuracies do too."""
+    right = right_towards(9880 + jitter(seed))
+    return run(seed, right, train=[train] * EPOCHS, losses=rises, train_losses=[0.06] * EPOCHS)
+
+
+NO_HARM = (
+    "Over-fitting",
+    "over-fitting",
+    "no harm",
+    "does not clearly rise",
+    "hardly improved",
+)  # not of a rising loss
+RISES = "The mean test loss of the last 3 epochs is 38% above that of epochs 4 to 6, while the train loss does not"
+LOSS_FROM_0 = [0.1, 0.01, *[0.0] * 9, *[0.02] * 3]
+
+
 def others(*without: int) -> list[Run]:
     return [each for each in OTHERS if each.identity.seed not in without]
 
@@ -325,7 +351,7 @@ CLIMBS = {
         [collapsed(s) for s in SEEDS],
         says=[
             "No learning: test accuracy, 10.00%, is no better than naming the most frequent class each time.",
-            "One answer for nearly all: 100% of the test images are taken for class 1, which 10% of them are.",
+            "One answer for all: 100% of the test images are taken for class 1, which 10% of them are.",
             "Next: A learning rate other than 0.01 could get it to learn.",
         ],
         never=["collapsed", "Under-fitting", "confused", "never predicted", *CAPACITY],
@@ -504,6 +530,153 @@ CLIMBS = {
         never=["dropout", "Under-fitting", "far below", *CAPACITY],
         rung=rung(augment=Augment(rotation_deg=30.0, shift_px=4.0)),
     ),
+    "the loss rises, and the train loss does not fall": Climb(
+        [rising_loss(s) for s in SEEDS],
+        says=["(±0.24 points). " + RISES + " clearly fall.", "could keep test loss from rising. Next: Dropout"],
+        never=[*NO_HARM, "accuracy falls", *CAPACITY],
+    ),
+    "the loss doubles, and train is no better": Climb(
+        [rising_loss(s, train=98.8, rises=[*[0.05] * 9, *[0.1] * 5]) for s in SEEDS],
+        says=["The mean test loss of the last 3 epochs is 100% above that of epochs 1 to 3, while the train loss does"],
+        never=[*NO_HARM, "Yet", *CAPACITY],
+    ),
+    "the loss rises from nothing": Climb(
+        [rising_loss(s, rises=LOSS_FROM_0) for s in SEEDS],
+        says=["The mean test loss of the last 3 epochs is 0.0200, where that of epochs 3 to 5 is 0, while the train"],
+        never=[*NO_HARM, "inf"],
+    ),
+    "accuracy falls from all right": Climb(
+        [with_tail(s, [*[10_000] * 9, *[9000] * 5], train=99.9) for s in SEEDS],
+        says=[
+            "Test accuracy falls: over the last 3 epochs it is 90.00% on average, over epochs 1 to 3 it was 100.00%."
+        ],
+        never=["no harm", "nor does accuracy fall"],
+    ),
+    "loss rises and accuracy falls, and the train loss stays": Climb(
+        [falls_at_end(s, train=99.9, train_losses=[0.06] * EPOCHS) for s in SEEDS],
+        says=[RISES + " clearly fall. Test accuracy falls: over the last 3 epochs it is 98.40% on average"],
+        never=NO_HARM,
+    ),
+    "loss rises while train loss falls, far from the target": Climb(
+        [fine(s, 8000, losses=RISING_LOSS, train=93, train_losses=FALLING) for s in SEEDS],
+        says=["A gap: train accuracy", "Yet the mean test loss of the last 3 epochs is 38% above"],
+        never=["no harm", "does not clearly rise"],
+    ),
+    "the last epochs are without distortion": Climb(
+        [fine(s, 9930, train=98) for s in SEEDS],
+        says=["No over-fitting shows: train accuracy, 98.00%, is not above test accuracy, 99.30%"],
+        never=["rotated", "distorted", "lowers it", "Weaker augmentation", "rules out"],
+        rung=rung(dropout=0.0, augment=ROTATION, clean_epochs=2),
+    ),
+    "under-fitting that distortion does not hide": Climb(
+        [fine(s, 9700, train=97) for s in SEEDS],
+        says=["Under-fitting: train accuracy, 97.00%, and test accuracy, 97.00%, are both below 99.4%"],
+        never=["rotated", "rule out", "Weaker augmentation"],
+        rung=rung(dropout=0.0, augment=ROTATION, clean_epochs=5),
+    ),
+    "dropout to the end, distortion not": Climb(
+        [fine(s, 9930, train=98) for s in SEEDS],
+        says=["is measured with dropout, which lowers it", "Next: Less dropout than 5% could be tried: with it, train"],
+        never=["rotated", "augmentation"],
+        rung=rung(dropout=0.05, augment=ROTATION, clean_epochs=1),
+    ),
+    "what falls when distortion ends is not still learning": Climb(
+        [improving(s) for s in SEEDS],
+        says=["Under-fitting"],
+        never=["Still learning", "still falling"],
+        rung=rung(augment=ROTATION, clean_epochs=3),
+    ),
+    "both of two uneven classes are recalled, though naming one would be right more often": Climb(
+        [of_matrix(s, uneven(8500, 95)) for s in SEEDS],
+        says=["balanced accuracy, the mean of each class's share of right images, is 95%, where accuracy is 94.45%."],
+        never=["No learning", "get it to learn", "One answer", "collapsed"],
+    ),
+    "a seed with more of the small class has not collapsed": Climb(
+        [*(of_matrix(s, uneven(8990, 90)) for s in SEEDS if s != 8), of_matrix(8, uneven(8700, 99))],
+        says=["All 8 seeds hold 90% balanced accuracy"],
+        never=["collapsed", "unusually", "other 7"],
+        rung=balanced_rung("90"),
+    ),
+    "nor is it where accuracy is aimed at": Climb(
+        [*(of_matrix(s, uneven(8990, 90)) for s in SEEDS if s != 8), of_matrix(8, uneven(7500, 99))],
+        says=["Seed 8 is unusually low: 83.51%; that is no collapse; the median of the other 7 seeds is 99.78%."],
+        never=["collapsed"],
+    ),
+    "a seed that lost the small class, by the measure of the target": Climb(
+        [*(of_matrix(s, uneven(8990, 90)) for s in SEEDS if s != 8), of_matrix(8, uneven(9000, 3))],
+        says=[
+            "Seed 8 collapsed: it ends at 51.50% balanced accuracy; the median of the other 7 seeds is 94.94% balanced"
+            " accuracy.",
+            "The mean of all 8 seeds is 0.49 points short of 90% balanced accuracy. The mean of the other 7 seeds is at"
+            " 94.94% balanced accuracy, at or above it.",
+        ],
+        rung=balanced_rung("90"),
+    ),
+    "a seed that names one class, by the measure of the target": Climb(
+        [*(of_matrix(s, uneven(8990, 90)) for s in SEEDS if s != 8), of_matrix(8, uneven(8990, 4))],
+        says=["it ends at 51.94% balanced accuracy, where naming one class each time gives 50.00% balanced accuracy;"],
+        never=["no better"],
+        rung=balanced_rung("90"),
+    ),
+    "a balanced target says nothing of plain accuracy": Climb(
+        [of_matrix(s, ((4800, 1200), (0, 3000)), train=84.0) for s in SEEDS],
+        says=["No over-fitting shows: train accuracy, 84.00%", "All 8 seeds hold 89% balanced accuracy"],
+        never=["Under-fitting", "below 89%"],
+        rung=balanced_rung("89"),
+    ),
+    "plain accuracies are not cut at a balanced target": Climb(
+        [of_matrix(s, ((89998, 10002), (5, 95)), train=89.9999) for s in SEEDS[:1]],
+        says=["Test accuracy: 90.00% with one seed.", "The one run holds 90% balanced"],
+        never=["89.99%"],
+        rung=balanced_rung("90"),
+    ),
+    "balanced accuracy is not shown as a target that it misses": Climb(
+        [of_matrix(s, uneven(8095, 90)) for s in SEEDS],
+        says=["right images, is 89.97%, where accuracy is 89.95%."],
+        rung=balanced_rung("90"),
+    ),
+    "one seed is short of a balanced target": Climb(
+        [of_matrix(1, ((4900, 100), (100, 4900)))],
+        says=["Its balanced accuracy is 1.00 points short of 99%. A gap"],
+        never=["images right would reach it", "short of 99% balanced"],
+        rung=balanced_rung("99"),
+    ),
+    "a seed that names one class is right more often than those that learned": Climb(
+        [*(of_matrix(s, uneven(8500, 95)) for s in SEEDS if s != 8), of_matrix(8, uneven(9000, 0))],
+        says=["Seed 8 collapsed: it ends at 98.90%, no better than naming the most frequent class each time; the"],
+        never=["(after"],
+    ),
+    "all but one seed name one class": Climb(
+        [*(of_matrix(s, uneven(9000, 0)) for s in SEEDS if s != 8), of_matrix(8, uneven(8900, 95))],
+        says=["The other seed is at 96.94% balanced accuracy, at or above it."],
+        never=["No learning", "One answer"],
+        rung=balanced_rung("90"),
+    ),
+    "20 images, all wrong": Climb(
+        [of_matrix(s, ((0, 10), (10, 0)), train=5) for s in SEEDS],
+        says=["99.40 points short of 99.4%: nothing less than all 20 images right would reach it."],
+        never=["±0.0", "20 more of"],
+    ),
+    "20 images, all right": Climb(
+        [of_matrix(s, ((10, 0), (0, 10)), train=95) for s in SEEDS],
+        says=["train accuracy, 95.00%, is not above test accuracy, 100.00%, by more than chance explains (±9.32"],
+        never=["±0.0"],
+        rung=rung(dropout=0.0),
+    ),
+    "one image": Climb(
+        [of_matrix(s, ((0, 1), (0, 0)), train=95) for s in SEEDS[:1]],
+        says=["nothing less than the one image right would reach it.", "(±100.00 points)"],
+        never=["±0.0", "1 more of", "A gap", "1 images"],
+    ),
+    "one of two collapses": Climb(
+        [fine(1, 9935, train=99.35), collapsed(2)],
+        says=["The mean of both seeds is", "The other seed is at 99.38%, 0.02 points short of it."],
+        never=["all 2"],
+    ),
+    "a class of one image": Climb(
+        [of_matrix(s, ((500, 0, 0), (0, 500, 0), (1, 0, 0)), train=99.8) for s in SEEDS[:1]],
+        says=["Class 2 is never predicted: its one image is not right."],
+    ),
 }
 
 
@@ -560,6 +733,145 @@ def test_less_dropout_is_not_advised_where_dropout_gained() -> None:
     for below, advised in ((9880, False), (9920, True)):
         found = results((rung("start"), [fine(s, below) for s in SEEDS]), (dropping, runs))
         assert any("Less dropout" in step for step in notes(found, 1, None).next_steps) == advised
+
+
+def removed(what: dict[str, Any], end: int) -> list[tuple[Rung, list[Run]]]:
+    """A rung that has it, with a gap, and one above without it that ends with so many right."""
+    below, name = rung("with", **what), next(iter(what))
+    without: dict[str, Any] = what | {name: Recipe.model_fields[name].get_default(call_default_factory=True)}
+    above = replace(rung("without", **without), changes=(name,))
+    return [(below, with_gap(9880)), (above, with_gap(end))]
+
+
+@pytest.mark.parametrize(
+    ("what", "word"),
+    [
+        ({"dropout": 0.05}, "Dropout"),
+        ({"augment": ROTATION, "dropout": 0.05}, "Augmentation"),
+        ({"weight_decay": 0.001, "dropout": 0.05, "augment": ROTATION}, "Weight decay"),
+    ],
+)
+@pytest.mark.parametrize("end", [9840, 9880, 9910], ids=["worse", "equal", "better"])
+def test_what_was_taken_away_is_advised_again_only_if_it_had_gained(what: dict[str, Any], word: str, end: int) -> None:
+    found = results(*removed(what, end))
+    steps = notes(found, 1, compare(found)[0]).next_steps
+    assert any(step.startswith(f"{word} could reduce") for step in steps) == (end < 9880)
+    assert not any(f"{word.lower()} (rung 'without')" in step for step in steps), "which is the one without it"
+
+
+def test_what_had_gained_before_it_was_taken_away_is_not_advised_to_be_less() -> None:
+    def below_test(end: int) -> list[Run]:
+        return [fine(s, end, train=97.5) for s in SEEDS]
+
+    in_use: list[tuple[str, Any, str]] = [
+        ("dropout", 0.05, "Less dropout"),
+        ("augment", ROTATION, "Weaker augmentation"),
+    ]
+    for name, value, word in in_use:
+        for end, advised in ((9880, False), (9930, True)):
+            above = replace(rung("without"), changes=(name,))
+            found = results((rung("with", **{name: value}), below_test(9900)), (above, below_test(end)))
+            assert any(step.startswith(word) for step in notes(found, 0, None).next_steps) == advised
+
+
+def far_off(end: int) -> list[Run]:
+    return [fine(s, end, train=end / 100 + 0.1) for s in SEEDS]
+
+
+@pytest.mark.parametrize(
+    ("ends", "advised"),
+    [
+        ((9500, 9300, 9200), None),
+        ((9500, 9300, 9400), None),
+        ((9500, 9300, 9700), "above 0.01 "),
+        ((9500, 9300, None), "above 0.01 "),
+        ((9500, None, 9300), "below 0.01 "),
+        ((9500, None, None), "other than 0.01 "),
+    ],
+    ids=["both worse", "both worse than the start", "higher better", "lower worse", "higher worse", "none tried"],
+)
+def test_a_rate_that_was_tried_both_ways_is_not_advised(ends: Sequence[int | None], advised: str | None) -> None:
+    """At the start, of 0.01: lower is 0.003, higher 0.03."""
+    lower, higher = (replace(rung(f"{lr}", lr=lr), changes=("lr",)) for lr in (0.003, 0.03))
+    tried = [(each, far_off(end)) for each, end in zip((rung("start"), lower, higher), ends, strict=True) if end]
+    steps = notes(results(*tried), 0, None).next_steps
+    rates = [step for step in steps if step.startswith("A learning rate")]
+    assert rates == ([f"A learning rate {advised}could help: accuracy is far below 99.4%."] if advised else [])
+
+
+def test_nor_where_nothing_was_learned_at_any() -> None:
+    lower, higher = (replace(rung(f"{lr}", lr=lr), changes=("lr",)) for lr in (0.003, 0.03))
+    blind = [collapsed(s) for s in SEEDS]
+    one = results((rung("start"), blind), (lower, blind))
+    assert notes(one, 0, None).next_steps == ("A learning rate above 0.01 could get it to learn.",)
+    both = results((rung("start"), blind), (lower, blind), (higher, blind))
+    assert notes(both, 0, None).next_steps == ("Nothing in these numbers points to a next step.",)
+
+
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("diverges", [True, False])
+def test_a_lower_rate_that_lost_seeds_again_is_not_to_steady_them(again: bool, diverges: bool) -> None:
+    lost = make_run(5, [9000] * 14, diverged_at_epoch=2) if diverges else collapsed(5)
+    low = replace(rung("low", lr=0.003), changes=("lr",))
+    warm = replace(rung("warm", lr=0.003, schedule=Cosine(kind="cosine", warmup_epochs=2.0)), changes=("schedule",))
+    losing = [*others(5), lost]
+    found = results((rung("start"), losing), (low, losing if again else OTHERS), (warm, losing if again else OTHERS))
+    why = "keep the runs from diverging." if diverges else "keep seeds from collapsing as seed 5 did."
+    lower = "A learning rate below 0.01" + (" could " if diverges else ", or a warm-up, could ")
+    steps = notes(found, 0, None).next_steps
+    assert (f"{lower}{why}" in steps) == (not again)
+    assert any(why in step for step in steps) == (not again)
+    once = results((rung("start"), losing), (low, losing))
+    assert f"A warm-up could {why}" in notes(once, 0, None).next_steps
+
+
+def test_dropout_is_not_advised_where_no_step_of_a_block_drops() -> None:
+    block = rung().recipe.block.parse("conv relu norm")
+    steps = notes(results((rung(block=block), with_gap(9880))), 0, None).next_steps
+    assert [step.partition(" could")[0] for step in steps] == ["Augmentation"]
+    idle = rung(block=block, dropout=0.1, augment=ROTATION, clean_epochs=EPOCHS)
+    steps = notes(results((idle, with_gap(9880))), 0, None).next_steps
+    assert [step.partition(" could")[0] for step in steps] == ["Weight decay"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "advised"),
+    [
+        (Cosine(kind="cosine"), False),
+        (Cosine(kind="cosine", final=0.5), True),
+        (LinearDecay(kind="linear"), False),
+        (OneCycle(kind="one-cycle"), False),
+        (Step(kind="step", every_epochs=4, factor=0.1), False),
+        (STEP.model_copy(update={"factor": 0.5}), True),
+        (Plateau(kind="plateau"), True),
+    ],
+)
+def test_a_lower_rate_at_the_end_is_advised_where_there_can_be_one(schedule: Schedule, advised: bool) -> None:
+    runs = [falls_at_end(s, train=98.0, train_losses=[0.06] * EPOCHS) for s in SEEDS]
+    text = words(Climb(runs, says=(), rung=rung(schedule=schedule)))
+    assert "Test accuracy falls" in text
+    assert ("A lower learning rate at the end" in text) == advised
+    assert "A schedule that lowers" not in text
+
+
+@pytest.mark.parametrize(
+    ("augment", "weaker"),
+    [(Augment(mirror=True), False), (Augment(mirror=True, cutout_px=1), False), (Augment(cutout_px=2), True)],
+)
+def test_a_mirrored_image_cannot_be_mirrored_less(augment: Augment, weaker: bool) -> None:
+    runs = [fine(s, 9930, train=97.5) for s in SEEDS]
+    assert ("eaker augmentation" in words(Climb(runs, says=(), rung=rung(dropout=0.0, augment=augment)))) == weaker
+    both = words(Climb(runs, says=(), rung=rung(dropout=0.05, augment=augment)))
+    assert ("or weaker augmentation, could be tried: with both, train" in both) == weaker
+    assert ("Less dropout than 5% could be tried: with it and distorted images, train" in both) == (not weaker)
+
+
+def test_a_cut_that_came_later_without_a_gain_is_not_advised() -> None:
+    cut, later = rung("cut", schedule=STEP), rung("later", schedule=STEP.model_copy(update={"every_epochs": 7}))
+    for end, advised in ((9600, False), (9750, True)):
+        runs = [[fine(s, each, losses=CUT_EARLY, train=96.8) for s in SEEDS] for each in (9700, end)]
+        found = results((cut, runs[0]), (replace(later, changes=("schedule",)), runs[1]))
+        assert any("falls later" in step for step in notes(found, 0, None).next_steps) == advised
 
 
 NARROW = ("conv 8", "conv 8", "maxpool 2", "conv 8", "conv 8", "gap", "linear 10")

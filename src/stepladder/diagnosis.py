@@ -6,7 +6,8 @@ losses in nats. Nothing here is a test of a change against the rung below: that 
 
 from dataclasses import replace
 
-from stepladder.advice import Tried, next_steps, sees
+from stepladder.advice import next_steps
+from stepladder.attempts import Tried, sees
 from stepladder.classes import classes
 from stepladder.findings import Diagnosis
 from stepladder.fit import Fit, fit_of, masks_of
@@ -20,7 +21,7 @@ from stepladder.results import RungResult
 def diagnose(result: RungResult, network: Network, known: Tried | None = None) -> Diagnosis:
     """What the runs of a rung with this network show; the next steps heed what its ladder is known to have tried."""
     rung, finished = result.rung, [run for run in result.runs if run.final is not None]
-    apart = outliers(finished) if finished else ()
+    apart = outliers(finished, rung.target) if finished else ()
     runs = without_collapsed(finished, apart)
     complete = bool(runs) and len(finished) == len(result.runs)
     movements = movements_of(rung.recipe, runs) if runs else []

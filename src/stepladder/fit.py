@@ -6,23 +6,44 @@ Accuracies are in percent, their differences in points, losses in nats.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 from statistics import mean, stdev
 from typing import Literal
 
 from stepladder.curves import CLEAR_GAP, WINDOW, clearly_falls, losses_of, mean_curve, windows_of
 from stepladder.geometry import Network
+from stepladder.happening import simplified
 from stepladder.intervals import ALPHA, interval_of_mean
 from stepladder.ladder import Rung
-from stepladder.outliers import ONE_ANSWER, largest_answer, largest_class
+from stepladder.outliers import ONE_ANSWER, has_learned, largest_answer
 from stepladder.recipe import Augment, Recipe
 from stepladder.run import Epoch, Run
-from stepladder.stats import accuracy, is_uneven, train_accuracy
+from stepladder.stats import accuracy, train_accuracy
 
 CLEAR_RISE = 0.10  # of the lowest loss: mnist-8k's skeleton, whose loss is flat, ends 4% above its lowest window
 FAR = 3  # times the mistakes that the target allows: mnist-8k's skeleton is nearer from its second epoch on
 
 FitKind = Literal["none", "overfitting", "gap", "underfitting", "balanced", "masked", "unknown"]
 Mask = Literal["dropout", "augment"]
+
+
+@dataclass(frozen=True)
+class Rise:
+    """How the evaluated loss rises: the mean of the last WINDOW epochs, clearly above its lowest such mean.
+
+    That ended with epoch ``lowest_at``. ``harmful``: the train loss clearly fell since, so that what training goes on
+    to learn does harm.
+    """
+
+    lowest: float
+    last: float
+    lowest_at: int
+    harmful: bool
+
+    @property
+    def part(self) -> float:
+        """By which part of the lowest; infinite where that is 0."""
+        return self.last / self.lowest - 1 if self.lowest else inf
 
 
 @dataclass(frozen=True)
@@ -42,21 +63,21 @@ class Decline:
 class Fit:
     """Final accuracies on the training and the evaluated images, means over runs, and the target's.
 
-    ``target`` is None where it speaks of balanced accuracy and classes are uneven: training counts no classes, so there
-    is nothing to compare with it.
+    ``target`` is None where it speaks of balanced accuracy: training counts no classes, so there is nothing to compare
+    with it.
 
     ``error`` is the standard error of their gap in points: from the numbers of images and the spread over runs.
-    ``n_runs`` and ``n_epochs`` are those they are of. ``masks`` lower the train accuracy, which is counted during
-    training. ``rise`` is the part by which the evaluated loss, averaged over the last WINDOW epochs, is above its
-    lowest such average, that ended with epoch ``lowest_at``, where this is clear and the train loss fell; else both are
-    None. ``decline``: the evaluated accuracy clearly falls.
+    ``n_runs`` and ``n_epochs`` are those they are of. ``masks`` lower the train accuracy of the last epoch, which is
+    counted during training: dropout, and distortion unless the last epochs are without it. ``loss_rise``: the evaluated
+    loss clearly rises, whatever the train loss does; ``rise`` and ``lowest_at`` are of one that harms, else None.
+    ``decline``: the evaluated accuracy clearly falls.
 
-    The kind is "none" where one class is the answer nearly always, and naming the most frequent one would be as good;
-    "overfitting" where training goes on and does harm: the evaluated loss rises or the accuracy falls; "gap" where
-    train is clearly above evaluated, and no harm shows; "underfitting" where both are short of the target and train is
-    not clearly above, or more is missing from train to the target than from evaluated to train; "masked" instead where
-    masks are in use: the accuracies cannot tell then; "balanced" also where no more is missing to the target than the
-    choice of images explains.
+    The kind is "none" where one class is the answer nearly always, naming the most frequent one would be as good, and
+    the others are hardly recalled; "overfitting" where training goes on and does harm: the evaluated loss rises or the
+    accuracy falls while the train loss falls; "gap" where train is clearly above evaluated, and no such harm shows;
+    "underfitting" where both are short of the target and train is not clearly above, or more is missing from train to
+    the target than from evaluated to train; "masked" instead where masks are in use: the accuracies cannot tell then;
+    "balanced" also where no more is missing to the target than the choice of images explains.
     """
 
     kind: FitKind = "unknown"
@@ -65,11 +86,20 @@ class Fit:
     target: Fraction | None = None
     error: float | None = None
     masks: tuple[Mask, ...] = ()
-    rise: float | None = None
-    lowest_at: int | None = None
+    loss_rise: Rise | None = None
     decline: Decline | None = None
     n_runs: int = 0
     n_epochs: int = 0
+
+    @property
+    def rise(self) -> float | None:
+        """The part by which the evaluated loss rises while the train loss falls."""
+        return self.loss_rise.part if self.loss_rise and self.loss_rise.harmful else None
+
+    @property
+    def lowest_at(self) -> int | None:
+        """The epoch with which the lowest mean loss ended before such a rise."""
+        return self.loss_rise.lowest_at if self.loss_rise and self.loss_rise.harmful else None
 
     @property
     def gap(self) -> Fraction | None:
@@ -129,15 +159,13 @@ class Fit:
 def fit_of(rung: Rung, runs: Sequence[Run], network: Network) -> Fit:
     """The fit of runs that did not diverge, at least one."""
     finals = [run.epochs[-1] for run in runs]
-    rise, lowest_at = rise_of_loss(runs) or (None, None)
     fit = Fit(
         train=mean(map(train_accuracy, finals)),
         evaluated=mean(map(accuracy, finals)),
-        target=None if rung.target.balanced and is_uneven(finals[0]) else Fraction(rung.target.accuracy),
+        target=None if rung.target.balanced else Fraction(rung.target.accuracy),
         error=_error_of_gap(finals),
         masks=masks_of(rung.recipe, network),
-        rise=rise,
-        lowest_at=lowest_at,
+        loss_rise=rise_of_loss(runs),
         decline=_decline(runs),
         n_runs=len(runs),
         n_epochs=len(runs[0].epochs),
@@ -149,7 +177,7 @@ def _fit_kind(fit: Fit, finals: Sequence[Epoch]) -> FitKind:
     """In one epoch train accuracy counts the untrained start: that it is low says nothing."""
     assert fit.train is not None
     assert fit.evaluated is not None
-    if fit.evaluated <= largest_class(finals[0]) and mean(map(largest_answer, finals)) >= ONE_ANSWER:
+    if not any(map(has_learned, finals)) and mean(map(largest_answer, finals)) >= ONE_ANSWER:
         return "none"
     if fit.harms and not fit.far:
         return "overfitting"
@@ -164,24 +192,31 @@ def _fit_kind(fit: Fit, finals: Sequence[Epoch]) -> FitKind:
 
 
 def _error_of_gap(finals: Sequence[Epoch]) -> float:
-    """Standard error in points: both sets of images are samples, the same in each run, and so are the seeds."""
-    share = mean(map(accuracy, finals)) / 100
+    """Standard error in points: both sets of images are samples, the same in each run, and so are the seeds.
+
+    Of images that are all right, or all wrong, as if it were one of two more that is not (Laplace's rule): that none of
+    them was otherwise does not say that none could be. And chance explains at least one image.
+    """
+    least = Fraction(1, finals[0].n_evaluated + 2)
+    share = min(max(mean(map(accuracy, finals)) / 100, least), 1 - least)
     per_image = Fraction(1, finals[0].n_evaluated) + Fraction(1, finals[0].n_train)
-    of_images = 100 * float(share * (1 - share) * per_image) ** 0.5
+    one_image = 100 / finals[0].n_evaluated
+    of_images = max(100 * float(share * (1 - share) * per_image) ** 0.5, one_image / CLEAR_GAP)
     gaps = [train_accuracy(epoch) - accuracy(epoch) for epoch in finals]
     of_seeds = float(stdev(gaps)) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
     return float((of_images**2 + of_seeds**2) ** 0.5)
 
 
 def masks_of(recipe: Recipe, network: Network) -> tuple[Mask, ...]:
-    """What lowers train accuracy: dropout that some block applies, augmentation."""
-    drops = recipe.dropout > 0 and any("dropout" in row.steps for row in network.rows)
+    """What lowers the last train accuracy: dropout that some block applies, distortion up to the last epoch."""
+    plain, _ = simplified(recipe)
+    drops = plain.dropout > 0 and any("dropout" in row.steps for row in network.rows)
     found: tuple[Mask, ...] = ("dropout",) if drops else ()
-    return (*found, "augment") if recipe.augment != Augment() else found
+    return (*found, "augment") if plain.augment != Augment() and not plain.clean_epochs else found
 
 
-def rise_of_loss(runs: Sequence[Run]) -> tuple[float, int] | None:
-    """By which part the loss has risen from its lowest window, and with which epoch that ended, if that is clear.
+def rise_of_loss(runs: Sequence[Run]) -> Rise | None:
+    """How the loss has risen from its lowest window, if that is clear.
 
     One run cannot tell a rise from bouncing; the windows must not share an epoch. The lowest of many is low by chance
     too, so the interval is corrected for their number (Bonferroni): of losses that only bounce, 1 in 40 may seem to
@@ -192,7 +227,8 @@ def rise_of_loss(runs: Sequence[Run]) -> tuple[float, int] | None:
     if lowest is None:
         return None
     train, average = windows_of(_train_losses(runs)), windows_of(mean_curve(losses))
-    return (average[-1] / average[lowest] - 1, lowest + WINDOW) if clearly_falls(train[lowest], train[-1]) else None
+    harmful = clearly_falls(train[lowest], train[-1])
+    return Rise(average[lowest], average[-1], lowest_at=lowest + WINDOW, harmful=harmful)
 
 
 def _lowest_before_rise(curves: Sequence[Sequence[float]]) -> int | None:
@@ -203,11 +239,11 @@ def _lowest_before_rise(curves: Sequence[Sequence[float]]) -> int | None:
     average = mean_curve(of_runs)
     lowest = min(range(len(average)), key=average.__getitem__)
     n_windows = len(average) - WINDOW
-    if lowest >= n_windows or average[lowest] == 0:
+    if lowest >= n_windows:
         return None
     low, _ = interval_of_mean([curve[-1] - curve[lowest] for curve in of_runs], alpha=ALPHA / n_windows)
-    rise = average[-1] / average[lowest] - 1
-    return lowest if low > 0 and rise >= CLEAR_RISE and mean_curve(curves)[-1] > average[lowest] else None
+    clear = average[-1] - average[lowest] >= CLEAR_RISE * average[lowest]
+    return lowest if low > 0 and clear and mean_curve(curves)[-1] > average[lowest] else None
 
 
 def _train_losses(runs: Sequence[Run]) -> list[float]:

@@ -57,7 +57,7 @@ class Shortfall:
     """What is missing to the target: of the mean, in points and whole images; and at how many of the epochs that count.
 
     The epochs that count are the last ones of each run, as many as the target asks for; at none of those missed are
-    more than ``most_images`` missing. Of balanced accuracy no number of images tells: ``images`` is None.
+    more than ``most_images`` missing. Of balanced accuracy no number of images tells: both are None.
     """
 
     points: Fraction
@@ -65,7 +65,7 @@ class Shortfall:
     n_evaluated: int
     n_missed: int
     n_counted: int
-    most_images: int
+    most_images: int | None
 
 
 def confused_pairs(runs: Sequence[Run]) -> tuple[Pair, ...]:
@@ -113,11 +113,12 @@ def shortfall_of(runs: Sequence[Run], target: Target) -> Shortfall:
     missing = max(Fraction(0), Fraction(target.accuracy) - mean(measured(run.epochs[-1], target) for run in runs))
     n_evaluated = runs[0].epochs[-1].n_evaluated
     counted = [epoch for run in runs for epoch in run.epochs[-target.last_epochs :]]
+    at_target = ceil(Fraction(target.accuracy) * n_evaluated / 100)
     return Shortfall(
         points=missing,
         images=None if target.balanced else ceil(missing * n_evaluated / 100),
         n_evaluated=n_evaluated,
         n_missed=sum(not reaches(epoch, target) for epoch in counted),
         n_counted=len(counted),
-        most_images=max(0, *(ceil(Fraction(target.accuracy) * n_evaluated / 100) - each.n_correct for each in counted)),
+        most_images=None if target.balanced else max(0, *(at_target - each.n_correct for each in counted)),
     )

@@ -9,7 +9,7 @@ from statistics import linear_regression, mean, median, stdev
 
 from stepladder.curves import CLEAR_FALL, CLEAR_GAP, WINDOW, clearly_falls, losses_of, mean_curve, windows_of
 from stepladder.intervals import interval_of_mean
-from stepladder.recipe import Plateau, Recipe
+from stepladder.recipe import Augment, Plateau, Recipe
 from stepladder.run import Epoch, Run
 from stepladder.schedule import learning_rate
 from stepladder.stats import accuracy
@@ -199,9 +199,13 @@ def early_cut(recipe: Recipe, runs: Sequence[Run]) -> EarlyCut | None:
 
 
 def still_learning(recipe: Recipe, runs: Sequence[Run]) -> float | None:
-    """One run cannot tell learning from bouncing, and a fall that a lower learning rate brought does not go on."""
+    """One run cannot tell learning from bouncing, and a fall that a lower learning rate brought does not go on.
+
+    Nor does one of training's mistakes that the first images without distortion brought.
+    """
     epochs = runs[0].epochs
-    if len(runs) < 2 or len(epochs) < 2 * WINDOW or len(set(_rates(recipe, epochs)[-2 * WINDOW :])) > 1:
+    cleaned = recipe.augment != Augment() and 0 < recipe.clean_epochs < 2 * WINDOW
+    if len(runs) < 2 or len(epochs) < 2 * WINDOW or len(set(_rates(recipe, epochs)[-2 * WINDOW :])) > 1 or cleaned:
         return None
     losses = losses_of(runs)
     windows = [windows_of(curve) for curve in losses]

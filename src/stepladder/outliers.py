@@ -5,13 +5,15 @@ in percent, their differences in points.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import sqrt
 from statistics import median
 from typing import Literal
 
+from stepladder.ladder import Target
 from stepladder.run import Epoch, Run
-from stepladder.stats import accuracy
+from stepladder.stats import accuracy, balanced_accuracy
 
 NORMAL = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
 FAR_OFF = 8  # spreads: of 8 normal seeds one is as far off in 1% of rungs, and fewer with the least spread below
@@ -19,9 +21,10 @@ FAR_OFF_FEW = 25  # spreads, where the median absolute deviation of few seeds ma
 FEW_SEEDS = 5
 FEWEST_SEEDS = 3  # of two it is not known how far seeds spread
 LEAST_SPREAD = 0.5  # standard deviations of the mistakes, were they independent: seeds rarely spread less
-LOST = Fraction(1, 10)  # of what the others learned beyond naming the most frequent class
+LOST = Fraction(1, 10)  # of what the others learned beyond naming one class
 LOST_OF_TWO = Fraction(1, 2)  # of what the one other learned
 ONE_ANSWER = 0.9  # of the answers: a network that learns the largest class alone gives it nearly always
+RECALLED = Fraction(1, 10)  # of what balanced accuracy can rise above naming one class: less, and the others are lost
 
 OutlierKind = Literal["collapsed", "low", "high"]
 
@@ -30,8 +33,9 @@ OutlierKind = Literal["collapsed", "low", "high"]
 class Outlier:
     """A seed whose final accuracy is far from ``usual``, the median of the ``n_others`` that are not of its kind.
 
-    ``learned`` says whether it is better than naming the most frequent class each time. ``best`` is the highest
-    accuracy that a collapsed seed had, after epoch ``best_at``, if that was no collapse yet.
+    Accuracies are balanced ones where the target speaks of those. ``learned`` says whether it is better than naming the
+    most frequent class each time; ``naming_one`` is what that gives. ``best`` is the highest accuracy that a collapsed
+    seed had, after epoch ``best_at``, if that was no collapse yet.
     """
 
     seed: int
@@ -40,6 +44,7 @@ class Outlier:
     usual: Fraction
     n_others: int
     learned: bool = True
+    naming_one: Fraction = Fraction(0)
     best: Fraction | None = None
     best_at: int | None = None
 
@@ -55,66 +60,111 @@ def largest_answer(epoch: Epoch) -> float:
     return max(map(sum, zip(*epoch.confusion, strict=True)), default=0) / epoch.n_evaluated
 
 
+def naming_one(epoch: Epoch, *, balanced: bool) -> Fraction:
+    """What naming the most frequent class each time gives, in percent; 0 if all images are of one class."""
+    if not balanced or not largest_class(epoch):
+        return largest_class(epoch)
+    return Fraction(100, len(_sizes(epoch)))
+
+
+def has_learned(epoch: Epoch) -> bool:
+    """Whether it is better than naming the most frequent class each time: more is right, or others are recalled too.
+
+    Of very uneven classes, naming the largest is right more often than a network that finds nearly all of each.
+    """
+    chance = naming_one(epoch, balanced=True)
+    recalls = balanced_accuracy(epoch) - chance >= RECALLED * (100 - chance)
+    return not chance or accuracy(epoch) > largest_class(epoch) or recalls
+
+
 def names_one_class(epoch: Epoch) -> bool:
     """Whether one class is the answer nearly always, and naming the most frequent one would be as good."""
-    return 0 < largest_class(epoch) >= accuracy(epoch) and largest_answer(epoch) >= ONE_ANSWER
+    return not has_learned(epoch) and largest_answer(epoch) >= ONE_ANSWER
 
 
-def outliers(runs: Sequence[Run]) -> tuple[Outlier, ...]:
-    """The outliers of a rung's finished runs, by seed.
+def outliers(runs: Sequence[Run], target: Target | None = None) -> tuple[Outlier, ...]:
+    """The outliers of a rung's finished runs, by seed, by what the target measures; by accuracy without one.
 
     A seed collapsed if it names one class where others learn, or if it is far below the others and lost a tenth or more
-    of what they learned; of two seeds, the one that lost half or more of what the other learned. One that lost less is
-    unusually low.
+    of what they learned, of each class alike; of two seeds, the one that lost half or more of what the other learned.
+    One that lost less is unusually low.
     """
+    balanced = target is not None and target.balanced
     finals = {run.identity.seed: run.epochs[-1] for run in runs}
-    blind = {seed for seed, epoch in finals.items() if names_one_class(epoch)}
-    if len(blind) == len(finals):
+    if not any(map(has_learned, finals.values())):
         return ()
-    learned = [accuracy(epoch) for seed, epoch in finals.items() if seed not in blind]
-    usual, far = (max(learned), 0.0) if len(learned) == 2 else _far_off(learned, runs)
-    lost = LOST_OF_TWO if len(learned) == 2 else LOST
-    limit = usual - lost * max(Fraction(0), usual - largest_class(runs[0].epochs[-1]))
+    blind = {seed for seed, epoch in finals.items() if names_one_class(epoch)}
+    learned = [epoch for seed, epoch in finals.items() if seed not in blind]
+    usual, far = _usual(learned, balanced=balanced), _far(learned, balanced=balanced)
+    limits = {of_each: _limit(learned, balanced=of_each) for of_each in (balanced, True)}
     kinds: dict[int, OutlierKind] = {}
     for seed, epoch in finals.items():
-        value = accuracy(epoch)
+        value = _value(epoch, balanced=balanced)
         off = far is not None and abs(value - usual) > far
-        if seed in blind or (off and value < limit):
+        lost = all(_value(epoch, balanced=of_each) < limit for of_each, limit in limits.items())
+        if seed in blind or (off and lost):
             kinds[seed] = "collapsed"
         elif off and len(learned) > 2:
             kinds[seed] = "low" if value < usual else "high"
-    by_seed = sorted(runs, key=lambda run: run.identity.seed)
-    return tuple(_outlier(run, kinds, finals, limit) for run in by_seed if run.identity.seed in kinds)
+    by_seed = sorted((run for run in runs if run.identity.seed in kinds), key=lambda run: run.identity.seed)
+    return tuple(_outlier(run, kinds, finals, limits[balanced], balanced=balanced) for run in by_seed)
 
 
-def _far_off(accuracies: Sequence[Fraction], runs: Sequence[Run]) -> tuple[Fraction, float | None]:
-    """The median, and what is far from it in points; None with too few seeds to tell."""
-    usual = median(accuracies)
-    if len(accuracies) < FEWEST_SEEDS:
-        return usual, None
-    n_evaluated = runs[0].epochs[-1].n_evaluated
-    wrong = float(1 - usual / 100)
-    by_chance = 100 * (wrong * (1 - wrong) / n_evaluated) ** 0.5
-    deviation = float(median(abs(value - usual) for value in accuracies))
-    spread = max(NORMAL * deviation, LEAST_SPREAD * by_chance, 100 / n_evaluated)
-    return usual, spread * (FAR_OFF if len(accuracies) > FEW_SEEDS else FAR_OFF_FEW)
+def _value(epoch: Epoch, *, balanced: bool) -> Fraction:
+    return balanced_accuracy(epoch) if balanced else accuracy(epoch)
 
 
-def _outlier(run: Run, kinds: dict[int, OutlierKind], finals: dict[int, Epoch], limit: Fraction) -> Outlier:
-    seed, kind = run.identity.seed, kinds[run.identity.seed]
-    others = [accuracy(epoch) for other, epoch in finals.items() if kinds.get(other) not in (kind, "collapsed")]
+def _sizes(epoch: Epoch) -> list[int]:
+    """How many images each class has, of those that have any."""
+    return [n for n in map(sum, epoch.confusion) if n]
+
+
+def _usual(epochs: Sequence[Epoch], *, balanced: bool) -> Fraction:
+    values = [_value(epoch, balanced=balanced) for epoch in epochs]
+    return max(values) if len(values) == 2 else median(values)
+
+
+def _limit(epochs: Sequence[Epoch], *, balanced: bool) -> Fraction:
+    """What lost a tenth of what the others learned is below."""
+    usual = _usual(epochs, balanced=balanced)
+    lost = LOST_OF_TWO if len(epochs) == 2 else LOST
+    return usual - lost * max(Fraction(0), usual - naming_one(epochs[0], balanced=balanced))
+
+
+def _far(epochs: Sequence[Epoch], *, balanced: bool) -> float | None:
+    """What is far from the usual seed, in points; of two seeds anything, None with fewer."""
+    if len(epochs) < FEWEST_SEEDS:
+        return 0.0 if len(epochs) == 2 else None
+    values, usual = [_value(epoch, balanced=balanced) for epoch in epochs], _usual(epochs, balanced=balanced)
+    sizes, n_evaluated = _sizes(epochs[0]), epochs[0].n_evaluated
+    per_image = one_image = Fraction(1, n_evaluated)
+    if balanced:
+        per_image = sum((Fraction(1, n) for n in sizes), Fraction(0)) / len(sizes) ** 2
+        one_image = Fraction(1, len(sizes) * min(sizes))
+    wrong = 1 - usual / 100
+    by_chance = 100 * sqrt(wrong * (1 - wrong) * per_image)
+    deviation = float(median(abs(value - usual) for value in values))
+    spread = max(NORMAL * deviation, LEAST_SPREAD * by_chance, float(100 * one_image))
+    return spread * (FAR_OFF if len(values) > FEW_SEEDS else FAR_OFF_FEW)
+
+
+def _outlier(
+    run: Run, kinds: dict[int, OutlierKind], finals: dict[int, Epoch], limit: Fraction, *, balanced: bool
+) -> Outlier:
+    seed, kind, values = run.identity.seed, kinds[run.identity.seed], [_value(e, balanced=balanced) for e in run.epochs]
+    others = [epoch for other, epoch in finals.items() if kinds.get(other) not in (kind, "collapsed")]
     outlier = Outlier(
         seed,
         kind,
-        accuracy=accuracy(run.epochs[-1]),
-        usual=median(others),
+        accuracy=values[-1],
+        usual=median(_value(epoch, balanced=balanced) for epoch in others),
         n_others=len(others),
         learned=not names_one_class(run.epochs[-1]),
+        naming_one=naming_one(run.epochs[-1], balanced=balanced),
     )
-    best = max(run.epochs, key=accuracy)
-    if kind != "collapsed" or accuracy(best) < limit:
+    if kind != "collapsed" or max(values) < limit or values[-1] == max(values):
         return outlier
-    return Outlier(**(vars(outlier) | {"best": accuracy(best), "best_at": run.epochs.index(best) + 1}))
+    return replace(outlier, best=max(values), best_at=values.index(max(values)) + 1)
 
 
 def without_collapsed(runs: Sequence[Run], found: Sequence[Outlier]) -> list[Run]:

@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from stepladder.advice import REGULARISERS, ROOM
+from stepladder.advice import (
+    REGULARISERS,
+    ROOM,
+    can_be_weaker,
+    contradicted,
+    lowers_steady,
+    other_rates,
+    warm_up_steadies,
+)
 from stepladder.findings import NextStep
 from stepladder.layers import GlobalAvgPool, Linear
 from stepladder.report.numbers import points, share_text
@@ -23,20 +31,27 @@ def _lower_lr(subject: Subject) -> str:
     found = subject.found
     if found.n_finished < found.n_runs:
         return f"A learning rate below {subject.rung.recipe.lr:g} could keep the runs from diverging."
-    if found.bounce is None:
-        return f"A lower learning rate at the end could keep {subject.split} accuracy from falling."
-    return f"A lower learning rate at the end could settle the {subject.split} loss."
+    return f"A lower learning rate at the end could {_calm(subject)}."
 
 
 def _schedule(subject: Subject) -> str:
-    what = "settle the loss" if subject.found.bounce else f"keep {subject.split} accuracy from falling"
+    what = "settle the loss" if subject.found.bounce else _calm(subject)
     return f"A schedule that lowers the learning rate, {subject.rung.recipe.lr:g} throughout, could {what}."
+
+
+def _calm(subject: Subject) -> str:
+    """What a lower learning rate at the end is for."""
+    if subject.found.bounce:
+        return f"settle the {subject.split} loss"
+    falls = subject.found.fit.decline is not None
+    return f"keep {subject.split} {'accuracy from falling' if falls else 'loss from rising'}"
 
 
 def _against_overfitting(what: str, subject: Subject) -> str:
     gap = points(subject.found.fit.gap).lstrip("+")
     reason = f"the gap of {gap} points" if subject.found.fit.clear_gap else "over-fitting"
-    rungs = [(_NOUNS[step], subject.known.no_gain[step]) for step in REGULARISERS if step in subject.known.no_gain]
+    no_gain = subject.known.no_gain(subject.rung)
+    rungs = [(_NOUNS[step], no_gain[step]) for step in REGULARISERS if step in no_gain]
     tried = f" No gain showed with {listed([f'{noun} (rung {rung!r})' for noun, rung in rungs])}." if rungs else ""
     return f"{what} could reduce {reason}; none is in use.{tried}"
 
@@ -47,7 +62,7 @@ def _augment(subject: Subject) -> str:
         return _against_overfitting("Augmentation", subject)
     which, other = "both" if hard.n_runs == 2 else "at least half of the", " other" if subject.found.collapsed else ""
     return (
-        f"Augmentation, such as rotation or shift, could help with the {hard.in_half:,} images that"
+        f"Augmentation, such as rotation or shift, could help with the {n_of(hard.in_half, 'image')} that"
         f" {which}{other} runs get wrong; none is in use."
     )
 
@@ -59,7 +74,9 @@ def _more_epochs(subject: Subject) -> str:
 
 
 def _another_lr(subject: Subject) -> str:
-    rate = f"A learning rate other than {subject.rung.recipe.lr:g} could"
+    ways = other_rates(subject.rung, subject.known)
+    than = "other than" if len(ways) > 1 else "below" if ways == ("lower lr",) else "above"
+    rate = f"A learning rate {than} {subject.rung.recipe.lr:g} could"
     none = subject.found.fit.kind == "none"
     return f"{rate} get it to learn." if none else f"{rate} help: {_far(subject)}."
 
@@ -99,9 +116,14 @@ def _less_dropout(subject: Subject) -> str:
     dropout, split = f"{100 * subject.rung.recipe.dropout:g}%", subject.split
     if subject.found.fit.masks == ("dropout",):
         return f"Less dropout than {dropout} could be tried: with it, train accuracy stays below {split} accuracy."
+    weaker = can_be_weaker(subject.rung.recipe.augment)
+    if not weaker or "less augmentation" in contradicted(subject.rung, subject.known):
+        what, how = f"Less dropout than {dropout}", "with it and distorted images"
+    else:
+        what, how = f"Less dropout than {dropout}, or weaker augmentation,", "with both"
     return (
-        f"Less dropout than {dropout}, or weaker augmentation, could be tried: with both, train accuracy stays below"
-        f" {split} accuracy, and these numbers cannot tell which of them does it."
+        f"{what} could be tried: {how}, train accuracy stays below {split} accuracy, and these numbers cannot tell"
+        " which of them does it."
     )
 
 
@@ -111,17 +133,22 @@ def _less_augmentation(subject: Subject) -> str:
 
 def _answers(subject: Subject) -> str:
     fit, split = subject.found.fit, subject.split
+    all_or = "All" if subject.found.classes.one_answer == 1 else "Nearly all"
     return (
-        f"Nearly all {split} images get one answer, though train accuracy is {subject.percent(fit.train)}: do training"
+        f"{all_or} {split} images get one answer, though train accuracy is {subject.percent(fit.train)}: do training"
         f" and {split} images differ, in their pixels or their labels?"
     )
 
 
 def _steadier_start(subject: Subject) -> str:
-    recipe, which = subject.rung.recipe, seeds_named(subject.found.collapsed)
-    warms = getattr(recipe.schedule, "warmup_epochs", 0.0) or recipe.schedule.kind == "one-cycle"
-    what = f"A learning rate below {recipe.lr:g}" + ("" if warms else ", or a warm-up,")
-    return f"{what} could keep seeds from collapsing as {which} did."
+    rung, found = subject.rung, subject.found
+    warm_up = warm_up_steadies(rung, subject.known)
+    what = f"A learning rate below {rung.recipe.lr:g}" + (", or a warm-up," if warm_up else "")
+    if not lowers_steady(rung, subject.known):
+        what = "A warm-up"
+    if found.n_finished < found.n_runs:
+        return f"{what} could keep the runs from diverging."
+    return f"{what} could keep seeds from collapsing as {seeds_named(found.collapsed)} did."
 
 
 def _later_cut(subject: Subject) -> str:
@@ -136,6 +163,7 @@ def _later_cut(subject: Subject) -> str:
 def _margin(subject: Subject) -> str:
     short = subject.found.shortfall_told
     assert short is not None
+    assert short.most_images is not None
     epochs = "the epoch" if short.n_missed == 1 else f"each of the {short.n_missed} epochs"
     return (
         f"Little is missing: with {n_of(short.most_images, 'more image')} right, {epochs} that missed would have"

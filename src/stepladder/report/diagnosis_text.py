@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import mean, median
 
-from stepladder.advice import Tried, tried
+from stepladder.attempts import Tried, tried
 from stepladder.comparing import Comparison, against_target
 from stepladder.curves import CLEAR_FALL, WINDOW
 from stepladder.data import describe
 from stepladder.diagnosis import diagnose
-from stepladder.fit import Decline, Fit, FitKind, Mask
+from stepladder.fit import Decline, Fit, FitKind, Mask, Rise
 from stepladder.ladder import Rung
+from stepladder.mistakes import Shortfall
 from stepladder.movements import FAST, Drop, EarlyCut, Movement
 from stepladder.recipe import Augment
 from stepladder.report.advice_text import next_steps
@@ -170,14 +171,10 @@ def _against_target(subject: Subject) -> list[str]:
     if short is None:
         return []
     if short.points:
-        whose = "Its accuracy" if n == 1 else f"The mean of all {n} seeds" if subject.found.collapsed else "The mean"
-        remedy = (
-            ""
-            if short.images is None
-            else f": {short.images:,} more of the {short.n_evaluated:,} images right would reach it"
-        )
+        of_all = f"The mean of {all_of(n)} seeds" if subject.found.collapsed else "The mean"
+        whose, aimed = (f"Its {aim.measure}", f"{aim.accuracy}%") if n == 1 else (of_all, target)
         return [
-            f"{whose} is {points(short.points).lstrip('+')} points short of {target}{remedy}.",
+            f"{whose} is {points(short.points).lstrip('+')} points short of {aimed}{_missing_images(short)}.",
             *_others_against_target(subject),
         ]
     missed = f"it is missed at {short.n_missed} of the {short.n_counted} epochs that count."
@@ -192,6 +189,15 @@ def _against_target(subject: Subject) -> list[str]:
     return [f"The mean reaches {target}, but only {summary.n_held} of {n} seeds hold it{share}: {missed}"]
 
 
+def _missing_images(short: Shortfall) -> str:
+    if short.images is None:
+        return ""
+    if short.images < short.n_evaluated:
+        return f": {short.images:,} more of the {short.n_evaluated:,} images right would reach it"
+    which = "the one image" if short.n_evaluated == 1 else f"{all_of(short.n_evaluated)} images"
+    return f": nothing less than {which} right would reach it"
+
+
 def _others_against_target(subject: Subject) -> list[str]:
     """Where seeds collapsed: how far the others are."""
     found = subject.found
@@ -202,7 +208,7 @@ def _others_against_target(subject: Subject) -> list[str]:
     missing = found.shortfall_told.points
     how = f"{points(missing).lstrip('+')} points short of it" if missing else "at or above it"
     whose = "The other seed is" if found.n_told == 1 else f"The mean of {told_apart(found)} is"
-    return [f"{whose} at {subject.percent(end)}, {how}."]
+    return [f"{whose} at {subject.measured(end)}, {how}."]
 
 
 def _fit(subject: Subject) -> list[str]:
@@ -224,7 +230,7 @@ def _fit(subject: Subject) -> list[str]:
     }
     if fit.kind == "overfitting":
         return [words[fit.kind]()]
-    rises = [f"Yet {_rise(fit, subject.split)}."] if fit.rise is not None else []
+    rises = [_rise_alone(fit.loss_rise, subject.split)] if fit.loss_rise is not None else []
     declines = [f"{_decline(subject, fit.decline)}."] if fit.decline is not None else []
     return [words[fit.kind](), *rises, *declines]
 
@@ -240,10 +246,12 @@ def _overfitting(subject: Subject, train: str, evaluated: str) -> str:
     fit, parts = subject.found.fit, []
     if fit.clear_gap:
         parts.append(_above(fit, train, evaluated))
-    if fit.rise is not None:
-        parts.append(_rise(fit, subject.split))
+    if fit.loss_rise is not None and fit.loss_rise.harmful:
+        parts.append(_rise(fit.loss_rise, subject.split))
     if fit.decline is not None:
-        parts.append(_decline(subject, fit.decline).lower() + (", while the train loss falls" if not fit.rise else ""))
+        parts.append(
+            _decline(subject, fit.decline).lower() + (", while the train loss falls" if fit.rise is None else "")
+        )
     return f"Over-fitting: {'; '.join(parts)}."
 
 
@@ -254,14 +262,16 @@ def _above(fit: Fit, train: str, evaluated: str) -> str:
 
 def _gap(fit: Fit, split: str, train: str, evaluated: str) -> str:
     if fit.n_runs == 1:
-        harm = "One seed cannot tell whether it does harm"
+        harm = " One seed cannot tell whether it does harm."
     elif not fit.can_tell_harm:
-        harm = f"{n_of(fit.n_epochs, 'epoch')} cannot tell whether it does harm"
+        harm = f" {n_of(fit.n_epochs, 'epoch')} cannot tell whether it does harm."
+    elif fit.loss_rise is not None:
+        harm = ""  # the sentences that follow tell
     elif fit.decline is not None:
-        harm = f"The {split} loss does not clearly rise with it"
+        harm = f" The {split} loss does not clearly rise with it."
     else:
-        harm = f"Training on does no harm that shows: {split} loss does not clearly rise, nor does accuracy fall"
-    return f"A gap: {_above(fit, train, evaluated)}. {harm}."
+        harm = f" Training on does no harm that shows: {split} loss does not clearly rise, nor does accuracy fall."
+    return f"A gap: {_above(fit, train, evaluated)}.{harm}"
 
 
 def _decline(subject: Subject, decline: Decline) -> str:
@@ -272,13 +282,19 @@ def _decline(subject: Subject, decline: Decline) -> str:
     )
 
 
-def _rise(fit: Fit, split: str) -> str:
-    assert fit.rise is not None
-    assert fit.lowest_at is not None
-    return (
-        f"the mean {split} loss of the last {WINDOW} epochs is {fit.rise:.0%} above that of epochs"
-        f" {fit.lowest_at - WINDOW + 1} to {fit.lowest_at}, while the train loss falls"
+def _rise(rise: Rise, split: str) -> str:
+    falls = "falls" if rise.harmful else "does not clearly fall"
+    before = f"of epochs {rise.lowest_at - WINDOW + 1} to {rise.lowest_at}"
+    above = (
+        f"{rise.part:.0%} above that {before}" if rise.lowest else f"{loss_text(rise.last)}, where that {before} is 0"
     )
+    return f"the mean {split} loss of the last {WINDOW} epochs is {above}, while the train loss {falls}"
+
+
+def _rise_alone(rise: Rise, split: str) -> str:
+    """Where it is not called over-fitting: the train loss does not fall, or train accuracy is far below the target."""
+    text = _rise(rise, split)
+    return f"Yet {text}." if rise.harmful else f"{text[0].upper()}{text[1:]}."
 
 
 def _underfitting(subject: Subject, train: str, evaluated: str) -> str:
@@ -327,7 +343,7 @@ def _loss(subject: Subject) -> list[str]:
         sentences.append(_early_cut(found.early_cut, split))
     if found.bounce:
         sentences.append(_bounce(found.bounce, split, n_runs=found.n_told))
-    if found.flat_from is not None and found.learning is None and not found.fit.harms:
+    if found.flat_from is not None and found.learning is None and found.fit.loss_rise is None and not found.fit.harms:
         sentences.append(
             f"The mean {split} loss over seeds has hardly improved since epoch {found.flat_from}: by less than"
             f" {CLEAR_FALL:.0%}."

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepladder import __version__, data
-from stepladder.advice import Tried, tried
+from stepladder.attempts import Tried, tried
 from stepladder.checking import CheckedRung, check_rungs
 from stepladder.comparing import Comparison, compare, compare_with_top
 from stepladder.data import Splits

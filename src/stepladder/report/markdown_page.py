@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import tabulate
 
-from stepladder.advice import tried
+from stepladder.attempts import tried
 from stepladder.checking import check_rungs
 from stepladder.comparing import compare, compare_with_top
 from stepladder.data import describe

@@ -1,9 +1,11 @@
 """What a rung gets wrong, in sentences: classes far below the others, classes taken for others, images wrong again."""
 
+from fractions import Fraction
+
 from stepladder.classes import MOST_NAMED, WeakClass
 from stepladder.findings import Diagnosis
 from stepladder.mistakes import HardImages
-from stepladder.report.numbers import beside, share_text
+from stepladder.report.numbers import beside, percent, share_text
 from stepladder.report.subject import Subject, all_of, is_are, listed
 from stepladder.wording import n_of
 
@@ -27,7 +29,8 @@ def _classes(subject: Subject) -> list[str]:
             what = f"class {found.answer}, which {of_it} of them are"
         else:
             what = "one class, which is not the same in all runs"
-        sentences.append(f"One answer for nearly all: {part} of the {subject.split} images are taken for {what}.")
+        all_or = "all" if found.one_answer == 1 else "nearly all"
+        sentences.append(f"One answer for {all_or}: {part} of the {subject.split} images are taken for {what}.")
     elif found.never:
         sentences.append(_never(found.never))
     of_runs = f" on average over {n_told} runs" if n_told > 1 else ""
@@ -45,15 +48,22 @@ def _classes(subject: Subject) -> list[str]:
         accuracy = "" if evaluated is None else f", where accuracy is {subject.percent(evaluated)}"
         sentences.append(
             f"Classes are unequal, of {least:,} to {n_of(most, f'{subject.split} image')}: balanced accuracy, the mean"
-            f" of each class's share of right images, is {share_text(float(found.balanced))}{accuracy}."
+            f" of each class's share of right images, is {_balanced(subject, found.balanced)}{accuracy}."
         )
     return sentences
+
+
+def _balanced(subject: Subject, share: Fraction) -> str:
+    """Where the target speaks of it, never shown as a target that it misses."""
+    target = subject.rung.target
+    return f"{percent(100 * share, target=target.accuracy)}%" if target.balanced else share_text(float(share))
 
 
 def _never(never: tuple[WeakClass, ...]) -> str:
     n_images = n_of(sum(each.n for each in never), "image")
     if len(never) == 1:
-        return f"Class {never[0].label} is never predicted: none of its {n_images} is right."
+        none = "its one image is not" if never[0].n == 1 else f"none of its {n_images} is"
+        return f"Class {never[0].label} is never predicted: {none} right."
     labels = [str(each.label) for each in never[: 2 * MOST_NAMED]]
     more = [f"{len(never) - len(labels)} more"] if len(never) > len(labels) else []
     return f"Classes {listed([*labels, *more])} are never predicted: none of their {n_images} is right."

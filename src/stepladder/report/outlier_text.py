@@ -39,13 +39,20 @@ def _collapsed(subject: Subject, outliers: Sequence[Outlier]) -> str:
     name = seeds_named(outliers).capitalize()
     text = f"{name} collapsed: {'it ends' if len(outliers) == 1 else 'they end'} at {_ends(subject, outliers)}"
     if not any(each.learned for each in outliers):
-        text += ", no better than naming the most frequent class each time"
+        text += _no_better(subject, outliers[0])
     return f"{text}; {_usual(subject, outliers[0])}."
+
+
+def _no_better(subject: Subject, outlier: Outlier) -> str:
+    """That no more is right is no word about balanced accuracy, which may be a little higher."""
+    if not subject.rung.target.balanced:
+        return ", no better than naming the most frequent class each time"
+    return f", where naming one class each time gives {subject.measured(outlier.naming_one)}"
 
 
 def _ends(subject: Subject, outliers: Sequence[Outlier]) -> str:
     """Each seed's; of many, or of equal ones, the range."""
-    low, high = (subject.percent(each(one.accuracy for one in outliers)) for each in (min, max))
+    low, high = (subject.measured(each(one.accuracy for one in outliers)) for each in (min, max))
     if len(outliers) > MOST_ENDS:
         return low if low == high else f"{low} to {high}"
     ends = [_end(subject, each) for each in outliers]
@@ -53,20 +60,20 @@ def _ends(subject: Subject, outliers: Sequence[Outlier]) -> str:
 
 
 def _end(subject: Subject, each: Outlier) -> str:
-    end = subject.percent(each.accuracy)
-    return end if each.best is None else f"{end} (after {subject.percent(each.best)} at epoch {each.best_at})"
+    end = subject.measured(each.accuracy)
+    return end if each.best is None else f"{end} (after {subject.measured(each.best)} at epoch {each.best_at})"
 
 
 def _unusual(subject: Subject, outliers: Sequence[Outlier]) -> str:
     name, kind = seeds_named(outliers).capitalize(), outliers[0].kind
-    ends = listed([subject.percent(each.accuracy) for each in outliers])
+    ends = listed([subject.measured(each.accuracy) for each in outliers])
     is_are = "is" if len(outliers) == 1 else "are"
     no_collapse = "; that is no collapse" if kind == "low" else ""
     return f"{name} {is_are} unusually {kind}: {ends}{no_collapse}; {_usual(subject, outliers[0])}."
 
 
 def _usual(subject: Subject, outlier: Outlier) -> str:
-    usual = subject.percent(outlier.usual)
+    usual = subject.measured(outlier.usual)
     if outlier.n_others == 1:
         return f"the other seed ends at {usual}"
     return f"the median of the other {outlier.n_others} seeds is {usual}"

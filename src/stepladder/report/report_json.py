@@ -5,7 +5,7 @@ SCHEMA_VERSION history: 1, the first. 2, the verdicts of compare's version 2.
 
 from typing import Any
 
-from stepladder.advice import tried
+from stepladder.attempts import tried
 from stepladder.comparing import compare
 from stepladder.descent import Descent
 from stepladder.evidence import confusion, mistakes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.advice import Tried
+from stepladder.attempts import Tried
 from stepladder.comparing import Comparison
 from stepladder.effective_field import EffectiveField
 from stepladder.evidence import Mistake, confusion, mistakes

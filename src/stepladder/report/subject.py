@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stepladder.advice import Tried
+from stepladder.attempts import Tried
 from stepladder.findings import Diagnosis
 from stepladder.ladder import Rung
 from stepladder.report.numbers import percent
@@ -26,7 +26,14 @@ class Subject:
         return self.result.rung
 
     def percent(self, value: Fraction | None) -> str:
-        return percent(value, target=self.rung.target.accuracy) + "%"
+        """An accuracy, never shown as a target of accuracy that it misses; one of another measure it has no part in."""
+        target = self.rung.target
+        return percent(value, target=None if target.balanced else target.accuracy) + "%"
+
+    def measured(self, value: Fraction | None) -> str:
+        """What the target speaks of; balanced accuracy says so."""
+        target = self.rung.target
+        return percent(value, target=target.accuracy) + ("% balanced accuracy" if target.balanced else "%")
 
 
 def is_are(n: int) -> str:
@@ -35,7 +42,7 @@ def is_are(n: int) -> str:
 
 def all_of(n: int) -> str:
     """``both``, ``all 3``."""
-    return "both" if n == 2 else f"all {n}"
+    return "both" if n == 2 else f"all {n:,}"
 
 
 def listed(words: Sequence[str]) -> str:
