@@ -266,7 +266,7 @@ def test_what_is_worth_knowing_is_five_images_at_least(thousandths: int, spread:
         assert 500 / n > 9.9, "with so few images nothing can be said to be too little"
         return
     assert found >= 500 / n
-    assert f"{found:.2g}" == f"{found:.6g}".rstrip("0").rstrip(".") or found >= 100, "it is shown as it is"
+    assert float(f"{found:.2g}") == found, "it is shown as it is"
     allowed = float(100 - target) / 20
     assert found >= 0.63 * max(allowed, spread)
     assert found <= max(1.6 * max(allowed, spread), 1.1 * 500 / n)
@@ -338,7 +338,7 @@ def test_what_was_declared_counts_and_what_grew_beyond_it_too() -> None:
     grown = " ".join(notes_of(compare(results(*rungs, comparisons=1)), comparisons=1))
     assert "for 3 comparisons together" in grown
     assert "This ladder was to have 1 comparison, and has 3." in grown
-    assert "set comparisons = 3 or more" in grown
+    assert "It should have been set, before the first seed, to comparisons = 3 or more." in grown
 
 
 def test_climbing_down_counts_like_climbing_up() -> None:
@@ -506,7 +506,7 @@ def test_the_error_due_to_images_covers_what_others_would_give() -> None:
         assert found.difference is not None
         assert found.image_error is not None
         n_covered += abs(float(found.difference) - 0.5) <= found.image_error
-    assert 0.92 <= n_covered / n_sets <= 0.98
+    assert 0.92 <= n_covered / n_sets <= 0.995, "rather too wide: what seeds share is nothing here, and is not below 0"
 
 
 def test_what_a_seed_gives_to_all_images_is_in_the_error() -> None:
@@ -534,7 +534,12 @@ def test_where_the_wrong_images_are_not_those_counted_the_error_is_not_known() -
     far = runs[3].wrong_images[0].model_copy(update={"index": 400})
     changed = [runs[3].model_copy(update={"wrong_images": (far, *runs[3].wrong_images[1:])})]
     assert image_error([below.runs[3]], [changed[0]]) is None
-    assert comparison_of(below, result(1, list(below.runs))).image_error is None, "no image tells them apart"
+    same = comparison_of(*(result(rung, [below.runs[0], replace_seed(below.runs[0], 2)]) for rung in (0, 1)))
+    assert same.image_error is None, "no image and no seed tells them apart"
+
+
+def replace_seed(run: Run, seed: int) -> Run:
+    return run.model_copy(update={"identity": run.identity.model_copy(update={"seed": seed})})
 
 
 def test_the_page_says_that_images_are_taken_as_they_are() -> None:
@@ -544,11 +549,12 @@ def test_the_page_says_that_images_are_taken_as_they_are() -> None:
     errors = sorted(each.image_error or 0 for each in found)
     said = notes_of(found)[-1]
     assert said == (
-        "Verdicts are about seeds, on the 400 images evaluated. For all images of their kind, each difference is"
-        f" uncertain by ±{errors[0]:.2f} to ±{errors[1]:.2f} points in all, seeds included (95%)."
+        "Verdicts are about seeds, on the 400 images evaluated. For all images of their kind, each difference by"
+        f" itself is uncertain by about ±{errors[0]:.2f} to ±{errors[1]:.2f} points in all, seeds included (95%)."
     )
-    assert f"uncertain by ±{found[0].image_error:.2f} points in all" in notes_of(found[:1])[-1]
-    assert "images" not in " ".join(notes_of(compare(results([9900] * 8, [9950] * 8))))
+    assert f"uncertain by about ±{found[0].image_error:.2f} points in all" in notes_of(found[:1])[-1]
+    unknown = notes_of(compare(results([9900] * 8, [9950] * 8)))[-1]
+    assert unknown == "Verdicts are about seeds, on the 10,000 images evaluated."
     assert comparison_dict(found[0])["image_error"] == found[0].image_error
 
 

@@ -167,12 +167,12 @@ def test_the_larger_spread_counts_own_or_typical() -> None:
 
 
 def test_rungs_that_know_their_spread_do_without_the_ladders() -> None:
-    for n, expected in ((10, 0.3), (11, 0.1)):
+    for n, expected in ((20, 0.3), (21, 0.1)):
         rung = [99.0 + 0.1 * (each % 2 * 2 - 1) for each in range(n)]
         found = unpaired(rung, rung, ladder=Typical(0.3, 100, 5), least_spread=0.01)
         assert found is not None
         assert found.spread == pytest.approx(expected, rel=0.06)
-        assert found.dof == pytest.approx(100 if n == 10 else OWN_DOF)
+        assert found.dof == pytest.approx(100 if n == 20 else OWN_DOF)
 
 
 def test_runs_that_are_alike_still_differ_by_an_image() -> None:

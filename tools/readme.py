@@ -1,4 +1,4 @@
-"""The numbers in README.md and docs/engine.md, from docs/results and the records: ``python tools/readme.py``.
+"""The numbers in README.md, docs/engine.md and docs/verdicts.md, from docs/results and the records: ``python tools/readme.py``.
 
 Tests hold both to it. Each part between ``<!-- NAME: made by tools/readme.py -->`` and ``<!-- end -->`` is made here.
 ``python tools/readme.py keep STORE`` first keeps what the runs of mnist-8k came to, those of ``climb --down`` and
@@ -20,14 +20,15 @@ from stepladder import Store, load, record
 from stepladder.comparing import Comparison, compare, compare_with_top
 from stepladder.descent import descent
 from stepladder.files import write_atomically
-from stepladder.movements import first_drop, movements_of
+from stepladder.mistakes import confused_pairs
+from stepladder.movements import Movement, movements_of
 from stepladder.report.compare_page import brief_verdict
 from stepladder.report.numbers import interval_text, loss_text, percent, points, spread_text
 from stepladder.results import Results, RungResult
 from stepladder.stats import accuracy
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "engine.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "engine.md", ROOT / "docs" / "verdicts.md")
 SEEDS = range(1, 9)
 KEPT = "mnist-8k"
 OURS = "stepladder jit"
@@ -80,9 +81,9 @@ def worth() -> str:
     without = {each.rung.name: each for each in down.rungs}
     spreads = [each.summary.final_sd or 0.0 for each in up.rungs]
     errors = [each.image_error or 0.0 for each in compared.values()]
-    schedule, top = up.rungs[names.index("steplr")], up.rungs[-1]
-    drop = first_drop(movements_of(schedule.rung.recipe, schedule.runs), schedule.runs)
-    assert drop
+    top = up.rungs[-1]
+    bouncing, settled = (last_movement(up.rungs[names.index(name)]) for name in ("rotation", "steplr"))
+    pairs = [{(pair.label, pair.predicted) for pair in confused_pairs(each.runs)} for each in up.rungs]
     return filled(
         WORTH,
         table=worth_table(compared, {each.below: each for each in compare_with_top(down)}),
@@ -95,8 +96,10 @@ def worth() -> str:
         top=of(top, top.summary.final_mean),
         least_error=spread_text(min(errors)),
         most_error=spread_text(max(errors)),
-        before=loss_text(drop.before.step),
-        after=loss_text(drop.after.step),
+        before=loss_text(bouncing.step),
+        after=loss_text(settled.step),
+        six=sum((6, 0) in of_rung for of_rung in pairs),
+        two=sum((2, 7) in of_rung for of_rung in pairs),
         schedule=points(compared["steplr"].difference).lstrip("+"),
         field=brief_verdict(compared["receptive-field"]),
         n_held=top.summary.n_held,
@@ -104,6 +107,10 @@ def worth() -> str:
         least_spread=spread_text(min(spreads)),
         most_spread=spread_text(max(spreads)),
     )
+
+
+def last_movement(result: RungResult) -> Movement:
+    return movements_of(result.rung.recipe, result.runs)[-1]
 
 
 def worth_table(compared: dict[str, Comparison], at_the_top: dict[str, Comparison]) -> str:
@@ -218,12 +225,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def verdicts() -> str:
+    """What benchmarks/verdicts.py printed."""
+    return (compact.FOLDER / "verdicts.txt").read_text(encoding="utf-8").strip()
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "steps": steps,
     "worth": worth,
     "records": records,
     "epochs": epochs,
+    "verdicts": verdicts,
 }
 MARKED = re.compile(r"(<!-- (\w+): made by tools/readme.py -->\n\n?)(.*?)(\n\n?<!-- end -->)", re.DOTALL)
 

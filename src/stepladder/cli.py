@@ -225,7 +225,7 @@ def climb(
 
     Exits with 1 unless the top rung holds its target with every seed. With --down, the top rung and what is left of it
     without each change are trained instead, and the verdicts of 'compare --down' shown. With --until-decided, rungs get
-    more seeds until it is decided what their changes did, and the verdicts of 'compare' are shown.
+    more seeds until it is decided what their changes did, and verdicts are shown as 'compare' does, of these seeds.
     """
     from stepladder import ladder_file
     from stepladder.checking import check_rungs, notes_of, require_effects, require_within_budget

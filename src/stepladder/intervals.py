@@ -38,7 +38,7 @@ SHARE = 0.4  # of ALPHA, for each of the two intervals
 EFFECT_VARIANCE = 6.0  # of the differences that the Bayes factor looks for, in variances of a run
 FEWEST = 5  # runs of a rung, below which nothing is said of it; benchmarks/verdicts.py has what fewer would do
 UNLIKE = 2  # times the ladder's variance: above it two rungs spread by more than it does (alike, one pair in ten does)
-OWN_DOF = 20  # from which two rungs know their spread well enough
+OWN_DOF = 40  # from which two rungs know their spread well enough
 MEDIAN_WEIGHT = 2 / 3  # what a run tells of a median of variances, beside their mean
 MOST_SEEDS = 10_000
 

@@ -25,7 +25,8 @@ class RungResult:
 class Results:
     """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
 
-    ``params`` are those of each rung's network. ``n_test_looks`` counts every evaluation of these rungs on the test
+    ``n_other_seeds`` counts that engine's runs of seeds that were not asked for. ``params`` are those of each rung's
+    network. ``n_test_looks`` counts every evaluation of these rungs on the test
     split that the store knows of: all seeds and engines, unfinished and diverged runs too.
     """
 
@@ -35,6 +36,7 @@ class Results:
     params: tuple[int, ...]
     others: dict[str, int]
     n_test_looks: int
+    n_other_seeds: int = 0
 
     @property
     def reached(self) -> bool:
@@ -67,6 +69,8 @@ def collect(
         own = tuple(run for run in found[rung.name] if run.identity.engine == chosen)
         rungs.append(RungResult(rung, own, summarise(own, rung.target)))
     distinct = {run.identity.key: run for run in runs}.values()
+    asked = {run.identity.key for run in runs}
+    left_out = {run.identity.key for of_rung in stored.values() for run in of_rung if run.identity.engine == chosen}
     others = Counter(str(run.identity.engine) for run in distinct if run.identity.engine != chosen)
     return Results(
         ladder=ladder,
@@ -74,6 +78,7 @@ def collect(
         rungs=tuple(rungs),
         params=tuple(rung.network(info.image).params for rung in ladder.rungs),
         others=dict(others),
+        n_other_seeds=len(left_out - asked),
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,
     )
 

@@ -122,6 +122,11 @@ def result_notes(results: Results) -> list[str]:
     if results.ladder.evaluate_on == "test":
         notes.append(f"The test split was looked at {n_of(results.n_test_looks, 'time')} by these rungs' runs.")
     notes += [f"Kept apart: {n_of(n, 'run')} by {engine}." for engine, n in results.others.items()]
+    if results.n_other_seeds:
+        notes.append(
+            f"Left out: {n_of(results.n_other_seeds, 'stored run')} with other seeds; 'show', 'compare' and 'report'"
+            " take all."
+        )
     notes += compound_notes([result.rung for result in results.rungs])
     notes += [
         f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: try a"
