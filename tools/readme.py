@@ -1,8 +1,8 @@
 """The numbers in README.md, docs/engine.md and docs/verdicts.md: ``python tools/readme.py``.
 
-They come from docs/results and the records; a test holds the pages to them. Each part between ``<!-- NAME: made by tools/readme.py -->`` and ``<!-- end -->`` is made here.
-``python tools/readme.py keep STORE`` first keeps what the runs of mnist-8k came to, those of ``climb --down`` and
-of mnist-8k-as-run included.
+They come from docs/results and the records; a test holds the pages to them. Each part between ``<!-- NAME: made by
+tools/readme.py -->`` and ``<!-- end -->`` is made here. ``python tools/readme.py keep STORE`` first keeps what the
+runs of mnist-8k came to, those of ``climb --down`` and of mnist-8k-as-run included.
 """
 
 import json
