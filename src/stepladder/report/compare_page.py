@@ -128,7 +128,7 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Ladder, *, down:
         for each in comparisons
         if each.identical
     ]
-    if any(each.problem and not each.diverged for each in comparisons):
+    if any(each.problem and not each.diverged and each.seeds and each.seeds_below for each in comparisons):
         more = "climb --down with more of them, as in --seeds 8" if down else "climb with more, as in --seeds 8"
         notes.append(f"Too few seeds: {more}{'' if down else ', or with --until-decided'}.")
     if any(each.outcome == "negligible" for each in comparisons):
