@@ -1,0 +1,20 @@
+"""The keys of stored runs: who renames, moves or adds something must not lose what people have trained."""
+
+import json
+from pathlib import Path
+
+from stepladder.ladder_file import load, shipped
+from stepladder.run import data_identity, experiment_key
+
+KEYS = Path(__file__).parent / "corpus" / "keys.json"
+
+
+def test_the_keys_of_all_shipped_rungs_are_what_they_were() -> None:
+    known = json.loads(KEYS.read_text())
+    ladders = {name: load(name) for name in shipped()}
+    found = {
+        f"{name}/{rung.name}": experiment_key(rung.recipe, data_identity(ladder))
+        for name, ladder in ladders.items()
+        for rung in ladder.rungs
+    }
+    assert found == known
