@@ -4,6 +4,7 @@ import re
 import runpy
 from pathlib import Path
 
+import concepts
 import pytest
 import readme
 
@@ -77,10 +78,13 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_concept_that_is_measured_is_one_change_within_the_budget() -> None:
-    concepts = runpy.run_path(str(ROOT / "tools" / "concepts.py"))
-    for name in concepts["CONCEPTS"]:
-        ladder = concepts["ladder_of"](name)
+    for name in concepts.CONCEPTS:
+        ladder = concepts.ladder_of(name)
         below, above = (rung.recipe for rung in ladder.rungs)
         assert changed_fields(below, above) == ladder.rungs[1].changes, name
         assert what_happens(below) != what_happens(above), name
         assert not excess_of(check_rungs(ladder, describe(ladder.data))), name
+
+
+def test_the_page_of_concepts_is_made_from_what_is_kept() -> None:
+    assert (ROOT / "docs" / "concepts.md").read_text() == concepts.page(), "run: python tools/concepts.py page"

@@ -20,12 +20,13 @@ from stepladder.store import Store
 
 FOLDER = Path(__file__).parent.parent / "docs" / "results"
 FORMAT_VERSION = 1
+SAME = ("format_version", "engine", "data")  # of what is kept in one file
 N_DECIMALS = 6  # of a loss
 NOT_KEPT = 0.0
 
 
 def write(name: str, found: Sequence[Results]) -> None:
-    """Keep what one or more ladders' runs, of one engine on the same images, came to."""
+    """Keep what one or more ladders' runs, of one engine on the same images, came to, beside what is kept already."""
     runs = [run for results in found for each in results.rungs for run in each.runs]
     first, finished = runs[0], sorted(run.provenance.finished_at for run in runs)
     if any((run.identity.engine, run.identity.data) != (first.identity.engine, first.identity.data) for run in runs):
@@ -50,6 +51,10 @@ def write(name: str, found: Sequence[Results]) -> None:
         "class_sizes": [sum(row) for row in first.epochs[0].confusion],
         "experiments": rungs,
     }
+    if (FOLDER / f"{name}.json").exists() and all((before := read(name))[each] == kept[each] for each in SAME):
+        kept["experiments"] = before["experiments"] | rungs
+        kept["cpus"] = sorted(set(before["cpus"]) | {run.provenance.cpu for run in runs})
+        kept["finished"] = [min(before["finished"][0], finished[0]), max(before["finished"][1], finished[-1])]
     FOLDER.mkdir(exist_ok=True)
     write_atomically(FOLDER / f"{name}.json", _text(kept).encode())
 

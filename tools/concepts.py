@@ -1,7 +1,7 @@
 """What is each concept worth on the objective's top rung?
 
-``python tools/concepts.py climb STORE`` trains what the store does not hold, ``keep STORE`` keeps what came out in
-docs/results, and ``page`` writes docs/concepts.md from that, with verdicts that hold for all of it.
+``python tools/concepts.py climb STORE`` trains what neither docs/results nor the store hold, ``keep STORE`` keeps what
+came out in docs/results, and ``page`` writes docs/concepts.md from that, with verdicts that hold for all of it.
 
 Every concept is one change of the top rung of mnist-8k, evaluated on test with the same seeds.
 """
@@ -63,8 +63,8 @@ HEAD = """\
 
 Made by `tools/concepts.py` from results/concepts.json; do not edit. Each is one change of the top rung of `mnist-8k`
 ({params} parameters, {epochs} epochs, {top}% of the test images over {n} seeds), trained with the same {n} seeds
-({machine}). They are compared as `stepladder compare` does, with intervals that hold for all {k} concepts together
-([verdicts.md](verdicts.md)): of so many, eight seeds decide only large differences. What a concept is worth elsewhere,
+({machine}). They are compared as `stepladder compare` does, with intervals that hold for
+all {k} concepts together ([verdicts.md](verdicts.md)): of so many, eight seeds decide only large differences. What a concept is worth elsewhere,
 with a better network or beside other concepts, this does not say; nor what an optimizer is worth at a learning rate of
 its own: all have the top rung's, 0.01.
 
@@ -131,7 +131,10 @@ def main(what: str, folder: str = "") -> None:
     match what:
         case "climb":
             store, (engine, _) = Store.open(folder, create=True), choose_engine("jit")
+            kept = compact.read(KEPT) if (compact.FOLDER / f"{KEPT}.json").exists() else {}
             for name in CONCEPTS:
+                if kept and compact.results_or_none(kept, ladder_of(name)):
+                    continue
                 print(name, *climb(ladder_of(name), seeds=SEEDS, store=store, engine=engine), flush=True)
         case "keep":
             keep(Store.open(folder))
