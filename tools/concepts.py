@@ -63,10 +63,10 @@ HEAD = """\
 
 Made by `tools/concepts.py` from results/concepts.json; do not edit. Each is one change of the top rung of `mnist-8k`
 ({params} parameters, {epochs} epochs, {top}% of the test images over {n} seeds), trained with the same {n} seeds
-({machine}). They are compared as `stepladder compare` does, with intervals that hold for
-all {k} concepts together ([verdicts.md](verdicts.md)): of so many, eight seeds decide only large differences. What a concept is worth elsewhere,
-with a better network or beside other concepts, this does not say; nor what an optimizer is worth at a learning rate of
-its own: all have the top rung's, 0.01.
+({machine}). They are compared as `stepladder compare` does, with intervals
+that hold for all {k} concepts together ([verdicts.md](verdicts.md)): of so many, eight seeds decide only large
+differences. What a concept is worth elsewhere, with a better network or beside other concepts, this does not say; nor
+what an optimizer is worth at a learning rate of its own: all have the top rung's, 0.01.
 
 | concept | change | test % | points | verdict |
 |---|---|---|---|---|
