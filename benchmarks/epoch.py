@@ -26,17 +26,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stepladder import augment, data
-from stepladder.draws import generator
+from stepladder._base.files import write_atomically
+from stepladder._base.machine import cpu_name
+from stepladder.datasets import data
 from stepladder.engines import Engine, choose_engine
-from stepladder.engines.optimizer import hidden_matrices, state_names, update
+from stepladder.engines.optimizer import hidden_matrices, update
 from stepladder.engines.torch import warp
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
-from stepladder.files import write_atomically
-from stepladder.ladder_file import load
-from stepladder.layers import Conv, GlobalAvgPool, Layer, Linear, MaxPool
-from stepladder.machine import cpu_name
-from stepladder.recipe import Augment, Recipe, Sgd
+from stepladder.ladders.ladder_file import load
+from stepladder.networks.layers import Conv, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.recipes import augment
+from stepladder.recipes.draws import generator
+from stepladder.recipes.recipe import Augment, Recipe, Sgd
+from stepladder.runs.arrays import state_names
 
 N_ROUNDS = 5
 ROUND_S = 1.5

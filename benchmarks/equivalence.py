@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from scipy import stats
 
-from stepladder import data
+from stepladder._base.machine import cpu_name, n_cores
+from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.training import train
-from stepladder.ladder_file import load
-from stepladder.machine import cpu_name, n_cores
-from stepladder.run import Progress
+from stepladder.ladders.ladder_file import load
+from stepladder.runs.run import Progress
 
 N_SEEDS = 8
 N_EPOCHS = 3

@@ -13,18 +13,18 @@ import llvmlite
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.engines.jit.convolution import ConvolutionShape, convolution
-from stepladder.engines.jit.emit import Kernel
-from stepladder.engines.jit.layout import LANES
-from stepladder.engines.jit.machine_code import MachineCode
-from stepladder.engines.jit.memory import aligned
-from stepladder.engines.jit.pointwise import Relu, Sums
-from stepladder.engines.jit.target import Target, host
-from stepladder.engines.jit.weight_gradient import weight_gradient
-from stepladder.geometry import ImageShape
-from stepladder.ladder_file import load
-from stepladder.layers import Conv
-from stepladder.machine import cpu_name
+from stepladder._base.machine import cpu_name
+from stepladder.engines.jit.code.emit import Kernel
+from stepladder.engines.jit.code.layout import LANES
+from stepladder.engines.jit.code.machine_code import MachineCode
+from stepladder.engines.jit.code.memory import aligned
+from stepladder.engines.jit.code.target import Target, host
+from stepladder.engines.jit.kernels.convolution import ConvolutionShape, convolution
+from stepladder.engines.jit.kernels.pointwise import Relu, Sums
+from stepladder.engines.jit.kernels.weight_gradient import weight_gradient
+from stepladder.ladders.ladder_file import load
+from stepladder.networks.geometry import ImageShape
+from stepladder.networks.layers import Conv
 
 N_BLOCKS = 4  # a batch of 64 images
 N_ROUNDS = 7

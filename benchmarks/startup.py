@@ -13,8 +13,8 @@ from statistics import median
 
 import llvmlite
 
-from stepladder.ladder_file import load
-from stepladder.machine import cpu_name
+from stepladder._base.machine import cpu_name
+from stepladder.ladders.ladder_file import load
 
 N_ROUNDS = 5
 
@@ -22,8 +22,8 @@ SCRIPT = """
 import sys, time
 start = time.perf_counter()
 from stepladder.engines.jit.engine import JitEngine, plan
-from stepladder.ladder_file import load
-from stepladder import data
+from stepladder.ladders.ladder_file import load
+from stepladder.datasets import data
 imported = time.perf_counter()
 recipe = load("mnist-8k").rungs[int(sys.argv[1])].recipe
 splits = data.splits(data.load("mnist"), n_dev=0)

@@ -14,19 +14,20 @@ from statistics import median
 import llvmlite
 import numpy as np
 
-from stepladder import data
-from stepladder.augment import Warps, draw
-from stepladder.draws import generator
+from stepladder._base.machine import cpu_name
+from stepladder.datasets import data
+from stepladder.engines.jit.code.layout import LANES
+from stepladder.engines.jit.code.target import host
 from stepladder.engines.jit.engine import JitEngine, JitModel
-from stepladder.engines.jit.layout import LANES
 from stepladder.engines.jit.plan import Call
-from stepladder.engines.jit.target import host
-from stepladder.engines.optimizer import hidden_matrices, state_names
+from stepladder.engines.optimizer import hidden_matrices
 from stepladder.engines.optimizer import update as update_parameters
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
-from stepladder.ladder_file import load
-from stepladder.machine import cpu_name
-from stepladder.recipe import Augment
+from stepladder.ladders.ladder_file import load
+from stepladder.recipes.augment import Warps, draw
+from stepladder.recipes.draws import generator
+from stepladder.recipes.recipe import Augment
+from stepladder.runs.arrays import state_names
 
 N_ROUNDS = 9
 N_CALLS = 50

@@ -17,8 +17,8 @@ from statistics import mean
 
 import click
 
-from stepladder.intervals import interval_of_mean
-from stepladder.machine import cpu_name, n_cores
+from stepladder._base.machine import cpu_name, n_cores
+from stepladder.analysis.intervals import interval_of_mean
 
 
 def timed(ladder: str, seed: int) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.intervals import FEWEST
-from stepladder.verdict_errors import are_wrong, error_of_growth, shown_intervals
+from stepladder.analysis.intervals import FEWEST
+from stepladder.analysis.verdict_errors import are_wrong, error_of_growth, shown_intervals
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from starting import Starter
 
-from stepladder import data
+from stepladder.datasets import data
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from stepladder import data
-from stepladder.engines.jit import object_cache
-from stepladder.engines.jit.emit import Kernel
+from stepladder.datasets import data
+from stepladder.engines.jit.code import object_cache
+from stepladder.engines.jit.code.emit import Kernel
+from stepladder.engines.jit.code.machine_code import MachineCode
+from stepladder.engines.jit.code.memory import aligned
+from stepladder.engines.jit.code.target import host
 from stepladder.engines.jit.engine import JitEngine
-from stepladder.engines.jit.machine_code import MachineCode
-from stepladder.engines.jit.memory import aligned
-from stepladder.engines.jit.target import host
 from stepladder.engines.training import train
-from stepladder.geometry import ImageShape
-from stepladder.recipe import Recipe
-from stepladder.run import Progress
+from stepladder.networks.geometry import ImageShape
+from stepladder.recipes.recipe import Recipe
+from stepladder.runs.run import Progress
 
 __all__ = [
     "CACHED",

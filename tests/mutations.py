@@ -4,7 +4,7 @@ import re
 from importlib import resources
 from random import Random
 
-from stepladder import ladder_file
+from stepladder.ladders import ladder_file
 
 _TOKEN = re.compile(r'"[^"\n]*"|[\w.+-]+|\s+|.', re.DOTALL)
 _VALUES = (
@@ -136,7 +136,7 @@ _WORDS = (
 
 
 def shipped_text(name: str) -> str:
-    return resources.files("stepladder").joinpath("ladders", f"{name}.toml").read_text(encoding="utf-8")
+    return resources.files("stepladder.ladders").joinpath("shipped", f"{name}.toml").read_text(encoding="utf-8")
 
 
 def costly_text() -> str:

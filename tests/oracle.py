@@ -9,12 +9,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stepladder import data
+from stepladder.datasets import data
 from stepladder.engines import Engine, Model
 from stepladder.engines.training import initial_arrays
-from stepladder.ladder_file import load
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual, SqueezeExcite
-from stepladder.recipe import Recipe
+from stepladder.ladders.ladder_file import load
+from stepladder.networks.layers import (
+    AvgPool,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    SqueezeExcite,
+)
+from stepladder.recipes.recipe import Recipe
 
 NETWORKS = {
     "skeleton": list(map(str, load("mnist-8k").rungs[0].recipe.network)),

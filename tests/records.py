@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from stepladder.ladder import Split
-from stepladder.recipe import Recipe
-from stepladder.run import DataIdentity, EngineIdentity, Epoch, Provenance, Run, RunIdentity
+from stepladder.ladders.evaluated import DataIdentity
+from stepladder.ladders.ladder import Split
+from stepladder.recipes.recipe import Recipe
+from stepladder.runs.run import EngineIdentity, Epoch, Provenance, Run, RunIdentity
 
 VERSIONS = {"numpy": "2.4.6", "numpy-instructions": "X86_V3", "cpu-target": "znver4", "torch-instructions": "AVX2"}
 ENGINE = EngineIdentity(name="torch", version="2.13.0", device="cpu", revision=1)

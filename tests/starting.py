@@ -98,7 +98,7 @@ def serve(descriptor: int) -> None:
     exit_code: list[int] = []
     atexit.register(_end_at_once, exit_code)  # the first that is registered is called last
     _import_everything()
-    stepladder.data.load("mnist")  # is read once in a process
+    stepladder.datasets.data.load("mnist")  # is read once in a process
     gc.freeze()  # what is never looked at again is never copied
     with socket.socket(fileno=descriptor) as asked:
         while True:

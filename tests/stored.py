@@ -10,16 +10,17 @@ from random import Random
 
 import numpy as np
 
-from stepladder import data, record
-from stepladder.climbing import climb, plan
+from stepladder._base.files import sealed, write_atomically
+from stepladder.climbing.climbing import climb, plan
+from stepladder.datasets import data
+from stepladder.datasets.sources import DataInfo
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import train
-from stepladder.files import sealed, write_atomically
-from stepladder.ladder import Ladder
-from stepladder.ladder_file import load
-from stepladder.run import Progress, Run, RunIdentity
-from stepladder.sources import DataInfo
-from stepladder.store import Store
+from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder_file import load
+from stepladder.records import record
+from stepladder.runs.run import Progress, Run, RunIdentity
+from stepladder.runs.store import Store
 
 SEEDS = (1, 2)
 LADDER = """\

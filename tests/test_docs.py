@@ -8,12 +8,13 @@ import concepts
 import pytest
 import readme
 
-from stepladder import cli, ladder_file
-from stepladder.checking import check_rungs, excess_of
-from stepladder.data import describe
+from stepladder.cli import main as cli
+from stepladder.datasets.data import describe
 from stepladder.errors import EXIT_CODES
-from stepladder.happening import what_happens
-from stepladder.recipe import SHORTHAND, changed_fields
+from stepladder.ladders import ladder_file
+from stepladder.ladders.checking import check_rungs, excess_of
+from stepladder.recipes.happening import what_happens
+from stepladder.recipes.recipe import SHORTHAND, changed_fields
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(

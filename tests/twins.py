@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.data import Labelled, Splits
+from stepladder.datasets.data import Labelled, Splits
 from stepladder.engines.jit.engine import JitEngine
 from stepladder.engines.training import train, weights
-from stepladder.geometry import ImageShape
-from stepladder.recipe import Recipe
-from stepladder.run import Arrays, Progress
+from stepladder.networks.geometry import ImageShape
+from stepladder.recipes.recipe import Recipe
+from stepladder.runs.run import Arrays, Progress
 
 N_TRAIN = 48
 IMAGE = ImageShape(channels=1, size=8, n_classes=3)

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepladder.files import write_atomically
-from stepladder.ladder import Ladder, Rung
-from stepladder.results import Results, RungResult, collect
-from stepladder.run import DataIdentity, EngineIdentity, Epoch, Provenance, Run, RunIdentity, WrongImage, experiment_key
-from stepladder.stats import summarise
-from stepladder.store import Store
+from stepladder._base.files import write_atomically
+from stepladder.ladders.evaluated import DataIdentity
+from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.runs.results import Results, RungResult, collect
+from stepladder.runs.run import EngineIdentity, Epoch, Provenance, Run, RunIdentity, WrongImage, experiment_key
+from stepladder.runs.stats import summarise
+from stepladder.runs.store import Store
 
 FOLDER = Path(__file__).parent.parent / "docs" / "results"
 FORMAT_VERSION = 1
@@ -77,7 +78,7 @@ def whole(ladder: Ladder, store: Store, seeds: Collection[int]) -> Results:
 
 
 def results(kept: dict[str, Any], ladder: Ladder) -> Results:
-    """A ladder's results, as ``stepladder.results.collect`` would find them; KeyError for a rung that has none."""
+    """A ladder's results, as ``stepladder.runs.results.collect`` would find them; KeyError for a rung that has none."""
     data, engine = DataIdentity.model_validate(kept["data"]), EngineIdentity.model_validate(kept["engine"])
     found = [kept["experiments"][experiment_key(rung.recipe, data)] for rung in ladder.rungs]
     rungs = tuple(_rung_result(rung, each, kept) for rung, each in zip(ladder.rungs, found, strict=True))

@@ -14,13 +14,13 @@ from typing import Any
 import compact
 
 from stepladder import Ladder, Recipe, Rung, Store, climb, collect, load
-from stepladder.comparing import verdicts
+from stepladder._base.files import write_atomically
+from stepladder.analysis.comparing import verdicts
 from stepladder.engines import choose_engine
-from stepladder.files import write_atomically
-from stepladder.recipe import describe
-from stepladder.report.compare_page import verdict
-from stepladder.report.numbers import percent, points, spread_text
-from stepladder.results import Results
+from stepladder.recipes.recipe import describe
+from stepladder.reporting.numbers import percent, points, spread_text
+from stepladder.reporting.pages.compare_page import verdict
+from stepladder.runs.results import Results
 
 KEPT = "concepts"
 PAGE = Path(__file__).parent.parent / "docs" / "concepts.md"

@@ -12,15 +12,16 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from stepladder import Ladder, Recipe, Store, climb, collect, load, record
+from stepladder import Ladder, Recipe, Store, climb, collect, load
+from stepladder._base.files import write_atomically
+from stepladder.analysis.intervals import interval_of_mean
 from stepladder.engines import choose_engine
-from stepladder.files import write_atomically
-from stepladder.intervals import interval_of_mean
-from stepladder.recipe import describe_network
-from stepladder.report.charts import SCHEMA
-from stepladder.report.numbers import percent, percents
-from stepladder.results import Results
-from stepladder.stats import accuracy
+from stepladder.recipes.recipe import describe_network
+from stepladder.records import record
+from stepladder.reporting.numbers import percent, percents
+from stepladder.reporting.vega_lite import SCHEMA
+from stepladder.runs.results import Results
+from stepladder.runs.stats import accuracy
 
 PAGE = Path(__file__).parent.parent / "docs" / "frontier.md"
 SEEDS = range(101, 121)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from stepladder import layers
-from stepladder.ladder import Budget, Target
-from stepladder.recipe import (
+from stepladder.ladders.ladder import Budget, Target
+from stepladder.networks import layers
+from stepladder.recipes.recipe import (
     Adam,
     Augment,
     Average,

@@ -6,8 +6,8 @@
     python tools/make_records.py make NAME LADDER --seeds 101-200 --store DIR --mean 99.55 --worst 99.45 --params 8000
     python tools/make_records.py page
 
-``train`` trains the top rung alone; a killed one goes on. ``make`` writes src/stepladder/records/NAME.json, and then
-what ``page`` writes. LADDER is a shipped ladder; a file of your own needs ``--to``, a folder for the record.
+``train`` trains the top rung alone; a killed one goes on. ``make`` writes src/stepladder/records/shipped/NAME.json,
+and then what ``page`` writes. LADDER is a shipped ladder; a file of your own needs ``--to``, a folder for the record.
 """
 
 import argparse
@@ -19,28 +19,24 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import mean
 
-from stepladder import ladder_file, record
-from stepladder.cli import reproduce
-from stepladder.climbing import climb
+from stepladder._base.files import write_atomically
+from stepladder.analysis.intervals import interval_of_mean
+from stepladder.cli.main import reproduce
+from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StepladderError
-from stepladder.files import write_atomically
-from stepladder.intervals import interval_of_mean
-from stepladder.protocol import FIRST_SEED, LEAST_SEEDS, MOST_EPOCHS
-from stepladder.record import Claim, HeldClaim, MeanClaim, ParamsClaim, WorstClaim
-from stepladder.report.live import LiveClimb
-from stepladder.report.numbers import percent, percents
-from stepladder.report.record_page import (
-    NO_RECORDS,
-    Records,
-    header_text,
-    records_table,
-)
-from stepladder.report.tables import Table
-from stepladder.reproducing import FAR
-from stepladder.results import collect
-from stepladder.seeds_to_tell import fewest_below, seeds_for_share
-from stepladder.store import Store
+from stepladder.ladders import ladder_file
+from stepladder.records import record
+from stepladder.records.protocol import FIRST_SEED, LEAST_SEEDS, MOST_EPOCHS
+from stepladder.records.record import Claim, HeldClaim, MeanClaim, ParamsClaim, WorstClaim
+from stepladder.records.reproducing import FAR
+from stepladder.records.seeds_to_tell import fewest_below, seeds_for_share
+from stepladder.reporting.numbers import percent, percents
+from stepladder.reporting.pages.record_page import NO_RECORDS, Records, header_text, records_table
+from stepladder.reporting.tables import Table
+from stepladder.runs.results import collect
+from stepladder.runs.store import Store
+from stepladder.watching.live import LiveClimb
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "records.md"
@@ -225,7 +221,7 @@ def write() -> None:
     """The page, and the headers of the shipped ladders that have a record."""
     records = [record.load(name) for name in record.shipped()]
     for name in sorted({ladder.name for _, ladder in records}):
-        path = PACKAGE / "ladders" / f"{name}.toml"
+        path = PACKAGE / "ladders" / "shipped" / f"{name}.toml"
         claims = [header_text(each, ladder) for each, ladder in records if ladder.name == name]
         write_atomically(path, with_header(path.read_text(encoding="utf-8"), claims).encode())
     write_atomically(PAGE, page(records).encode())
@@ -264,7 +260,7 @@ def make(options: argparse.Namespace) -> None:
     made = record.record_of(results, name=options.name, claims=claims, seeds=options.seeds)
     for note in store.notes:
         print(f"note: {note}", file=sys.stderr)
-    path = (options.to or PACKAGE / "records") / f"{options.name}.json"
+    path = (options.to or PACKAGE / "records" / "shipped") / f"{options.name}.json"
     write_atomically(path, record.record_text(made).encode())
     print(path)
     if options.to is None:

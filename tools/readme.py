@@ -16,16 +16,17 @@ from typing import Any
 import compact
 from readme_text import AUTHORS, CHANGES, RECORDS, SPEED, STEPS, WORTH, filled
 
-from stepladder import Store, load, record
-from stepladder.comparing import Comparison, compare, compare_with_top
-from stepladder.descent import descent
-from stepladder.files import write_atomically
-from stepladder.mistakes import confused_pairs
-from stepladder.movements import Movement, movements_of
-from stepladder.report.compare_page import brief_verdict
-from stepladder.report.numbers import interval_text, loss_text, percent, points, spread_text
-from stepladder.results import Results, RungResult
-from stepladder.stats import accuracy
+from stepladder import Store, load
+from stepladder._base.files import write_atomically
+from stepladder.analysis.comparing import Comparison, compare, compare_with_top
+from stepladder.analysis.mistakes import confused_pairs
+from stepladder.analysis.movements import Movement, movements_of
+from stepladder.ladders.descent import descent
+from stepladder.records import record
+from stepladder.reporting.numbers import interval_text, loss_text, percent, points, spread_text
+from stepladder.reporting.pages.compare_page import brief_verdict
+from stepladder.runs.results import Results, RungResult
+from stepladder.runs.stats import accuracy
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "engine.md", ROOT / "docs" / "verdicts.md")

@@ -11,36 +11,36 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stepladder.checking import check
-    from stepladder.climbing import climb
-    from stepladder.comparing import compare
+    from stepladder.analysis.comparing import compare
+    from stepladder.climbing.climbing import climb
     from stepladder.engines import choose_engine
     from stepladder.errors import StepladderError
-    from stepladder.geometry import ImageShape, Network
-    from stepladder.ladder import Budget, Ladder, Rung, Target
-    from stepladder.ladder_file import load
-    from stepladder.recipe import Recipe
-    from stepladder.results import collect
-    from stepladder.run import Run
-    from stepladder.store import Store
+    from stepladder.ladders.checking import check
+    from stepladder.ladders.ladder import Budget, Ladder, Rung, Target
+    from stepladder.ladders.ladder_file import load
+    from stepladder.networks.geometry import ImageShape, Network
+    from stepladder.recipes.recipe import Recipe
+    from stepladder.runs.results import collect
+    from stepladder.runs.run import Run
+    from stepladder.runs.store import Store
 
 _HOMES = {
-    "Budget": "ladder",
-    "ImageShape": "geometry",
-    "Ladder": "ladder",
-    "Network": "geometry",
-    "Recipe": "recipe",
-    "Run": "run",
-    "Rung": "ladder",
+    "Budget": "ladders.ladder",
+    "ImageShape": "networks.geometry",
+    "Ladder": "ladders.ladder",
+    "Network": "networks.geometry",
+    "Recipe": "recipes.recipe",
+    "Run": "runs.run",
+    "Rung": "ladders.ladder",
     "StepladderError": "errors",
-    "Store": "store",
-    "Target": "ladder",
-    "check": "checking",
+    "Store": "runs.store",
+    "Target": "ladders.ladder",
+    "check": "ladders.checking",
     "choose_engine": "engines",
-    "climb": "climbing",
-    "collect": "results",
-    "compare": "comparing",
-    "load": "ladder_file",
+    "climb": "climbing.climbing",
+    "collect": "runs.results",
+    "compare": "analysis.comparing",
+    "load": "ladders.ladder_file",
 }
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Every way Stepladder says no: one base class, a documented exit code each, a message that says what to do next."""
 
-from stepladder.wording import LONGEST_MESSAGE, cut
+from stepladder._base.wording import LONGEST_MESSAGE, cut
 
 EXIT_CODES = {
     0: "ok",

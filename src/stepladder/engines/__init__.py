@@ -6,20 +6,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.augment import Warps
-from stepladder.data import Labelled, Splits
+from stepladder._base.machine import limit_in_words
+from stepladder._base.wording import did_you_mean, how_to_install, shown
+from stepladder.datasets.data import Labelled, Splits
 from stepladder.errors import EngineError
-from stepladder.geometry import Network
-from stepladder.machine import limit_in_words
-from stepladder.recipe import Recipe
-from stepladder.run import EngineIdentity
-from stepladder.wording import did_you_mean, how_to_install, shown
-
-NORM_EPSILON = 1e-5
-NORM_MOMENTUM = 0.1  # of batch norm's running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
-
-ENGINES = ("jit", "torch")
-DEVICES = ("auto", "cpu", "cuda")
+from stepladder.networks.geometry import Network
+from stepladder.recipes.augment import Warps
+from stepladder.recipes.recipe import Recipe
+from stepladder.runs.run import DEVICES, ENGINES, EngineIdentity
 
 
 class Model(Protocol):

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.engines import Model
-from stepladder.recipe import Average
-from stepladder.run import Arrays
-
-PREFIX, PARAMETERS, SHARE = "average.", "average.parameters", "average.share"
+from stepladder.recipes.recipe import Average
+from stepladder.runs.arrays import AVERAGE as PREFIX
+from stepladder.runs.arrays import AVERAGE_PARAMETERS as PARAMETERS
+from stepladder.runs.arrays import AVERAGE_SHARE as SHARE
+from stepladder.runs.run import Arrays
 
 
 class MovingAverage:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.geometry import Network
-from stepladder.layers import Conv, Linear
-from stepladder.recipe import Adam, Muon, Sgd
+from stepladder.networks.geometry import Network
+from stepladder.networks.layers import Conv, Linear
+from stepladder.recipes.recipe import Adam, Muon, Sgd
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # of x, x^3, x^5: steep at 0, and 1 +- 0.3 after five rounds (Jordan et al. 2024)
 LEAST_NORM = 1e-7  # added to what a matrix, or a gradient, is divided by
@@ -27,11 +27,6 @@ def hidden_matrices(network: Network) -> tuple[Matrix, ...]:
     """The weights of convolutions and linear layers, a row for each output channel, but for the last of them."""
     rows = [row for row in network.rows if isinstance(row.layer, Conv | Linear)]
     return tuple(Matrix(network.parameter_slices[f"{row.index}.weight"], row.out_channels) for row in rows[:-1])
-
-
-def state_names(optimizer: Sgd | Adam | Muon) -> tuple[str, ...]:
-    """The arrays that an optimizer keeps from step to step; each starts at zero."""
-    return ("first_moment", "second_moment") if isinstance(optimizer, Adam) else ("velocity",)
 
 
 def update(

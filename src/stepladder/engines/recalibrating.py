@@ -5,14 +5,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from stepladder.data import Splits
-from stepladder.draws import generator
-from stepladder.engines import NORM_MOMENTUM, Engine, Model
-from stepladder.geometry import Network
-from stepladder.recipe import Recipe
-from stepladder.run import Arrays
-
-PREFIX = "recalibrated."
+from stepladder.datasets.data import Splits
+from stepladder.engines import Engine, Model
+from stepladder.networks.geometry import NORM_MOMENTUM, Network
+from stepladder.recipes.draws import generator
+from stepladder.recipes.recipe import Recipe
+from stepladder.runs.arrays import RECALIBRATED as PREFIX
+from stepladder.runs.run import Arrays
 
 
 class Recalibration:

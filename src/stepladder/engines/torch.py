@@ -12,15 +12,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stepladder.augment import Warps, in_holes
-from stepladder.data import Labelled, Splits
-from stepladder.engines import NORM_EPSILON, NORM_MOMENTUM
+from stepladder._base.machine import cpu_target
+from stepladder.datasets.data import Labelled, Splits
 from stepladder.errors import EngineError
-from stepladder.geometry import LayerGeometry, Network
-from stepladder.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
-from stepladder.machine import cpu_target
-from stepladder.recipe import Recipe
-from stepladder.run import EngineIdentity
+from stepladder.networks.geometry import NORM_EPSILON, NORM_MOMENTUM, LayerGeometry, Network
+from stepladder.networks.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
+from stepladder.recipes.augment import Warps, in_holes
+from stepladder.recipes.recipe import Recipe
+from stepladder.runs.run import EngineIdentity
 
 EVALUATION_BATCH = 500
 

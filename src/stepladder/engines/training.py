@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.augment import Warps, draw_warps
-from stepladder.data import Splits
-from stepladder.draws import generator, integer_seed
-from stepladder.engines import Engine, averaging, recalibrating
+from stepladder.datasets.data import Splits
+from stepladder.engines import Engine
 from stepladder.engines.averaging import MovingAverage, averaged
-from stepladder.engines.optimizer import ascend, hidden_matrices, state_names, update
+from stepladder.engines.optimizer import ascend, hidden_matrices, update
 from stepladder.engines.recalibrating import Recalibration, recalibrated
-from stepladder.geometry import Network
-from stepladder.recipe import Augment, Recipe
-from stepladder.run import Arrays, Epoch, Progress, WrongImage
-from stepladder.schedule import learning_rate
-
-STATISTIC, PARAMETERS = "statistic.", "parameters"
+from stepladder.networks.geometry import Network
+from stepladder.recipes.augment import Warps, draw_warps
+from stepladder.recipes.draws import generator, integer_seed
+from stepladder.recipes.recipe import Augment, Recipe
+from stepladder.recipes.schedule import learning_rate
+from stepladder.runs.arrays import PARAMETERS, STATISTIC, state_names
+from stepladder.runs.run import Arrays, Epoch, Progress, WrongImage
 
 
 def train(
@@ -216,21 +215,6 @@ def initial_arrays(network: Network, seed: int) -> Arrays:
         for name, shape in network.statistic_shapes.items()
     }
     return {PARAMETERS: parameters} | statistics
-
-
-def state_shapes(network: Network, recipe: Recipe) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Shape and type of each array that a training has after an epoch (Training.arrays)."""
-    flat, single = (network.params,), np.dtype(np.float32)
-    prefixes = [STATISTIC]
-    state: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {PARAMETERS: (flat, single)}
-    state |= dict.fromkeys(state_names(recipe.optimizer), (flat, single))
-    if recipe.average:
-        prefixes.append(averaging.PREFIX)
-        state |= {averaging.PARAMETERS: (flat, single), averaging.SHARE: ((1,), np.dtype(np.float64))}
-    if recipe.recalibrate_images:
-        prefixes.append(recalibrating.PREFIX)
-    statistics = network.statistic_shapes.items()
-    return state | {prefix + name: (shape, single) for prefix in prefixes for name, shape in statistics}
 
 
 def weight_decay(network: Network, recipe: Recipe) -> NDArray[np.float32]:

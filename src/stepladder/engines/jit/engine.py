@@ -11,22 +11,22 @@ import llvmlite
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.augment import Warps
-from stepladder.data import Labelled, Splits
-from stepladder.engines.jit import object_cache
-from stepladder.engines.jit.emit import Kernel
-from stepladder.engines.jit.gather import Pixels, gathered, lanes_of, warped
-from stepladder.engines.jit.layout import LANES, blocks_for
-from stepladder.engines.jit.machine_code import MachineCode
-from stepladder.engines.jit.memory import aligned
+from stepladder._base.machine import memory_bytes
+from stepladder.datasets.data import Labelled, Splits
+from stepladder.engines.jit.code import object_cache
+from stepladder.engines.jit.code.emit import Kernel
+from stepladder.engines.jit.code.layout import LANES, blocks_for
+from stepladder.engines.jit.code.machine_code import MachineCode
+from stepladder.engines.jit.code.memory import aligned
+from stepladder.engines.jit.code.target import Target, host
+from stepladder.engines.jit.kernels.gather import Pixels, gathered, lanes_of, warped
 from stepladder.engines.jit.network import PlannedNetwork, plan_network
 from stepladder.engines.jit.plan import Buffer, Plan
-from stepladder.engines.jit.target import Target, host
 from stepladder.errors import EngineError
-from stepladder.geometry import Network
-from stepladder.machine import memory_bytes
-from stepladder.recipe import Augment, Recipe
-from stepladder.run import EngineIdentity
+from stepladder.networks.geometry import Network
+from stepladder.recipes.augment import Warps
+from stepladder.recipes.recipe import Augment, Recipe
+from stepladder.runs.run import EngineIdentity
 
 MOST_OF_MEMORY = 0.7
 

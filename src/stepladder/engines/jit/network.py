@@ -6,8 +6,8 @@ from math import prod
 
 from stepladder.engines.jit.plan import Buffer, Plan
 from stepladder.engines.jit.steps import Context, Convolution, Gate, Loss, Normalised, Pool, Sum, Tensor
-from stepladder.geometry import ImageShape, LayerGeometry, Network
-from stepladder.layers import Conv, Depthwise, Linear, Residual, SqueezeExcite
+from stepladder.networks.geometry import ImageShape, LayerGeometry, Network
+from stepladder.networks.layers import Conv, Depthwise, Linear, Residual, SqueezeExcite
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from stepladder.engines.jit.emit import Index, Kernel
-from stepladder.engines.jit.layout import LANES
-from stepladder.engines.jit.target import Target
+from stepladder.engines.jit.code.emit import Index, Kernel
+from stepladder.engines.jit.code.layout import LANES
+from stepladder.engines.jit.code.target import Target
 
 FLOATS_PER_LINE = 16  # of a cache: every buffer starts at one
 

@@ -7,14 +7,13 @@ values in ``input.gradient``, the operations on the way back to the input's sour
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stepladder.engines.jit.convolution import ConvolutionShape, convolution, dilation
-from stepladder.engines.jit.emit import Kernel
-from stepladder.engines.jit.gate import GateShape, finish_gate, gate, gate_gradient
-from stepladder.engines.jit.layout import LANES
-from stepladder.engines.jit.loss import softmax_loss
-from stepladder.engines.jit.norm import norm_from_running, norm_gradient, norm_statistics, norm_sums
-from stepladder.engines.jit.plan import Buffer, Call, Plan
-from stepladder.engines.jit.pointwise import (
+from stepladder.engines.jit.code.emit import Kernel
+from stepladder.engines.jit.code.layout import LANES
+from stepladder.engines.jit.kernels.convolution import ConvolutionShape, convolution, dilation
+from stepladder.engines.jit.kernels.gate import GateShape, finish_gate, gate, gate_gradient
+from stepladder.engines.jit.kernels.loss import softmax_loss
+from stepladder.engines.jit.kernels.norm import norm_from_running, norm_gradient, norm_statistics, norm_sums
+from stepladder.engines.jit.kernels.pointwise import (
     Affine,
     Dropout,
     GradientSums,
@@ -28,18 +27,19 @@ from stepladder.engines.jit.pointwise import (
     Sums,
     pointwise,
 )
-from stepladder.engines.jit.pooling import (
+from stepladder.engines.jit.kernels.pooling import (
     max_pool,
     max_pool_gradient,
     mean_pool,
     mean_pool_gradient,
     tiles_exactly,
 )
-from stepladder.engines.jit.weight_gradient import weight_gradient
-from stepladder.engines.jit.weights import Fold, finish_weights, pack_weights
-from stepladder.engines.jit.winograd import PLACES, pays, scratch_sizes, transformed_weights, winograd
-from stepladder.geometry import LayerGeometry
-from stepladder.layers import Depthwise, GlobalAvgPool, Linear, MaxPool, SqueezeExcite
+from stepladder.engines.jit.kernels.weight_gradient import weight_gradient
+from stepladder.engines.jit.kernels.weights import Fold, finish_weights, pack_weights
+from stepladder.engines.jit.kernels.winograd import PLACES, pays, scratch_sizes, transformed_weights, winograd
+from stepladder.engines.jit.plan import Buffer, Call, Plan
+from stepladder.networks.geometry import LayerGeometry
+from stepladder.networks.layers import Depthwise, GlobalAvgPool, Linear, MaxPool, SqueezeExcite
 
 
 @dataclass

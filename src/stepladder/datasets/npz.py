@@ -1,0 +1,280 @@
+"""Image sets in numpy's ``.npz`` files, named as Keras or MedMNIST name them. Never a pickle.
+
+Members are read by their own headers, into one array each: numpy's reader would believe a header before it is looked
+at, and hold images twice that have their channels last.
+"""
+
+import re
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from stepladder.datasets import pixels, sources
+from stepladder.datasets.odd_files import first_bytes, listed, shown, what_is
+from stepladder.errors import DataError
+
+LARGEST_LABEL = 65_535
+
+_NAMES = {
+    "train-images": ("x_train", "train_images"),
+    "train-labels": ("y_train", "train_labels"),
+    "test-images": ("x_test", "test_images"),
+    "test-labels": ("y_test", "test_labels"),
+}
+_VALIDATION_NAMES = {
+    "validation-images": ("x_val", "val_images", "x_valid", "valid_images", "x_validation", "validation_images"),
+    "validation-labels": ("y_val", "val_labels", "y_valid", "valid_labels", "y_validation", "validation_labels"),
+}
+# What others call these arrays.
+_ALIKE = {
+    "train-images": ("train_x", "xtrain", "trainimages", "x", "images", "train_data", "data", "x_tr"),
+    "train-labels": ("train_y", "ytrain", "trainlabels", "y", "labels", "train_targets", "targets", "y_tr"),
+    "test-images": ("test_x", "xtest", "testimages", "test_data", "x_te"),
+    "test-labels": ("test_y", "ytest", "testlabels", "test_targets", "y_te"),
+    "validation-images": ("val_x", "valid_x", "xval", "x_dev", "dev_x", "dev_images", "val_data", "valimages"),
+    "validation-labels": ("val_y", "valid_y", "yval", "y_dev", "dev_y", "dev_labels", "val_targets", "vallabels"),
+}
+_LONGEST_HEADER = 10_000  # bytes, as in numpy
+
+
+def read(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays by part, a validation part included where there is one: images (N, C, size, size) uint8, labels as
+    they are. Raises DataError.
+    """
+    with _problems_named(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        members = _members(path, archive)
+        names = {part: _name(path, list(members), part) for part in _NAMES} | _validation(path, members)
+        chosen = {part: members[name] for part, name in names.items()}
+        n_bytes = sum(member.file_size for member in chosen.values())
+        pixels.require_room(shown(path, 1000), n_bytes, n_stored=sum(each.compress_size for each in chosen.values()))
+        found = {part: _array(path, archive, chosen[part], part) for part in chosen if part.endswith("labels")}
+        for part in [part for part in chosen if part.endswith("images")]:
+            n_labels = len(np.atleast_1d(found[part.replace("images", "labels")]))
+            found[part] = _array(path, archive, chosen[part], part, n_labels=n_labels)
+        return found
+
+
+def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels (N,) or (N, 1) of any integer type as (N,) int64. Raises DataError."""
+    if labels.ndim not in (1, 2) or labels.shape[1:] not in ((), (1,)):
+        one_hot = " (one-hot ones by y.argmax(1))" if labels.ndim == 2 else ""
+        raise DataError(
+            f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image{one_hot}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{name}: labels are {shown(labels.dtype, 60)}: save them as integers, counted from 0")
+    if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
+        raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
+    return labels.reshape(-1).astype(np.int64)
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The arrays in an archive, by name."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in found:
+            raise DataError(f"{shown(path, 1000)}: has two arrays {shown(name, 60)}: save it again with numpy.savez")
+        if name != member.filename:
+            found[name] = member
+    return found
+
+
+def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, str]:
+    """The names of the set's own validation part, by part; empty where it has none."""
+    there = {
+        part: _only(path, [name for name in _VALIDATION_NAMES[part] if name in members]) for part in _VALIDATION_NAMES
+    }
+    found = {part: name for part, name in there.items() if name}
+    for part, name in there.items():
+        if name:
+            _require_alone(path, members, name, part)
+        elif alike := _alike(members, part):
+            raise DataError(f"{shown(path, 1000)}: {_to_be_called(alike, _VALIDATION_NAMES[part][0])}")
+    if len(found) == 1:
+        ((part, name),) = found.items()
+        other = "labels" if "images" in part else "images"
+        raise DataError(f"{shown(path, 1000)}: has {name}, but no validation {other}: save both, or neither")
+    return found
+
+
+def _only(path: Path, rivals: list[str]) -> str | None:
+    """The one array that a part is spelt as; None if there is none. Raises DataError if there are two."""
+    if len(rivals) > 1:
+        raise _two_names(path, rivals)
+    return rivals[0] if rivals else None
+
+
+def _require_alone(path: Path, names: Iterable[str], name: str, part: str) -> None:
+    """Raise DataError if there is another array that the part ``name`` may be: which one was meant?"""
+    if alike := _alike(names, part):
+        raise _two_names(path, [name, shown(alike, 60)])
+
+
+def _two_names(path: Path, names: list[str]) -> DataError:
+    return DataError(f"{shown(path, 1000)}: has {' and '.join(names)}, which name the same part: keep one of them")
+
+
+def _name(path: Path, names: list[str], part: str) -> str:
+    if name := _only(path, [name for name in _NAMES[part] if name in names]):
+        _require_alone(path, names, name, part)
+        return name
+    wanted = _NAMES[part]
+    if alike := _alike(names, part):
+        alike_text = f"; {_to_be_called(alike, wanted[0])}"
+    elif part.startswith("test") and not any("test" in name.lower() for name in names):
+        alike_text = (
+            ": a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, x_train=x[n:],"
+            " y_train=y[n:], x_test=x[:n], y_test=y[:n])"
+        )
+    else:
+        alike_text = ""
+    nameless = "; give arrays their names: np.savez(path, x_train=x, ...)" if "arr_0" in names else ""
+    raise DataError(
+        f"{shown(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
+        f"{alike_text}{nameless}"
+    )
+
+
+def _alike(names: Iterable[str], part: str) -> str | None:
+    """An array that is this part by what others would call it, and not by a name that is read."""
+    read = (_NAMES | _VALIDATION_NAMES)[part]
+    return next((name for name in names if name not in read and _plainly(name) in (*read, *_ALIKE[part])), None)
+
+
+def _to_be_called(alike: str, name: str) -> str:
+    given = shown(alike, 60)
+    return f"{given} is to be called {name}: np.savez('new.npz', {name}=a['{given}'], ...)"
+
+
+def _plainly(name: str) -> str:
+    """A name without what is a matter of taste in it: its case, its folder, what stands between its words."""
+    return re.sub(r"[^0-9a-z]+", "_", name.lower().rsplit("/", 1)[-1].strip()).strip("_")
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the start of a .npy file says, and its length in bytes."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    n_bytes: int
+
+    @property
+    def n_promised(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def _array(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, part: str, *, n_labels: int = 0
+) -> NDArray[Any]:
+    """One member; images are as many as ``n_labels``."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{shown(member.filename, 60)} is compressed as numpy never does")
+    form = None
+    with archive.open(member) as stream:
+        header = _header(stream)
+        n_there = member.file_size - header.n_bytes
+        if n_there != header.n_promised:
+            name = shown(member.filename, 60)
+            raise ValueError(f"the header of {name} promises {header.n_promised:,} bytes, it has {n_there:,}")
+        if part.endswith("images"):
+            _require_images_first(path, part, header.shape, n_labels)
+            form = sources.image_shape(f"{shown(path, 1000)}, {part.removesuffix('-images')}", header.shape)
+            if header.dtype != np.uint8:
+                raise _no_bytes(path, part, header, stream)
+        in_order = form and not header.fortran
+        found = pixels.read(stream, header.shape, form=form) if in_order else _whole(stream, header)
+        stream.read(1)  # zipfile compares checksums at the end
+    return _channels_first(found, form) if form and header.fortran else found
+
+
+def _require_images_first(path: Path, part: str, shape: tuple[int, ...], n: int) -> None:
+    """Raise DataError where the number of images, the number of labels, is the size that comes last, as in MATLAB."""
+    if len(shape) > 2 and shape[0] != n == shape[-1]:
+        order = ", ".join(map(str, (len(shape) - 1, *range(len(shape) - 1))))
+        raise DataError(
+            f"{shown(path, 1000)}: {part.replace('-', ' ')} of shape {shape} have their number last: save"
+            f" x.transpose({order})"
+        )
+
+
+def _whole(stream: IO[bytes], header: _Header) -> NDArray[Any]:
+    flat = np.empty(prod(header.shape), header.dtype)
+    pixels.fill(stream, flat)
+    return flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
+
+
+def _channels_first(images: NDArray[Any], form: tuple[int, int, int]) -> NDArray[Any]:
+    """Images of any layout as (N, C, size, size) in C order: a second copy, which only Fortran's order needs."""
+    if images.ndim == 4 and images.shape[1:3] != form[1:]:
+        images = images.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(images).reshape(*form, form[2])
+
+
+def _no_bytes(path: Path, part: str, header: _Header, stream: IO[bytes]) -> DataError:
+    """A refusal of pixels of another type, with the remedy for what they hold."""
+    who, dtype = f"{shown(path, 1000)}: {part.removesuffix('-images')} images are", header.dtype
+    low, high = np.nan, np.nan
+    n_numbers = prod(header.shape)
+    if dtype.kind in "biuf" and n_numbers:
+        low, high = pixels.extremes(stream, dtype, n_numbers)
+    kind = f"{shown(dtype, 60)}{':' if dtype.kind == 'b' else ','}"
+    return DataError(f"{who} {kind} {pixels.as_bytes(dtype, low, high)}; bytes (uint8) are wanted")
+
+
+def _header(stream: IO[bytes]) -> _Header:
+    start = stream.read(8)
+    wide = start[6:7] > b"\1"
+    length = stream.read(4 if wide else 2)
+    if start[:6] != npy.MAGIC_PREFIX or len(length) < 2:
+        raise ValueError("a member is no array of numpy")
+    (n,) = struct.unpack("<I" if wide else "<H", length)
+    if n > _LONGEST_HEADER:
+        raise ValueError(f"the header of an array is {n:,} bytes long")
+    text = BytesIO(length + stream.read(n))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numpy, about headers of Python 2
+        shape, fortran, dtype = (npy.read_array_header_2_0 if wide else npy.read_array_header_1_0)(text)
+    if dtype.hasobject:
+        raise _ObjectsError(
+            "an array of Python objects, such as images of differing shapes, is a pickle, which is never loaded: make"
+            " one uint8 array of it, np.stack(images)"
+        )
+    if dtype.names or dtype.subdtype or not dtype.itemsize or min(shape, default=0) < 0:
+        raise ValueError(f"an array of {shown(dtype, 60)} and shape {shown(shape, 60)}")
+    return _Header(shape, fortran, dtype, 8 + len(length) + n)
+
+
+class _ObjectsError(ValueError):
+    """An array that only a pickle can hold."""
+
+
+@contextmanager
+def _problems_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except _ObjectsError as error:
+        raise DataError(f"{shown(path, 1000)}: {error}") from None
+    except Exception as error:  # zipfile, zlib and numpy name damage in a dozen ways, SyntaxError among them
+        what = what_is(first_bytes(path))
+        reason = shown(error) or type(error).__name__
+        if what and "zip archive" not in what:
+            reason = what
+        raise DataError(
+            f"{shown(path, 1000)}: damaged, or no .npz file without pickles ({reason}): save it again"
+        ) from None

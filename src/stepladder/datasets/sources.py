@@ -1,0 +1,256 @@
+"""Where images come from: names, files and headers. No numpy, so that a check stays instant."""
+
+import gzip
+import lzma
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from stepladder.datasets.odd_files import (
+    GZIP,
+    XZ,
+    folder_reason,
+    no_image_set,
+    not_there,
+    require_regular,
+    shown,
+    what_is,
+)
+from stepladder.errors import DataError
+from stepladder.networks.geometry import ImageShape
+
+PARTS = ("train-images", "train-labels", "test-images", "test-labels")
+
+# SHA-256 of the uncompressed IDX files, as LeCun, Cortes and Burges published them.
+MNIST_FILES = {
+    "train-images": (
+        "train-images-idx3-ubyte.xz",
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train-labels": (
+        "train-labels-idx1-ubyte.xz",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "test-images": (
+        "t10k-images-idx3-ubyte.xz",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    "test-labels": (
+        "t10k-labels-idx1-ubyte.xz",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+# Of the whole set, as ImageSet.sha256 computes it; a test holds it to that.
+MNIST_SHA256 = "19a6140e6556b11c0ffaebfa0502d9937af45fd2416e8d1c8425426c84ba2a34"
+# So many images at its end have at least half their share of every class, and leave some; a test holds it to that.
+MNIST_LAST_ARE_FINE = range(57, 59_983)
+
+LIKELY_CHANNELS = 4  # grey, grey and alpha, colour, colour and alpha
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What is known of an image set without reading its pixels. ``n_validation`` counts its own validation part."""
+
+    name: str
+    image: ImageShape
+    n_train: int
+    n_test: int
+    n_validation: int = 0
+
+
+MNIST = DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)
+
+
+def set_name(path: Path) -> str:
+    """What a set is called: its folder's name, or its file's without the ending."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def from_anywhere(data: str) -> str:
+    """What names the same images in any folder."""
+    return data if data == MNIST.name else str(Path(data).absolute())
+
+
+def existing(data: str) -> Path:
+    """The folder or .npz file at a path. Raises DataError, without opening what is no ordinary file."""
+    path = Path(data)
+    try:
+        path.stat()
+        is_folder = path.is_dir()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(not_there(path)) from None
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a loop of links, a NUL, no permission
+        raise DataError(f"no data at {data[:200]!r}: {getattr(error, 'strerror', None) or error}") from None
+    if not is_folder:
+        require_regular(path)
+        if path.suffix != ".npz":
+            raise DataError(no_image_set(path))
+    return path
+
+
+def stamp(path: Path) -> tuple[tuple[str, int, int, int, int], ...]:
+    """What tells whether an existing set's files are still the ones that were read. Raises DataError as idx_files."""
+    files = [file for found in idx_files(path).values() for file in found] if path.is_dir() else [path]
+    found = [(str(file), file.stat()) for file in files]
+    return tuple((name, of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino) for name, of in found)
+
+
+def idx_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The file of each part, and after it packed ones that must hold the same: a download and what was unpacked of it.
+
+    ``t10k`` counts as test; uncompressed goes before compressed, then by name. Raises DataError, also where a part has
+    two files that are both packed alike, or both not.
+    """
+    try:
+        names = sorted(
+            (path for path in folder.iterdir() if "idx" in path.name.lower()), key=lambda p: (_is_packed(p), p)
+        )
+    except OSError as error:
+        raise DataError(f"{shown(folder)}: cannot be read ({shown(error)})") from None
+    files: dict[str, tuple[Path, ...]] = {}
+    for part in PARTS:
+        found = [path for path in names if path.name.lower().startswith(_spellings(part)) and path.is_file()]
+        if not any(path.name.startswith(_spellings(part)) for path in found):
+            reason = folder_reason(folder, tuple(each for part in PARTS for each in _spellings(part)))
+            raise DataError(
+                f"{shown(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
+                f" {', '.join(PARTS)} (gzip or not), or give an .npz file"
+            )
+        rivals = [path.name for path in found if path.suffix == found[0].suffix or not _is_packed(path)]
+        if len(rivals) > 1:
+            raise DataError(f"{shown(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
+        files[part] = tuple(found)
+    return files
+
+
+def _spellings(part: str) -> tuple[str, ...]:
+    """How the names of a part's files begin."""
+    spellings = {part, part.replace("test", "t10k")}
+    return tuple(sorted(spellings | {spelling.replace("-", "_") for spelling in spellings}))
+
+
+def _is_packed(path: Path | Traversable) -> bool:
+    return Path(path.name).suffix in (".gz", ".xz")
+
+
+_CHUNK_BYTES = 2**20
+_UNPACK: dict[str | None, Callable[[Any], Any]] = {GZIP: gzip.open, XZ: lzma.open}
+
+
+@contextmanager
+def opened(file: Path | Traversable) -> Iterator[BinaryIO]:
+    """A file to read, unpacked if it is gzip or xz by its first bytes, whatever its name. Raises DataError."""
+    if isinstance(file, Path) and file.exists():
+        require_regular(file)
+    try:
+        with file.open("rb") as raw:
+            head = raw.read(512)
+            raw.seek(0)
+            what = what_is(head)
+            if what not in _UNPACK and _is_packed(file) and head[:3] != b"\0\0\x08":
+                raise DataError(f"{file}: damaged or truncated ({what or 'not what its name says'}): get it again")
+            yield _UNPACK[what](raw) if what in _UNPACK else cast(BinaryIO, raw)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, MemoryError) as error:
+        raise DataError(f"{shown(file, 1000)}: damaged or truncated ({shown(error)}): get it again") from None
+
+
+def require_same(path: Path, other: Path, *, part: str) -> None:
+    """Raise DataError if two files of one part, a sound one and any other, hold different images or labels.
+
+    One that cannot be unpacked, as a download that broke off, holds nothing.
+    """
+    try:
+        with opened(path) as one, opened(other) as two:
+            while (chunk := one.read(_CHUNK_BYTES)) == two.read(_CHUNK_BYTES):
+                if not chunk:
+                    return
+    except DataError:
+        return
+    raise DataError(
+        f"{shown(path.parent)}: {path.name} and {other.name} hold different {part.replace('-', ' ')}: keep one of them"
+    )
+
+
+def uncompressed(file: Path | Traversable) -> bytes:
+    """All of a file that is trusted to be small."""
+    with opened(file) as stream:
+        return stream.read()
+
+
+def idx_shape(stream: BinaryIO, name: str) -> tuple[int, ...]:
+    """The shape in an IDX file's header (format: the end of yann.lecun.com/exdb/mnist). Raises DataError."""
+    head = stream.read(4)
+    if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
+        raise DataError(f"{name}: not an IDX file of unsigned bytes{_instead(head + stream.read(508))}")
+    sizes = stream.read(4 * head[3])
+    if len(sizes) < 4 * head[3]:
+        raise DataError(f"{name}: truncated: it ends inside its header: get it again")
+    return struct.unpack(f">{head[3]}I", sizes)
+
+
+def _instead(head: bytes) -> str:
+    """What it is that should be an IDX file, and what to do."""
+    what = what_is(head)
+    if what is None or (what == "text" and len(head) < 4):
+        return f" (its first bytes are {head[:4].hex(' ')}): get it again"
+    if "an IDX file" in what:
+        return f", but {what}: pixels are to be bytes from 0 to 255, and labels bytes"
+    return f", but {what}: {'unpack it' if 'archive' in what else 'get it again'}"
+
+
+def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(N, channels, size) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C).
+
+    Raises DataError for others, and where both readings of four sizes are possible.
+    """
+    if len(shape) not in (3, 4):
+        raise DataError(
+            f"{name}: images of shape {shape}: save them as (N, H, W), (N, C, H, W) or (N, H, W, C){_flat(shape)}"
+        )
+    n, channels, height, width = (shape[0], 1, *shape[1:]) if len(shape) == 3 else _reading(name, shape)
+    if n == 0 or channels == 0:
+        raise DataError(f"{name}: holds no images (its shape is {shape})")
+    if height != width or height < 2:
+        raise DataError(
+            f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
+            f" pad or crop them (their shape is {shape})"
+        )
+    return n, channels, height
+
+
+def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(N, C, H, W) of four sizes: the reading with at most 4 channels, or, of two or none such, the square one."""
+    n, a, b, c = shape
+    readings = [(n, a, b, c), (n, c, a, b)]
+    likely = [each for each in readings if each[1] <= LIKELY_CHANNELS] or readings
+    square = [each for each in likely if each[2] == each[3]]
+    chosen = likely if len(likely) == 1 else square
+    if len(chosen) == 1:
+        return chosen[0]
+    if likely[0][1] > LIKELY_CHANNELS:
+        raise DataError(
+            f"{name}: images of shape {shape}: neither {a} nor {c} is a number of colour channels; a volume or a film"
+            " is no image: save single pictures as (N, H, W), such as one slice of each, x[:, x.shape[1] // 2]"
+        )
+    raise DataError(
+        f"{name}: images of shape {shape} could be (N, C, H, W) or (N, H, W, C): pad the images, for a square of more"
+        " pixels than it has channels"
+    )
+
+
+def _flat(shape: tuple[int, ...]) -> str:
+    """How flat images of 1 or 3 square channels get a shape."""
+    if len(shape) != 2:
+        return ""
+    for channels in (1, 3):
+        size = round((shape[1] / channels) ** 0.5)
+        if channels * size**2 == shape[1] and size > 1:
+            sizes = f"{size}, {size}" if channels == 1 else f"{channels}, {size}, {size}"
+            return f", as by x.reshape(-1, {sizes})"
+    return ""

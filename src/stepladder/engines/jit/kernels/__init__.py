@@ -1,0 +1,1 @@
+"""The loops that do the work, each emitted for one shape."""

@@ -1,0 +1,453 @@
+"""Ladders from TOML files, with errors that name the file, the line and the remedy."""
+
+import re
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from stepladder._base.plain import MOST_CHARACTERS, neutral, steering
+from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown
+from stepladder.errors import LadderError
+from stepladder.ladders.faults import Fault, faults_of
+from stepladder.ladders.ladder import COMPARISONS, Budget, Ladder, Rung, Split, Target
+from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
+from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
+from stepladder.networks.layers import GlobalAvgPool
+from stepladder.recipes.happening import what_happens, why_alike
+from stepladder.recipes.recipe import Frozen, Recipe, changed_fields, describe
+
+__all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
+
+FORMAT_VERSION = 1
+MOST_LISTED = 20  # errors of one file
+LONGEST_LIST = MOST_CHARACTERS - len("Error: \n... and 123,456 more errors")
+LONGEST_ALONE = LONGEST_LIST - LONGEST_PATH - 20  # one message, with a file and a line before it
+SHORTER = (300, 160, 90)  # characters of each message of a list that is too long, in turn
+
+# What cannot be wrong, in the place of what is, so that all the rest can still be looked at.
+ANY_BUDGET = Budget(params=2**63, epochs=2**63)
+ANY_TARGET = Target(accuracy=Decimal(2), last_epochs=1)
+ANY_RECIPE = Recipe(network=(GlobalAvgPool(),), epochs=100_000)
+
+TABLES = ("recipe", "change", "budget", "target")  # of a rung
+
+M = typing.TypeVar("M", bound=BaseModel)
+
+
+def _fit_for_a_name(name: str) -> str:
+    if found := steering(name):
+        raise ValueError(f"a name is one line of characters that can be seen: leave {found} out of it")
+    return name
+
+
+_Name = typing.Annotated[str, Field(min_length=1), AfterValidator(_fit_for_a_name)]
+
+
+class _RungEntry(Frozen):
+    """One ``[[rung]]`` as written."""
+
+    PLACE: ClassVar = "rung"
+
+    name: _Name = Field(description="short name, unique on the ladder")
+    why: str = Field(min_length=1, description="why this rung is taken")
+    recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
+    change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
+    compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
+    budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
+    target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
+
+
+class _LadderEntry(Frozen):
+    """A ladder file as written; each rung is read on its own."""
+
+    PLACE: ClassVar = "ladder"
+
+    format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
+    name: _Name = Field(description="the ladder's name")
+    about: str = Field("", description="what the ladder is about")
+    data: str = Field("mnist", min_length=1, description="'mnist', a folder of IDX files, or an .npz file")
+    data_sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
+    )
+    evaluate_on: Split = Field("dev", description="'dev' (held out of train) or 'test'")
+    dev_images: int | None = Field(
+        None,
+        ge=1,
+        description="size of dev; a sixth of the training images, or the set's own validation part, unless given",
+    )
+    comparisons: int = Field(
+        COMPARISONS,
+        ge=1,
+        le=10_000,
+        description="how many changes will be judged in all, also later: verdicts promise for all of them together",
+    )
+    budget: Budget
+    target: Target
+    rung: list[Any] = Field(min_length=1)
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the ladders that come with Stepladder."""
+    folder = resources.files("stepladder.ladders") / "shipped"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load(name_or_path: str | Path) -> Ladder:
+    """Load a shipped ladder by name, or any ladder by the path of its TOML file.
+
+    Raises LadderError that names the file, and for each thing that is wrong in it the line and the remedy. A ladder is
+    read from an ordinary file only: its data may stand beside it, and a climb that goes on reads it again.
+    """
+    name = str(name_or_path)
+    if name in shipped():
+        text = resources.files("stepladder.ladders").joinpath("shipped", f"{name}.toml").read_text(encoding="utf-8")
+        return _Reader(text, name, Path()).read()
+    if not name.endswith(".toml") and not _is_there(name):
+        if beside := file_meant(Path(name)):
+            raise LadderError(f"no ladder {shown(name)}; did you mean {shown(str(beside))}?")
+        hint = did_you_mean(name, shipped())
+        end = " A" if hint.endswith("?") else "; a"
+        raise LadderError(f"no ladder {shown(name)}{hint}{end} file of your own ends in .toml")
+    return _Reader(read_file(Path(name)), name, Path(name).parent).read()
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a path too long, or with a NUL in it
+        return False
+
+
+class _RefusalError(Exception):
+    """What is wrong in a part of a file."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+
+
+class _Reader:
+    """One file on its way to a Ladder: what is wrong is noted, and all of it told at the end."""
+
+    def __init__(self, text: str, file: str, folder: Path) -> None:
+        self.text = text
+        self.file = file
+        self.folder = folder
+        self.faults: list[Fault] = []
+
+    def read(self) -> Ladder:
+        tree = parsed(self.text, file=self.file)
+        ladder = None
+        with self.noting():
+            self.check_version(tree)
+            ladder = self.ladder(tree)
+        if ladder is None or self.faults:
+            raise LadderError(_listed(self.faults, self.lines, cut(self.file, most=LONGEST_PATH)))
+        return ladder
+
+    def ladder(self, tree: dict[str, Any]) -> Ladder | None:
+        """The ladder of a file; None where something about it was noted."""
+        entry, data = None, ""
+        with self.noting():
+            entry = self.validate(_LadderEntry, tree, ())
+            if entry.dev_images is not None and entry.evaluate_on == "test":
+                self.refuse(
+                    ("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one"
+                )
+            data = self.data(entry.data)
+        rungs = self.rungs(tree)
+        if entry is None or self.faults:
+            return None
+        return Ladder(
+            name=entry.name,
+            about=entry.about.strip(),
+            source=self.file,
+            data=data,
+            data_sha256=entry.data_sha256,
+            evaluate_on=entry.evaluate_on,
+            dev_images=entry.dev_images,
+            rungs=tuple(rungs),
+            comparisons=entry.comparisons,
+        )
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Keep for the end what is refused inside."""
+        try:
+            yield
+        except _RefusalError as refusal:
+            self.faults += refusal.faults
+
+    def check_version(self, tree: dict[str, Any]) -> None:
+        version = tree.get("format_version", FORMAT_VERSION)
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            self.refuse(
+                ("format_version",),
+                f"this ladder is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it",
+            )
+
+    def data(self, data: str) -> str:
+        """The path of a data set, relative to the ladder's file; "mnist" stays."""
+        if re.match("[A-Za-z][A-Za-z0-9+.-]+://", data):
+            self.refuse(
+                ("data",),
+                f"data = {shown(data)}: nothing is fetched from the network: download it, and give the path of its"
+                " file or folder",
+            )
+        if data != "mnist" and data.lower() == "mnist" and not (self.folder / data).exists():
+            self.refuse(("data",), f'data = {shown(data)}: write it in small letters, data = "mnist"')
+        try:
+            return data if data == "mnist" else str(self.folder / Path(data).expanduser())
+        except (RuntimeError, ValueError) as error:
+            self.refuse(("data",), f"data = {shown(data)}: {error} Write the folder's whole path")
+
+    def rungs(self, tree: dict[str, Any]) -> list[Rung]:
+        """The rungs of a file; above one whose recipe is wrong, only what is wrong in each of them alone is noted."""
+        written = tree.get("rung")
+        budget = self.known(Budget, tree.get("budget")) or ANY_BUDGET
+        target = self.known(Target, tree.get("target")) or ANY_TARGET
+        rungs: list[Rung] = []
+        names: set[str] = set()
+        for index, raw in enumerate(written if isinstance(written, list) else []):
+            here = ("rung", index)
+            entry, is_whole = self.entry(raw, here)
+            if entry.name in names:
+                self.note((*here, "name"), f"two rungs are named {shown(entry.name)}: names are unique: rename one")
+            names.add(entry.name)
+            budget, target = self.budget(entry, here, budget), self.target(entry, here, target)
+            below = rungs[-1] if len(rungs) == index and rungs else None
+            known = self.recipe(entry, here, below, is_whole=is_whole)
+            if known is None or len(rungs) < index:
+                continue
+            recipe, changes = known
+            rung = Rung(
+                line=nearest(self.lines, here),
+                change_line=self.line_of_change(entry, here, changes),
+                layer_lines=self.layer_lines(here, recipe, changes, below),
+                name=entry.name,
+                why=entry.why.strip(),
+                recipe=recipe,
+                changes=changes,
+                compound=entry.compound,
+                budget=budget,
+                target=target,
+            )
+            self.check_epochs(rung, here, below)
+            rungs.append(rung)
+        return rungs
+
+    @cached_property
+    def lines(self) -> dict[Location, int]:
+        return lines_of(self.text)
+
+    def line_of_change(self, entry: _RungEntry, here: Location, changes: tuple[str, ...]) -> int:
+        """The line of the first thing that a rung changes, or of its recipe."""
+        return nearest(self.lines, (*here, "recipe") if entry.recipe else (*here, "change", *changes[:1]))
+
+    def layer_lines(
+        self, here: Location, recipe: Recipe, changes: tuple[str, ...], below: Rung | None
+    ) -> tuple[int, ...]:
+        """Where the layers of a rung's network stand, in this rung or in one below."""
+        if below and "network" not in changes:
+            return below.layer_lines
+        written = (*here, "change" if below else "recipe", "network")
+        return tuple(nearest(self.lines, (*written, index)) for index in range(len(recipe.network)))
+
+    def entry(self, raw: Any, here: Location) -> tuple[_RungEntry, bool]:
+        """A rung as written, or as much of it as can be read; and whether its tables are as they should be."""
+        n_before = len(self.faults)
+        with self.noting():
+            return self.validate(_RungEntry, raw, here), True
+        tables = {name: value for name, value in raw.items() if name in TABLES} if isinstance(raw, dict) else {}
+        name = raw.get("name") if isinstance(raw, dict) else None
+        entry = _RungEntry.model_construct(
+            name=name if isinstance(name, str) and name else f"rung {int(here[1]) + 1}",
+            why="",
+            **{name: value for name, value in tables.items() if isinstance(value, dict)},
+        )
+        return entry, all(where[2:] in (("name",), ("why",)) for where, _ in self.faults[n_before:])
+
+    def recipe(
+        self, entry: _RungEntry, here: Location, below: Rung | None, *, is_whole: bool
+    ) -> tuple[Recipe, tuple[str, ...]] | None:
+        """A rung's recipe and what it changes; None where they are not known."""
+        with self.noting():
+            if here[1] == 0:
+                if is_whole and (entry.recipe is None or entry.change is not None or entry.compound is not None):
+                    self.note(
+                        here,
+                        f"rung {shown(entry.name)} is the bottom rung: give it a whole 'recipe', no 'change' and no"
+                        " 'compound'",
+                    )
+                return None if entry.recipe is None else (self.validate(Recipe, entry.recipe, (*here, "recipe")), ())
+            if entry.recipe is not None:
+                self.refuse(
+                    (*here, "recipe"),
+                    f"rung {shown(entry.name)} gives a whole recipe; only the bottom rung does: give its one 'change'",
+                )
+            if not entry.change:
+                if is_whole:
+                    self.refuse(here, f"rung {shown(entry.name)} changes nothing: give it one 'change', or remove it")
+                return None
+            base = below.recipe if below else ANY_RECIPE
+            stated = {name: getattr(base, name) for name in Recipe.model_fields} | entry.change
+            recipe = self.validate(Recipe, stated, (*here, "change"))
+            if below is None:
+                return None
+            changes = changed_fields(below.recipe, recipe)
+            with self.noting():
+                self.check_changes(entry, here, below, recipe=recipe, changes=changes)
+            return recipe, changes
+        return None
+
+    def check_changes(
+        self, entry: _RungEntry, here: Location, below: Rung, *, recipe: Recipe, changes: tuple[str, ...]
+    ) -> None:
+        for name in entry.change or {}:
+            if name not in changes:
+                self.refuse(
+                    (*here, "change", name),
+                    f"rung {shown(entry.name)} changes nothing about {name}: it is"
+                    f" {describe(name, getattr(below.recipe, name))} on the rung below too:"
+                    f" {_instead(entry.change or {}, name)}",
+                )
+        if what_happens(recipe) == what_happens(below.recipe):
+            self.refuse(
+                (*here, "change"),
+                f"rung {shown(entry.name)} changes {', '.join(changes)} but nothing that happens: it would train"
+                f" exactly as the rung below, because {why_alike(below.recipe, recipe)}",
+            )
+        if len(changes) > 1 and entry.compound is None:
+            names = " and ".join([", ".join(changes[:-1]), changes[-1]])
+            number = {2: "two", 3: "three", 4: "four"}.get(len(changes), str(len(changes)))
+            self.refuse(
+                (*here, "change"),
+                f"rung {shown(entry.name)} changes {names}; a rung changes one concept: split it into {number} rungs"
+                f' (first only {changes[0]}, then {changes[1]}), or declare it: compound = "why not one at a time"',
+            )
+        if len(changes) == 1 and entry.compound is not None:
+            self.refuse(
+                (*here, "compound"),
+                f"rung {shown(entry.name)} is declared compound but changes only {changes[0]}: remove 'compound'",
+            )
+
+    def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
+        """The budget in force on a rung, that from below where its own is wrong."""
+        if entry.budget is None:
+            return below
+        with self.noting():
+            budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
+            for name in ("params", "epochs"):
+                if getattr(budget, name) > getattr(below, name):
+                    self.refuse(
+                        (*here, "budget", name),
+                        f"rung {shown(entry.name)} loosens the budget from {getattr(below, name):,} to"
+                        f" {getattr(budget, name):,} {name}: a rung may only tighten it",
+                    )
+            return budget
+        return below
+
+    def target(self, entry: _RungEntry, here: Location, below: Target) -> Target:
+        """The target in force on a rung, that from below where its own is wrong."""
+        if entry.target is None:
+            return below
+        with self.noting():
+            target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
+            if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
+                self.refuse((*here, "target"), f"rung {shown(entry.name)} lowers the target: a rung may only raise it")
+            if target.balanced != below.balanced:
+                self.refuse(
+                    (*here, "target"),
+                    f"rung {shown(entry.name)} has a target of another measure, {target.measure}: set balanced for the"
+                    " whole ladder",
+                )
+            return target
+        return below
+
+    def check_epochs(self, rung: Rung, here: Location, below: Rung | None) -> None:
+        """Note a target over more epochs than are trained, once for all rungs that have both of them from below."""
+        n_epochs, n_last = rung.recipe.epochs, rung.target.last_epochs
+        if n_last <= n_epochs or (below and (below.recipe.epochs, below.target.last_epochs) == (n_epochs, n_last)):
+            return
+        self.note(
+            (*here, "target"),
+            f"rung {shown(rung.name)} trains for {n_of(n_epochs, 'epoch')} but its target speaks of the last"
+            f" {n_last}: train longer, or set target.last_epochs to at most {n_epochs}",
+        )
+
+    def known(self, model: type[M], value: Any) -> M | None:
+        """A value as a model; None where it is wrong, which is noted elsewhere."""
+        try:
+            return model.model_validate(value)
+        except ValidationError:
+            return None
+
+    def validate(self, model: type[M], value: Any, here: Location) -> M:
+        """The value as a model; refuses all that is wrong with it."""
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            places = [((*here, *inside), message) for inside, message in faults_of(model, error)]
+            raise _RefusalError(
+                *[(where, f"{_dotted(_named(where))}: {message}") for where, message in places]
+            ) from None
+
+    def refuse(self, where: Location, message: str) -> NoReturn:
+        raise _RefusalError((where, message))
+
+    def note(self, where: Location, message: str) -> None:
+        self.faults.append((where, message))
+
+
+def _instead(change: dict[str, Any], name: str) -> str:
+    """What to do about a concept that is changed to what it is already."""
+    return f"remove {name} from its change" if len(change) > 1 else "give it another value, or remove the rung"
+
+
+def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:
+    """All that is wrong in a file, by line, each with it; of very much, the first.
+
+    A long list has short lines: behind the first the file goes by its own name, and advice is left out before errors.
+    """
+    placed = sorted(((nearest(lines, where), message) for where, message in faults), key=lambda each: each[0])
+    unique = [(line, neutral(message)) for line, message in dict.fromkeys(placed)]
+    told, name = 0, Path(file).name
+    for most in (LONGEST_LIST, *SHORTER):
+        files = [file, *[file if most == LONGEST_LIST else name] * (MOST_LISTED - 1)]
+        texts = [f"{each}:{line}: {_shortened(m, most)}" for each, (line, m) in zip(files, unique, strict=False)]
+        told = next(n for n in range(len(texts), -1, -1) if n < 2 or len("\n".join(texts[:n])) <= LONGEST_LIST)
+        if told == len(texts):
+            break
+    n_more = len(unique) - told
+    return "\n".join([*texts[:told], f"... and {n_of(n_more, 'more error')}"] if n_more else texts[:told])
+
+
+def _shortened(message: str, most: int) -> str:
+    """A message without the end of its advice, where it is longer than ``most`` characters."""
+    if len(message) <= most:
+        return message
+    if most == LONGEST_LIST:
+        return cut(message, most=LONGEST_ALONE)
+    short = message.partition("; known are")[0]
+    return short if len(short) <= most else f"{short[:most].rsplit(' ', 1)[0]} ..."
+
+
+def _named(where: Location) -> Location:
+    """What a fault there is said of: of a kind that there is not, the table whose kind it is."""
+    return where[:-1] if where[-2:] in (("schedule", "kind"), ("optimizer", "kind")) else where
+
+
+def _dotted(where: Location) -> str:
+    """``('rung', 1, 'change', 'lr')`` as ``rung 2, change.lr``; positions are counted from 1 for people."""
+    if len(where) > 1 and where[0] == "rung" and isinstance(where[1], int):
+        rest = _dotted(where[2:])
+        return f"rung {where[1] + 1}" + (f", {rest}" if rest else "")
+    parts = (f"item {part + 1}" if isinstance(part, int) else cut(part, most=LONGEST_QUOTE) for part in where)
+    return ".".join(parts)

@@ -1,0 +1,291 @@
+"""What integers alone tell of a network: sizes, receptive fields, parameters, multiply-adds. No numpy, no torch.
+
+Receptive fields follow Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks"
+(Distill 2019): with jump j (input pixels between neighbouring outputs) and receptive field r, a layer of kernel k and
+stride s gives r + (k - 1) j and j s. Images and kernels are square.
+
+A squeeze-excite multiplies every pixel by what the means of its whole input decide, so that a pixel sees all of it. In
+a map of n x n pixels that is a window of 2 n - 1 around each: the literature, which leaves the gate out of the field,
+says less than gradients show.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import prod
+
+from stepladder.errors import GeometryError
+from stepladder.networks.layers import (
+    AvgPool,
+    Block,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    SqueezeExcite,
+)
+
+Shape = tuple[int, ...]
+
+NORM_EPSILON = 1e-5  # under the root of batch norm's variance
+NORM_MOMENTUM = 0.1  # of its running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """The images a network sees: channels x size x size pixels, each of one of n_classes."""
+
+    channels: int
+    size: int
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class LayerGeometry:
+    """One layer in its place. Sizes are pixels per side; rf and jump are counted in pixels of the image.
+
+    ``rf_start`` is where the receptive field of the first output pixel starts, negative when in the padding: output
+    pixel i sees no other image pixels than the ``rf_out`` from ``rf_start + i * jump_out`` on (fewer at the rim).
+    ``parameters`` maps the names of trainable arrays to their shapes, batch norm's scale and shift included.
+    ``macs`` counts multiply-adds of convolutions and linear layers, a squeeze-excite's two among them, for one image.
+    """
+
+    index: int
+    layer: Layer
+    steps: tuple[str, ...]
+    in_channels: int
+    out_channels: int
+    in_size: int
+    kernel: int
+    padding: int
+    stride: int
+    out_size: int
+    jump_in: int
+    jump_out: int
+    rf_in: int
+    rf_out: int
+    rf_start: int
+    parameters: dict[str, Shape]
+    macs: int
+
+    @cached_property
+    def params(self) -> int:
+        return sum(prod(shape) for shape in self.parameters.values())
+
+    @property
+    def operation(self) -> str:
+        return _OPERATIONS[type(self.layer)]
+
+    @property
+    def added(self) -> int | None:
+        """The index of the layer whose output a residual adds."""
+        return self.index - 1 - self.layer.back if isinstance(self.layer, Residual) else None
+
+
+_OPERATIONS: dict[type, str] = {
+    Conv: "Conv2d",
+    Depthwise: "DepthwiseConv2d",
+    MaxPool: "MaxPool",
+    AvgPool: "AvgPool",
+    GlobalAvgPool: "GAP",
+    Residual: "Residual",
+    SqueezeExcite: "SqueezeExcite",
+    Linear: "Linear",
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers, the block order of its convolutions, the images it is for, and whether its batch norms learn a scale.
+
+    Raises GeometryError when made of layers that do not fit: a kernel larger than its padded input, or an end that
+    is not one number per class.
+    """
+
+    layers: tuple[Layer, ...]
+    block: Block
+    image: ImageShape
+    norm_scale: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise GeometryError("a network without layers")
+        end = self.rows[-1]
+        if (end.out_channels, end.out_size) != (self.image.n_classes, 1):
+            raise GeometryError(
+                f"the network ends in {end.out_channels} x {end.out_size} x {end.out_size} values; it must end in one"
+                f" number for each of {self.image.n_classes} classes, as 'gap' and 'linear {self.image.n_classes}' do"
+            )
+
+    @cached_property
+    def rows(self) -> tuple[LayerGeometry, ...]:
+        """The geometry of each layer."""
+        rows: list[LayerGeometry] = []
+        for index, layer in enumerate(self.layers):
+            row = _place(index, layer, self, rows[-1] if rows else None)
+            if isinstance(layer, Residual):
+                _require_same_shape(row, layer, rows)
+            rows.append(row)
+        return tuple(rows)
+
+    @cached_property
+    def params(self) -> int:
+        """All trainable numbers."""
+        return sum(row.params for row in self.rows)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-adds of one image's forward pass."""
+        return sum(row.macs for row in self.rows)
+
+    @property
+    def receptive_field(self) -> int:
+        """Pixels per side that one of the network's outputs can see, those of padding included.
+
+        A linear layer sees all of its input, as a global average does: it is a kernel that reaches all of it.
+        """
+        return max(row.rf_out for row in self.rows)
+
+    @property
+    def largest(self) -> LayerGeometry:
+        """The layer with the most parameters."""
+        return max(self.rows, key=lambda row: row.params)
+
+    @cached_property
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """Names and shapes of all trainable arrays, in layer order."""
+        return {name: shape for row in self.rows for name, shape in row.parameters.items()}
+
+    @cached_property
+    def parameter_slices(self) -> dict[str, slice]:
+        """Where each trainable array is in a flat array of all."""
+        ends = list(accumulate(map(prod, self.parameter_shapes.values()), initial=0))
+        return {name: slice(*ends[number : number + 2]) for number, name in enumerate(self.parameter_shapes)}
+
+    @cached_property
+    def statistic_shapes(self) -> dict[str, Shape]:
+        """Names and shapes of batch norm's running means and variances."""
+        return {
+            f"{row.index}.norm.{which}": (row.out_channels,)
+            for row in self.rows
+            if "norm" in row.steps
+            for which in ("running_mean", "running_var")
+        }
+
+
+def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | None) -> LayerGeometry:
+    image = network.image
+    in_channels, in_size = (below.out_channels, below.out_size) if below else (image.channels, image.size)
+    jump, rf, start = (below.jump_out, below.rf_out, below.rf_start) if below else (1, 1, 0)
+    kernel, padding, stride = _window(layer, in_size)
+    if kernel > in_size + 2 * padding:
+        pad = f" padded by {padding}" if padding else ""
+        raise GeometryError(
+            f"layer {index + 1} ('{layer}') has a {kernel}x{kernel} kernel but its input is {in_size}x{in_size}{pad}:"
+            " use a smaller kernel, padding, or fewer pools and strides before it",
+            layer_index=index,
+        )
+    out_size = (in_size + 2 * padding - kernel) // stride + 1
+    out_channels = _out_channels(layer, in_channels)
+    steps = _steps(layer, network.block)
+    parameters = _operation_parameters(index, layer, in_channels, in_size, out_channels)
+    n_weights = sum(prod(shape) for name, shape in parameters.items() if name.endswith(".weight"))
+    n_uses = 1 if isinstance(layer, SqueezeExcite) else out_size**2
+    if "norm" in steps:
+        parameters |= {f"{index}.norm.weight": (out_channels,)} if network.norm_scale else {}
+        parameters |= {f"{index}.norm.bias": (out_channels,)}
+    return LayerGeometry(
+        index=index,
+        layer=layer,
+        steps=steps,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        in_size=in_size,
+        kernel=kernel,
+        padding=padding,
+        stride=stride,
+        out_size=out_size,
+        jump_in=jump,
+        jump_out=jump * stride,
+        rf_in=rf,
+        rf_out=rf + (kernel - 1) * jump,
+        rf_start=start - padding * jump,
+        parameters=parameters,
+        macs=n_weights * n_uses,
+    )
+
+
+def _require_same_shape(row: LayerGeometry, layer: Residual, rows: list[LayerGeometry]) -> None:
+    """Raise GeometryError where a residual has nothing to add, or values of other places in the image."""
+    where = f"layer {row.index + 1} ('{layer}')"
+    if row.added is None or row.added < 0:
+        raise GeometryError(
+            f"{where} goes back to the image or beyond it: it can add what a layer gave", layer_index=row.index
+        )
+    other = rows[row.added]
+    theirs, ours = ((each.out_channels, each.out_size, each.jump_out) for each in (other, row))
+    if theirs != ours:
+        found = [f"{channels} x {size} x {size} values, {jump} px apart" for channels, size, jump in (ours, theirs)]
+        raise GeometryError(
+            f"{where} adds to its {found[0]}, what layer {row.added + 1} ('{other.layer}') gave: {found[1]}. Give the"
+            " layers between as many channels, stride 1 and padding",
+            layer_index=row.index,
+        )
+
+
+def _window(layer: Layer, in_size: int) -> tuple[int, int, int]:
+    """Kernel, padding and stride; a layer that takes its whole input in is a kernel that reaches all of it."""
+    match layer:
+        case Residual():
+            return 1, 0, 1
+        case SqueezeExcite():
+            return 2 * in_size - 1, in_size - 1, 1
+        case GlobalAvgPool() | Linear():
+            return in_size, 0, 1
+        case _:
+            return layer.kernel, layer.padding, layer.stride
+
+
+def _out_channels(layer: Layer, in_channels: int) -> int:
+    match layer:
+        case Conv():
+            return layer.out_channels
+        case Linear():
+            return layer.out_features
+        case _:
+            return in_channels
+
+
+def _steps(layer: Layer, block: Block) -> tuple[str, ...]:
+    match layer:
+        case Conv() | Depthwise():
+            return (block if layer.block is None else layer.block).steps
+        case Linear():
+            return layer.block.steps
+        case _:
+            return ()
+
+
+def _operation_parameters(
+    index: int, layer: Layer, in_channels: int, in_size: int, out_channels: int
+) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    match layer:
+        case Conv():
+            shapes[f"{index}.weight"] = (out_channels, in_channels, layer.kernel, layer.kernel)
+        case Depthwise():
+            shapes[f"{index}.weight"] = (out_channels, 1, layer.kernel, layer.kernel)
+        case Linear():
+            shapes[f"{index}.weight"] = (out_channels, in_channels * in_size**2)
+        case SqueezeExcite(reduced=n):
+            for part, shape in (("reduce", (n, in_channels)), ("expand", (in_channels, n))):
+                shapes |= {f"{index}.{part}.weight": shape, f"{index}.{part}.bias": shape[:1]}
+            return shapes
+        case _:
+            return shapes
+    if layer.bias:
+        shapes[f"{index}.bias"] = (out_channels,)
+    return shapes

@@ -1,0 +1,215 @@
+"""A network's layers as far as they make a difference: two lists of layers that compute the same give the same.
+
+Layers that pass on what they get are left out, neighbouring pools that are one are made one, and what is another name
+for the same (a linear layer for a convolution of the whole map) is called by one name. Where the images' sizes are
+known, a pool is the pixels that each of its outputs covers, padding left out: however its kernel, stride and padding
+are written. Without them, or where it does not fit them, maps have any size.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from itertools import pairwise
+from operator import or_
+
+from stepladder.errors import GeometryError
+from stepladder.networks.geometry import ImageShape, LayerGeometry
+from stepladder.networks.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
+from stepladder.recipes.idle import Idle, Sizes
+from stepladder.recipes.recipe import Muon, Recipe, Sgd
+
+NOTHING_ELSE = Recipe(network=(GlobalAvgPool(),), epochs=1)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """A pool in its place: bit n of ``covered[i]`` says whether output i, across as down, covers pixel n of the map.
+
+    ``side`` is that of the square whose area a mean's sum is divided by, padding counted; 0 for a maximum. A maximum
+    over one pixel is the mean over it.
+    """
+
+    side: int
+    covered: tuple[int, ...]
+
+    def __str__(self) -> str:
+        kind = f"mean of {self.side}" if self.side else "maximum"
+        return f"{kind} over {' '.join(f'{each:x}' for each in self.covered)}"
+
+    def of(self, inner: "_Windows") -> "_Windows | None":
+        """This over the outputs of another pool, as one; None if it is none: a mean that counts a pixel twice."""
+        if bool(self.side) != bool(inner.side):
+            return None
+        parts = [[each for bit, each in enumerate(inner.covered) if mask >> bit & 1] for mask in self.covered]
+        if self.side and any(a & b for part in parts for a, b in pairwise(part)):
+            return None
+        return _windows(self.side * inner.side, tuple(reduce(or_, part) for part in parts))
+
+
+def _windows(side: int, covered: tuple[int, ...]) -> _Windows:
+    return _Windows(side or int(all(each.bit_count() == 1 for each in covered)), covered)
+
+
+def _windows_of(layer: Layer, row: LayerGeometry | None) -> _Windows | None:
+    """What a pool covers, if it is one and the size of its map is known."""
+    if row is None or not isinstance(layer, MaxPool | AvgPool | GlobalAvgPool):
+        return None
+    starts = (number * row.stride - row.padding for number in range(row.out_size))
+    ends = [(max(0, start), min(row.in_size, start + row.kernel)) for start in starts]
+    covered = tuple((1 << end) - (1 << start) for start, end in ends)
+    return _windows(0 if isinstance(layer, MaxPool) else row.kernel, covered)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A layer by one name, and the numbers that it and those merged into it have in the recipe."""
+
+    layer: Layer | _Windows
+    numbers: tuple[int, ...]
+
+
+def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
+    """The layers as texts, each with its own block order; a residual names the layer whose output it adds, from 0."""
+    return _plain(_all_that_matters(recipe), sizes and sizes.image)
+
+
+def _all_that_matters(recipe: Recipe) -> Recipe:
+    """A recipe with the same plain network and idle layers, equal for rungs that change something else."""
+    return NOTHING_ELSE.model_copy(
+        update={
+            "network": recipe.network,
+            "block": recipe.block,
+            "dropout": 0.5 if recipe.dropout else 0.0,
+            "optimizer": Muon(kind="muon") if isinstance(recipe.optimizer, Muon) else Sgd(),
+        }
+    )
+
+
+@lru_cache(maxsize=64)
+def _plain(recipe: Recipe, image: ImageShape | None) -> tuple[str, ...]:
+    rows = _rows(recipe, image)
+    added = {number - 1 - layer.back for number, layer in enumerate(recipe.network) if isinstance(layer, Residual)}
+    places: list[_Place] = []
+    for number, (layer, row) in enumerate(zip(recipe.network, rows, strict=True)):
+        if passes_on(layer, row) is not None:
+            continue
+        place = _Place(_renamed(recipe, layer, row), (number,))
+        if places and (merged := _merged(places[-1], place, added)):
+            places[-1] = merged
+        else:
+            places.append(place)
+    return tuple(_texts(places))
+
+
+def idle_layers(recipe: Recipe, sizes: Sizes | None) -> tuple[Idle, ...]:
+    """Layers, and biases, that do nothing; and a relu that cuts off what the network says of its classes."""
+    return _idle(_all_that_matters(recipe), sizes and sizes.image)
+
+
+@lru_cache(maxsize=64)
+def _idle(recipe: Recipe, image: ImageShape | None) -> tuple[Idle, ...]:
+    return tuple(_idle_layers(recipe, _rows(recipe, image)))
+
+
+def _idle_layers(recipe: Recipe, rows: Sequence[LayerGeometry | None]) -> Iterator[Idle]:
+    for number, (layer, row) in enumerate(zip(recipe.network, rows, strict=True), 1):
+        if why := passes_on(layer, row):
+            yield Idle(("network",), f"layer {number} ('{layer}') does nothing", why, "leave it out")
+        steps = _steps(recipe, layer)
+        if isinstance(layer, Conv | Depthwise | Linear) and layer.bias and steps[:1] == ("norm",):
+            what = f"the bias of layer {number} ('{layer}') does nothing"
+            yield Idle(("network",), what, "the batch norm right after it takes it away again", "leave it out")
+    yield from _end_notes(recipe)
+
+
+def _end_notes(recipe: Recipe) -> Iterator[Idle]:
+    """A relu behind all else: no class can be spoken against."""
+    number = len(recipe.network)
+    while number > 1 and isinstance(recipe.network[number - 1], GlobalAvgPool | MaxPool | AvgPool):
+        number -= 1
+    layer = recipe.network[number - 1]
+    if [step for step in _steps(recipe, layer) if step != "dropout"][-1:] == ["relu"]:
+        bare = replace(layer, block=Block()) if isinstance(layer, Conv | Depthwise | Linear) else layer
+        what = f"the relu at the end of layer {number} ('{layer}') makes 0 of each negative score of a class"
+        yield Idle((), what, "the loss takes the softmax of the scores, of either sign", f"write '{bare}'")
+
+
+def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:
+    """Why a layer gives what it gets, if it does."""
+    match layer:
+        case MaxPool() | AvgPool() if layer.kernel == 1 and layer.stride == 1:
+            return "its windows are one pixel each"
+        case _ if row and _windows_of(layer, row) == _Windows(1, tuple(1 << n for n in range(row.in_size))):
+            return "its input is one pixel" if row.in_size == 1 else "but for padding, its windows are one pixel each"
+        case _:
+            return None
+
+
+def _rows(recipe: Recipe, image: ImageShape | None) -> Sequence[LayerGeometry | None]:
+    try:
+        return recipe.network_for(image).rows if image else [None] * len(recipe.network)
+    except GeometryError:
+        return [None] * len(recipe.network)
+
+
+def _steps(recipe: Recipe, layer: Layer) -> tuple[str, ...]:
+    if not isinstance(layer, Conv | Depthwise | Linear):
+        return ()
+    return (recipe.block if layer.block is None else layer.block).steps
+
+
+def _plain_block(recipe: Recipe, layer: Layer) -> Block:
+    """Without dropout where its probability is 0; a ReLU goes before a dropout beside it: they can change places."""
+    steps = [step for step in _steps(recipe, layer) if step != "dropout" or recipe.dropout]
+    for at in range(len(steps) - 1):
+        if steps[at : at + 2] == ["dropout", "relu"]:
+            steps[at : at + 2] = ["relu", "dropout"]
+    return Block(tuple(steps))
+
+
+def _renamed(recipe: Recipe, layer: Layer, row: LayerGeometry | None) -> Layer | _Windows:
+    """A layer by the one name for what it does; a stride that is never taken is 1."""
+    if windows := _windows_of(layer, row):
+        return windows
+    block = _plain_block(recipe, layer)
+    match layer:
+        case Linear() if row:
+            layer = Conv(layer.out_features, row.in_size, bias=layer.bias, block=block)
+        case Depthwise() if row and row.in_channels == 1 and not isinstance(recipe.optimizer, Muon):
+            layer = Conv(1, layer.kernel, layer.stride, layer.padding, layer.bias, block)
+        case MaxPool(kernel=1):  # of one pixel, the maximum is the mean
+            layer = AvgPool(1, layer.stride)
+        case Conv() | Depthwise() | Linear():
+            layer = replace(layer, block=block)
+    if row and row.out_size == 1 and isinstance(layer, Conv | Depthwise):
+        return replace(layer, stride=1)
+    return layer
+
+
+def _merged(first: _Place, second: _Place, added: set[int]) -> _Place | None:
+    """Two pools as one, where windows of windows are windows and no residual adds what is between them."""
+    one, other, numbers = first.layer, second.layer, (*first.numbers, *second.numbers)
+    if set(first.numbers) & added:
+        return None
+    if isinstance(one, _Windows) and isinstance(other, _Windows):
+        windows = other.of(one)
+        return _Place(windows, numbers) if windows else None
+    if not isinstance(one, MaxPool | AvgPool) or type(one) is not type(other):
+        return None
+    assert isinstance(other, MaxPool | AvgPool)
+    whole = one.stride <= one.kernel if isinstance(one, MaxPool) else one.stride == one.kernel
+    if one.padding or other.padding or not whole:
+        return None
+    kernel = one.kernel + (other.kernel - 1) * one.stride
+    return _Place(type(one)(kernel, one.stride * other.stride), numbers)
+
+
+def _texts(places: Sequence[_Place]) -> Iterator[str]:
+    """Each layer's text; what a residual adds by the number of the last layer here that stands at or before it."""
+    for place in places:
+        if not isinstance(place.layer, Residual):
+            yield str(place.layer)
+            continue
+        source = place.numbers[0] - 1 - place.layer.back
+        found = [at for at, each in enumerate(places) if each.numbers[0] <= source]
+        yield f"residual of {found[-1] if found else 'the image'}"

@@ -1,0 +1,467 @@
+"""Recipe: all that decides a training besides the images, the seed and the engine. One field per concept."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+)
+
+from stepladder._base.wording import shown
+from stepladder.errors import LadderError
+from stepladder.networks.geometry import ImageShape, Network
+from stepladder.networks.layers import (
+    AvgPool,
+    Block,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    SqueezeExcite,
+    parse,
+)
+
+
+class Frozen(BaseModel):
+    """A frozen record that refuses fields it does not know, and numbers that are no numbers."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
+
+
+def _read_layer(value: object) -> Layer:
+    if isinstance(value, str):
+        return parse(value)
+    if isinstance(value, Layer):
+        return value
+    raise LadderError(f"a layer is a text such as 'conv 16 3x3', not {shown(value)}")
+
+
+def _read_network(value: object) -> object:
+    if not isinstance(value, list | tuple) or not value:
+        raise LadderError("a network is a list of at least one layer, such as ['conv 8', 'gap', 'linear 10']")
+    return tuple(value)
+
+
+def _read_block(value: object) -> Block:
+    if isinstance(value, str):
+        return Block.parse(value)
+    if isinstance(value, Block):
+        return value
+    raise LadderError(f"a block order is a text such as 'conv relu norm', not {shown(value)}")
+
+
+TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str)]
+TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str)]
+
+
+class Augment(Frozen):
+    """Random distortion of each training image, anew at each epoch: one bilinear warp about the centre, zeros outside.
+
+    Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default.
+    """
+
+    rotation_deg: float = Field(0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
+    shift_px: float = Field(
+        0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
+    )
+    scale: float = Field(0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
+    shear_deg: float = Field(0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
+    mirror: bool = Field(False, description="every second image, by chance, mirrored left to right")
+    elastic_px: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="bent smoothly: each column and each row of pixels is moved, across and down separately, by a"
+        " random curve of four cosines with this root mean square in pixels",
+    )
+    cutout_px: int = Field(
+        0, ge=0, le=1000, description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)"
+    )
+
+    def __str__(self) -> str:
+        parts = [
+            f"rotation ±{self.rotation_deg:g}°" if self.rotation_deg else "",
+            f"shift ±{self.shift_px:g} px" if self.shift_px else "",
+            f"scale ±{100 * self.scale:g}%" if self.scale else "",
+            f"shear ±{self.shear_deg:g}°" if self.shear_deg else "",
+            "mirrored" if self.mirror else "",
+            f"elastic {self.elastic_px:g} px" if self.elastic_px else "",
+            f"cutout {self.cutout_px} px" if self.cutout_px else "",
+        ]
+        return ", ".join(part for part in parts if part) or "none"
+
+
+class Sgd(Frozen):
+    """Stochastic gradient descent (Sutskever et al. 2013, in PyTorch's form: v = momentum v + g; w -= lr v)."""
+
+    kind: Literal["sgd"] = "sgd"
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(False, description="look one step of the momentum ahead")
+
+    def __str__(self) -> str:
+        return f"SGD, momentum {self.momentum:g}" + (", nesterov" if self.nesterov else "")
+
+
+class Adam(Frozen):
+    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose weight decay stays out of the moments."""
+
+    kind: Literal["adam", "adamw"]
+    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean of gradients")
+    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
+    epsilon: float = Field(1e-8, gt=0, description="added to the root of the mean of squares")
+
+    def __str__(self) -> str:
+        name = "AdamW" if self.kind == "adamw" else "Adam"
+        return f"{name}, betas {self.beta1:g} and {self.beta2:g}"
+
+
+class Muon(Frozen):
+    """Muon (Jordan et al. 2024): SGD with momentum, the step of each weight matrix made orthogonal before it is taken.
+
+    A convolution's matrix has a row for each of its channels. As the paper advises, the last layer's is left out, and
+    so is all that is no matrix between maps: depthwise weights, those of a squeeze-excite, biases and batch norm move
+    by plain SGD with the same momentum. The step of a matrix is multiplied by the square root of rows / columns where
+    it has more rows (torch.optim.Muon).
+    """
+
+    kind: Literal["muon"]
+    momentum: float = Field(0.95, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(True, description="look one step of the momentum ahead")
+    n_steps: int = Field(5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal")
+    other_lr: float = Field(1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr")
+
+    def __str__(self) -> str:
+        nesterov = ", nesterov" if self.nesterov else ""
+        others = f"others at {self.other_lr:g} times lr"
+        return f"Muon, momentum {self.momentum:g}{nesterov}, {self.n_steps} rounds, {others}"
+
+
+def _optimizer_kind(value: object) -> str:
+    """SGD unless said otherwise; of what is no table, whatever was said."""
+    kind = value.get("kind", "sgd") if isinstance(value, dict) else getattr(value, "kind", f"no table: {value!r}")
+    return "adam" if kind == "adamw" else str(kind)
+
+
+class Constant(Frozen):
+    """The same learning rate at every step."""
+
+    kind: Literal["constant"] = "constant"
+
+    def __str__(self) -> str:
+        return "constant"
+
+
+class Step(Frozen):
+    """The learning rate is multiplied by ``factor`` after every ``every_epochs`` epochs (PyTorch's StepLR)."""
+
+    kind: Literal["step"]
+    every_epochs: int = Field(ge=1, description="epochs between two drops")
+    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    warmup_epochs: float = Field(
+        0.0,
+        ge=0,
+        description="epochs in which the learning rate rises from 0, linearly; drops are counted from the start",
+    )
+
+    def __str__(self) -> str:
+        return f"times {self.factor:g} every {_epochs(self.every_epochs)}" + _ends_text(self.warmup_epochs, 0.0)
+
+
+WARMUP = Field(0.0, ge=0, description="epochs in which the learning rate rises from 0, linearly, before all else")
+FINAL = Field(0.0, ge=0, le=1, description="what the learning rate ends at, as a part of lr")
+
+
+class Cosine(Frozen):
+    """The learning rate falls along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
+
+    kind: Literal["cosine"]
+    warmup_epochs: float = WARMUP
+    final: float = FINAL
+
+    def __str__(self) -> str:
+        return "cosine" + _ends_text(self.warmup_epochs, self.final)
+
+
+class LinearDecay(Frozen):
+    """The learning rate falls along a line."""
+
+    kind: Literal["linear"]
+    warmup_epochs: float = WARMUP
+    final: float = FINAL
+
+    def __str__(self) -> str:
+        return "linear" + _ends_text(self.warmup_epochs, self.final)
+
+
+class OneCycle(Frozen):
+    """The learning rate rises to lr and falls far below where it began, along two half cosines (Smith 2018).
+
+    PyTorch's OneCycleLR, with the momentum left alone.
+    """
+
+    kind: Literal["one-cycle"]
+    rise: float = Field(0.3, gt=0, lt=1, description="the part of all steps in which it rises")
+    start: float = Field(0.04, gt=0, le=1, description="what it begins at, as a part of lr")
+    final: float = Field(4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
+
+    def __str__(self) -> str:
+        return f"one cycle, rising for {100 * self.rise:g}%"
+
+
+class Plateau(Frozen):
+    """The learning rate is multiplied by ``factor`` when the training loss has not fallen for ``patience`` epochs.
+
+    PyTorch's ReduceLROnPlateau on the mean training loss: the evaluated images have no say in a training. An epoch has
+    to be better than the best before it by ``threshold``, as a part of that.
+    """
+
+    kind: Literal["plateau"]
+    patience: int = Field(2, ge=0, description="epochs without a fall that are put up with; the next one is too many")
+    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    threshold: float = Field(1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none")
+
+    def __str__(self) -> str:
+        return f"times {self.factor:g} after more than {_epochs(self.patience)} without a fall of the training loss"
+
+
+Schedule = Constant | Step | Cosine | LinearDecay | OneCycle | Plateau
+
+
+def _epochs(n: float) -> str:
+    return f"{n:g} {'epoch' if n == 1 else 'epochs'}"
+
+
+def _ends_text(warmup_epochs: float, final: float) -> str:
+    warmup = f", warm-up of {_epochs(warmup_epochs)}" if warmup_epochs else ""
+    return warmup + (f", to {100 * final:g}%" if final else "")
+
+
+class Average(Frozen):
+    """What is evaluated, and kept: an exponential moving average of weights and batch norm statistics.
+
+    Polyak & Juditsky 1992, as in Tarvainen & Valpola 2017; corrected for its start as Adam's moments are. The training
+    itself is not touched.
+    """
+
+    horizon_epochs: float = Field(gt=0, description="after this many epochs a weight counts for 1/e of a present one")
+    every_steps: int = Field(10, ge=1, description="steps from one look at the weights to the next")
+
+    def __str__(self) -> str:
+        return f"over {_epochs(self.horizon_epochs)}"
+
+
+class SharpnessAware(Frozen):
+    """Sharpness-aware minimisation (SAM, Foret et al. 2021): a step's gradient is that where the loss nearby is high.
+
+    That is of a second pass over the same batch, from weights moved up the gradient of the first by ``radius``; dropout
+    is drawn anew, and batch norm's statistics are those of the first. An epoch is still one look at each image, but
+    takes twice the time.
+    """
+
+    radius: float = Field(gt=0, description="how far, as a length over all parameters")
+
+    def __str__(self) -> str:
+        return f"radius {self.radius:g}"
+
+
+class CrossEntropy(Frozen):
+    """Mean cross-entropy of the softmax of the logits; label smoothing as in Szegedy et al. 2016."""
+
+    kind: Literal["cross-entropy"] = "cross-entropy"
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability spread evenly over all classes")
+
+    def __str__(self) -> str:
+        return "cross-entropy" + (f", label smoothing {self.label_smoothing:g}" if self.label_smoothing else "")
+
+
+NetworkLayers = Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)]
+
+
+def _read_seeds(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    if len(set(map(repr, value))) < len(value):
+        raise LadderError("a seed is given more than once, and trains the same teacher: give each once")
+    return tuple(sorted(value)) if all(isinstance(seed, int) for seed in value) else tuple(value)
+
+
+class Distill(Frozen):
+    """The answers of other networks to the same distorted images as targets, besides the labels (Hinton et al. 2015).
+
+    A teacher is this recipe with its own network, trained before on the same images; it sees each image as the student
+    does (which matters: Beyer et al. 2022). Without ``seeds`` each run has one teacher, trained from its own seed. With
+    them there is one teacher for each, the targets are the mean of their probabilities, and all runs on the same images
+    learn from the same teachers: intervals over the runs' seeds say nothing of other teachers. Give other seeds
+    than the runs'. If a teacher diverges, so do its students. No teacher's parameters are the student's, or a part of
+    the budget.
+    """
+
+    network: NetworkLayers = Field(description="a teacher's layers, in their text form")
+    share: float = Field(
+        1.0, gt=0, le=1, description="of the targets that are the teachers'; the others are the label's"
+    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_read_seeds)] = Field(
+        (), description="the teachers' seeds, shared by all runs; empty for one teacher, of the run's own seed"
+    )
+
+    def seeds_for(self, own: int) -> tuple[int, ...]:
+        """Seeds of the teachers of a run with this seed of its own."""
+        return self.seeds or (own,)
+
+    def __str__(self) -> str:
+        seeds = f", seeds {', '.join(map(str, self.seeds))}" if self.seeds else ""
+        share = "" if self.share == 1 else f", {100 * self.share:g}% of the targets"
+        return f"from {describe_network(self.network)}{seeds}{share}"
+
+
+class Recipe(Frozen):
+    """One field per concept: a rung of a ladder changes exactly one of them.
+
+    A default is a promise: a stored run is found again by the fields in which its recipe differs from the defaults,
+    so a default never changes its meaning, and a new field's default is what was done before the field existed.
+    """
+
+    network: NetworkLayers = Field(description="the layers, in their text form")
+    block: TextBlock = Field(Block(("relu", "norm", "dropout")), description="what follows each convolution, in order")
+    norm_scale: bool = Field(
+        True, description="whether batch norm learns a scale besides a shift; the weights after it can do the same"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="probability of zeroing a value at each 'dropout' of a block")
+    augment: Augment = Field(Augment(), description="random distortion of training images")
+    optimizer: Annotated[
+        Annotated[Sgd, Tag("sgd")] | Annotated[Adam, Tag("adam")] | Annotated[Muon, Tag("muon")],
+        Discriminator(
+            _optimizer_kind,
+            custom_error_type="optimizer",
+            custom_error_message="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon', as in kind = \"muon\"",
+        ),
+    ] = Field(Sgd(), description="how gradients move the parameters")
+    lr: float = Field(0.01, gt=0, description="learning rate before its schedule")
+    schedule: Schedule = Field(Constant(), discriminator="kind", description="how the learning rate changes")
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description="times the weight, added to its gradient (AdamW and Muon: times lr too, taken from the weight);"
+        " convolution and linear weights only",
+    )
+    loss: CrossEntropy = Field(CrossEntropy(), description="what is minimised")
+    batch_size: int = Field(64, ge=1, le=65536, description="images per step; a smaller last batch is kept")
+    epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
+    clean_epochs: int = Field(0, ge=0, description="the last epochs, so many, that train on images without distortion")
+    sharpness_aware: SharpnessAware | None = Field(
+        None, description="take gradients where the loss nearby is high: two passes a step"
+    )
+    average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
+    distill: Distill | None = Field(None, description="learn from the answers of other networks, trained before")
+    recalibrate_images: int = Field(
+        0,
+        ge=0,
+        description="evaluate, and keep, batch norm statistics taken anew over so many training images, undistorted and"
+        " without dropout, in whole batches (Wu & Johnson 2021); 0 for those of the training",
+    )
+
+    @property
+    def teacher(self) -> "Recipe | None":
+        """The recipe of the networks that it learns from."""
+        if self.distill is None:
+            return None
+        return self.model_copy(update={"network": self.distill.network, "distill": None})
+
+    @property
+    def recalibration_batches(self) -> int:
+        """Batches that statistics are taken over, where there are as many."""
+        return -(-self.recalibrate_images // self.batch_size)
+
+    def network_for(self, image: ImageShape) -> Network:
+        """The network on these images; raises GeometryError where it does not fit."""
+        return _network(self.network, self.block, image, self.norm_scale)
+
+    def essence(self) -> dict[str, Any]:
+        """The fields that differ from the defaults, as JSON values: what a stored run is keyed by."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+@lru_cache(maxsize=64)
+def _network(layers: tuple[Layer, ...], block: Block, image: ImageShape, norm_scale: bool) -> Network:
+    """Rungs that do not change the network share one."""
+    return Network(layers, block, image, norm_scale)
+
+
+def changed_fields(below: Recipe, above: Recipe) -> tuple[str, ...]:
+    """Names of the concepts in which two recipes differ, in the order of Recipe."""
+    return tuple(name for name in Recipe.model_fields if getattr(below, name) != getattr(above, name))
+
+
+def describe(name: str, value: Any) -> str:
+    """A concept's value in words, for tables and messages: ``describe("dropout", 0.05) == "5%"``."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "network":
+        return describe_network(value)
+    if name == "dropout":
+        return f"{100 * value:g}%" if value else "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+SHORTHAND = (
+    "A network in short, as in 8-8-P-12p-16b-gap-10: a number is a 3x3 convolution with that many channels, or at the"
+    " end a linear layer with that many outputs; P and A are 2x2 max and average pools, gap is the global average pool."
+    " What follows a number or a pool: k5 for a 5x5 kernel, s2 for stride 2, p for pad 1, + for a bias, n for none, b"
+    " for bare (no activation, norm or dropout), [relu] for just these steps. dw is a depthwise convolution, r2 adds"
+    " the input of the layer two before, se4 is a squeeze-excite of 4 values."
+)
+
+
+def describe_network(layers: Sequence[Layer]) -> str:
+    """A network on one line, in SHORTHAND; two different networks never read the same."""
+    return "-".join(_short(layer) for layer in layers)
+
+
+def _short(layer: Layer) -> str:
+    match layer:
+        case Conv() | Depthwise():
+            name = str(layer.out_channels) if isinstance(layer, Conv) else "dw"
+            size = "" if layer.kernel == 3 else f"k{layer.kernel}"
+            stride = f"s{layer.stride}" if layer.stride > 1 else ""
+            return name + size + stride + _short_padding(layer.padding) + "+" * layer.bias + _short_block(layer.block)
+        case MaxPool() | AvgPool():
+            name = "P" if isinstance(layer, MaxPool) else "A"
+            size = "" if layer.kernel == 2 else str(layer.kernel)
+            stride = f"s{layer.stride}" if layer.stride != layer.kernel else ""
+            return name + size + stride + _short_padding(layer.padding)
+        case Linear():
+            block = _short_block(layer.block) if layer.block.steps else ""
+            return str(layer.out_features) + ("" if layer.bias else "n") + block
+        case GlobalAvgPool():
+            return "gap"
+        case Residual():
+            return f"r{layer.back}"
+        case SqueezeExcite():
+            return f"se{layer.reduced}"
+
+
+def _short_padding(padding: int) -> str:
+    return "" if padding == 0 else "p" if padding == 1 else f"p{padding}"
+
+
+def _short_block(block: Block | None) -> str:
+    if block is None:
+        return ""
+    return f"[{' '.join(block.steps)}]" if block.steps else "b"

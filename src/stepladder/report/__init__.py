@@ -1,1 +1,0 @@
-"""Checks, results and climbs, shown: tables of strings, then terminal; JSON for machines."""

@@ -1,0 +1,93 @@
+"""Checks and ladders for machines. SCHEMA_VERSION history: 1, the first; a rung's "notes" came later."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from stepladder.ladders.checking import Check, CheckedRung
+from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.networks.geometry import LayerGeometry
+
+SCHEMA_VERSION = 1
+
+
+def check_dict(check: Check) -> dict[str, Any]:
+    """What ``stepladder check --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ladder": check.ladder.name,
+        "data": {
+            "name": check.info.name,
+            "channels": check.info.image.channels,
+            "size": check.info.image.size,
+            "n_classes": check.info.image.n_classes,
+            "n_train": check.info.n_train,
+            "n_test": check.info.n_test,
+            "sha256": check.sha256,
+            "evaluate_on": check.ladder.evaluate_on,
+            "split": check.split,
+            "n_trained": check.ladder.n_trained(check.info),
+            "n_evaluated": check.ladder.n_evaluated(check.info),
+        },
+        "notes": list(check.notes),
+        "rungs": [_checked_rung(checked) for checked in check.rungs],
+        "estimate": {
+            "elapsed_s": check.estimate.elapsed_s,
+            "n_runs": check.estimate.n_runs,
+            "jobs": check.estimate.jobs,
+            "measured": check.estimate.measured,
+        },
+    }
+
+
+def ladders_dict(ladders: Sequence[Ladder]) -> dict[str, Any]:
+    """What ``stepladder ladders --json`` prints."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ladders": [
+            {"name": ladder.name, "about": ladder.about, "rungs": [rung.name for rung in ladder.rungs]}
+            for ladder in ladders
+        ],
+    }
+
+
+def _checked_rung(checked: CheckedRung) -> dict[str, Any]:
+    network = checked.network
+    return rung_dict(checked.rung) | {
+        "params": network.params,
+        "macs": network.macs,
+        "receptive_field": network.receptive_field,
+        "layers": [_layer(row) for row in network.rows],
+        "epochs": checked.rung.recipe.epochs,
+        "over_budget": bool(checked.excess),
+        "excess": list(checked.excess),
+        "notes": list(checked.notes),
+    }
+
+
+def rung_dict(rung: Rung) -> dict[str, Any]:
+    """What every JSON form says of a rung."""
+    return {
+        "name": rung.name,
+        "why": rung.why,
+        "changes": list(rung.changes),
+        "compound": rung.compound,
+        "budget": rung.budget.model_dump(mode="json"),
+        "target": rung.target.model_dump(mode="json"),
+    }
+
+
+def _layer(row: LayerGeometry) -> dict[str, Any]:
+    names = (
+        "operation",
+        "in_size",
+        "kernel",
+        "padding",
+        "stride",
+        "out_size",
+        "jump_in",
+        "jump_out",
+        "rf_in",
+        "rf_out",
+    )
+    more = ("params", "macs", "in_channels", "out_channels")
+    return {name: getattr(row, name) for name in (*names, *more)} | {"layer": str(row.layer), "steps": list(row.steps)}

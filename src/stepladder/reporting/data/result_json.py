@@ -1,0 +1,51 @@
+"""Results for machines. Percentages are not rounded."""
+
+from fractions import Fraction
+from typing import Any
+
+from stepladder.reporting.data.check_json import SCHEMA_VERSION, rung_dict
+from stepladder.runs.results import Results, RungResult
+
+
+def results_dict(results: Results) -> dict[str, Any]:
+    """What ``stepladder show --json`` prints; accuracies are named after the split they were measured on."""
+    return {
+        **results_head(results),
+        "other_engines": results.others,
+        "n_test_looks": results.n_test_looks,
+        "reached": results.reached,
+        "rungs": [
+            _rung_result(result, params, results.ladder.evaluate_on)
+            for result, params in zip(results.rungs, results.params, strict=True)
+        ],
+    }
+
+
+def results_head(results: Results) -> dict[str, Any]:
+    """Whose results these are: what every body about them begins with."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ladder": results.ladder.name,
+        "evaluated_on": results.ladder.evaluate_on,
+        "engine": results.engine.model_dump() if results.engine else None,
+    }
+
+
+def _rung_result(result: RungResult, params: int, split: str) -> dict[str, Any]:
+    summary = result.summary
+    return rung_dict(result.rung) | {
+        "params": params,
+        "seeds": list(summary.seeds),
+        f"{split}_final_mean": _number(summary.final_mean),
+        f"{split}_final_min": _number(summary.final_min),
+        f"{split}_final_sd": summary.final_sd,
+        f"{split}_balanced_final_mean": _number(summary.balanced_mean),
+        "train_final_mean": _number(summary.train_final_mean),
+        "consistent_from": list(summary.consistent_from),
+        "held": [summary.n_held, len(summary.seeds)],
+        "diverged": list(summary.diverged),
+    }
+
+
+def _number(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)

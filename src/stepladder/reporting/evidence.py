@@ -1,0 +1,72 @@
+"""What stands behind a rung's numbers: confusion, the images it gets wrong, and the network that a page shows."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepladder.runs.run import Run
+from stepladder.runs.stats import accuracy
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An evaluated image that some seeds' networks get wrong in the final epoch.
+
+    ``predicted`` is the wrong class that most of these seeds give (of equals the smallest), ``probability`` the mean
+    of theirs for it; ``others`` are further wrong classes. ``n_wrong`` of ``n_seeds`` seeds are wrong.
+    """
+
+    index: int
+    label: int
+    predicted: int
+    others: tuple[int, ...]
+    probability: float
+    n_wrong: int
+    n_seeds: int
+
+
+def mistakes(runs: Sequence[Run]) -> list[Mistake]:
+    """All wrong images of the finished runs of one rung, those wrong with most seeds first, then the surest."""
+    finished = [run for run in runs if run.final is not None]
+    answers: dict[int, list[tuple[int, float]]] = {}
+    labels: dict[int, int] = {}
+    for run in finished:
+        for wrong in run.wrong_images:
+            answers.setdefault(wrong.index, []).append((wrong.predicted, wrong.probability))
+            labels[wrong.index] = wrong.label
+    found = [_mistake(index, labels[index], given, len(finished)) for index, given in answers.items()]
+    return sorted(found, key=lambda each: (-each.n_wrong, -each.probability, each.index))
+
+
+def _mistake(index: int, label: int, given: Sequence[tuple[int, float]], n_seeds: int) -> Mistake:
+    counts = Counter(predicted for predicted, _ in given)
+    predicted = min(counts, key=lambda each: (-counts[each], each))
+    return Mistake(
+        index=index,
+        label=label,
+        predicted=predicted,
+        others=tuple(sorted(set(counts) - {predicted})),
+        probability=mean(probability for answer, probability in given if answer == predicted),
+        n_wrong=len(given),
+        n_seeds=n_seeds,
+    )
+
+
+def confusion(runs: Iterable[Run]) -> NDArray[np.int64] | None:
+    """The final epochs' confusion[label][predicted], summed over finished runs; None if there are none."""
+    matrices = [np.array(run.final.confusion, np.int64) for run in runs if run.final is not None]
+    return sum(matrices[1:], matrices[0]) if matrices else None
+
+
+def typical_run(runs: Sequence[Run]) -> Run | None:
+    """The finished run whose final accuracy is the median (the lower of two; of equals the smallest seed)."""
+    finished = [(accuracy(run.final), run.identity.seed, run) for run in runs if run.final is not None]
+    ranked = sorted(finished, key=lambda each: each[:2])
+    if not ranked:
+        return None
+    middle = ranked[(len(ranked) - 1) // 2][0]
+    return next(run for value, _, run in ranked if value == middle)

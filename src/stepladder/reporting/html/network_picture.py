@@ -1,0 +1,92 @@
+"""A picture of a network: one block for each layer, as tall as its map and as deep as its channels, as SVG."""
+
+from dataclasses import dataclass
+from math import log2
+
+from stepladder._base.wording import n_of
+from stepladder.networks.geometry import LayerGeometry, Network
+from stepladder.networks.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
+
+TALLEST = 72.0  # of a block, for a map as large as the image
+SMALLEST = 5.0
+DEPTH_OF_DOUBLING = 5.0  # a doubling of channels makes a block this much deeper
+SLANT = 0.5  # depth goes right and, this much of it, up
+
+
+@dataclass(frozen=True)
+class BlockPicture:
+    """One layer: its words, and the corners of its block in a drawing of ``width`` x ``height``.
+
+    ``front``, ``top`` and ``side`` are polygons in SVG's notation; ``kind`` names the block's colour.
+    """
+
+    kind: str
+    operation: str
+    shape: str
+    params: str
+    field: str
+    steps: str
+    width: float
+    height: float
+    front: str
+    top: str
+    side: str
+
+
+def blocks(network: Network, *, dropout: float) -> list[BlockPicture]:
+    """One picture for each layer, from the image on; a recipe without dropout has none in its blocks."""
+    return [_block(row, network.image.size, dropout) for row in network.rows]
+
+
+def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
+    side = max(SMALLEST, TALLEST * row.out_size / max(image_size, row.out_size))
+    depth = DEPTH_OF_DOUBLING * (1 + log2(row.out_channels))
+    right, up = depth, depth * SLANT
+    x0, x1, y0, y1 = 1.0, 1.0 + side, 1.0 + up, 1.0 + up + side
+    return BlockPicture(
+        kind=_KINDS[type(row.layer)],
+        operation=layer_words(row),
+        shape=f"{row.out_channels} × {row.out_size} × {row.out_size}",
+        params=n_of(row.params, "parameter") if row.params else "no parameters",
+        field=f"sees {row.rf_out} px",
+        steps=" · ".join(step for step in row.steps if dropout or step != "dropout"),
+        width=x1 + right + 1.0,
+        height=y1 + 1.0,
+        front=_points((x0, y0), (x1, y0), (x1, y1), (x0, y1)),
+        top=_points((x0, y0), (x0 + right, y0 - up), (x1 + right, y0 - up), (x1, y0)),
+        side=_points((x1, y0), (x1 + right, y0 - up), (x1 + right, y1 - up), (x1, y1)),
+    )
+
+
+_KINDS: dict[type, str] = {
+    Conv: "conv",
+    Depthwise: "conv",
+    MaxPool: "pool",
+    AvgPool: "pool",
+    GlobalAvgPool: "pool",
+    Residual: "residual",
+    SqueezeExcite: "gate",
+    Linear: "linear",
+}
+
+
+def layer_words(row: LayerGeometry) -> str:
+    """``conv 3×3``, ``maxpool 2×2``, ``GAP``, ``linear``; with stride and padding where they are not the usual."""
+    match row.layer:
+        case GlobalAvgPool():
+            return "GAP"
+        case Linear():
+            return "linear"
+        case Residual() | SqueezeExcite():
+            return str(row.layer)
+        case Conv() | Depthwise():
+            usual = 1
+        case _:
+            usual = row.kernel
+    name = {"Conv2d": "conv", "DepthwiseConv2d": "depthwise"}.get(row.operation, row.operation.lower())
+    stride = f" stride {row.stride}" if row.stride != usual else ""
+    return f"{name} {row.kernel}×{row.kernel}{stride}" + (f" pad {row.padding}" if row.padding else "")
+
+
+def _points(*corners: tuple[float, float]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)

@@ -1,0 +1,37 @@
+"""The whole report for machines: results, verdicts, what stands behind them. Nothing is rounded.
+
+SCHEMA_VERSION history: 1, the first. 2, the verdicts of compare's version 2.
+"""
+
+from typing import Any
+
+from stepladder.analysis.attempts import tried
+from stepladder.analysis.comparing import compare
+from stepladder.ladders.descent import Descent
+from stepladder.reporting.data.compare_json import compare_dict
+from stepladder.reporting.data.down_json import down_dict
+from stepladder.reporting.data.result_json import results_dict
+from stepladder.reporting.evidence import confusion, mistakes
+from stepladder.reporting.pages.provenance import provenance
+from stepladder.reporting.words.diagnosis_text import notes
+from stepladder.runs.results import Results
+
+SCHEMA_VERSION = 2
+
+
+def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:
+    """What ``stepladder report --format json`` prints; ``down`` are the results of climbing down, if any."""
+    body = results_dict(results) | compare_dict(results) | {"about": results.ladder.about}
+    by_rung, known = {each.rung: each for each in compare(results)}, tried(results)
+    for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
+        words = notes(results, index, by_rung.get(result.rung.name), known=known)
+        matrix = confusion(result.runs)
+        record |= {
+            "notes": {name: list(getattr(words, name)) for name in ("targets", "results", "analysis", "next_steps")},
+            "recipe": result.rung.recipe.model_dump(mode="json"),
+            "confusion": None if matrix is None else matrix.tolist(),
+            "wrong_images": [vars(each) | {"others": list(each.others)} for each in mistakes(result.runs)],
+            "runs": [run.numbers() for run in result.runs],
+        }
+    body["down"] = down_dict(way, up=results, down=down) if way and down else None
+    return {**body, "provenance": dict(provenance(results)), "schema_version": SCHEMA_VERSION}

@@ -1,0 +1,121 @@
+"""From a store to a report in one of its forms, and onto the disk."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from stepladder._base.files import name_for
+from stepladder._base.ours import signed, write_ours
+from stepladder._base.plain import json_text
+from stepladder.errors import StoreError
+from stepladder.ladders.descent import Descent, descent
+from stepladder.ladders.ladder import Ladder
+from stepladder.runs.results import Results, collect
+from stepladder.runs.run import EngineIdentity
+from stepladder.runs.store import Store
+
+SUFFIXES = {"html": ".html", "markdown": ".md", "json": ".json", "csv": ".csv"}
+
+
+def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
+    """A report of a ladder's stored runs; ``form`` is one of FORMS.
+
+    Raises DataError, and StoreError if the store has runs, but none of that engine's.
+    """
+    results = collect(ladder, store, engine=engine)
+    way, down = climbed_down(results, store)
+    return signed(FORMS[form](results, store, way, down), suffix=SUFFIXES[form])
+
+
+def climbed_down(results: Results, store: Store) -> tuple[Descent | None, Results | None]:
+    """The descent from the top and its results by the same engine; None where nothing was taken out and trained.
+
+    What climbing up trains anyway does not count: the top without its last change is the rung below.
+    """
+    if len(results.rungs) < 2 or results.engine is None:
+        return None, None
+    way = descent(results.ladder)
+    down = collect(way.as_ladder, store, engine=results.engine)
+    on_the_way_up = [rung.recipe for rung in results.ladder.rungs]
+    taken_out = [each for each in down.rungs[:-1] if each.rung.recipe not in on_the_way_up]
+    return (way, down) if any(each.runs for each in taken_out) else (None, None)
+
+
+def _html(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:
+    from stepladder.reporting.html.html_page import html_page
+
+    return html_page(results, store=store, way=way, down=down)
+
+
+def _markdown(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+    from stepladder.reporting.markdown_page import markdown_page
+
+    return markdown_page(results, way=way, down=down)
+
+
+def _json(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+    from stepladder.reporting.report_json import report_dict
+
+    return json_text(report_dict(results, way=way, down=down)) + "\n"
+
+
+def _csv(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+    from stepladder.reporting.report_csv import report_csv
+
+    return report_csv(results)
+
+
+FORMS: dict[str, Callable[[Results, Store, Descent | None, Results | None], str]] = {
+    "html": _html,
+    "markdown": _markdown,
+    "json": _json,
+    "csv": _csv,
+}
+
+
+ENDINGS = {"": "html", ".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown"}
+ENDINGS |= {".json": "json", ".csv": "csv"}
+
+
+def form_of(output: str | None) -> str:
+    """The form that the ending of a file says; HTML for none, and for what is no ordinary file.
+
+    Raises StoreError for an ending of something that no report is.
+    """
+    path = Path(output or "")
+    if output in (None, "-") or not (path.suffix and (path.is_file() or not os.path.lexists(path))):
+        return "html"
+    try:
+        return ENDINGS[path.suffix.lower()]
+    except KeyError:
+        raise StoreError(
+            f"{output}: no form of a report ends in {path.suffix}: give --format, or a file that ends in .html, .md,"
+            " .json or .csv"
+        ) from None
+
+
+def require_form(output: str | None, form: str) -> None:
+    """Raise StoreError for a file whose ending says another form than was asked for."""
+    path = Path(output or "")
+    meant = ENDINGS.get(path.suffix.lower(), form) if path.suffix else form
+    if meant != form:
+        raise StoreError(
+            f"{output} has the ending of a report in {meant}, and {form} was asked for: leave --format out, or give a"
+            f" file that ends in {SUFFIXES[form]}"
+        )
+
+
+def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool = False) -> Path:
+    """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
+
+    Raises StoreError if it cannot be written, or if a file is there that is no report, unless by ``force``.
+    """
+    if output == "":
+        raise StoreError("an empty path is no file: give one with --output")
+    if output and output.endswith(("/", os.sep)):
+        raise StoreError(f"{output} is a folder: give a file in it with --output")
+    path = Path(output or name_for(ladder.name, "-report.html"))
+    if output is None and os.path.lexists(path) and not (path.is_file() or path.is_dir()):
+        raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
+    write_ours(path, text, force=force, what="no report of Stepladder's")
+    return path

@@ -1,0 +1,276 @@
+"""Runs, their weights and their checkpoints as the bytes of files, and back. What is read is checked, all of it.
+
+A run's record is a sealed file (files): ``{"format_version": 2, "sha256": ..., "run": {...}}``. A checkpoint is a
+safetensors file; its metadata hold a _Checkpoint as JSON, and its last 32 bytes, an array named "sha256", the SHA-256
+of all bytes before them. What has a right checksum is also held against itself (soundness).
+
+The formats' history is that of run.FORMAT_VERSION.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from stepladder._base.files import (
+    MOST_JSON_BYTES,
+    clipped,
+    parsed,
+    read_regular,
+    reason,
+    require_readable,
+    sealed,
+    unsealed,
+)
+from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
+from stepladder.errors import LadderError
+from stepladder.networks.geometry import ImageShape, Network
+from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.runs.arrays import AVERAGE_SHARE, state_shapes
+from stepladder.runs.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
+from stepladder.runs.soundness import against_progress, contradictions
+
+MOST_WEIGHTS_BYTES = 2**30
+
+_SEAL = "sha256"
+_UNSEALED = sha256().digest()  # in the place of the checksum, while that is computed
+_WRONG = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+
+
+class DamagedError(Exception):
+    """A file of a store that is not what was written, or cannot be true. Never leaves the store: see Store.notes."""
+
+
+class OldCheckpointError(DamagedError):
+    """A checkpoint of format 1, whose numbers no checksum covers."""
+
+
+class _Checkpoint(Frozen):
+    """What a partial file says besides its arrays."""
+
+    format_version: int
+    identity: RunIdentity
+    epochs: tuple[Epoch, ...]
+    wrong_images: tuple[WrongImage, ...]
+    diverged_at_epoch: int | None
+    n_resumed: int = Field(ge=0)
+    pid: int = Field(description="the process that wrote it")
+
+
+def run_file(run: Run) -> bytes:
+    """A finished run as its record."""
+    return sealed("run", run.model_dump(mode="json"), version=FORMAT_VERSION)
+
+
+def read_run(path: Path, *, key: str, info: DataInfo | None = None) -> Run | None:
+    """The run that this record, of a run of this key, is about; None if there is no such file.
+
+    ``info`` is what is known of its images. Raises DamagedError, NewerFormatError, and OSError.
+    """
+    try:
+        content = read_regular(path, most=MOST_JSON_BYTES)
+        record = unsealed(content, "run", path=path, known=FORMAT_VERSION)
+        run = Run.model_validate_json(json.dumps(record))
+    except FileNotFoundError:
+        return None
+    except _WRONG as error:
+        raise DamagedError(reason(error)) from None
+    if run.identity.key != key:
+        raise DamagedError("it is the record of another run")
+    for problem in contradictions(run, info):
+        raise DamagedError(clipped(f"it contradicts itself: {problem}"))
+    if run.identity.data.sha256 == MNIST_SHA256:
+        info = MNIST
+    read_weights(path.with_suffix(".safetensors"), run, image=info.image if info else None)
+    return run
+
+
+def read_weights(path: Path, run: Run, *, image: ImageShape | None) -> Arrays:
+    """A finished run's parameters and statistics, as its record and, on these images, its network have them.
+
+    Raises DamagedError.
+    """
+    content = read_weights_file(path, run)
+    try:
+        weights = load_tensors(content)
+    except _WRONG:
+        raise DamagedError("its weights are no safetensors file") from None
+    if image is not None and (problem := misfit(run.identity.recipe, image, weights)):
+        raise DamagedError(problem)
+    return weights
+
+
+def read_weights_file(path: Path, run: Run) -> bytes:
+    """The weights that a record speaks of, as they are stored. Raises DamagedError."""
+    try:
+        content = read_regular(path, most=MOST_WEIGHTS_BYTES)
+    except (OSError, ValueError):
+        content = b""
+    if sha256(content).hexdigest() != run.weights_sha256:
+        raise DamagedError("its weights are missing or damaged")
+    return content
+
+
+def misfit(recipe: Recipe, image: ImageShape, weights: Mapping[str, Any]) -> str:
+    """Why arrays by name are not the weights of a recipe's network on these images; empty if they are."""
+    try:
+        network = _network(recipe, image)
+    except LadderError as error:
+        return f"its network does not fit its images: {clipped(str(error))}"
+    expected = network.parameter_shapes | network.statistic_shapes
+    if {name: array.shape for name, array in weights.items()} != expected:
+        return "its weights are not those of its network"
+    if any(array.dtype != np.float32 for array in weights.values()):
+        return "its weights are no float32 numbers"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _network(recipe: Recipe, image: ImageShape) -> Network:
+    return recipe.network_for(image)
+
+
+def checkpoint_file(identity: RunIdentity, progress: Progress) -> bytes:
+    """A training at its last finished epoch."""
+    assert progress.arrays is not None
+    about = _Checkpoint(
+        format_version=FORMAT_VERSION,
+        identity=identity,
+        epochs=progress.epochs,
+        wrong_images=progress.wrong_images,
+        diverged_at_epoch=progress.diverged_at_epoch,
+        n_resumed=progress.n_resumed,
+        pid=os.getpid(),
+    )
+    seal = np.frombuffer(_UNSEALED, np.uint8)  # bytes come last: safetensors sorts by the size of numbers
+    content = save_tensors({**progress.arrays, _SEAL: seal}, {"checkpoint": about.model_dump_json()})
+    assert content.endswith(_UNSEALED)
+    rest = content[: -len(_UNSEALED)]
+    return rest + sha256(rest).digest()
+
+
+def read_checkpoint(path: Path, identity: RunIdentity, *, info: DataInfo | None = None) -> Progress:
+    """Where a training stands, on these images if they are known; at its start if there is no file.
+
+    Raises DamagedError, OldCheckpointError, NewerFormatError, and OSError.
+    """
+    found = _checkpoint(path, key=identity.key, info=info)
+    if found is None:
+        return Progress()
+    about, content = found
+    try:
+        arrays = load_tensors(content)
+    except _WRONG as error:
+        raise DamagedError(reason(error)) from None
+    arrays.pop(_SEAL)
+    if info is not None and (problem := _against_state(arrays, identity.recipe, info.image)):
+        raise DamagedError(problem)
+    return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
+
+
+def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, int] | None:
+    """Whose training a checkpoint is, and its finished epochs; None if there is no file. Raises as read_checkpoint."""
+    found = _checkpoint(path, key=key)
+    return found and (found[0].identity, len(found[0].epochs))
+
+
+def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[_Checkpoint, bytes] | None:
+    """What the checkpoint of a run of this key says, checked, and the file; None if there is none."""
+    try:
+        content = read_regular(path, most=MOST_WEIGHTS_BYTES)
+        if not _is_sealed(content):
+            if _metadata(content).get("format_version") == 1:
+                raise OldCheckpointError("it is of format 1, whose numbers no checksum covers")
+            raise DamagedError("its checksum differs")
+        text = json.dumps(_metadata(content))
+        require_readable(parsed(text)["format_version"], path, known=FORMAT_VERSION)
+        about = _Checkpoint.model_validate_json(text)
+    except FileNotFoundError:
+        return None
+    except _WRONG as error:
+        raise DamagedError(reason(error)) from None
+    if about.identity.key != key:
+        raise DamagedError("it is the checkpoint of another run")
+    kept = (about.identity, about.epochs, about.wrong_images, about.diverged_at_epoch)
+    for problem in against_progress(*kept, info=info):
+        raise DamagedError(clipped(f"it contradicts itself: {problem}"))
+    return about, content
+
+
+def _against_state(arrays: Arrays, recipe: Recipe, image: ImageShape) -> str:
+    """Why a training cannot go on from these; empty if it can.
+
+    Each array counts: one that is not there would begin at zero, and other numbers would come of it.
+    """
+    try:
+        expected = state_shapes(_network(recipe, image), recipe)
+    except LadderError as error:
+        return f"its network does not fit its images: {clipped(str(error))}"
+    if {name: (array.shape, array.dtype) for name, array in arrays.items()} != expected:
+        return "its arrays are not those of its training"
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        return "its arrays hold what is no number"
+    negative = [name for name in arrays if name.endswith(("running_var", "second_moment")) and arrays[name].min() < 0]
+    if negative:
+        return f"{negative[0]} is negative"
+    if AVERAGE_SHARE in arrays and not 0 <= arrays[AVERAGE_SHARE][0] <= 1:
+        return "its average has a share that is none"
+    return ""
+
+
+def _is_sealed(content: bytes) -> bool:
+    rest, seal = content[: -len(_UNSEALED)], content[-len(_UNSEALED) :]
+    return sha256(rest).digest() == seal
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    """What a checkpoint says besides its arrays: 8 bytes of header length, then the header as JSON."""
+    length = int.from_bytes(content[:8], "little")
+    about: dict[str, Any] = parsed(parsed(content[8 : 8 + length])["__metadata__"]["checkpoint"])
+    return about
+
+
+def counted_epochs(path: Path) -> int:
+    """Finished epochs of the training under way in a checkpoint, none if there is no file.
+
+    Raises DamagedError, and OSError.
+    """
+    try:
+        content = read_regular(path, most=MOST_WEIGHTS_BYTES)
+        about = _metadata(content)
+        if not (_is_sealed(content) or about["format_version"] == 1):
+            raise DamagedError("its checksum differs")
+        return len(about["epochs"])
+    except FileNotFoundError:
+        return 0
+    except _WRONG as error:
+        raise DamagedError(reason(error)) from None
+
+
+def epochs_in(partial: Path) -> tuple[int, int]:
+    """Finished epochs in a checkpoint and the process that wrote it, read quickly and trusted for nothing else.
+
+    (0, 0) if it cannot be read.
+    """
+    try:
+        if not partial.is_file():
+            return 0, 0
+        with safe_open(partial, "numpy") as file:
+            about = parsed((file.metadata() or {})["checkpoint"])
+            return len(about["epochs"]), int(about["pid"])
+    except (OSError, *_WRONG):
+        return 0, 0
+
+
+def weights_file(weights: Arrays) -> bytes:
+    """Weights as the content of a safetensors file."""
+    return save_tensors({name: np.ascontiguousarray(array) for name, array in weights.items()})

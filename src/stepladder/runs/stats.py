@@ -1,0 +1,110 @@
+"""What runs add up to. Integers and exact fractions inside; a comparison comes before any rounding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import mean, stdev
+
+from stepladder.ladders.ladder import Target
+from stepladder.runs.run import Epoch, Run
+
+UNEVEN = 2  # times the smallest class: MNIST's and Fashion's largest are 1.3 and 1.0 times theirs
+
+
+def accuracy(epoch: Epoch) -> Fraction:
+    """Accuracy of an epoch on the evaluated split, in percent."""
+    return Fraction(100 * epoch.n_correct, epoch.n_evaluated)
+
+
+def train_accuracy(epoch: Epoch) -> Fraction:
+    """Accuracy during an epoch of training, in percent: augmented images, dropout active."""
+    return Fraction(100 * epoch.n_train_correct, epoch.n_train)
+
+
+def balanced_accuracy(epoch: Epoch) -> Fraction:
+    """The mean over classes of the share of a class's images that is right, in percent; of classes that have images."""
+    rows = [(row[label], sum(row)) for label, row in enumerate(epoch.confusion)]
+    return mean(Fraction(100 * right, n) for right, n in rows if n)
+
+
+def is_uneven(epoch: Epoch) -> bool:
+    """Whether the largest of the evaluated classes has more than twice the images of the smallest."""
+    sizes = [sum(row) for row in epoch.confusion]
+    return max(sizes) > UNEVEN * min(size for size in sizes if size)
+
+
+def measured(epoch: Epoch, target: Target) -> Fraction:
+    """What a target speaks of, in percent."""
+    return balanced_accuracy(epoch) if target.balanced else accuracy(epoch)
+
+
+def one_image(epoch: Epoch, target: Target) -> Fraction:
+    """What an evaluated image is worth at most of what a target speaks of, in points."""
+    if not target.balanced:
+        return Fraction(100, epoch.n_evaluated)
+    sizes = [size for size in map(sum, epoch.confusion) if size]
+    return Fraction(100, len(sizes) * min(sizes))
+
+
+def reaches(epoch: Epoch, target: Target) -> bool:
+    """Whether an epoch is at or above the target, exactly."""
+    return measured(epoch, target) >= Fraction(target.accuracy)
+
+
+def consistent_from(run: Run, target: Target) -> int | None:
+    """The epoch (from 1) from which every epoch to the last reaches the target; None if the last does not."""
+    if run.diverged_at_epoch is not None:
+        return None
+    first = len(run.epochs) + 1
+    for number, epoch in reversed(list(enumerate(run.epochs, 1))):
+        if not reaches(epoch, target):
+            break
+        first = number
+    return first if first <= len(run.epochs) else None
+
+
+def holds(run: Run, target: Target) -> bool:
+    """Whether every one of the run's last epochs reaches the target, as many as the target asks for."""
+    first = consistent_from(run, target)
+    return first is not None and first <= len(run.epochs) - target.last_epochs + 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A rung's runs in numbers; accuracies in percent, of the final epoch, over all seeds.
+
+    Accuracies are None where there is no run, and where a run diverged: a mean of the survivors would flatter.
+    ``final_sd`` (of the sample) needs two runs. ``consistent_from`` stands in the order of ``seeds``.
+    ``balanced_mean`` is of balanced accuracy; ``uneven``: classes are so unlike in size that it tells another thing.
+    """
+
+    seeds: tuple[int, ...]
+    diverged: tuple[int, ...]
+    final_mean: Fraction | None
+    final_min: Fraction | None
+    final_sd: float | None
+    train_final_mean: Fraction | None
+    consistent_from: tuple[int | None, ...]
+    n_held: int
+    balanced_mean: Fraction | None = None
+    uneven: bool = False
+
+
+def summarise(runs: Sequence[Run], target: Target) -> Summary:
+    """Sum up the runs of one rung."""
+    runs = sorted(runs, key=lambda run: run.identity.seed)
+    finals = [run.final for run in runs if run.final is not None]
+    complete = bool(runs) and len(finals) == len(runs)
+    accuracies = [accuracy(epoch) for epoch in finals]
+    return Summary(
+        seeds=tuple(run.identity.seed for run in runs),
+        diverged=tuple(run.identity.seed for run in runs if run.final is None),
+        final_mean=mean(accuracies) if complete else None,
+        final_min=min(accuracies) if complete else None,
+        final_sd=float(stdev(accuracies)) if complete and len(finals) > 1 else None,
+        train_final_mean=mean(map(train_accuracy, finals)) if complete else None,
+        consistent_from=tuple(consistent_from(run, target) for run in runs),
+        n_held=sum(holds(run, target) for run in runs),
+        balanced_mean=mean(map(balanced_accuracy, finals)) if complete else None,
+        uneven=any(map(is_uneven, finals[:1])),
+    )

@@ -1,0 +1,29 @@
+"""The page of a climb that goes on."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from stepladder.ladders.ladder import Ladder
+from stepladder.reporting.html.html_page import Live, html_page
+from stepladder.reporting.writing import climbed_down
+from stepladder.runs.results import collect
+from stepladder.runs.run import EngineIdentity
+from stepladder.runs.store import Store
+from stepladder.watching.live_page import LivePage
+
+
+def live_report(
+    ladder: Ladder, folder: Path, *, engine: EngineIdentity, seeds: Collection[int] | None, port: int
+) -> LivePage:
+    """The page of a climb that goes on, from what its store holds whenever somebody asks.
+
+    Raises StepladderError if the port is taken.
+    """
+
+    def render(live: Live) -> str:
+        store = Store.open(folder)
+        results = collect(ladder, store, engine=engine, seeds=seeds)
+        way, down = climbed_down(results, store)
+        return html_page(results, store=store, way=way, down=down, live=live)
+
+    return LivePage(render, port=port)

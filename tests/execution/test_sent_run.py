@@ -1,0 +1,217 @@
+"""Runs on executors of others, that stand elsewhere and have libraries of their own settings; scripts that climb."""
+
+import os
+import resource
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import TINY_LADDER, stepladder_command
+
+from stepladder._base.machine import THREADS, blas_kernels, numpy_instructions
+from stepladder.climbing.climbing import climb, plan
+from stepladder.engines import choose_engine
+from stepladder.errors import EngineError, StoreError
+from stepladder.execution.one_run import Work, train_one
+from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder_file import load, shipped
+from stepladder.runs.run import Run, RunIdentity
+from stepladder.runs.store import Store
+
+MUON = '\n[[rung]]\nname = "muon"\nwhy = "multiplies matrices"\nchange.optimizer = { kind = "muon" }\n'
+SCRIPT = """\
+import signal, sys
+import stepladder as sl
+
+print("begun")
+{before}
+failures = sl.climb(sl.load({ladder!r}), seeds=[1], store=sl.Store("runs"), engine=sl.choose_engine()[0], {how})
+print("ended", failures)
+"""
+
+Numbers = list[tuple[dict[str, object], bytes]]
+
+
+def runs(ladder: Ladder, store: Path) -> list[Run]:
+    opened = Store.open(store)
+    found = [opened.find(task.identity, set_aside=False) for task in plan(ladder, seeds=[1], engine=choose_engine()[0])]
+    assert opened.notes == []
+    return [run for run in found if run is not None]
+
+
+def numbers(ladder: Ladder, store: Path) -> Numbers:
+    return [(run.numbers(), (store / f"{run.identity.key}.safetensors").read_bytes()) for run in runs(ladder, store)]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+    """A ladder of two rungs and one epoch, one with Muon."""
+    path = tmp_path_factory.mktemp("sent") / "sent.toml"
+    whole = TINY_LADDER.format(data=str(digits), epochs=2)
+    path.write_text(whole.partition('[[rung]]\nname = "dropout"')[0] + MUON)
+    return path
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, path: Path) -> Numbers:
+    """The numbers of a climb with processes of its own."""
+    store = Store(tmp_path_factory.mktemp("here") / "runs")
+    assert climb(load(path), seeds=[1], store=store, engine=choose_engine()[0], jobs=1) == []
+    return numbers(load(path), store.folder)
+
+
+def test_a_worker_may_stand_anywhere(
+    path: Path, digits: Path, here: Numbers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is another one, names are relative to ours, and its environment would give other bits."""
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "SkylakeX")
+    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "X86_V4")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images").symlink_to(digits)
+    monkeypatch.chdir(tmp_path)
+    ladder, store, engine = replace(load(path), data="images"), Store(Path("runs")), choose_engine()[0]
+    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (str(tmp_path / "elsewhere"),)) as executor:
+        assert climb(ladder, seeds=[1], store=store, engine=engine, executor=executor) == []
+    assert numbers(load(path), store.folder) == here
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_run_is_the_same_after_its_way_as_text() -> None:
+    engine = choose_engine()[0]
+    for name in shipped():
+        for task in plan(load(name), seeds=[1], engine=engine):
+            assert RunIdentity.model_validate_json(task.identity.model_dump_json()) == task.identity
+
+
+def test_settings_that_come_too_late_are_said(path: Path, tmp_path: Path) -> None:
+    setup = (
+        "import numpy; from concurrent.futures import ThreadPoolExecutor;"
+        " from stepladder.climbing.climbing import Watchers"
+    )
+    watcher = "\nclass Watcher(Watchers):\n    def noted(self, text): print('note:', text)\n"
+    how = "executor=ThreadPoolExecutor(1), watcher=Watcher(())"
+    done = script(path, tmp_path, before=setup + watcher, how=how, NPY_DISABLE_CPU_FEATURES="X86_V4")
+    begun, *notes, ended = done.stdout.splitlines()
+    assert (begun, ended) == ("begun", "ended []")
+    assert [note.partition("numpy was loaded before")[0] for note in notes] == ["note: "] * 2
+    assert all("without NPY_DISABLE_CPU_FEATURES" in note for note in notes)
+    kernels = f"OPENBLAS_NUM_THREADS=1, OPENBLAS_CORETYPE={blas_kernels()}"
+    if blas_kernels():
+        assert [kernels in note for note in notes] == [False, True], "only Muon multiplies matrices"
+
+
+@pytest.mark.skipif(blas_kernels() is None, reason="numpy has but one way here")
+def test_what_numpy_is_told_not_to_use_changes_no_number(path: Path, here: Numbers, tmp_path: Path) -> None:
+    environment = os.environ | {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"}
+    command = stepladder_command("climb", path, "--seeds", 1, "--jobs", 1, "--store", tmp_path / "runs")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert numbers(load(path), tmp_path / "runs") == here
+    instructions = {run.provenance.versions["numpy-instructions"] for run in runs(load(path), tmp_path / "runs")}
+    assert instructions == {numpy_instructions()}
+
+
+def test_a_worker_makes_no_store(path: Path, tmp_path: Path) -> None:
+    ladder = load(path)
+    identity = plan(ladder, seeds=[1], engine=choose_engine()[0])[0].identity
+    with pytest.raises(StoreError, match=r"no runs at .*/none.*a folder that all workers share, under the same path"):
+        train_one(Work(ladder.data, tmp_path / "none"), identity)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_run_is_not_stored_under_an_engine_that_did_not_compute_it(path: Path, tmp_path: Path) -> None:
+    ladder, store = load(path), Store.open(tmp_path / "runs", create=True)
+    identity = plan(ladder, seeds=[1], engine=choose_engine("jit")[0])[0].identity
+    for change in ({"revision": 99}, {"version": "0.1.0"}):
+        other = identity.model_copy(update={"engine": identity.engine.model_copy(update=change)})
+        with pytest.raises(EngineError, match=r"is wanted, but on .* there is jit .*: install the same versions"):
+            train_one(Work(ladder.data, store.folder), other)
+    assert not list(store.folder.glob("*/*"))
+
+
+def script(
+    path: Path, folder: Path, *, how: str, before: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a plain script that climbs, as a person would write it: nothing in it asks for its own name."""
+    file = folder / "script.py"
+    file.write_text(SCRIPT.format(before=before, ladder=str(path), how=how))
+    clean = {name: value for name, value in os.environ.items() if name not in (*THREADS, "OPENBLAS_CORETYPE")}
+    return subprocess.run(
+        [sys.executable, file.name], cwd=folder, env=clean | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_plain_script_climbs(path: Path, here: Numbers, tmp_path: Path) -> None:
+    done = script(path, tmp_path, how="jobs=1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "begun\nended []\n", "")
+    assert numbers(load(path), tmp_path / "runs") == here
+
+
+def test_a_plain_script_with_an_executor_that_runs_it_again_is_told(path: Path, tmp_path: Path) -> None:
+    before = "from concurrent.futures import ProcessPoolExecutor as Pool; from multiprocessing import get_context"
+    done = script(path, tmp_path, before=before, how="executor=Pool(1, get_context('spawn'))")
+    assert 'put what it does under if __name__ == "__main__":' in done.stderr
+    (ended,) = (line for line in done.stdout.splitlines() if line.startswith("ended"))
+    assert ended.count("not tried: ") == 2
+    assert len(ended) < 400, "a failure is shown without its whole recipe"
+
+
+def test_a_script_that_is_ended_leaves_no_worker_and_no_complaint(path: Path, tmp_path: Path) -> None:
+    before = (
+        "import os\nfrom stepladder.climbing.climbing import Watchers\n"
+        "def stop(*_): raise SystemExit(7)\nsignal.signal(signal.SIGTERM, stop)\n"
+        "class Watcher(Watchers):\n    def finished(self, *_): os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = script(path, tmp_path, before=before, how="jobs=2, watcher=Watcher(())")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "begun\n", "")
+    assert not [p for p in psutil.process_iter() if tmp_path in working_folders(p)]
+
+
+def working_folders(process: psutil.Process) -> list[Path]:
+    try:
+        return [Path(process.cwd())]
+    except psutil.Error:
+        return []
+
+
+@pytest.mark.parametrize(("command", "kib"), [("climb", 150_000), ("climb", 400_000), ("report", 450_000)])
+def test_too_little_memory_is_said(command: str, kib: int, path: Path, tmp_path: Path) -> None:
+    """``ulimit -v``: no spin of threads that cannot be started, no traceback, no abort; where it is enough, it works.
+
+    150 MB are too little everywhere.
+    """
+    Store.open(tmp_path / "runs", create=True)
+    done = subprocess.run(
+        stepladder_command(command, path, "--store", tmp_path / "runs"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (kib * 1024, kib * 1024)),
+    )
+    assert "Traceback" not in done.stderr
+    if kib > 200_000 and done.returncode in (0, 1):
+        return
+    assert done.returncode == 2, done.stderr
+    assert f"ulimit -v allows {kib * 1024 / 1e9:.1f} GB of address space here: allow more" in done.stderr
+
+
+def test_it_knows_as_much_where_numpy_uses_nothing(tmp_path: Path) -> None:
+    """numpy leaves a field out where it has nothing to put in; the kernels of OpenBLAS do not follow numpy's."""
+    script = "from stepladder._base.machine import *; print(blas_kernels(), numpy_instructions(), sorted(versions()))"
+    said = []
+    for disabled in ("", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"):
+        environment = os.environ | {"NPY_DISABLE_CPU_FEATURES": disabled}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        said.append(done.stdout)
+    assert said[0].split()[0] == said[1].split()[0] == str(blas_kernels())

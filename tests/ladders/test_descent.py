@@ -1,0 +1,82 @@
+"""Climbing down: which changes can be taken out of the top alone, and what is said of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import CommandLine
+from records import make_run
+
+from stepladder.analysis.comparing import compare_with_top
+from stepladder.errors import LadderError
+from stepladder.ladders.descent import descent
+from stepladder.ladders.ladder_file import load
+from stepladder.recipes.recipe import Augment, Constant, changed_fields
+from stepladder.reporting.pages.down_page import down_table
+from stepladder.runs.results import Results, RungResult
+from stepladder.runs.stats import summarise
+
+LADDER = load("mnist-8k")
+
+
+def test_each_change_is_taken_out_alone() -> None:
+    way = descent(LADDER)
+    top = LADDER.rungs[-1].recipe
+    assert list(way.without) == ["dropout", "rotation", "steplr", "receptive-field"]
+    for name, rung in way.without.items():
+        assert changed_fields(top, rung.recipe) == LADDER.rung(name).changes
+    assert way.without["dropout"].recipe.dropout == 0
+    assert way.without["rotation"].recipe.augment == Augment()
+    assert way.without["steplr"].recipe.schedule == Constant()
+    assert way.without["receptive-field"].recipe == LADDER.rung("steplr").recipe  # trained on the way up
+    assert way.as_ladder.rungs[-1] == LADDER.rungs[-1]
+
+
+def test_a_change_that_a_later_rung_makes_again_stays() -> None:
+    assert descent(LADDER).kept == {"lighter": "rung 'receptive-field' changes network again"}
+
+
+def test_a_compound_step_goes_out_whole() -> None:
+    way = descent(load("mnist-8k-as-run"))
+    assert way.kept["steplr"] == "rung 'receptive-field' changes network again"
+    assert way.kept["dropout"] == "rung 'steplr' changes dropout again"
+    assert list(way.without) == ["rotation", "receptive-field"]
+
+
+def test_one_rung_has_nothing_to_take_out() -> None:
+    with pytest.raises(LadderError, match="one rung has no change to take out"):
+        descent(replace(LADDER, rungs=LADDER.rungs[:1]))
+
+
+def test_what_each_change_is_worth() -> None:
+    way = descent(LADDER)
+    finals = {"without dropout": 9950, "without rotation": 9910, "without steplr": 9930, "receptive-field": 9940}
+    rungs = []
+    for rung in way.as_ladder.rungs:
+        runs = tuple(make_run(seed, [finals[rung.name] + seed % 3] * 6) for seed in range(1, 9) if rung.name in finals)
+        rungs.append(RungResult(rung, runs, summarise(runs, rung.target)))
+    down = Results(ladder=way.as_ladder, engine=None, rungs=tuple(rungs), params=(1,) * 5, others={}, n_test_looks=0)
+    outcomes = {each.below: each.outcome for each in compare_with_top(down)}
+    assert outcomes == {
+        "without dropout": "worse",
+        "without rotation": "better",
+        "without steplr": "better",
+        "without receptive-field": "undecided",
+    }
+    none = tuple(RungResult(rung, (), summarise((), rung.target)) for rung in LADDER.rungs)
+    up = Results(ladder=LADDER, engine=None, rungs=none, params=(1,) * 6, others={}, n_test_looks=0)
+    rows = {row[0]: row[2:] for row in down_table(way, compare_with_top(down), up=up, down=down).rows}
+    assert rows["lighter"][2] == "cannot be taken out alone: rung 'receptive-field' changes network again"
+    assert rows["rotation"][:3] == ("8", "99.11", "better by 0.30 points [0.28, 0.32]")
+    assert rows["rotation"][3] == "–"
+
+
+def test_down_on_the_command_line(stepladder: CommandLine, tiny_ladder: Path) -> None:
+    climbed = stepladder("climb", tiny_ladder, "--down", "--seeds", "2")
+    assert climbed.returncode in (0, 1), climbed.stderr
+    assert "6 to train" in climbed.stderr
+    assert "What each change is worth at the top (rung 'rotation'" in climbed.stdout
+    again = stepladder("compare", tiny_ladder, "--down")
+    assert again.returncode == 0
+    assert "the top with it is" in again.stdout
+    assert '"cannot_be_taken_out": {}' in stepladder("compare", tiny_ladder, "--down", "--json").stdout
