@@ -13,7 +13,7 @@ from typing import Any
 
 from stepladder._base.files import write_atomically
 from stepladder.ladders.evaluated import DataIdentity
-from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.ladders.ladder import Plan, Rung
 from stepladder.runs.results import Results, RungResult, collect
 from stepladder.runs.run import EngineIdentity, Epoch, Provenance, Run, RunIdentity, WrongImage, experiment_key
 from stepladder.runs.stats import summarise
@@ -68,7 +68,7 @@ def read(name: str) -> dict[str, Any]:
     return kept
 
 
-def whole(ladder: Ladder, store: Store, seeds: Collection[int]) -> Results:
+def whole(ladder: Plan, store: Store, seeds: Collection[int]) -> Results:
     """A ladder's results with all of these seeds; ValueError if a run is missing."""
     found = collect(ladder, store, seeds=seeds)
     missing = [each.rung.name for each in found.rungs if len(each.runs) != len(seeds)]
@@ -77,7 +77,7 @@ def whole(ladder: Ladder, store: Store, seeds: Collection[int]) -> Results:
     return found
 
 
-def results(kept: dict[str, Any], ladder: Ladder) -> Results:
+def results(kept: dict[str, Any], ladder: Plan) -> Results:
     """A ladder's results, as ``stepladder.runs.results.collect`` would find them; KeyError for a rung that has none."""
     data, engine = DataIdentity.model_validate(kept["data"]), EngineIdentity.model_validate(kept["engine"])
     found = [kept["experiments"][experiment_key(rung.recipe, data)] for rung in ladder.rungs]
@@ -86,7 +86,7 @@ def results(kept: dict[str, Any], ladder: Ladder) -> Results:
     return Results(ladder=ladder, engine=engine, rungs=rungs, params=params, others={}, n_test_looks=0)
 
 
-def results_or_none(kept: dict[str, Any], ladder: Ladder) -> Results | None:
+def results_or_none(kept: dict[str, Any], ladder: Plan) -> Results | None:
     """A ladder's results; None where a rung has none."""
     try:
         return results(kept, ladder)

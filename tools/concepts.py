@@ -13,10 +13,11 @@ from typing import Any
 
 import compact
 
-from stepladder import Ladder, Recipe, Rung, Store, climb, collect, load
+from stepladder import Recipe, Rung, Store, climb, collect, load
 from stepladder._base.files import write_atomically
 from stepladder.analysis.comparing import verdicts
 from stepladder.engines import choose_engine
+from stepladder.ladders.ladder import Plan
 from stepladder.recipes.recipe import describe
 from stepladder.reporting.numbers import percent, points, spread_text
 from stepladder.reporting.pages.compare_page import verdict
@@ -73,14 +74,14 @@ what an optimizer is worth at a learning rate of its own: all have the top rung'
 """
 
 
-def ladder_of(name: str) -> Ladder:
+def ladder_of(name: str) -> Plan:
     """Two rungs: the top of mnist-8k, and that with one concept."""
     whole = load("mnist-8k")
     top = whole.rungs[-1]
     field, value = CONCEPTS[name]
     recipe = Recipe.model_validate(top.recipe.model_dump(mode="json") | {field: value})
     above = replace(top, name=name, why="What is it worth?", recipe=recipe, changes=(field,))
-    return replace(whole, rungs=(top, above))
+    return whole.with_rungs((top, above))
 
 
 def change_text(below: Rung, above: Rung) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from stepladder import Ladder, Recipe, Store, climb, collect, load
+from stepladder import Recipe, Store, climb, collect, load
 from stepladder._base.files import write_atomically
 from stepladder.analysis.intervals import interval_of_mean
 from stepladder.engines import choose_engine
+from stepladder.ladders.ladder import Plan
 from stepladder.recipes.recipe import describe_network
 from stepladder.records import record
 from stepladder.reporting.numbers import percent, percents
@@ -73,7 +74,7 @@ def layers(first: int, second: int, kind: str, middle: tuple[int, ...], end: tup
     return [*made[:-1], "conv 10 1x1 bias bare", "gap"] if head == "logits" else [*made, "gap", "linear 10"]
 
 
-def frontier() -> Ladder:
+def frontier() -> Plan:
     """A rung for each network; they stand beside each other, not one above the other."""
     whole = load("mnist-4500")
     muon = next(rung for rung in whole.rungs if rung.name == "muon")
@@ -205,9 +206,7 @@ def main(what: str, folder: str) -> None:
     engine, _ = choose_engine("jit")
     if what == "climb":
         for rung in ladder.rungs:
-            print(
-                rung.name, *climb(replace(ladder, rungs=(rung,)), seeds=SEEDS, store=store, engine=engine), flush=True
-            )
+            print(rung.name, *climb(ladder.with_rungs((rung,)), seeds=SEEDS, store=store, engine=engine), flush=True)
         return
     results = collect(ladder, store, seeds=SEEDS)
     found = measured(results)

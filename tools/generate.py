@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from stepladder.ladders.ladder import Budget, Target
+from stepladder.ladders.terms import Budget, Target
 from stepladder.networks import layers
 from stepladder.recipes.recipe import (
     Adam,

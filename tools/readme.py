@@ -37,7 +37,7 @@ OURS = "stepladder jit"
 
 def keep(store: Store) -> None:
     up = load("mnist-8k")
-    ladders = (up, descent(up).as_ladder, load("mnist-8k-as-run"))
+    ladders = (up, descent(up).as_plan, load("mnist-8k-as-run"))
     compact.write(KEPT, [compact.whole(ladder, store, SEEDS) for ladder in ladders])
 
 
@@ -45,7 +45,7 @@ def climbed() -> tuple[Results, Results, Results]:
     """mnist-8k; its top without each change; the six steps as their authors ran them."""
     kept = compact.read(KEPT)
     up, as_run = load("mnist-8k"), load("mnist-8k-as-run")
-    found = [compact.results(kept, ladder) for ladder in (up, descent(up).as_ladder, as_run)]
+    found = [compact.results(kept, ladder) for ladder in (up, descent(up).as_plan, as_run)]
     return found[0], found[1], found[2]
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from stepladder.engines import choose_engine
     from stepladder.errors import StepladderError
     from stepladder.ladders.checking import check
-    from stepladder.ladders.ladder import Budget, Ladder, Rung, Target
+    from stepladder.ladders.ladder import Ladder, Rung
     from stepladder.ladders.ladder_file import load
+    from stepladder.ladders.terms import Budget, Target
     from stepladder.networks.geometry import ImageShape, Network
     from stepladder.recipes.recipe import Recipe
     from stepladder.runs.results import collect
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from stepladder.runs.store import Store
 
 _HOMES = {
-    "Budget": "ladders.ladder",
+    "Budget": "ladders.terms",
     "ImageShape": "networks.geometry",
     "Ladder": "ladders.ladder",
     "Network": "networks.geometry",
@@ -34,7 +35,7 @@ _HOMES = {
     "Rung": "ladders.ladder",
     "StepladderError": "errors",
     "Store": "runs.store",
-    "Target": "ladders.ladder",
+    "Target": "ladders.terms",
     "check": "ladders.checking",
     "choose_engine": "engines",
     "climb": "climbing.climbing",

@@ -24,8 +24,9 @@ from stepladder.analysis.mistakes import Pair
 from stepladder.analysis.movements import first_drop
 from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
-from stepladder.ladders.ladder import Budget, Ladder, Rung, Target
+from stepladder.ladders.ladder import Ladder, Rung
 from stepladder.ladders.ladder_file import load
+from stepladder.ladders.terms import Budget, Target
 from stepladder.networks.geometry import ImageShape
 from stepladder.recipes.recipe import Augment, Step
 from stepladder.reporting.numbers import apart, beside, loss_text

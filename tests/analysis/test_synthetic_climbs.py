@@ -14,8 +14,9 @@ from records import make_run
 
 from stepladder.analysis.comparing import compare
 from stepladder.analysis.outliers import outliers
-from stepladder.ladders.ladder import Budget, Rung, Target
+from stepladder.ladders.ladder import Rung
 from stepladder.ladders.ladder_file import load
+from stepladder.ladders.terms import Budget, Target
 from stepladder.networks.geometry import ImageShape
 from stepladder.recipes.recipe import Augment, Cosine, LinearDecay, OneCycle, Plateau, Recipe, Schedule, Step
 from stepladder.reporting.words.diagnosis_text import notes

@@ -29,7 +29,7 @@ def test_each_change_is_taken_out_alone() -> None:
     assert way.without["rotation"].recipe.augment == Augment()
     assert way.without["steplr"].recipe.schedule == Constant()
     assert way.without["receptive-field"].recipe == LADDER.rung("steplr").recipe  # trained on the way up
-    assert way.as_ladder.rungs[-1] == LADDER.rungs[-1]
+    assert way.as_plan.rungs[-1] == LADDER.rungs[-1]
 
 
 def test_a_change_that_a_later_rung_makes_again_stays() -> None:
@@ -52,10 +52,10 @@ def test_what_each_change_is_worth() -> None:
     way = descent(LADDER)
     finals = {"without dropout": 9950, "without rotation": 9910, "without steplr": 9930, "receptive-field": 9940}
     rungs = []
-    for rung in way.as_ladder.rungs:
+    for rung in way.as_plan.rungs:
         runs = tuple(make_run(seed, [finals[rung.name] + seed % 3] * 6) for seed in range(1, 9) if rung.name in finals)
         rungs.append(RungResult(rung, runs, summarise(runs, rung.target)))
-    down = Results(ladder=way.as_ladder, engine=None, rungs=tuple(rungs), params=(1,) * 5, others={}, n_test_looks=0)
+    down = Results(ladder=way.as_plan, engine=None, rungs=tuple(rungs), params=(1,) * 5, others={}, n_test_looks=0)
     outcomes = {each.below: each.outcome for each in compare_with_top(down)}
     assert outcomes == {
         "without dropout": "worse",

@@ -225,7 +225,7 @@ def test_a_target_that_no_network_is_needed_for_is_said_to_be(tmp_path: Path) ->
     np.savez(tmp_path / "other.npz", **(arrays | uneven))  # type: ignore[arg-type]
     ladder = ladder_on(tmp_path / "other.npz", n_classes=2)
     low = ladder.rungs[0].target.model_copy(update={"accuracy": 98})
-    found = check_data(replace(ladder, rungs=(replace(ladder.rungs[0], target=low),))).notes
+    found = check_data(ladder.with_rungs((replace(ladder.rungs[0], target=low),))).notes
     assert "always naming class 1 would have 98.01% of dev, which holds the target of 98%" in found
 
 

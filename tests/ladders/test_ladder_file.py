@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from stepladder._base import plain
 from stepladder.errors import LadderError
 from stepladder.ladders import ladder_file
-from stepladder.ladders.ladder import Budget
 from stepladder.ladders.ladder_file import Location, line_of
+from stepladder.ladders.terms import Budget
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.layers import parse
 from stepladder.recipes.recipe import Augment, Sgd, Step

@@ -30,7 +30,8 @@ from stepladder.engines import choose_engine
 from stepladder.errors import LadderError
 from stepladder.ladders import ladder_file
 from stepladder.ladders.evaluated import data_identity
-from stepladder.ladders.ladder import Budget, Ladder, Target
+from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.terms import Budget, Target
 from stepladder.records import record
 from stepladder.records.protocol import FIRST_SEED, MOST_SEED, against_rules
 from stepladder.records.record import (
@@ -95,7 +96,7 @@ def results_of(runs: Sequence[Run], ladder: Ladder = LADDER) -> Results:
     top = ladder.rungs[-1]
     rung = RungResult(top, tuple(runs), summarise(runs, top.target))
     engine = runs[0].identity.engine if runs else None
-    return Results(replace(ladder, rungs=(top,)), engine, (rung,), (PARAMS,), {}, 0)
+    return Results(ladder.with_rungs((top,)), engine, (rung,), (PARAMS,), {}, 0)
 
 
 def made_up(finals: Sequence[int] = RECORDED, *, claims: Sequence[Claim] = CLAIMS) -> Record:
@@ -200,9 +201,9 @@ def test_no_record_of_seeds_that_were_picked() -> None:
 
 def test_no_record_against_the_rules() -> None:
     longer = TOP.recipe.model_copy(update={"epochs": 16})
-    refused("16 epochs, a record for 15 at most", ladder=replace(LADDER, rungs=(replace(TOP, recipe=longer),)))
+    refused("16 epochs, a record for 15 at most", ladder=LADDER.with_rungs((replace(TOP, recipe=longer),)))
     small = replace(TOP, budget=Budget(params=7000, epochs=15))
-    refused("966 over its budget", ladder=replace(LADDER, rungs=(small,)))
+    refused("966 over its budget", ladder=LADDER.with_rungs((small,)))
     refused("evaluated on dev, a record on test", ladder=replace(LADDER, evaluate_on="dev"))
     runs = [run_of(101 + index, final) for index, final in enumerate(RECORDED)]
     elsewhere = runs[0].provenance.model_copy(update={"cpu": "another"})

@@ -28,7 +28,7 @@ from stepladder.execution.rechecking import check_runs
 from stepladder.ladders import ladder_file
 from stepladder.ladders.evaluated import data_identity, splits_for
 from stepladder.ladders.ladder import Ladder
-from stepladder.ladders.ladder import Target as Goal
+from stepladder.ladders.terms import Target as Goal
 from stepladder.records import record
 from stepladder.records.record import (
     Claim,

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from hashlib import sha256
 from itertools import chain, pairwise
 from pathlib import Path
@@ -31,6 +30,7 @@ from stepladder.engines import choose_engine
 from stepladder.engines.jit.code import object_cache
 from stepladder.errors import StoreError
 from stepladder.ladders.descent import descent
+from stepladder.ladders.ladder import Plan
 from stepladder.reporting.evidence import typical_run
 from stepladder.reporting.html.pictures import MOST_SIDE
 from stepladder.reporting.html.vega import vega_script
@@ -106,11 +106,9 @@ def make_ladder(
     return load(path)
 
 
-def train(
-    ladder: Ladder, store: Store, *, seeds: Sequence[int], engine: str = "jit", rungs: slice = slice(None)
-) -> None:
+def train(ladder: Plan, store: Store, *, seeds: Sequence[int], engine: str = "jit", rungs: slice = slice(None)) -> None:
     """Real runs, in this process."""
-    part = replace(ladder, rungs=ladder.rungs[rungs])
+    part = ladder.with_rungs(ladder.rungs[rungs])
     with ThreadPoolExecutor(1) as executor:
         assert not climb(part, seeds=seeds, store=store, engine=choose_engine(engine)[0], executor=executor)
 
@@ -147,7 +145,7 @@ def climbed(images: Path) -> tuple[Ladder, Store]:
     ladder = make_ladder(images, ["dropout = 0.1", "augment = { rotation_deg = 10.0 }"], about="An odd ladder.")
     store = Store.open(images.with_name("climbed"), create=True)
     train(ladder, store, seeds=[1, 2, 3])
-    train(descent(ladder).as_ladder, store, seeds=[1, 2, 3])
+    train(descent(ladder).as_plan, store, seeds=[1, 2, 3])
     return ladder, store
 
 

@@ -17,7 +17,8 @@ from stepladder.climbing.climbing import Task
 from stepladder.datasets.sources import MNIST
 from stepladder.ladders import checking, ladder_file
 from stepladder.ladders.checking import Check
-from stepladder.ladders.ladder import Budget, Ladder, Target
+from stepladder.ladders.ladder import Ladder, Plan
+from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.recipe import Distill
 from stepladder.records import record
 from stepladder.reporting import numbers, tables, terminal
@@ -172,7 +173,7 @@ SHIPPED = ladder_file.load("mnist-8k")
 AS_RUN = ladder_file.load("mnist-8k-as-run")
 
 
-def check(ladder: Ladder) -> Check:
+def check(ladder: Plan) -> Check:
     return checking.check(ladder, n_seeds=8, jobs=2, speeds={})
 
 
@@ -193,7 +194,7 @@ def test_the_check_table_of_the_shipped_ladder() -> None:
 
 
 def test_a_rung_over_its_budget_says_so() -> None:
-    tight = replace(SHIPPED, rungs=(replace(SHIPPED.rungs[0], budget=Budget(params=9713, epochs=13)),))
+    tight = SHIPPED.with_rungs((replace(SHIPPED.rungs[0], budget=Budget(params=9713, epochs=13)),))
     found = check(tight)
     assert check_page.check_table(found.rungs).rows[0][-2:] == ("14 of 13", "OVER")
     rung = check_json.check_dict(found)["rungs"][0]
@@ -261,7 +262,7 @@ def test_the_check_page_says_what_is_checked() -> None:
 )
 def test_the_estimate_is_the_work_over_the_measured_speed(n_seeds: int, jobs: int, in_words: str) -> None:
     """14 epochs of 763,744 multiply-adds: three times for 60,000 images, once for 10,000; a billion a second."""
-    ladder = replace(SHIPPED, rungs=SHIPPED.rungs[:1])
+    ladder = SHIPPED.with_rungs(SHIPPED.rungs[:1])
     speeds = {"jit-0.49.0-cpu-r1": 1.0, "jit-0.50.0-cpu-r1": 1e9, "torch-2.13.0-cpu-r1": 1.0}
     found = checking.check(ladder, n_seeds=n_seeds, jobs=jobs, speeds=speeds).estimate
     work_s = 14 * 763_744 * 190_000 / 1e9 * n_seeds / min(jobs, n_seeds)
@@ -278,10 +279,10 @@ def test_the_estimate_counts_teachers(seeds: tuple[int, ...], trained: int, answ
     distill = Distill(network=rung.recipe.network, seeds=seeds)
     taught = replace(rung, recipe=rung.recipe.model_copy(update={"distill": distill}))
     speeds = {"jit-0.50.0-cpu-r1": 1e9}
-    found = checking.check(replace(SHIPPED, rungs=(taught,)), n_seeds=8, jobs=1, speeds=speeds).estimate
+    found = checking.check(SHIPPED.with_rungs((taught,)), n_seeds=8, jobs=1, speeds=speeds).estimate
     images = 8 * (190_000 + answers * 60_000) + trained * 190_000
     assert found.elapsed_s == pytest.approx(14 * 763_744 * images / 1e9 + found.preparing_s)
-    both = checking.check(replace(SHIPPED, rungs=(rung, taught)), n_seeds=8, jobs=1, speeds=speeds).estimate
+    both = checking.check(SHIPPED.with_rungs((rung, taught)), n_seeds=8, jobs=1, speeds=speeds).estimate
     more = 8 if seeds else 0  # the rung below is the teacher of each run, but its seeds are others than 11 to 13
     assert both.elapsed_s == pytest.approx(14 * 763_744 * (images + more * 190_000) / 1e9 + both.preparing_s)
     macs = checking.macs_of_run(SHIPPED, taught, info=MNIST)

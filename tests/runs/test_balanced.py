@@ -13,8 +13,8 @@ from records import make_epoch, make_run
 
 from stepladder.datasets import data
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder import Target
 from stepladder.ladders.ladder_file import load
+from stepladder.ladders.terms import Target
 from stepladder.runs.run import Epoch
 from stepladder.runs.stats import accuracy, balanced_accuracy, holds, is_uneven, reaches, summarise
 

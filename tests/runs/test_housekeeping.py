@@ -129,7 +129,7 @@ def test_averaged_and_recalibrated_weights_are_what_was_evaluated(stored: Stored
         bottom.recipe.model_dump()
         | {"recalibrate_images": 128, "average": {"horizon_epochs": 0.5}, "dropout": 0.2, "batch_size": 32}
     )
-    ladder = replace(stored.ladder, rungs=(replace(bottom, recipe=changed),))
+    ladder = stored.ladder.with_rungs((replace(bottom, recipe=changed),))
     with ThreadPoolExecutor(1) as executor:
         assert not climb(ladder, seeds=[1], store=stored.store, engine=stored.engine, executor=executor)
     (checked,) = check_runs(stored.store, experiments(stored.store, [ladder], only=True), sources=[stored.ladder.data])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import make_epoch, make_run
 
-from stepladder.ladders.ladder import Target
+from stepladder.ladders.terms import Target
 from stepladder.runs.run import Run
 from stepladder.runs.stats import Summary, accuracy, consistent_from, holds, reaches, summarise, train_accuracy
 

@@ -182,7 +182,7 @@ def test_what_is_proposed_keeps_the_budget_fits_and_trains(
         for name in changed_fields(base, recipe):
             without = recipe.model_copy(update={name: getattr(base, name)})
             assert what_happens(without) != what_happens(recipe), f"{name} changes nothing"
-        ladder = replace(LOADED, rungs=(replace(LOADED.rungs[0], recipe=recipe),), dev_images=1)
+        ladder = replace(LOADED.with_rungs((replace(LOADED.rungs[0], recipe=recipe),)), dev_images=1)
         check_rungs(ladder, DataInfo("any", image, n_train + 1, 10))
 
 
@@ -436,7 +436,7 @@ def test_no_rung_on_the_way_is_over_the_budget(tmp_path: Path, scale_below: bool
     """The guess has 7,958 parameters without the scales of its norms, which are 194 more."""
     bottom = LOADED.rungs[-1]
     below = bottom.recipe.model_copy(update={"norm_scale": scale_below})
-    sought = quest(replace(LOADED, rungs=(replace(bottom, recipe=below),)), params=8000, epochs=15)
+    sought = quest(LOADED.with_rungs((replace(bottom, recipe=below),)), params=8000, epochs=15)
     guess = first_guesses(sought.space)[-1] | {"norm_scale": int(scale_above)}
     recipe = recipe_of(sought.space, propose(sought.space, Guessed(guess)), epochs=15)
     path = tmp_path / "found.toml"
@@ -451,7 +451,7 @@ def test_no_rung_on_the_way_is_over_the_budget(tmp_path: Path, scale_below: bool
 def test_a_rung_over_the_budget_is_allowed_where_the_scale_can_only_go_last(tmp_path: Path) -> None:
     bottom = LOADED.rungs[-1]
     below = bottom.recipe.model_copy(update={"network": tuple(map(parse, ("conv 4 bare", "gap", "linear 10")))})
-    sought = quest(replace(LOADED, rungs=(replace(bottom, recipe=below),)), params=8000, epochs=15)
+    sought = quest(LOADED.with_rungs((replace(bottom, recipe=below),)), params=8000, epochs=15)
     recipe = recipe_of(sought.space, propose(sought.space, Guessed(first_guesses(sought.space)[-1])), epochs=15)
     path = tmp_path / "found.toml"
     path.write_text(ladder_text(sought, trial(3, 500, 9_940, recipe=recipe), folder=path.parent))
@@ -1071,7 +1071,7 @@ def test_a_quest_tightens_and_looks_at_dev(ladder: Path) -> None:
         quest(loaded, epochs=101)
     with pytest.raises(BudgetError, match=r"--params 1,001 loosens the ladder's budget of 1,000"):
         quest(loaded, params=1001)
-    patient = replace(loaded, rungs=(replace(loaded.rungs[0], target=LOADED.rungs[0].target),))
+    patient = loaded.with_rungs((replace(loaded.rungs[0], target=LOADED.rungs[0].target),))
     with pytest.raises(LadderError, match="3 epochs are fewer than the last 5"):
         quest(patient)
     with pytest.raises(StoreError, match="its folder is not there"):

@@ -113,7 +113,7 @@ def compare(results: Results) -> list[Comparison]:
 
 
 def compare_with_top(results: Results) -> list[Comparison]:
-    """The last rung against each of the others, as climbing down makes them (descent.Descent.as_ladder)."""
+    """The last rung against each of the others, as climbing down makes them (descent.Descent.as_plan)."""
     top = results.rungs[-1]
     return verdicts([(each, top) for each in results.rungs[:-1]], declared=results.ladder.comparisons)
 

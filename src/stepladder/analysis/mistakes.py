@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil
 from statistics import mean, median
 
-from stepladder.ladders.ladder import Target
+from stepladder.ladders.terms import Target
 from stepladder.runs.run import Run
 from stepladder.runs.stats import measured, reaches
 

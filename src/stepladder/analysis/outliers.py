@@ -11,7 +11,7 @@ from math import sqrt
 from statistics import median
 from typing import Literal
 
-from stepladder.ladders.ladder import Target
+from stepladder.ladders.terms import Target
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import accuracy, balanced_accuracy
 

@@ -240,9 +240,10 @@ def climb(
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
-    whole = ladder_file.load(ladder).top if top else ladder_file.load(ladder)
-    way = descent(whole) if down else None
-    loaded = way.as_ladder if way else whole
+    written = ladder_file.load(ladder)
+    whole = written.top if top else written
+    way = descent(written) if down else None
+    loaded = way.as_plan if way else whole
     info = describe(loaded.data)
     rungs = check_rungs(loaded, info)  # before an engine is imported or a folder made
     require_within_budget(loaded, rungs)
@@ -309,7 +310,7 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
     loaded = ladder_file.load(ladder)
     results = collect(loaded, opened, engine=engine)
     way = descent(loaded) if down else None
-    below_top = collect(way.as_ladder, opened, engine=results.engine) if way else None
+    below_top = collect(way.as_plan, opened, engine=results.engine) if way else None
     _echo_notes(opened)
     if way and below_top:
         _print_descent(way, results, below_top, as_json)

@@ -25,7 +25,7 @@ from stepladder.execution.workers import WorkerProcesses
 from stepladder.ladders.checking import check_rungs, macs_of_run, macs_per_epoch, require_effects, require_within_budget
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.image_notes import examined
-from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.ladders.ladder import Plan, Rung
 from stepladder.runs import speeds
 from stepladder.runs.run import Run, RunIdentity
 from stepladder.runs.store import LeftAloneError, Store
@@ -103,7 +103,7 @@ class Watchers:
             watcher.noted(text)
 
 
-def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
+def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
     """The runs of a climb, rung by rung; raises BudgetError, DataError or LadderError before anything trains."""
     if not seeds:
         raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
@@ -127,7 +127,7 @@ def plan(ladder: Ladder, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
 
 
 def climb(
-    ladder: Ladder,
+    ladder: Plan,
     *,
     seeds: Sequence[int],
     store: Store,

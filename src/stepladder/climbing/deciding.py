@@ -13,7 +13,7 @@ from stepladder.analysis.comparing import Comparison, compare
 from stepladder.climbing.climbing import Failure, Watcher, climb
 from stepladder.engines import Engine
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.runs.results import Results, RungResult, collect
 from stepladder.runs.stats import summarise
 from stepladder.runs.store import Store
@@ -22,7 +22,7 @@ Seeds = tuple[int, ...]
 
 
 def climb_until_decided(
-    ladder: Ladder,
+    ladder: Plan,
     *,
     seeds: Sequence[int],
     max_seeds: int,
@@ -46,7 +46,7 @@ def climb_until_decided(
     n = len(seeds)
     while True:
         trained |= dict.fromkeys(wanted, _first(n, seeds))
-        part = replace(ladder, rungs=tuple(rung for rung in ladder.rungs if rung.name in wanted))
+        part = ladder.with_rungs(tuple(rung for rung in ladder.rungs if rung.name in wanted))
         failures = climb(
             part, seeds=_first(n, seeds), store=store, engine=engine, jobs=jobs, executor=executor, watcher=watcher
         )

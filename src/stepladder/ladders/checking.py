@@ -7,7 +7,7 @@ from itertools import pairwise
 from stepladder.datasets import sources
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import BudgetError, GeometryError, LadderError
-from stepladder.ladders.ladder import Ladder, Rung, budget_excess
+from stepladder.ladders.ladder import Plan, Rung, budget_excess
 from stepladder.networks.geometry import Network
 from stepladder.recipes.happening import idle_notes, what_happens, why_alike
 from stepladder.recipes.idle import Sizes
@@ -66,7 +66,7 @@ class CheckedData:
 class Check:
     """All that ``stepladder check`` knows. ``split`` and ``notes`` as in CheckedData."""
 
-    ladder: Ladder
+    ladder: Plan
     info: DataInfo
     sha256: str
     split: str | None
@@ -79,7 +79,7 @@ class Check:
         return excess_of(self.rungs)
 
 
-def check(ladder: Ladder, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
+def check(ladder: Plan, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
     """Check a ladder; ``speeds`` are the multiply-adds per second measured so far, by engine tag (speeds.read).
 
     Raises DataError, and LadderError for networks that do not fit their images, or a change that has no effect on
@@ -92,7 +92,7 @@ def check(ladder: Ladder, *, n_seeds: int, jobs: int, speeds: Mapping[str, float
     return Check(ladder, data.info, data.sha256, data.split, data.notes, rungs, took)
 
 
-def check_data(ladder: Ladder) -> CheckedData:
+def check_data(ladder: Plan) -> CheckedData:
     """The ladder's images, split as they will be. Raises DataError for those that cannot be trained on."""
     if ladder.data == "mnist" and ladder.data_sha256 in (None, sources.MNIST_SHA256):
         n_dev = ladder.n_dev(sources.MNIST.n_train)
@@ -110,7 +110,7 @@ def check_data(ladder: Ladder) -> CheckedData:
     return CheckedData(data.describe(ladder.data), identity.sha256, split, notes)
 
 
-def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
+def check_rungs(ladder: Plan, info: DataInfo) -> tuple[CheckedRung, ...]:
     """Every rung on these images; raises LadderError for one that cannot be trained on them."""
     rungs = []
     for rung in ladder.rungs:
@@ -125,7 +125,7 @@ def check_rungs(ladder: Ladder, info: DataInfo) -> tuple[CheckedRung, ...]:
     return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
 
 
-def require_effects(ladder: Ladder, info: DataInfo) -> None:
+def require_effects(ladder: Plan, info: DataInfo) -> None:
     """Raise LadderError for a rung that would train exactly as the rung below on these images.
 
     What can be told without images a ladder file is refused for. In a descent the rung before is not the one below.
@@ -146,7 +146,7 @@ def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
     return [f"rung {checked.rung.name!r}: {note}" for checked in rungs for note in checked.notes]
 
 
-def _notes(ladder: Ladder, info: DataInfo) -> list[tuple[str, ...]]:
+def _notes(ladder: Plan, info: DataInfo) -> list[tuple[str, ...]]:
     """Of each rung the notes that the rung below has not, and what is so little a change that it may be none."""
     recipes = [rung.recipe for rung in ladder.rungs]
     all_notes = [idle_notes(recipe, _sizes(ladder, info)) for recipe in recipes]
@@ -157,7 +157,7 @@ def _notes(ladder: Ladder, info: DataInfo) -> list[tuple[str, ...]]:
     ]
 
 
-def _sizes(ladder: Ladder, info: DataInfo) -> Sizes:
+def _sizes(ladder: Plan, info: DataInfo) -> Sizes:
     return Sizes(info.image, ladder.n_trained(info))
 
 
@@ -166,13 +166,13 @@ def excess_of(rungs: tuple[CheckedRung, ...]) -> list[str]:
     return [line for checked in rungs for line in checked.excess]
 
 
-def require_within_budget(ladder: Ladder, rungs: tuple[CheckedRung, ...]) -> None:
+def require_within_budget(ladder: Plan, rungs: tuple[CheckedRung, ...]) -> None:
     """Raise BudgetError if any rung is over its budget: of each the file and line, and what is too much."""
     if excess := [f"{ladder.place(each.rung.line)}: {line}" for each in rungs for line in each.excess]:
         raise BudgetError("over budget: " + "; ".join(excess))
 
 
-def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Estimate:
+def estimate(ladder: Plan, info: DataInfo, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Estimate:
     """How long a climb takes: the work in multiply-adds, over the speed at which it was last done here.
 
     What it takes to begin is added, for the default engine, whose kernels are compiled for each network.
@@ -188,7 +188,7 @@ def estimate(ladder: Ladder, info: DataInfo, *, n_seeds: int, jobs: int, speeds:
     return Estimate(macs / macs_per_s / jobs + preparing_s, n_runs, jobs, bool(measured), preparing_s)
 
 
-def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
+def macs_per_epoch(ladder: Plan, rung: Rung, *, info: DataInfo) -> int:
     """Multiply-adds of one epoch: forward, and twice that backward, in training; forward in evaluation.
 
     Sharpness-aware training does all of it twice. Each teacher answers to each training image.
@@ -200,7 +200,7 @@ def macs_per_epoch(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
     return rung.network(info.image).macs * (passes * n_train + ladder.n_evaluated(info)) + answers
 
 
-def macs_of_run(ladder: Ladder, rung: Rung, *, info: DataInfo) -> int:
+def macs_of_run(ladder: Plan, rung: Rung, *, info: DataInfo) -> int:
     """Multiply-adds of all epochs, those of the training of all its teachers included: others may have trained some."""
     rungs = [rung, *[teacher] * n_teachers(rung)] if (teacher := teacher_rung(rung)) else [rung]
     return sum(macs_per_epoch(ladder, each, info=info) * each.recipe.epochs for each in rungs)
@@ -216,7 +216,7 @@ def n_teachers(rung: Rung) -> int:
     return len(rung.recipe.distill.seeds_for(0)) if rung.recipe.distill else 0
 
 
-def _runs_of_climb(ladder: Ladder, seeds: Iterable[int]) -> list[tuple[Rung, set[int]]]:
+def _runs_of_climb(ladder: Plan, seeds: Iterable[int]) -> list[tuple[Rung, set[int]]]:
     """All that is trained, each once: rungs and teachers, which may be a rung's recipe, with their seeds."""
     runs: dict[Recipe, tuple[Rung, set[int]]] = {}
     for rung in ladder.rungs:
@@ -227,7 +227,7 @@ def _runs_of_climb(ladder: Ladder, seeds: Iterable[int]) -> list[tuple[Rung, set
     return list(runs.values())
 
 
-def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
+def _require_sound_teacher(ladder: Plan, rung: Rung, info: DataInfo) -> None:
     """Raise LadderError for a teacher that cannot be trained on these images."""
     recipe, whose = rung.recipe.teacher, f"rung {rung.name!r}: its teacher"
     if recipe is None:
@@ -239,7 +239,7 @@ def _require_sound_teacher(ladder: Ladder, rung: Rung, info: DataInfo) -> None:
     _require_trainable(ladder, replace(rung, recipe=recipe), whose, network, info)
 
 
-def _require_trainable(ladder: Ladder, rung: Rung, whose: str, network: Network, info: DataInfo) -> None:
+def _require_trainable(ladder: Plan, rung: Rung, whose: str, network: Network, info: DataInfo) -> None:
     """Refuse a network without parameters, too few images to recalibrate on, or one value per channel for batch norm.
 
     The last is a last batch of one image where it sees one pixel.

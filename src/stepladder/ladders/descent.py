@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.ladders.ladder import Ladder, Plan, Rung
 from stepladder.recipes.happening import what_happens, why_alike
 
 
@@ -19,10 +19,10 @@ class Descent:
     kept: dict[str, str]
 
     @property
-    def as_ladder(self) -> Ladder:
+    def as_plan(self) -> Plan:
         """The rungs to train: what is left of the top without each change, and the top."""
         top = self.ladder.rungs[-1]
-        return replace(self.ladder, rungs=(*self.without.values(), top))
+        return self.ladder.with_rungs((*self.without.values(), top))
 
 
 def descent(ladder: Ladder) -> Descent:

@@ -16,7 +16,7 @@ from stepladder.datasets.data import (
 )
 from stepladder.datasets.split_rules import SplitRule
 from stepladder.errors import DataError
-from stepladder.ladders.ladder import Ladder, Split
+from stepladder.ladders.ladder import Plan, Split
 from stepladder.recipes.recipe import Frozen
 
 
@@ -42,7 +42,7 @@ class DataIdentity(Frozen):
         return {name: value for name, value in essence.items() if name not in before or value != before[name]}
 
 
-def data_identity(ladder: Ladder) -> DataIdentity:
+def data_identity(ladder: Plan) -> DataIdentity:
     """Which images a ladder's runs are about. Raises DataError, also when they are not those the ladder pins."""
     info = describe(ladder.data)
     require_sha256(ladder.data, ladder.data_sha256)

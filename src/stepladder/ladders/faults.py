@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from stepladder._base.foreign import NONE_HERE
 from stepladder._base.wording import did_you_mean, shown, slip, translation
-from stepladder.ladders.ladder import Budget, Target
 from stepladder.ladders.ladder_text import BRACKETS
+from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location
 from stepladder.recipes.recipe import Recipe
 

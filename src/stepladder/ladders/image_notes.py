@@ -24,7 +24,7 @@ from stepladder.datasets.pixels import full_scale
 from stepladder.datasets.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
 from stepladder.errors import DataError
 from stepladder.ladders.evaluated import DataIdentity
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 
 REMARKABLE = Fraction(3, 2)  # of the share that the largest class would have if all were alike
 UNEVEN = 5  # times as many training images of one class as of another
@@ -64,7 +64,7 @@ class _Range:
     mean: float
 
 
-def examined(ladder: Ladder, identity: DataIdentity) -> tuple[str, ...]:
+def examined(ladder: Plan, identity: DataIdentity) -> tuple[str, ...]:
     """What is remarkable in a ladder's images and how they are split, a sentence each.
 
     Raises DataError where no split has every class on both sides, or where the images cannot be what was meant.
@@ -168,7 +168,7 @@ def _require_meant(source: str, part: _Part, found: _Range) -> None:
         )
 
 
-def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Ladder, identity: DataIdentity) -> Iterator[str]:
+def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Plan, identity: DataIdentity) -> Iterator[str]:
     train, test = parts["training"], parts["test"]
     trained, evaluated = train, test
     if identity.split == "given":

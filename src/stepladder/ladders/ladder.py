@@ -1,69 +1,21 @@
-"""The nouns of a ladder: Budget, Target, Rung, Ladder. How they are read from a file is in ladder_file."""
+"""Rungs: a Plan has some, in no order, and a Ladder has them one above another. How they are read is in ladder_file."""
 
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from typing import Literal
 
 from stepladder._base.wording import n_of, shown
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import GeometryError, LadderError
+from stepladder.ladders import rules
+from stepladder.ladders.terms import Budget, Target
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe, changed_fields
 
 Split = Literal["dev", "test"]
 
 COMPARISONS = 5  # that a ladder is taken to grow to
-
-
-def _exact(value: object) -> object:
-    """99.4 as written, not as the nearest binary fraction: repr() of a float gives its shortest decimal form."""
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(repr(value))
-    raise LadderError(f"a percentage is a number such as 99.4, without quotes, not {shown(value)}")
-
-
-Percent = Annotated[Decimal, BeforeValidator(_exact), PlainSerializer(float)]
-
-
-def _no_fraction(value: Decimal) -> Decimal:
-    """Refuse 0.99 where 99 is meant: nobody aims at one right answer in a hundred."""
-    if value <= 1:
-        meant = f"{(100 * value).normalize():f}" if value > Decimal("0.0001") else "99"
-        raise LadderError(f"accuracy is in percent, and {value:g} is {value:g}%: write {meant} for {meant}%")
-    return value
-
-
-Accuracy = Annotated[Percent, AfterValidator(_no_fraction)]
-
-
-class Budget(Frozen):
-    """What a rung may cost at the most."""
-
-    params: int = Field(ge=1, description="trainable numbers, at most")
-    epochs: int = Field(ge=1, description="epochs of training, at most")
-
-
-class Target(Frozen):
-    """What a rung is to reach: accuracy, or balanced accuracy, at or above a percentage at each of the last epochs."""
-
-    accuracy: Accuracy = Field(gt=0, le=100, description="accuracy in percent")
-    last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
-    balanced: bool = Field(
-        False, description="whether it speaks of balanced accuracy: each class counts alike, however many images it has"
-    )
-
-    @property
-    def measure(self) -> str:
-        """What it speaks of, in words."""
-        return "balanced accuracy" if self.balanced else "accuracy"
-
-    def essence(self) -> dict[str, Any]:
-        """Its fields as JSON values, but for one that is as it was before there was a choice."""
-        return self.model_dump(mode="json", exclude=set() if self.balanced else {"balanced"})
 
 
 def _dev_images(n_train: int) -> str:
@@ -108,8 +60,8 @@ class Rung:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ladder:
-    """A series of rungs on one data set.
+class Plan:
+    """Rungs on one data set, in no order: each is trained by itself, as those that a ladder's top has one change less.
 
     ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
     the split that accuracies are measured on: ``dev_images`` held out of the training images, or the set's own
@@ -157,16 +109,66 @@ class Ladder:
         """``mine.toml:12``, as a message begins; the file alone where no line is known."""
         return f"{self.source}:{line}" if line else self.source
 
+    def with_rungs(self, rungs: Sequence[Rung]) -> "Plan":
+        """These rungs, on the same images, as a plan."""
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Plan(**own | {"rungs": tuple(rungs)})
+
     @property
-    def top(self) -> "Ladder":
+    def top(self) -> "Plan":
         """The top rung alone."""
-        return replace(self, rungs=self.rungs[-1:])
+        return self.with_rungs(self.rungs[-1:])
 
     def rung(self, name: str) -> Rung:
         for rung in self.rungs:
             if rung.name == name:
                 return rung
         raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {', '.join(r.name for r in self.rungs)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder(Plan):
+    """Rungs one above another: each is the rung below plus exactly one change.
+
+    Whoever builds one is held to that. LadderError says all that is broken: two changes that are not declared compound,
+    none, one that does nothing, ``changes`` that are not what differs, a name that is there twice, a budget that is
+    looser or a target that is lower than below, a target of more epochs than are trained.
+    """
+
+    def __post_init__(self) -> None:
+        if broken := [f"{self.place(rung.line)}: {text}" for rung, text in self._broken()]:
+            raise LadderError("\n".join(broken))
+
+    def _broken(self) -> Iterator[tuple[Rung, str]]:
+        if not self.rungs:
+            raise LadderError(f"{self.source}: a ladder has a rung at least")
+        names = [rung.name for rung in self.rungs]
+        for at, rung in enumerate(self.rungs):
+            if rung.name in names[:at]:
+                yield rung, rules.twice(rung.name)
+            yield from ((rung, text) for _, text in rules.of_epochs(rung.name, rung.recipe, rung.target))
+        yield from ((self.rungs[0], text) for text in _broken_bottom(self.rungs[0]))
+        for below, rung in pairwise(self.rungs):
+            yield from ((rung, text) for text in _broken_above(below, rung))
+
+
+def _broken_bottom(rung: Rung) -> Iterator[str]:
+    if rung.changes or rung.compound:
+        yield f"rung {shown(rung.name)} is the bottom rung, and changes nothing: give it no changes and no compound"
+
+
+def _broken_above(below: Rung, rung: Rung) -> Iterator[str]:
+    changes = changed_fields(below.recipe, rung.recipe)
+    if set(rung.changes) != set(changes) and changes:
+        said, found = (", ".join(each) or "nothing" for each in (rung.changes, changes))
+        yield f"rung {shown(rung.name)} says that it changes {said}, and its recipe changes {found}: make them agree"
+        return
+    found_rules = (
+        rules.of_changes(rung.name, below.recipe, rung.recipe, changes=changes, compound=rung.compound),
+        rules.of_budget(rung.name, below.budget, rung.budget),
+        rules.of_target(rung.name, below.target, rung.target),
+    )
+    yield from (text for found in found_rules for _, text in found)
 
 
 def budget_excess(rung: Rung, network: Network) -> list[str]:

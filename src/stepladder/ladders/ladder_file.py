@@ -2,7 +2,7 @@
 
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cached_property
@@ -15,12 +15,13 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from stepladder._base.plain import MOST_CHARACTERS, neutral, steering
 from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown
 from stepladder.errors import LadderError
+from stepladder.ladders import rules
 from stepladder.ladders.faults import Fault, faults_of
-from stepladder.ladders.ladder import COMPARISONS, Budget, Ladder, Rung, Split, Target
+from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split
 from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
+from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
 from stepladder.networks.layers import GlobalAvgPool
-from stepladder.recipes.happening import what_happens, why_alike
 from stepladder.recipes.recipe import Frozen, Recipe, changed_fields, describe
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
@@ -219,7 +220,7 @@ class _Reader:
             here = ("rung", index)
             entry, is_whole = self.entry(raw, here)
             if entry.name in names:
-                self.note((*here, "name"), f"two rungs are named {shown(entry.name)}: names are unique: rename one")
+                self.note((*here, "name"), rules.twice(entry.name))
             names.add(entry.name)
             budget, target = self.budget(entry, here, budget), self.target(entry, here, target)
             below = rungs[-1] if len(rungs) == index and rungs else None
@@ -318,25 +319,7 @@ class _Reader:
                     f" {describe(name, getattr(below.recipe, name))} on the rung below too:"
                     f" {_instead(entry.change or {}, name)}",
                 )
-        if what_happens(recipe) == what_happens(below.recipe):
-            self.refuse(
-                (*here, "change"),
-                f"rung {shown(entry.name)} changes {', '.join(changes)} but nothing that happens: it would train"
-                f" exactly as the rung below, because {why_alike(below.recipe, recipe)}",
-            )
-        if len(changes) > 1 and entry.compound is None:
-            names = " and ".join([", ".join(changes[:-1]), changes[-1]])
-            number = {2: "two", 3: "three", 4: "four"}.get(len(changes), str(len(changes)))
-            self.refuse(
-                (*here, "change"),
-                f"rung {shown(entry.name)} changes {names}; a rung changes one concept: split it into {number} rungs"
-                f' (first only {changes[0]}, then {changes[1]}), or declare it: compound = "why not one at a time"',
-            )
-        if len(changes) == 1 and entry.compound is not None:
-            self.refuse(
-                (*here, "compound"),
-                f"rung {shown(entry.name)} is declared compound but changes only {changes[0]}: remove 'compound'",
-            )
+        self.keep_to(rules.of_changes(entry.name, below.recipe, recipe, changes=changes, compound=entry.compound), here)
 
     def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
         """The budget in force on a rung, that from below where its own is wrong."""
@@ -344,13 +327,7 @@ class _Reader:
             return below
         with self.noting():
             budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
-            for name in ("params", "epochs"):
-                if getattr(budget, name) > getattr(below, name):
-                    self.refuse(
-                        (*here, "budget", name),
-                        f"rung {shown(entry.name)} loosens the budget from {getattr(below, name):,} to"
-                        f" {getattr(budget, name):,} {name}: a rung may only tighten it",
-                    )
+            self.keep_to(rules.of_budget(entry.name, below, budget), here)
             return budget
         return below
 
@@ -360,27 +337,22 @@ class _Reader:
             return below
         with self.noting():
             target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
-            if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
-                self.refuse((*here, "target"), f"rung {shown(entry.name)} lowers the target: a rung may only raise it")
-            if target.balanced != below.balanced:
-                self.refuse(
-                    (*here, "target"),
-                    f"rung {shown(entry.name)} has a target of another measure, {target.measure}: set balanced for the"
-                    " whole ladder",
-                )
+            self.keep_to(rules.of_target(entry.name, below, target), here)
             return target
         return below
 
     def check_epochs(self, rung: Rung, here: Location, below: Rung | None) -> None:
         """Note a target over more epochs than are trained, once for all rungs that have both of them from below."""
-        n_epochs, n_last = rung.recipe.epochs, rung.target.last_epochs
-        if n_last <= n_epochs or (below and (below.recipe.epochs, below.target.last_epochs) == (n_epochs, n_last)):
+        pairs = {(each.recipe.epochs, each.target.last_epochs) for each in (rung, below) if each}
+        if below and len(pairs) == 1:
             return
-        self.note(
-            (*here, "target"),
-            f"rung {shown(rung.name)} trains for {n_of(n_epochs, 'epoch')} but its target speaks of the last"
-            f" {n_last}: train longer, or set target.last_epochs to at most {n_epochs}",
-        )
+        for field, message in rules.of_epochs(rung.name, rung.recipe, rung.target):
+            self.note((*here, *field), message)
+
+    def keep_to(self, broken: Iterable[rules.Broken], here: Location) -> None:
+        """Refuse the first rule that a rung breaks."""
+        for field, message in broken:
+            self.refuse((*here, *field), message)
 
     def known(self, model: type[M], value: Any) -> M | None:
         """A value as a model; None where it is wrong, which is noted elsewhere."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from stepladder._base.wording import n_of
 from stepladder.datasets.data import describe
-from stepladder.ladders.ladder import Ladder, budget_excess
+from stepladder.ladders.ladder import Plan, budget_excess
 
 FIRST_SEED = 101  # seeds 1 to 100 are for choosing; a record takes seeds that nobody has chosen with
 LEAST_SEEDS = 100
@@ -16,12 +16,12 @@ MOST_EPOCHS = 15
 MOST_SEED = 10**18
 
 
-def against_rules(ladder: Ladder, *, seeds: Sequence[int]) -> list[str]:
+def against_rules(ladder: Plan, *, seeds: Sequence[int]) -> list[str]:
     """How a ladder or the seeds break the protocol, as far as a record's file tells; empty if neither does."""
     return [*_against_ladder(ladder), *_against_seeds(seeds)]
 
 
-def _against_ladder(ladder: Ladder) -> list[str]:
+def _against_ladder(ladder: Plan) -> list[str]:
     top = ladder.rungs[-1]
     problems = budget_excess(top, top.network(describe(ladder.data).image))
     if ladder.evaluate_on != "test":

@@ -32,8 +32,9 @@ from stepladder.analysis.intervals import interval_of_mean, share_interval
 from stepladder.datasets.data import describe
 from stepladder.errors import LadderError
 from stepladder.ladders.evaluated import data_identity
-from stepladder.ladders.ladder import Accuracy, Ladder, Percent, Target
+from stepladder.ladders.ladder import Plan
 from stepladder.ladders.ladder_file import load as load_ladder
+from stepladder.ladders.terms import Accuracy, Percent, Target
 from stepladder.recipes.recipe import Frozen
 from stepladder.records.protocol import MOST_SEED, against_rules, against_store
 from stepladder.runs.results import Results
@@ -208,7 +209,7 @@ def numbers(runs: Sequence[SeedResult], *, n_evaluated: int, target: Target) -> 
     )
 
 
-def numbers_of(record: Record, ladder: Ladder) -> Numbers:
+def numbers_of(record: Record, ladder: Plan) -> Numbers:
     """What a record's runs add up to."""
     return numbers(record.runs, n_evaluated=record.n_evaluated, target=ladder.rungs[-1].target)
 
@@ -221,7 +222,7 @@ def seed_result(run: Run, target: Target) -> SeedResult:
     return SeedResult(seed=run.identity.seed, n_correct=tuple(epoch.n_correct for epoch in last))
 
 
-def params_of(ladder: Ladder) -> int:
+def params_of(ladder: Plan) -> int:
     """Every trainable number of the top rung."""
     return ladder.rungs[-1].network(describe(ladder.data).image).params
 
@@ -234,7 +235,7 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
 
 
-def load(name_or_path: str | Path) -> tuple[Record, Ladder]:
+def load(name_or_path: str | Path) -> tuple[Record, Plan]:
     """A shipped record by name, or any record by the path of its file; and its ladder.
 
     Raises LadderError that says what is wrong, also if the ladder has changed since, the protocol is not kept, or the
@@ -276,7 +277,7 @@ def _read(content: bytes, file: str) -> Record:
         raise LadderError(f"{clipped(file)}: no record: {reason(error)}: {GET_IT_AGAIN}") from None
 
 
-def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
+def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Plan]:
     """A record and its ladder: it must be made of that one, keep the protocol, and support its claims."""
     ladder = load_ladder(folder / record.ladder if record.ladder.endswith(".toml") else record.ladder)
     top = ladder.rungs[-1]
@@ -308,7 +309,7 @@ def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Ladder]:
     return record, ladder
 
 
-def _changed(record: Record, ladder: Ladder) -> str:
+def _changed(record: Record, ladder: Plan) -> str:
     """How the experiment of a ladder is another one than its record's; empty if it is the same."""
     recipe, data = ladder.rungs[-1].recipe, data_identity(ladder)
     if experiment_key(recipe, data) == record.experiment:
@@ -328,7 +329,7 @@ def _changed(record: Record, ladder: Ladder) -> str:
     )
 
 
-def unsupported(record: Record, ladder: Ladder) -> list[str]:
+def unsupported(record: Record, ladder: Plan) -> list[str]:
     """The claims that the record's own runs do not support, and why; empty if they support all."""
     found, params = numbers_of(record, ladder), params_of(ladder)
     problems = [_problem(claim, found, params) for claim in record.claims]
@@ -378,7 +379,7 @@ def record_of(results: Results, *, name: str, claims: Sequence[Claim], seeds: Se
     return record
 
 
-def _assembled(ladder: Ladder, runs: Sequence[Run], *, name: str, claims: Sequence[Claim]) -> Record:
+def _assembled(ladder: Plan, runs: Sequence[Run], *, name: str, claims: Sequence[Claim]) -> Record:
     """A record from its runs; raises LadderError if they are not of one installation and one kind of CPU."""
     target = ladder.rungs[-1].target
     if target.balanced:

@@ -31,7 +31,7 @@ from stepladder.analysis.intervals import ALPHA, interval_of_mean, share_interva
 from stepladder.climbing.climbing import Failure, Watcher, climb
 from stepladder.engines import Engine
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.records.protocol import MOST_SEED, beyond_the_largest
 from stepladder.records.record import (
     Claim,
@@ -106,7 +106,7 @@ class Reproduction:
     """
 
     record: Record
-    ladder: Ladder
+    ladder: Plan
     claimed: Numbers
     found: Numbers
     verdicts: tuple[ClaimVerdict, ...]
@@ -147,7 +147,7 @@ def _check_seeds(seeds: Sequence[int]) -> None:
 
 def reproduce(
     record: Record,
-    ladder: Ladder,
+    ladder: Plan,
     *,
     seeds: Sequence[int],
     store: Store,
@@ -166,7 +166,7 @@ def reproduce(
     return failures, reproduction(record, ladder, results.rungs[-1].runs)
 
 
-def reproduction(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Reproduction:
+def reproduction(record: Record, ladder: Plan, runs: Sequence[Run]) -> Reproduction:
     """What these runs of the top rung say of a record."""
     target = ladder.rungs[-1].target
     ordered = tuple(sorted(runs, key=lambda run: run.identity.seed))
@@ -278,7 +278,7 @@ def difference_of_means(found: Numbers, claimed: Numbers) -> tuple[float, Interv
     return difference, (max(difference - half, -high), min(difference + half, 100 - low))
 
 
-def _repeat(record: Record, ladder: Ladder, runs: Sequence[Run]) -> Repeat | None:
+def _repeat(record: Record, ladder: Plan, runs: Sequence[Run]) -> Repeat | None:
     """How the record's own seeds came out again; None if none was trained."""
     kept = {run.seed: run for run in record.runs}
     target = ladder.rungs[-1].target

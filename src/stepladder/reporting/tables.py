@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stepladder.ladders.ladder import Rung, Target
+from stepladder.ladders.ladder import Rung
+from stepladder.ladders.terms import Target
 from stepladder.recipes.recipe import describe
 
 Tone = Literal["reached", "missed", "better", "worse", "same", "undecided", "unknown", "winner", "over"]

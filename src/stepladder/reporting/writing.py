@@ -9,7 +9,7 @@ from stepladder._base.ours import signed, write_ours
 from stepladder._base.plain import json_text
 from stepladder.errors import StoreError
 from stepladder.ladders.descent import Descent, descent
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Ladder, Plan
 from stepladder.runs.results import Results, collect
 from stepladder.runs.run import EngineIdentity
 from stepladder.runs.store import Store
@@ -17,7 +17,7 @@ from stepladder.runs.store import Store
 SUFFIXES = {"html": ".html", "markdown": ".md", "json": ".json", "csv": ".csv"}
 
 
-def report_text(ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
+def report_text(ladder: Plan, store: Store, *, engine: str | EngineIdentity | None, form: str) -> str:
     """A report of a ladder's stored runs; ``form`` is one of FORMS.
 
     Raises DataError, and StoreError if the store has runs, but none of that engine's.
@@ -32,10 +32,10 @@ def climbed_down(results: Results, store: Store) -> tuple[Descent | None, Result
 
     What climbing up trains anyway does not count: the top without its last change is the rung below.
     """
-    if len(results.rungs) < 2 or results.engine is None:
+    if not isinstance(results.ladder, Ladder) or len(results.rungs) < 2 or results.engine is None:
         return None, None
     way = descent(results.ladder)
-    down = collect(way.as_ladder, store, engine=results.engine)
+    down = collect(way.as_plan, store, engine=results.engine)
     on_the_way_up = [rung.recipe for rung in results.ladder.rungs]
     taken_out = [each for each in down.rungs[:-1] if each.rung.recipe not in on_the_way_up]
     return (way, down) if any(each.runs for each in taken_out) else (None, None)
@@ -105,7 +105,7 @@ def require_form(output: str | None, form: str) -> None:
         )
 
 
-def write_report(text: str, ladder: Ladder, *, output: str | None, force: bool = False) -> Path:
+def write_report(text: str, ladder: Plan, *, output: str | None, force: bool = False) -> Path:
     """Write a report where it was asked for, or to LADDER-report.html here, and return where it is.
 
     Raises StoreError if it cannot be written, or if a file is there that is no report, unless by ``force``.

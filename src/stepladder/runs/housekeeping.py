@@ -17,7 +17,7 @@ from stepladder.datasets.data import describe
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import LadderError, StoreError
 from stepladder.ladders.evaluated import data_identity
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.runs.run import Run, RunIdentity, experiment_key
 from stepladder.runs.run_files import DamagedError, epochs_in, read_progress, read_run
 from stepladder.runs.store import Store
@@ -70,7 +70,7 @@ class Experiment:
         return next((run.identity for run in self.runs if run.identity), None)
 
 
-def experiments(store: Store, ladders: Iterable[Ladder], *, only: bool = False) -> list[Experiment]:
+def experiments(store: Store, ladders: Iterable[Plan], *, only: bool = False) -> list[Experiment]:
     """What a store holds, folder by folder; ``only`` what is on these ladders. Raises DataError for their images."""
     names: dict[str, list[tuple[str, str]]] = {}
     images: dict[str, DataInfo] = {}
@@ -86,7 +86,7 @@ def experiments(store: Store, ladders: Iterable[Ladder], *, only: bool = False) 
     ]
 
 
-def names_of(ladder: Ladder) -> Iterator[tuple[str, str]]:
+def names_of(ladder: Plan) -> Iterator[tuple[str, str]]:
     """The experiments of a ladder and the rungs that they are; a rung's teacher is called so."""
     data = data_identity(ladder)
     for rung in ladder.rungs:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stepladder.datasets.data import describe
 from stepladder.errors import StoreError
 from stepladder.ladders.evaluated import data_identity
-from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.ladders.ladder import Plan, Rung
 from stepladder.runs.run import EngineIdentity, Run, experiment_key
 from stepladder.runs.stats import Summary, summarise
 from stepladder.runs.store import Store
@@ -31,7 +31,7 @@ class Results:
     split that the store knows of: all seeds and engines, unfinished and diverged runs too.
     """
 
-    ladder: Ladder
+    ladder: Plan
     engine: EngineIdentity | None
     rungs: tuple[RungResult, ...]
     params: tuple[int, ...]
@@ -47,7 +47,7 @@ class Results:
 
 
 def collect(
-    ladder: Ladder, store: Store, *, engine: str | EngineIdentity | None = None, seeds: Collection[int] | None = None
+    ladder: Plan, store: Store, *, engine: str | EngineIdentity | None = None, seeds: Collection[int] | None = None
 ) -> Results:
     """A ladder's runs from a store, all seeds or the given ones.
 

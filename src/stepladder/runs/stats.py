@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import mean, stdev
 
-from stepladder.ladders.ladder import Target
+from stepladder.ladders.terms import Target
 from stepladder.runs.run import Epoch, Run
 
 UNEVEN = 2  # times the smallest class: MNIST's and Fashion's largest are 1.3 and 1.0 times theirs

@@ -134,7 +134,7 @@ def _steps(quest: Quest, top: Recipe) -> list[Step]:
 
     def is_sound(recipe: Recipe) -> bool:
         try:
-            check_rungs(replace(quest.objective, rungs=(replace(rung, recipe=recipe),)), info)
+            check_rungs(quest.objective.with_rungs((replace(rung, recipe=recipe),)), info)
         except LadderError:
             return False
         return True

@@ -25,7 +25,7 @@ from stepladder.execution.workers import WorkerProcesses
 from stepladder.ladders import checking
 from stepladder.ladders.evaluated import DataIdentity, data_identity, splits_for, with_dev_part
 from stepladder.ladders.image_notes import examined
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs import speeds
 from stepladder.runs.store import Store
@@ -47,7 +47,7 @@ class Quest:
     ``seen`` has the images of each part of the training images that is held out in turn.
     """
 
-    objective: Ladder
+    objective: Plan
     seen: tuple[DataIdentity, ...]
     space: SearchSpace
     smallest: bool
@@ -84,12 +84,12 @@ class Quest:
         digest = sha256(dumps(essence, sort_keys=True).encode()).hexdigest()[:16]
         return f"{self.objective.name}: {goal} of at most {self.space.params} parameters, {digest}"
 
-    def ladder(self, proposal: Proposal, *, epochs: int) -> Ladder:
+    def ladder(self, proposal: Proposal, *, epochs: int) -> Plan:
         """A proposal as a ladder of one rung, in the budget of the search."""
         rung = self.objective.rungs[0]
         recipe = recipe_of(self.space, proposal, epochs=epochs, of_epochs=self.epochs)
         budget = rung.budget.model_copy(update={"params": self.space.params, "epochs": self.epochs})
-        return replace(self.objective, rungs=(replace(rung, name="trial", recipe=recipe, budget=budget),))
+        return self.objective.with_rungs((replace(rung, name="trial", recipe=recipe, budget=budget),))
 
     def tasks(self, proposal: Proposal, this: Round, engine: Engine) -> list[Task]:
         """The trainings of one round: each seed is evaluated on another part, as far as there are others."""
@@ -144,7 +144,7 @@ class SearchWatcher(Protocol):
 
 
 def quest(
-    ladder: Ladder, *, params: int | None = None, epochs: int | None = None, n_seeds: int = 4, smallest: bool = False
+    ladder: Plan, *, params: int | None = None, epochs: int | None = None, n_seeds: int = 4, smallest: bool = False
 ) -> Quest:
     """What a search from the top of a ladder is about; ``params`` tightens its budget, ``epochs`` replaces its epochs.
 
@@ -162,7 +162,7 @@ def quest(
         raise BudgetError(
             f"--params {params:,} loosens the ladder's budget of {top.budget.params:,}: a search may only tighten it"
         )
-    objective = replace(ladder, evaluate_on="dev", rungs=(replace(top, changes=(), compound=None),))
+    objective = replace(ladder.with_rungs([replace(top, changes=(), compound=None)]), evaluate_on="dev")
     info = data_sets.describe(ladder.data)
     if objective.uses_own_validation(info):  # parts of the training images all the same: the set's own stays unseen
         objective = replace(objective, dev_images=max(1, info.n_train // 6))

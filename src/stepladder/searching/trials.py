@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder import Target
+from stepladder.ladders.terms import Target
 from stepladder.networks.geometry import ImageShape
 from stepladder.recipes.recipe import Frozen, Recipe
 from stepladder.runs.run import Run

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.reporting.html.html_page import Live, html_page
 from stepladder.reporting.writing import climbed_down
 from stepladder.runs.results import collect
@@ -13,7 +13,7 @@ from stepladder.watching.live_page import LivePage
 
 
 def live_report(
-    ladder: Ladder, folder: Path, *, engine: EngineIdentity, seeds: Collection[int] | None, port: int
+    ladder: Plan, folder: Path, *, engine: EngineIdentity, seeds: Collection[int] | None, port: int
 ) -> LivePage:
     """The page of a climb that goes on, from what its store holds whenever somebody asks.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepladder.ladders.checking import Check, CheckedRung
-from stepladder.ladders.ladder import Ladder, Rung
+from stepladder.ladders.ladder import Plan, Rung
 from stepladder.networks.geometry import LayerGeometry
 
 SCHEMA_VERSION = 1
@@ -39,7 +39,7 @@ def check_dict(check: Check) -> dict[str, Any]:
     }
 
 
-def ladders_dict(ladders: Sequence[Ladder]) -> dict[str, Any]:
+def ladders_dict(ladders: Sequence[Plan]) -> dict[str, Any]:
     """What ``stepladder ladders --json`` prints."""
     return {
         "schema_version": SCHEMA_VERSION,

@@ -10,7 +10,7 @@ from statistics import mean
 from typing import Any
 
 from stepladder._base.plain import neutral
-from stepladder.ladders.ladder import Target
+from stepladder.ladders.terms import Target
 from stepladder.reporting.numbers import NOTHING, percent
 from stepladder.reporting.tables import Table
 from stepladder.reporting.vega_lite import SCHEMA

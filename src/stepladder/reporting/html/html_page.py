@@ -89,7 +89,7 @@ def html_page(
 ) -> str:
     """The report of a ladder's stored runs.
 
-    ``way`` and ``down`` are the descent from its top and the results of ``way.as_ladder``, where there are any. Raises
+    ``way`` and ``down`` are the descent from its top and the results of ``way.as_plan``, where there are any. Raises
     DataError if the images are missing or not those of the ladder.
     """
     material = _material(results, store)

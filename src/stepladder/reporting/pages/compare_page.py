@@ -6,7 +6,7 @@ from math import ceil, floor
 from stepladder._base.wording import n_of, seeds_text
 from stepladder.analysis.comparing import Comparison, Needed, TargetVerdict, against_target, compare
 from stepladder.analysis.verdict_errors import error_of_growth
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.reporting.numbers import NOTHING, interval_text, points, share_text, spread_text
 from stepladder.reporting.pages.result_page import held_tones, outcome, result_notes
 from stepladder.reporting.tables import Page, Table, Tone, changes
@@ -105,7 +105,7 @@ def _range_text(needed: Needed) -> str:
     return f"{least:,} seeds" if least == most else f"{least:,} to {most:,} seeds"
 
 
-def comparison_notes(comparisons: Sequence[Comparison], ladder: Ladder, *, down: bool = False) -> list[str]:
+def comparison_notes(comparisons: Sequence[Comparison], ladder: Plan, *, down: bool = False) -> list[str]:
     """How the verdicts were found."""
     if not comparisons:
         return ["One rung alone is compared with nothing."]

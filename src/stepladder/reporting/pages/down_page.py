@@ -12,7 +12,7 @@ from stepladder.runs.results import Results
 
 
 def down_page(way: Descent, *, up: Results, down: Results) -> Page:
-    """``up`` are the results of the ladder, ``down`` those of ``way.as_ladder``."""
+    """``up`` are the results of the ladder, ``down`` those of ``way.as_plan``."""
     comparisons = compare_with_top(down)
     return [
         down_table(way, comparisons, up=up, down=down),

@@ -8,7 +8,7 @@ from typing import Any
 
 from stepladder._base.wording import n_of, named_seeds, seeds_text
 from stepladder.analysis.intervals import MOST_SEEDS
-from stepladder.ladders.ladder import Ladder
+from stepladder.ladders.ladder import Plan
 from stepladder.records.record import (
     Claim,
     HeldClaim,
@@ -27,7 +27,7 @@ from stepladder.reporting.numbers import NOTHING, interval_text, percent, percen
 from stepladder.reporting.pages.repeat_page import repeat_dict, repeat_page
 from stepladder.reporting.tables import Page, Table, target_text
 
-Records = Sequence[tuple[Record, Ladder]]
+Records = Sequence[tuple[Record, Plan]]
 
 NO_RECORDS = "No record is shipped yet."
 
@@ -52,7 +52,7 @@ def records_table(records: Records) -> Table:
     )
 
 
-def _record_row(record: Record, ladder: Ladder) -> tuple[str, ...]:
+def _record_row(record: Record, ladder: Plan) -> tuple[str, ...]:
     found, top = numbers_of(record, ladder), ladder.rungs[-1]
     return (
         record.name,
@@ -91,7 +91,7 @@ def _share_interval_text(found: Numbers) -> str:
     return NOTHING if found.held_interval is None else " to ".join(map(share_text, found.held_interval))
 
 
-def header_text(record: Record, ladder: Ladder) -> str:
+def header_text(record: Record, ladder: Plan) -> str:
     """What the file of the ladder says of its record, first of all."""
     found, top = numbers_of(record, ladder), ladder.rungs[-1]
     return (
@@ -291,7 +291,7 @@ def records_dict(records: Records) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "records": [record_dict(record, ladder) for record, ladder in records]}
 
 
-def record_dict(record: Record, ladder: Ladder) -> dict[str, Any]:
+def record_dict(record: Record, ladder: Plan) -> dict[str, Any]:
     """One record, without its runs."""
     top = ladder.rungs[-1]
     return {
