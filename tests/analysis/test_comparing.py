@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import LADDER, of_rungs, result, results, rung_result
 from numpy.typing import NDArray
 from records import make_run
 from scipy import stats
@@ -27,36 +28,13 @@ from stepladder.analysis.comparing import (
 from stepladder.analysis.intervals import ALPHA, SHARE, always_factor, dof_of_median, median_of_variance, once_factor
 from stepladder.analysis.other_images import image_error
 from stepladder.ladders.ladder import COMPARISONS
-from stepladder.ladders.ladder_file import load
 from stepladder.recipes.recipe import Average
 from stepladder.reporting import numbers
 from stepladder.reporting.data.compare_json import compare_dict, comparison_dict
 from stepladder.reporting.pages import compare_page
-from stepladder.runs.results import Results, RungResult
+from stepladder.runs.results import RungResult
 from stepladder.runs.run import Run, WrongImage
 from stepladder.runs.stats import summarise
-
-LADDER = load("mnist-8k")
-
-
-def result(rung: int, runs: list[Run]) -> RungResult:
-    return RungResult(LADDER.rungs[rung], tuple(runs), summarise(runs, LADDER.rungs[rung].target))
-
-
-def rung_result(rung: int, n_correct: list[int]) -> RungResult:
-    """Runs of seeds 1, 2, ... that end with so many images of 10,000 right."""
-    return result(
-        rung, [make_run(seed, [n] * 6, recipe=LADDER.rungs[rung].recipe) for seed, n in enumerate(n_correct, 1)]
-    )
-
-
-def results(*n_correct: list[int], comparisons: int = COMPARISONS) -> Results:
-    return of_rungs(*(rung_result(rung, each) for rung, each in enumerate(n_correct)), comparisons=comparisons)
-
-
-def of_rungs(*rungs: RungResult, comparisons: int = COMPARISONS) -> Results:
-    ladder = replace(LADDER, comparisons=comparisons)
-    return Results(ladder=ladder, engine=None, rungs=rungs, params=(0,) * len(rungs), others={}, n_test_looks=0)
 
 
 def comparison_of(below: RungResult, above: RungResult) -> Comparison:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from made_up import results
 from numpy.typing import NDArray
-from test_comparing import results
 
 from stepladder.analysis.comparing import compare
 from stepladder.analysis.verdict_errors import are_wrong, error_of_growth, shown_intervals

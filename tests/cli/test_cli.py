@@ -14,22 +14,13 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY_LADDER, CommandLine, stepladder_command
+from refusals import refused
 
 from stepladder.errors import EXIT_CODES
 from stepladder.ladders import ladder_file
 from stepladder.runs.store import Store
 
 HELP = ("check", "climb", "show", "reproduce", "ladders")
-
-
-def refused(done: "subprocess.CompletedProcess[str]", exit_code: int, *words: str) -> None:
-    """The command ended with this code and one message that holds these words."""
-    assert done.returncode == exit_code, done.stderr
-    assert "Traceback" not in done.stderr
-    messages = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(messages) == 1, done.stderr
-    for word in words:
-        assert word in messages[0]
 
 
 def test_check_prints_tables_and_the_time_a_climb_takes(stepladder: CommandLine) -> None:

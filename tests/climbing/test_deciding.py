@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import TINY_LADDER, CommandLine, Once
+from made_up import of_rungs, result, results
 from processes import Climb
 from records import make_run
+from refusals import refused
 from stored import old_looks
-from test_cli import refused
-from test_comparing import of_rungs, result, results
 
 from stepladder.analysis.comparing import Comparison, compare
 from stepladder.climbing.climbing import climb

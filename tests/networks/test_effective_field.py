@@ -8,8 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracle import recipe_of
-from test_jit_engine import network_texts
-from test_reference import random_weights
+from random_networks import network_texts, random_weights
 
 from stepladder.datasets import data
 from stepladder.errors import GeometryError

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from light import small
 from numpy.typing import NDArray
 from oracle import NETWORKS, Oracle, recipe_of
-from test_jit_engine import network_texts
+from random_networks import network_texts, random_weights
 from torch import Tensor, nn
 
 from stepladder.climbing.climbing import plan
 from stepladder.datasets import data
 from stepladder.engines import choose_engine
-from stepladder.engines.training import initial_arrays, judge
-from stepladder.engines.training import weights as named
+from stepladder.engines.training import judge
 from stepladder.errors import GeometryError
 from stepladder.execution.one_run import Work, train_one
 from stepladder.ladders.ladder_file import load
@@ -29,16 +28,6 @@ from stepladder.runs.run import Arrays
 from stepladder.runs.store import Store
 
 Array = NDArray[np.float64]
-
-
-def random_weights(network: Network, seed: int = 3) -> Arrays:
-    """Parameters and statistics such as a training could have come to, float32."""
-    rng = np.random.default_rng(seed)
-    weights = named(network, initial_arrays(network, seed))
-    for name, array in weights.items():
-        moved = rng.uniform(0.5, 2, array.shape) if name.endswith("var") else array + rng.normal(0, 0.1, array.shape)
-        weights[name] = moved.astype(np.float32)
-    return weights
 
 
 def oracle_of(recipe: Recipe, weights: Arrays, *, images: Array) -> Oracle:
