@@ -125,6 +125,20 @@ def test_a_stored_climb_trains_nothing(
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
 
 
+def test_what_a_kill_left_beside_a_stored_run_is_removed(
+    stepladder: CommandLine, module_ladder: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Its process was killed when the record was written, and the checkpoint not yet removed."""
+    store = shutil.copytree(undisturbed, tmp_path / "runs")
+    stored = sorted(store.glob("*/*.json"))
+    left = stored[0].with_name(stored[0].name.replace(".json", ".partial.safetensors"))
+    left.write_bytes(b"a checkpoint")
+    done = stepladder("climb", module_ladder, "--seeds", 2, "--store", store)
+    assert "6 of 6 runs are stored; 0 to train" in done.stderr
+    assert not left.exists()
+    assert sorted(store.glob("*/*.json")) == stored
+
+
 def test_the_top_rung_alone(stepladder: CommandLine, module_ladder: Path, undisturbed: Path) -> None:
     """Its runs are those of the whole climb."""
     again = stepladder("climb", module_ladder, "--top", "--store", undisturbed, "--seeds", 2)

@@ -150,6 +150,9 @@ def climb(
     found, newer = _stored(tasks, store, data_sets.describe(ladder.data))
     _pass_on_notes(store, watcher)
     to_train = {task.identity.key: task for task in tasks if found.get(task.identity.key, ...) is None}
+    for task in tasks:
+        if found.get(task.identity.key):
+            store.drop_checkpoint(task.identity)
     epochs_done = {key: (task, store.epochs_done(task.identity)[0]) for key, task in to_train.items()}
     watcher.planned(epochs_done, sum(run is not None for run in found.values()))
     for failure in newer:

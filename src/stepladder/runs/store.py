@@ -250,6 +250,11 @@ class Store:
         self._note([path], problem, set_aside=True, what="trained from the start")
         return Progress()
 
+    def drop_checkpoint(self, identity: RunIdentity) -> None:
+        """Remove what is left of the training of a stored run, whose process was killed before it could."""
+        with suppress(OSError):  # of a store that is read only; it does no harm
+            self.partial_path(identity).unlink(missing_ok=True)
+
     def epochs_done(self, identity: RunIdentity) -> tuple[int, int]:
         """Finished epochs of a training under way and the process that trained them; (0, 0) if there is none."""
         return epochs_in(self.partial_path(identity))
