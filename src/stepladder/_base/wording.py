@@ -10,6 +10,10 @@ LONGEST_QUOTE = 120
 LONGEST_WORD = 40  # no word of ours is longer, and no slip of the keyboard is looked for in longer ones
 
 
+def is_are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
 def n_of(n: int, noun: str, plural: str | None = None) -> str:
     """``1 seed``, ``2,000 images``; ``plural`` where it takes more than an s."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, combinations
+from itertools import combinations
 from typing import Literal
 
 from stepladder.analysis.comparing import Comparison, compare
@@ -11,8 +11,7 @@ from stepladder.analysis.findings import NextStep
 from stepladder.analysis.outliers import outliers
 from stepladder.datasets.data import describe
 from stepladder.ladders.ladder import Rung
-from stepladder.networks.geometry import ImageShape, Network
-from stepladder.networks.layers import Conv, Depthwise, GlobalAvgPool, Linear, SqueezeExcite
+from stepladder.networks.geometry import ImageShape, Network, sees
 from stepladder.recipes.recipe import Augment, Constant, Recipe, Schedule, Step, changed_fields
 from stepladder.runs.results import Results, RungResult
 
@@ -181,10 +180,7 @@ def _rates_apart(below: RungResult, above: RungResult) -> Iterator[Attempt]:
 
 def _mean(result: RungResult) -> Fraction | None:
     """None of one seed, which may be lucky, and where runs diverged."""
-    summary = result.summary
-    if len(summary.seeds) < 2:
-        return None
-    return summary.balanced_mean if result.rung.target.balanced else summary.final_mean
+    return result.measured_mean if len(result.summary.seeds) > 1 else None
 
 
 def _steadier(below: RungResult, above: RungResult) -> Iterator[Attempt]:
@@ -216,18 +212,3 @@ def _lost(result: RungResult) -> Fraction | None:
 def warms(recipe: Recipe) -> bool:
     """Whether the learning rate rises at first."""
     return bool(getattr(recipe.schedule, "warmup_epochs", 0.0)) or recipe.schedule.kind == "one-cycle"
-
-
-def sees(network: Network) -> int | None:
-    """How many pixels a side a value sees before the global average or a linear layer; None without convolutions.
-
-    What a squeeze-excite gate sees, all of the image, does not count.
-    """
-    if not any(isinstance(row.layer, Conv | Depthwise) for row in network.rows):
-        return None
-    gates = [row.rf_out - row.rf_in if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
-    return max(
-        row.rf_out - through_gates
-        for row, through_gates in zip(network.rows, accumulate(gates), strict=True)
-        if not isinstance(row.layer, GlobalAvgPool | Linear)
-    )

@@ -141,7 +141,7 @@ class _Scale:
         known = (self.now.spread, 0) if self.now else pooled(accuracies)
         if known:
             final = next(_final(run) for each in whole for run in each.runs)
-            image = max(float(one_image(final, each.rung.target)) for each in rungs)
+            image = max(float(one_image(final, balanced=each.rung.target.balanced)) for each in rungs)
             target = max(each.rung.target.accuracy for each in rungs)
             self.worth_knowing = worth_knowing(target, spread=known[0], image=image)
 
@@ -224,7 +224,7 @@ def _measured(comparison: Comparison, below: RungResult, above: RungResult) -> C
 
 def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale: _Scale) -> Comparison:
     """The same with its interval, and what that says."""
-    image = float(one_image(_final(above.runs[0]), above.rung.target))
+    image = float(one_image(_final(above.runs[0]), balanced=above.rung.target.balanced))
     now = _estimate(comparison.paired, below, above, scale.now, image=image)
     n_rungs = scale.now.n_rungs if scale.now else 2
     plan = Plan(comparison.paired, n_rungs, scale.n_comparisons)

@@ -7,14 +7,14 @@ losses in nats. Nothing here is a test of a change against the rung below: that 
 from dataclasses import replace
 
 from stepladder.analysis.advice import next_steps
-from stepladder.analysis.attempts import Tried, sees
+from stepladder.analysis.attempts import Tried
 from stepladder.analysis.classes import classes
 from stepladder.analysis.findings import Diagnosis
 from stepladder.analysis.fit import Fit, fit_of, masks_of
 from stepladder.analysis.mistakes import confused_pairs, hard_images, shortfall_of
 from stepladder.analysis.movements import early_cut, first_drop, flat_from, movements_of, still_learning
 from stepladder.analysis.outliers import outliers, without_collapsed
-from stepladder.networks.geometry import Network
+from stepladder.networks.geometry import Network, sees
 from stepladder.runs.results import RungResult
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from stepladder.ladders.terms import Target
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import accuracy, balanced_accuracy
+from stepladder.runs.stats import accuracy, accuracy_of, balanced_accuracy, class_sizes, one_image
 
 NORMAL = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
 FAR_OFF = 8  # spreads: of 8 normal seeds one is as far off in 1% of rungs, and fewer with the least spread below
@@ -64,7 +64,7 @@ def naming_one(epoch: Epoch, *, balanced: bool) -> Fraction:
     """What naming the most frequent class each time gives, in percent; 0 if all images are of one class."""
     if not balanced or not largest_class(epoch):
         return largest_class(epoch)
-    return Fraction(100, len(_sizes(epoch)))
+    return Fraction(100, len(class_sizes(epoch)))
 
 
 def has_learned(epoch: Epoch) -> bool:
@@ -99,9 +99,9 @@ def outliers(runs: Sequence[Run], target: Target | None = None) -> tuple[Outlier
     limits = {of_each: _limit(learned, balanced=of_each) for of_each in (balanced, True)}
     kinds: dict[int, OutlierKind] = {}
     for seed, epoch in finals.items():
-        value = _value(epoch, balanced=balanced)
+        value = accuracy_of(epoch, balanced=balanced)
         off = far is not None and abs(value - usual) > far
-        lost = all(_value(epoch, balanced=of_each) < limit for of_each, limit in limits.items())
+        lost = all(accuracy_of(epoch, balanced=of_each) < limit for of_each, limit in limits.items())
         if seed in blind or (off and lost):
             kinds[seed] = "collapsed"
         elif off and len(learned) > 2:
@@ -110,17 +110,8 @@ def outliers(runs: Sequence[Run], target: Target | None = None) -> tuple[Outlier
     return tuple(_outlier(run, kinds, finals, limits[balanced], balanced=balanced) for run in by_seed)
 
 
-def _value(epoch: Epoch, *, balanced: bool) -> Fraction:
-    return balanced_accuracy(epoch) if balanced else accuracy(epoch)
-
-
-def _sizes(epoch: Epoch) -> list[int]:
-    """How many images each class has, of those that have any."""
-    return [n for n in map(sum, epoch.confusion) if n]
-
-
 def _usual(epochs: Sequence[Epoch], *, balanced: bool) -> Fraction:
-    values = [_value(epoch, balanced=balanced) for epoch in epochs]
+    values = [accuracy_of(epoch, balanced=balanced) for epoch in epochs]
     return max(values) if len(values) == 2 else median(values)
 
 
@@ -135,29 +126,32 @@ def _far(epochs: Sequence[Epoch], *, balanced: bool) -> float | None:
     """What is far from the usual seed, in points; of two seeds anything, None with fewer."""
     if len(epochs) < FEWEST_SEEDS:
         return 0.0 if len(epochs) == 2 else None
-    values, usual = [_value(epoch, balanced=balanced) for epoch in epochs], _usual(epochs, balanced=balanced)
-    sizes, n_evaluated = _sizes(epochs[0]), epochs[0].n_evaluated
-    per_image = one_image = Fraction(1, n_evaluated)
+    values, usual = [accuracy_of(epoch, balanced=balanced) for epoch in epochs], _usual(epochs, balanced=balanced)
+    sizes = class_sizes(epochs[0])
+    per_image = Fraction(1, epochs[0].n_evaluated)
     if balanced:
         per_image = sum((Fraction(1, n) for n in sizes), Fraction(0)) / len(sizes) ** 2
-        one_image = Fraction(1, len(sizes) * min(sizes))
     wrong = 1 - usual / 100
     by_chance = 100 * sqrt(wrong * (1 - wrong) * per_image)
     deviation = float(median(abs(value - usual) for value in values))
-    spread = max(NORMAL * deviation, LEAST_SPREAD * by_chance, float(100 * one_image))
+    spread = max(NORMAL * deviation, LEAST_SPREAD * by_chance, float(one_image(epochs[0], balanced=balanced)))
     return spread * (FAR_OFF if len(values) > FEW_SEEDS else FAR_OFF_FEW)
 
 
 def _outlier(
     run: Run, kinds: dict[int, OutlierKind], finals: dict[int, Epoch], limit: Fraction, *, balanced: bool
 ) -> Outlier:
-    seed, kind, values = run.identity.seed, kinds[run.identity.seed], [_value(e, balanced=balanced) for e in run.epochs]
+    seed, kind, values = (
+        run.identity.seed,
+        kinds[run.identity.seed],
+        [accuracy_of(e, balanced=balanced) for e in run.epochs],
+    )
     others = [epoch for other, epoch in finals.items() if kinds.get(other) not in (kind, "collapsed")]
     outlier = Outlier(
         seed,
         kind,
         accuracy=values[-1],
-        usual=median(_value(epoch, balanced=balanced) for epoch in others),
+        usual=median(accuracy_of(epoch, balanced=balanced) for epoch in others),
         n_others=len(others),
         learned=not names_one_class(run.epochs[-1]),
         naming_one=naming_one(run.epochs[-1], balanced=balanced),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.analysis.comparing import Comparison, compare
 from stepladder.climbing.climbing import Failure, Watcher, climb
 from stepladder.engines import Engine
@@ -86,8 +86,8 @@ def is_open(comparison: Comparison) -> bool:
 def _progress_text(found: Sequence[Comparison], *, n: int, more: int) -> str:
     """How many verdicts are decided with n seeds, and what comes next."""
     n_open, n_diverged = sum(map(is_open, found)), sum(each.diverged for each in found)
-    verb = "is" if len(found) == 1 else "are"
-    text = f"{n_of(n, 'seed')}: {len(found) - n_open - n_diverged} of {n_of(len(found), 'verdict')} {verb} decided"
+    n_found, n_decided = len(found), len(found) - n_open - n_diverged
+    text = f"{n_of(n, 'seed')}: {n_decided} of {n_of(n_found, 'verdict')} {is_are(n_found)} decided"
     if n_diverged:
         text += f"; more seeds cannot decide {n_diverged}, where runs diverged"
     if n_open:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.datasets import split_rules
 from stepladder.datasets.data import ImageSet, Labelled, held_out, load, train_labels
 from stepladder.datasets.odd_files import shown
@@ -92,7 +92,7 @@ def _require_classes_told_apart(source: str, part: _Part) -> None:
     if (part.labels == part.labels[0]).all():
         raise DataError(
             f"{shown(source, 1000)}: its own {n_of(len(part), 'validation image')}"
-            f" {'is' if len(part) == 1 else 'are'} of class {part.labels[0]} only: accuracy there can say nothing;"
+            f" {is_are(len(part))} of class {part.labels[0]} only: accuracy there can say nothing;"
             f" {HOLD_OUT}"
         )
 
@@ -180,7 +180,7 @@ def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Plan, ident
     if "validation" in parts and identity.split != "given":
         why = "dev_images holds training images out instead" if ladder.dev_images else "evaluate_on is 'test'"
         n = len(parts["validation"])
-        yield f"its own {n_of(n, 'validation image')} {'is' if n == 1 else 'are'} left out: {why}"
+        yield f"its own {n_of(n, 'validation image')} {is_are(n)} left out: {why}"
     yield from _common(trained, evaluated)
     if evaluated is not test:
         yield from _common(train, test)

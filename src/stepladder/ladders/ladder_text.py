@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from stepladder._base.wording import LONGEST_QUOTE, cut, shown
+from stepladder._base.wording import LONGEST_QUOTE, cut, is_are, shown
 from stepladder.errors import LadderError
 from stepladder.ladders.toml_lines import Location, line_of, place_in
 
@@ -114,7 +114,7 @@ def _others_near(path: Path) -> str:
     others = sorted(each.name for each in path.parent.glob("*.toml"))
     if not others:
         return ": no .toml file is in that folder; 'stepladder ladders' lists those that come with Stepladder"
-    listed = f"that folder {'is' if len(others) == 1 else 'are'} {cut(', '.join(others), most=200)}"
+    listed = f"that folder {is_are(len(others))} {cut(', '.join(others), most=200)}"
     stems = {name.removesuffix(".toml"): name for name in others}
     near = get_close_matches(path.name[:LONGEST_PATH].removesuffix(".toml"), stems, n=1)
     return f"; did you mean {shown(stems[near[0]])}? In {listed}" if near else f": in {listed}"

@@ -289,3 +289,18 @@ def _operation_parameters(
     if layer.bias:
         shapes[f"{index}.bias"] = (out_channels,)
     return shapes
+
+
+def sees(network: Network) -> int | None:
+    """How many pixels a side a value sees before the global average or a linear layer; None without convolutions.
+
+    What a squeeze-excite gate sees, all of the image, does not count.
+    """
+    if not any(isinstance(row.layer, Conv | Depthwise) for row in network.rows):
+        return None
+    gates = [row.rf_out - row.rf_in if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
+    return max(
+        row.rf_out - through_gates
+        for row, through_gates in zip(network.rows, accumulate(gates), strict=True)
+        if not isinstance(row.layer, GlobalAvgPool | Linear)
+    )

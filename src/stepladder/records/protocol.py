@@ -6,7 +6,7 @@ by these seeds before, or trained others first: that is asked of the store, when
 
 from collections.abc import Sequence
 
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.datasets.data import describe
 from stepladder.ladders.ladder import Plan, budget_excess
 
@@ -35,8 +35,9 @@ def _against_seeds(seeds: Sequence[int]) -> list[str]:
     first, last = min(seeds, default=FIRST_SEED), max(seeds, default=FIRST_SEED)
     problems = []
     if len(seeds) < LEAST_SEEDS:
-        verb = "is" if len(seeds) == 1 else "are"
-        problems.append(f"{n_of(len(seeds), 'seed')} {verb} too few: a record takes {LEAST_SEEDS} at least")
+        problems.append(
+            f"{n_of(len(seeds), 'seed')} {is_are(len(seeds))} too few: a record takes {LEAST_SEEDS} at least"
+        )
     if len(seeds) != last + 1 - first or list(seeds) != list(range(first, last + 1)):
         problems.append("the seeds are no unbroken range in order: no seed may be left out")
     if first < FIRST_SEED:
@@ -51,10 +52,8 @@ def against_store(seeds: Sequence[int], *, stored: Sequence[int]) -> list[str]:
     first = min(seeds, default=FIRST_SEED)
     problems = []
     if missing := sorted(set(seeds) - set(stored)):
-        verb = "is" if len(missing) == 1 else "are"
-        problems.append(
-            f"{len(missing)} of its seeds {verb} not trained by this engine, the first of them {missing[0]}"
-        )
+        n = len(missing)
+        problems.append(f"{n} of its seeds {is_are(n)} not trained by this engine, the first of them {missing[0]}")
     if left_out := [seed for seed in stored if FIRST_SEED <= seed < first]:
         problems.append(f"seed {left_out[0]} is trained too: begin with the first fresh seed that was")
     return problems

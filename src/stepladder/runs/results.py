@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from stepladder.datasets.data import describe
 from stepladder.errors import StoreError
@@ -20,6 +21,11 @@ class RungResult:
     rung: Rung
     runs: tuple[Run, ...]
     summary: Summary
+
+    @property
+    def measured_mean(self) -> Fraction | None:
+        """The mean of what the rung's target speaks of, in percent."""
+        return self.summary.balanced_mean if self.rung.target.balanced else self.summary.final_mean
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ def train_accuracy(epoch: Epoch) -> Fraction:
     return Fraction(100 * epoch.n_train_correct, epoch.n_train)
 
 
+def class_sizes(epoch: Epoch) -> list[int]:
+    """How many of the evaluated images each class has, of those that have any."""
+    return [size for size in map(sum, epoch.confusion) if size]
+
+
 def balanced_accuracy(epoch: Epoch) -> Fraction:
     """The mean over classes of the share of a class's images that is right, in percent; of classes that have images."""
     rows = [(row[label], sum(row)) for label, row in enumerate(epoch.confusion)]
@@ -29,20 +34,25 @@ def balanced_accuracy(epoch: Epoch) -> Fraction:
 
 def is_uneven(epoch: Epoch) -> bool:
     """Whether the largest of the evaluated classes has more than twice the images of the smallest."""
-    sizes = [sum(row) for row in epoch.confusion]
-    return max(sizes) > UNEVEN * min(size for size in sizes if size)
+    sizes = class_sizes(epoch)
+    return max(sizes) > UNEVEN * min(sizes)
+
+
+def accuracy_of(epoch: Epoch, *, balanced: bool) -> Fraction:
+    """Either accuracy, in percent."""
+    return balanced_accuracy(epoch) if balanced else accuracy(epoch)
 
 
 def measured(epoch: Epoch, target: Target) -> Fraction:
     """What a target speaks of, in percent."""
-    return balanced_accuracy(epoch) if target.balanced else accuracy(epoch)
+    return accuracy_of(epoch, balanced=target.balanced)
 
 
-def one_image(epoch: Epoch, target: Target) -> Fraction:
-    """What an evaluated image is worth at most of what a target speaks of, in points."""
-    if not target.balanced:
+def one_image(epoch: Epoch, *, balanced: bool) -> Fraction:
+    """What an evaluated image is worth at most of either accuracy, in points."""
+    if not balanced:
         return Fraction(100, epoch.n_evaluated)
-    sizes = [size for size in map(sum, epoch.confusion) if size]
+    sizes = class_sizes(epoch)
     return Fraction(100, len(sizes) * min(sizes))
 
 

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from stepladder._base.plain import message, neutral
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.reporting.numbers import percent
 from stepladder.reporting.tables import duration
@@ -64,7 +64,7 @@ class LiveClimb:
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         self._n_left = len(to_train)
         n = n_stored + len(to_train)
-        self._say(f"{n_stored} of {n_of(n, 'run')} {'is' if n == 1 else 'are'} stored; {len(to_train)} to train.")
+        self._say(f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train.")
         self._epochs_done = {key: done for key, (_, done) in to_train.items()}
         self._macs_left = sum(
             task.macs_per_epoch * (task.identity.recipe.epochs - done) for task, done in to_train.values()

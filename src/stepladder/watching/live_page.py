@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from stepladder._base.plain import message
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.errors import StepladderError
 from stepladder.reporting.html.html_page import Live, policy
@@ -184,7 +184,7 @@ class LivePage:
         """How far the climb is; the lock is held."""
         n_done = self._n_stored + self._n_finished
         n_total = n_done + len(self._failed) + len(self._left)
-        done = f"{n_done} of {n_of(n_total, 'run')} {'is' if n_total == 1 else 'are'} finished."
+        done = f"{n_done} of {n_of(n_total, 'run')} {is_are(n_total)} finished."
         count = done if self._is_planned else "The climb is about to begin."
         lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
         return Live(tuple(map(message, lines)), n_done, n_total, str(self._version), ended=bool(self._ending))

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stepladder._base.plain import message
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.reporting.numbers import percent
 from stepladder.reporting.pages.search_page import mean_text, network_text
 from stepladder.searching.searching import Found
@@ -41,7 +41,7 @@ class LiveSearch:
 
     def started(self, *, n_known: int, n_trials: int) -> None:
         self._progress.update(self._bar, total=n_trials, completed=n_known)
-        self._say(f"{n_known} of {n_of(n_trials, 'trial')} {'is' if n_trials == 1 else 'are'} done.")
+        self._say(f"{n_known} of {n_of(n_trials, 'trial')} {is_are(n_trials)} done.")
 
     def judged(self, trial: Trial, *, goes_on: bool, found: Found) -> None:
         this = found.quest.rounds[len(trial.outcomes) - 1]

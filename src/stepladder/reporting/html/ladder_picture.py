@@ -116,21 +116,15 @@ def _rung(result: RungResult, change: str, params: int, comparison: Comparison |
         tone=tone(comparison) if comparison else None,
         verdict=brief_verdict(comparison) if comparison else alone,
         dots=_dots(result, scale),
-        mean=None if (mean := _mean(result)) is None else scale.at(mean),
+        mean=None if (mean := result.measured_mean) is None else scale.at(mean),
         interval=interval,
         cut=cut,
         target=scale.at(Fraction(target)),
     )
 
 
-def _mean(result: RungResult) -> Fraction | None:
-    """The mean of what the rung's target speaks of."""
-    summary = result.summary
-    return summary.balanced_mean if result.rung.target.balanced else summary.final_mean
-
-
 def _mean_text(result: RungResult) -> str:
-    mean, target = _mean(result), result.rung.target
+    mean, target = result.measured_mean, result.rung.target
     return percent(mean, target=target.accuracy) + ("" if mean is None else "% balanced" if target.balanced else "%")
 
 
@@ -140,7 +134,7 @@ def _interval(result: RungResult) -> tuple[float, float] | None:
     finals = [run.final for run in result.runs if run.final is not None]
     if result.summary.final_mean is None or len(finals) < 2:
         return None
-    least_spread = float(one_image(finals[0], target))
+    least_spread = float(one_image(finals[0], balanced=target.balanced))
     return interval_of_mean([float(measured(final, target)) for final in finals], least_spread=least_spread)
 
 

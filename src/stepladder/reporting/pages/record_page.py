@@ -6,7 +6,7 @@ from fractions import Fraction
 from statistics import mean, median
 from typing import Any
 
-from stepladder._base.wording import n_of, named_seeds, seeds_text
+from stepladder._base.wording import is_are, n_of, named_seeds, seeds_text
 from stepladder.analysis.intervals import MOST_SEEDS
 from stepladder.ladders.ladder import Plan
 from stepladder.records.record import (
@@ -259,8 +259,7 @@ def _worst_note(n: int, n_record: int, *, stands: bool) -> str:
     """When a claim of the worst seed stands, if it does, and when it fails."""
     fewest = fewest_below(n, n_record)
     refuted = (
-        f"it fails if {fewest} of {n} {'is' if fewest == 1 else 'are'} below, which would be chance in at most 2.5%"
-        " of cases."
+        f"it fails if {fewest} of {n} {is_are(fewest)} below, which would be chance in at most 2.5% of cases."
         if fewest
         else f"it can fail from {n_of(fewest_new(n_record), 'fresh seed')} on."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.analysis.advice import (
     REGULARISERS,
     ROOM,
@@ -16,7 +16,7 @@ from stepladder.analysis.findings import NextStep
 from stepladder.networks.layers import GlobalAvgPool, Linear
 from stepladder.reporting.numbers import points, share_text
 from stepladder.reporting.words.outlier_text import seeds_named
-from stepladder.reporting.words.subject import Subject, is_are, listed
+from stepladder.reporting.words.subject import Subject, listed
 
 _NOUNS: dict[NextStep, str] = {"dropout": "dropout", "augment": "augmentation", "weight decay": "weight decay"}
 

@@ -2,12 +2,12 @@
 
 from fractions import Fraction
 
-from stepladder._base.wording import n_of
+from stepladder._base.wording import is_are, n_of
 from stepladder.analysis.classes import MOST_NAMED, WeakClass
 from stepladder.analysis.findings import Diagnosis
 from stepladder.analysis.mistakes import HardImages
 from stepladder.reporting.numbers import beside, percent, share_text
-from stepladder.reporting.words.subject import Subject, all_of, is_are, listed
+from stepladder.reporting.words.subject import Subject, all_of, listed
 
 
 def mistakes(subject: Subject) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
+from stepladder._base.wording import is_are
 from stepladder.analysis.findings import Diagnosis
 from stepladder.analysis.outliers import Outlier
 from stepladder.reporting.words.subject import Subject, listed
@@ -67,9 +68,8 @@ def _end(subject: Subject, each: Outlier) -> str:
 def _unusual(subject: Subject, outliers: Sequence[Outlier]) -> str:
     name, kind = seeds_named(outliers).capitalize(), outliers[0].kind
     ends = listed([subject.measured(each.accuracy) for each in outliers])
-    is_are = "is" if len(outliers) == 1 else "are"
     no_collapse = "; that is no collapse" if kind == "low" else ""
-    return f"{name} {is_are} unusually {kind}: {ends}{no_collapse}; {_usual(subject, outliers[0])}."
+    return f"{name} {is_are(len(outliers))} unusually {kind}: {ends}{no_collapse}; {_usual(subject, outliers[0])}."
 
 
 def _usual(subject: Subject, outlier: Outlier) -> str:

@@ -36,10 +36,6 @@ class Subject:
         return percent(value, target=target.accuracy) + ("% balanced accuracy" if target.balanced else "%")
 
 
-def is_are(n: int) -> str:
-    return "is" if n == 1 else "are"
-
-
 def all_of(n: int) -> str:
     """``both``, ``all 3``."""
     return "both" if n == 2 else f"all {n:,}"
