@@ -18,8 +18,8 @@ from stepladder.analysis.intervals import (
     FIRST,
     OWN_DOF,
     SHARE,
+    Design,
     Estimate,
-    Plan,
     Typical,
     always_factor,
     dof_of_median,
@@ -336,7 +336,7 @@ def power(n: int, effect: float, *, n_rungs: int, n_comparisons: int = 5) -> flo
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_the_seeds_needed_find_about_four_in_five(n_rungs: int, effect: float) -> None:
     """Somewhat fewer where seeds are few: a pair is judged by the larger of two spreads."""
-    n = seeds_needed(Plan(False, n_rungs, 5), effect=effect)
+    n = seeds_needed(Design(False, n_rungs, 5), effect=effect)
     assert n is not None
     found = power(n, effect, n_rungs=n_rungs)
     assert found >= (0.75 if n > 2 * FIRST else 0.71)
@@ -345,9 +345,9 @@ def test_the_seeds_needed_find_about_four_in_five(n_rungs: int, effect: float) -
 
 
 def test_the_seeds_needed_of_pairs_find_four_in_five() -> None:
-    plan = Plan(True, 2, 1)
+    design = Design(True, 2, 1)
     for effect in (2.0, 1.0, 0.5):
-        n = seeds_needed(plan, effect=effect)
+        n = seeds_needed(design, effect=effect)
         assert n is not None
         found = 0
         for differences in np.random.default_rng(3).normal(effect, 1, (800, n)).tolist():
@@ -366,25 +366,25 @@ def test_smaller_effects_and_more_comparisons_take_more_seeds() -> None:
         by_comparisons = [needed(is_paired, n_rungs, n, 0.5) for n in (1, 2, 5, 10, 100)]
         assert by_comparisons == sorted(set(by_comparisons))
     assert needed(False, 6, 5, -0.5) == needed(False, 6, 5, 0.5)
-    assert seeds_needed(Plan(False, 6, 5), effect=0) is None
-    assert seeds_needed(Plan(False, 6, 5), effect=0.001) is None, "more than anybody trains"
+    assert seeds_needed(Design(False, 6, 5), effect=0) is None
+    assert seeds_needed(Design(False, 6, 5), effect=0.001) is None, "more than anybody trains"
 
 
 def needed(is_paired: bool, n_rungs: int, n_comparisons: int, effect: float) -> int:
-    found = seeds_needed(Plan(is_paired, n_rungs, n_comparisons), effect=effect)
+    found = seeds_needed(Design(is_paired, n_rungs, n_comparisons), effect=effect)
     assert found is not None
     return found
 
 
 def test_with_fewer_than_the_fewest_seeds_nothing_has_an_end() -> None:
-    plans: Sequence[Plan] = [Plan(p, r, k) for p, r in ((False, 2), (False, 6), (True, 2)) for k in (1, 5, 50)]
-    for plan in plans:
-        least = fewest_seeds(plan)
+    designs: Sequence[Design] = [Design(p, r, k) for p, r in ((False, 2), (False, 6), (True, 2)) for k in (1, 5, 50)]
+    for design in designs:
+        least = fewest_seeds(design)
         assert least is not None
-        assert isfinite(plan.factor(least))
-        assert all(isinf(plan.factor(n)) for n in range(FEWEST, least))
-    assert [fewest_seeds(Plan(False, rungs, k)) for rungs in (2, 6) for k in (1, 5, 100)] == [FEWEST] * 6
-    assert [fewest_seeds(Plan(True, 2, k)) for k in (1, 5, 100)] == [5, 5, 6]
+        assert isfinite(design.factor(least))
+        assert all(isinf(design.factor(n)) for n in range(FEWEST, least))
+    assert [fewest_seeds(Design(False, rungs, k)) for rungs in (2, 6) for k in (1, 5, 100)] == [FEWEST] * 6
+    assert [fewest_seeds(Design(True, 2, k)) for k in (1, 5, 100)] == [5, 5, 6]
 
 
 @pytest.mark.parametrize("dof", [3, 14, 28])

@@ -23,9 +23,9 @@ from typing import Literal
 from stepladder._base.wording import n_of
 from stepladder.analysis.intervals import (
     FIRST,
+    Design,
     Estimate,
     Interval,
-    Plan,
     Typical,
     fewest_seeds,
     interval_of_difference,
@@ -227,8 +227,8 @@ def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale:
     image = float(one_image(_final(above.runs[0]), balanced=above.rung.target.balanced))
     now = _estimate(comparison.paired, below, above, scale.now, image=image)
     n_rungs = scale.now.n_rungs if scale.now else 2
-    plan = Plan(comparison.paired, n_rungs, scale.n_comparisons)
-    least = fewest_seeds(replace(plan, n_rungs=2))  # whatever the other rungs have
+    design = Design(comparison.paired, n_rungs, scale.n_comparisons)
+    least = fewest_seeds(replace(design, n_rungs=2))  # whatever the other rungs have
     too_few = _too_few(least, comparison.paired, below, above)
     if now is None:
         return replace(comparison, problem=too_few)
@@ -242,7 +242,7 @@ def _judged(comparison: Comparison, below: RungResult, above: RungResult, scale:
     interval = max(-100.0, interval[0]), min(100.0, interval[1])
     outcome = _outcome(interval, worth=comparison.worth_knowing)
     comparison = replace(comparison, interval=interval, outcome=outcome)
-    return comparison if comparison.decided else _with_needed(comparison, now, plan)
+    return comparison if comparison.decided else _with_needed(comparison, now, design)
 
 
 def _estimate(
@@ -270,14 +270,14 @@ def _outcome(interval: Interval, *, worth: float | None) -> Outcome:
     return "negligible" if worth is not None and -worth < low and high < worth else "undecided"
 
 
-def _with_needed(comparison: Comparison, now: Estimate, plan: Plan) -> Comparison:
+def _with_needed(comparison: Comparison, now: Estimate, design: Design) -> Comparison:
     """The same with the seeds that it would take, for as far as their spread is known."""
     n = min(len(comparison.seeds_below), len(comparison.seeds))
 
     def needed(difference: float | None) -> Needed | None:
         if not difference:
             return None
-        least, most = (seeds_needed(plan, effect=difference / spread) for spread in spread_range(now.spread, now.dof))
+        least, most = (seeds_needed(design, effect=difference / spread) for spread in spread_range(now.spread, now.dof))
         if least is None:
             return None
         if least > n:

@@ -26,9 +26,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, inf, isfinite, log, sqrt
+from math import inf, isfinite, log, sqrt
 from statistics import mean, median, stdev, variance
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import special  # not stats, which takes a second to import
 
 ALPHA = 0.05
@@ -43,6 +45,7 @@ MEDIAN_WEIGHT = 2 / 3  # what a run tells of a median of variances, beside their
 MOST_SEEDS = 10_000
 
 Interval = tuple[float, float]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -156,22 +159,27 @@ def once_factor(unit: float, dof: float, alpha: float) -> float:
 
 
 def always_factor(unit: float, dof: float, alpha: float) -> float:
-    """Half the width, in spreads, of the interval that is valid after any number of seeds; infinite for few.
+    """Half the width, in spreads, of the interval that is valid after any number of seeds; infinite for few."""
+    return float(always_factors(np.float64(unit), np.float64(dof), alpha))
+
+
+def always_factors(units: Floats | np.float64, dofs: Floats | np.float64, alpha: float) -> Floats:
+    """``always_factor`` of arrays.
 
     With t the difference in its standard errors, the Bayes factor of differences spread by EFFECT_VARIANCE against
     none is sqrt(r) ((1 + t^2 / dof) / (1 + r t^2 / dof))^((dof + 1) / 2), r = unit / (unit + EFFECT_VARIANCE): at
     1 / alpha there it ends.
     """
-    ratio = unit / (unit + EFFECT_VARIANCE)
-    exponent = (log(1 / alpha) - log(ratio) / 2) * 2 / (dof + 1)
-    if exponent + log(ratio) >= 0:
-        return inf
-    at_limit = exp(exponent)
-    return sqrt(dof * (at_limit - 1) / (1 - at_limit * ratio) * unit)
+    ratio = units / (units + EFFECT_VARIANCE)
+    exponent = (log(1 / alpha) - np.log(ratio) / 2) * 2 / (dofs + 1)
+    at_limit = np.exp(np.minimum(exponent, -np.log(ratio)))
+    with np.errstate(divide="ignore"):
+        factors = np.sqrt(dofs * (at_limit - 1) / np.maximum(1 - at_limit * ratio, 0.0) * units)
+    return np.where(exponent + np.log(ratio) < 0, factors, np.inf)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Design:
     """How a difference would be told with n seeds: how its error and what is known of the spread grow."""
 
     paired: bool
@@ -198,7 +206,7 @@ class Plan:
 
 
 @lru_cache(maxsize=4096)
-def seeds_needed(plan: Plan, *, effect: float) -> int | None:
+def seeds_needed(design: Design, *, effect: float) -> int | None:
     """The fewest seeds for each rung that find a difference, in spreads, in four of five cases; None above MOST_SEEDS.
 
     Where the interval of seeds 1 to 8 is not the one to find it, its error does not count.
@@ -206,13 +214,13 @@ def seeds_needed(plan: Plan, *, effect: float) -> int | None:
     if not effect:
         return None
     beyond = float(special.ndtri(POWER))
-    return fewest(lambda n: abs(effect) >= plan.factor(n) + beyond * sqrt(plan.unit(n)))
+    return fewest(lambda n: abs(effect) >= design.factor(n) + beyond * sqrt(design.unit(n)))
 
 
 @lru_cache(maxsize=256)
-def fewest_seeds(plan: Plan) -> int | None:
+def fewest_seeds(design: Design) -> int | None:
     """With fewer seeds an interval has no end, and nothing can be told."""
-    return fewest(lambda n: isfinite(plan.factor(n)))
+    return fewest(lambda n: isfinite(design.factor(n)))
 
 
 def fewest(holds: Callable[[int], bool], *, least: int = FEWEST) -> int | None:

@@ -141,11 +141,8 @@ def _far(epochs: Sequence[Epoch], *, balanced: bool) -> float | None:
 def _outlier(
     run: Run, kinds: dict[int, OutlierKind], finals: dict[int, Epoch], limit: Fraction, *, balanced: bool
 ) -> Outlier:
-    seed, kind, values = (
-        run.identity.seed,
-        kinds[run.identity.seed],
-        [accuracy_of(e, balanced=balanced) for e in run.epochs],
-    )
+    seed, kind = run.identity.seed, kinds[run.identity.seed]
+    values = [accuracy_of(epoch, balanced=balanced) for epoch in run.epochs]
     others = [epoch for other, epoch in finals.items() if kinds.get(other) not in (kind, "collapsed")]
     outlier = Outlier(
         seed,

@@ -13,17 +13,17 @@ from scipy import special
 
 from stepladder.analysis.intervals import (
     ALPHA,
-    EFFECT_VARIANCE,
     FEWEST,
     FIRST,
     OWN_DOF,
     SHARE,
     UNLIKE,
+    Floats,
+    always_factors,
     dof_of_median,
     median_of_variance,
 )
 
-Floats = NDArray[np.float64]
 Factor = Callable[[Floats, Floats, float], Floats]
 
 NOTHING = 1e-45  # a sum of squares of variances, in points: equal runs give as much or less by rounding
@@ -40,7 +40,7 @@ def shown_intervals(
     end where a rung has fewer than FEWEST.
     """
     alpha = SHARE * ALPHA / n_comparisons
-    low, high, differences = _ends(values, n_seeds, least_spread=least_spread, alpha=alpha, factor=_always)
+    low, high, differences = _ends(values, n_seeds, least_spread=least_spread, alpha=alpha, factor=always_factors)
     whole = [rung for rung, n in enumerate(n_seeds) if n >= FIRST]
     pairs = [rung for rung in whole if rung + 1 in whole]
     if pairs:
@@ -83,16 +83,6 @@ def _welch(errors: Floats, both: Floats, dofs: NDArray[np.int_]) -> Floats:
     parts = errors**2 / dofs
     most = dofs[1:] + dofs[:-1]
     return np.where(both**2 > NOTHING, both**2 / np.maximum(parts[:, 1:] + parts[:, :-1], NOTHING), most)
-
-
-def _always(units: Floats, dofs: Floats, alpha: float) -> Floats:
-    """``intervals.always_factor`` of arrays."""
-    ratio = units / (units + EFFECT_VARIANCE)
-    exponent = (np.log(1 / alpha) - np.log(ratio) / 2) * 2 / (dofs + 1)
-    at_limit = np.exp(np.minimum(exponent, -np.log(ratio)))
-    with np.errstate(divide="ignore"):
-        factor = np.sqrt(dofs * (at_limit - 1) / np.maximum(1 - at_limit * ratio, 0.0) * units)
-    return np.where(exponent + np.log(ratio) < 0, factor, np.inf)
 
 
 def _once(units: Floats, dofs: Floats, alpha: float) -> Floats:
