@@ -3,7 +3,6 @@
 Modules are imported inside the commands, so that --help and completion stay instant.
 """
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,9 +13,34 @@ import click
 
 from stepladder import __version__
 from stepladder._base import plain, signals, streams
-from stepladder._base.wording import LONGEST_QUOTE, cut, shown
 from stepladder.cli import ending
-from stepladder.cli import runs as cli_runs
+from stepladder.cli.options import (
+    DEVICE,
+    DOWN,
+    FORCE,
+    JOBS,
+    JSON,
+    LADDER,
+    MAX,
+    MAX_SEEDS,
+    SEEDS,
+    STORE,
+    UNTIL_DECIDED,
+    Duration,
+    FreshSeeds,
+)
+from stepladder.cli.printing import (
+    echo_notes,
+    print_descent,
+    print_found,
+    print_json,
+    print_page,
+    print_records,
+    print_reproduction,
+    print_results,
+    print_verdicts,
+)
+from stepladder.cli.runs import runs
 from stepladder.cli.usage import Choice, Commands
 from stepladder.errors import EXIT_CODES, TARGET_MISSED, LadderError, UnfinishedClimbError
 
@@ -53,107 +77,6 @@ def _until_stopped(command: Callable[[], int]) -> int:
     return code
 
 
-MOST_SEEDS = 10_000
-LARGEST_SEED = 10**9 - 1  # of those that a command takes
-
-
-class _Seeds(click.ParamType[Sequence[int]]):
-    """``8`` for seeds 1 to 8, ``101-200`` for exactly those."""
-
-    name = "N or FIRST-LAST"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
-        if isinstance(value, range):
-            return value
-        match = re.fullmatch(r"(?:0*([0-9]{1,9})-)?0*([0-9]{1,9})", value)
-        if not match and re.fullmatch(r"([0-9]+-)?[0-9]+", value):
-            given = cut(value, most=LONGEST_QUOTE)
-            raise LadderError(f"--seeds {given} goes beyond seed {LARGEST_SEED}, the largest: give smaller ones")
-        if not match:
-            self.fail(f"{shown(value)} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
-        first, last = int(match[1] or 1), int(match[2])
-        if first > last and match[1]:
-            raise LadderError(
-                f"--seeds {value} runs backwards: give the smaller seed first, as in --seeds {last}-{first}"
-            )
-        if first > last:
-            raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
-        if last - first >= MOST_SEEDS:
-            raise LadderError(f"--seeds {value} is more than {MOST_SEEDS:,} seeds: give fewer at a time")
-        return range(first, last + 1)
-
-
-class _TheseSeeds(click.ParamType[Sequence[int]]):
-    """``9`` for seed 9 alone, ``101-200`` for exactly those: what is chosen of a store is never more than was named."""
-
-    name = "SEED or FIRST-LAST"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
-        if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
-            return range(int(value), int(value) + 1)
-        if isinstance(value, str) and not re.fullmatch("([0-9]+-)?[0-9]+", value):
-            self.fail(f"{shown(value)} is not a seed, such as 9, nor a range, such as 101-200", param, ctx)
-        return _Seeds().convert(value, param, ctx)
-
-
-class _FreshSeeds(click.ParamType[int | Sequence[int]]):
-    """``8`` for so many that a record has not, ``101-200`` for exactly those."""
-
-    name = _Seeds.name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Sequence[int]:
-        if isinstance(value, int | range):
-            return value
-        seeds = _Seeds().convert(value, param, ctx)
-        return seeds if "-" in value else len(seeds)
-
-
-class _Duration(click.ParamType[float]):
-    """``90s``, ``30m``, ``1h30m`` in seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,6})s?)?", value)
-        parts = match.groups() if match else (None, None, None)
-        seconds = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
-        if not seconds:
-            self.fail(f"{shown(value)} is no time, such as 90s, 30m or 1h30m", param, ctx)
-        return float(seconds)
-
-
-DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
-LADDER = click.argument("ladder")
-SEEDS = click.option("--seeds", type=_Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
-STORE = click.option(
-    "--store",
-    default="runs",
-    show_default=True,
-    envvar="STEPLADDER_STORE",
-    show_envvar=True,
-    help="Folder that keeps all runs.",
-)
-JOBS = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
-)
-MAX_SEEDS = 64
-UNTIL_DECIDED = click.option(
-    "--until-decided", is_flag=True, help="Go on with twice as many seeds, and again, until every verdict is decided."
-)
-MAX = click.option(
-    "--max-seeds",
-    type=click.IntRange(min=1, max=MOST_SEEDS),
-    help=f"The most seeds that --until-decided goes on to [default: {MAX_SEEDS}].",
-)
-FORCE = click.option("--force", is_flag=True, help="Write over a file that Stepladder did not write.")
-DEVICE = click.option(
-    "--device", type=Choice(["auto", "cpu", "cuda"], place="device"), default="auto", show_default=True
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
-
-
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="stepladder")
 def main() -> None:
@@ -183,11 +106,11 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
     if as_json:
         from stepladder.reporting.data.check_json import check_dict
 
-        _print_json(check_dict(found))
+        print_json(check_dict(found))
     else:
         from stepladder.reporting.pages.check_page import check_page
 
-        _print_page(check_page(found))
+        print_page(check_page(found))
     require_within_budget(found.ladder, found.rungs)
 
 
@@ -260,11 +183,11 @@ def climb(
         failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
     if way:
         up = collect(way.ladder, opened, engine=chosen.identity, seeds=seeds)
-        _print_descent(way, up, results, as_json)
+        print_descent(way, up, results, as_json)
     elif until_decided:
-        _print_verdicts(results, as_json)
+        print_verdicts(results, as_json)
     else:
-        _print_results(results, as_json)
+        print_results(results, as_json)
     if failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
     if not results.reached:
@@ -284,8 +207,8 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
 
     opened = Store.open(store)
     results = collect(ladder_file.load(ladder), opened, engine=engine)
-    _echo_notes(opened)
-    _print_results(results, as_json)
+    echo_notes(opened)
+    print_results(results, as_json)
 
 
 @main.command(short_help="What each change did, and how sure that is.")
@@ -311,11 +234,11 @@ def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bo
     results = collect(loaded, opened, engine=engine)
     way = descent(loaded) if down else None
     below_top = collect(way.as_plan, opened, engine=results.engine) if way else None
-    _echo_notes(opened)
+    echo_notes(opened)
     if way and below_top:
-        _print_descent(way, results, below_top, as_json)
+        print_descent(way, results, below_top, as_json)
     else:
-        _print_verdicts(results, as_json)
+        print_verdicts(results, as_json)
 
 
 @main.command(short_help="Write a page with all results that works offline.")
@@ -351,7 +274,7 @@ def report(
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)
     text = report_text(loaded, opened, engine=engine, form=form)
-    _echo_notes(opened)
+    echo_notes(opened)
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:
@@ -367,7 +290,7 @@ def report(
 @click.option("--smallest", is_flag=True, help="Look for the fewest parameters that hold the target with every seed.")
 @click.option("--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for the best of them.")
 @click.option("--trials", type=click.IntRange(min=1), default=60, show_default=True, help="Networks to try, in all.")
-@click.option("--max-time", type=_Duration(), help="Be at the end by then, as 90s, 30m or 1h30m.")
+@click.option("--max-time", type=Duration(), help="Be at the end by then, as 90s, 30m or 1h30m.")
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
 @DEVICE
@@ -422,7 +345,7 @@ def search(
     with LiveSearch() as watcher:
         watcher.noted(f"engine {reason}")
         found = search_networks(sought, store=opened, engine=chosen, watcher=watcher, **how)
-    _print_found(found, path, as_json, force=force)
+    print_found(found, path, as_json, force=force)
     if found.failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(found.failures))
     if not found.reached:
@@ -433,7 +356,7 @@ def search(
 @click.argument("name", required=False)
 @click.option(
     "--seeds",
-    type=_FreshSeeds(),
+    type=FreshSeeds(),
     default="8",
     show_default=True,
     help="How many to train, after the record's last seed; or which, as FIRST-LAST: 401-401 for seed 401 alone.",
@@ -464,7 +387,7 @@ def reproduce(
     from stepladder.watching.live import LiveClimb
 
     if name is None:
-        _print_records([records.load(each) for each in records.shipped()], as_json)
+        print_records([records.load(each) for each in records.shipped()], as_json)
         return
     record, ladder = records.load(name)
     wanted = fresh_seeds(record, seeds)
@@ -476,7 +399,7 @@ def reproduce(
         failures, again = climb_again(
             record, ladder, seeds=wanted, store=opened, engine=chosen, jobs=jobs, watcher=watcher
         )
-    _print_reproduction(again, as_json)
+    print_reproduction(again, as_json)
     if failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
     if again.fails:
@@ -493,11 +416,11 @@ def ladders(as_json: bool) -> None:
     if as_json:
         from stepladder.reporting.data.check_json import ladders_dict
 
-        _print_json(ladders_dict(found))
+        print_json(ladders_dict(found))
     else:
         from stepladder.reporting.tables import Entry
 
-        _print_page([Entry(ladder.name, ladder.about) for ladder in found])
+        print_page([Entry(ladder.name, ladder.about) for ladder in found])
 
 
 def _refuse_mixed(
@@ -547,90 +470,4 @@ def _train(
     return failures, collect(ladder, store, engine=engine.identity, seeds=seeds)
 
 
-def _echo_notes(store: Any) -> None:
-    """What a store has to say, each thing once."""
-    for note in dict.fromkeys(store.notes):
-        ending.say(f"note: {note}")
-
-
-def _print_verdicts(results: Any, as_json: bool) -> None:
-    if as_json:
-        from stepladder.reporting.data.compare_json import compare_dict
-
-        _print_json(compare_dict(results))
-    else:
-        from stepladder.reporting.pages.compare_page import compare_page
-
-        _print_page(compare_page(results))
-
-
-def _print_results(results: Any, as_json: bool) -> None:
-    if as_json:
-        from stepladder.reporting.data.result_json import results_dict
-
-        _print_json(results_dict(results))
-    else:
-        from stepladder.reporting.pages.result_page import result_page
-
-        _print_page(result_page(results))
-
-
-def _print_descent(way: Any, up: Any, down: Any, as_json: bool) -> None:
-    if as_json:
-        from stepladder.reporting.data.down_json import down_dict
-
-        _print_json(down_dict(way, up=up, down=down))
-    else:
-        from stepladder.reporting.pages.down_page import down_page
-
-        _print_page(down_page(way, up=up, down=down))
-
-
-def _print_records(found: Any, as_json: bool) -> None:
-    from stepladder.reporting.pages.record_page import records_dict, records_page
-
-    if as_json:
-        _print_json(records_dict(found))
-    else:
-        _print_page(records_page(found))
-
-
-def _print_reproduction(again: Any, as_json: bool) -> None:
-    from stepladder.reporting.pages.record_page import reproduction_dict, reproduction_page
-
-    if as_json:
-        _print_json(reproduction_dict(again))
-    else:
-        _print_page(reproduction_page(again))
-
-
-def _print_found(found: Any, path: Any, as_json: bool, *, force: bool) -> None:
-    """What a search has found; its ladder and picture are written where there is a winner."""
-    from stepladder._base.ours import signed, write_ours
-    from stepladder.reporting.pages.search_page import search_dict, search_page, search_picture
-    from stepladder.searching.ladder_of_winner import NOT_OURS, ladder_text
-
-    files = {}
-    if found.winner:
-        picture = signed(search_picture(found), suffix=".svg")
-        files = {path: ladder_text(found.quest, found.winner, folder=path.parent), path.with_suffix(".svg"): picture}
-    for file, text in files.items():
-        write_ours(file, text, force=force, what=NOT_OURS)
-    if as_json:
-        _print_json(search_dict(found, written=list(map(str, files))))
-    else:
-        _print_page(search_page(found))
-        click.echo(plain.neutral("\n".join(map(str, files))), nl=bool(files))
-
-
-def _print_page(page: Any) -> None:
-    from stepladder.reporting.terminal import show
-
-    show(page)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    click.echo(plain.json_text(value))
-
-
-cli_runs.add_to(main, store=STORE, as_json=JSON, seeds=_TheseSeeds())
+main.add_command(runs)

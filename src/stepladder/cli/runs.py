@@ -1,37 +1,22 @@
-"""The commands about what a store holds: ``stepladder runs list``, ``check``, ``delete`` and ``merge``.
-
-Options that other commands have too are added by ``add_to``, from where they are.
-"""
+"""The commands about what a store holds: ``stepladder runs list``, ``check``, ``delete`` and ``merge``."""
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from stepladder._base import plain
+from stepladder.cli.options import JSON, STORE, TheseSeeds
+from stepladder.cli.printing import print_json, print_page
 from stepladder.cli.usage import Commands
 from stepladder.errors import LadderError, StoreError
 
-Decorator = Callable[[Any], Any]
-
 LADDERS = click.argument("ladders", metavar="[LADDER]...", nargs=-1)
-
-
-def add_to(main: click.Group, *, store: Decorator, as_json: Decorator, seeds: click.ParamType[Sequence[int]]) -> None:
-    """Add the group to the whole command line."""
-    some = click.option(
-        "--seeds", type=seeds, help="This seed alone (9 is seed 9, not 1 to 9), or FIRST to LAST [default: all]."
-    )
-    for command in (check, delete):
-        some(command)
-    for command in (list_runs, check, delete):
-        store(command)
-    for command in (list_runs, check, merge):
-        as_json(command)
-    main.add_command(runs)
+SOME = click.option(
+    "--seeds", type=TheseSeeds(), help="This seed alone (9 is seed 9, not 1 to 9), or FIRST to LAST [default: all]."
+)
 
 
 @click.group(cls=Commands, short_help="What is stored: list, check, delete or merge runs.")
@@ -41,6 +26,8 @@ def runs() -> None:
 
 @runs.command(name="list")
 @LADDERS
+@STORE
+@JSON
 def list_runs(ladders: tuple[str, ...], store: str, as_json: bool) -> None:
     """List what is stored: which rungs, folders, seeds, sizes.
 
@@ -57,6 +44,9 @@ def list_runs(ladders: tuple[str, ...], store: str, as_json: bool) -> None:
 
 @runs.command()
 @LADDERS
+@SOME
+@STORE
+@JSON
 def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_json: bool) -> None:
     """Evaluate stored weights again and compare.
 
@@ -97,6 +87,8 @@ def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_
 @click.argument("what", metavar="LADDER|FOLDER")
 @click.option("--rung", help="The runs of this rung alone.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
+@SOME
+@STORE
 def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, store: str) -> None:
     """Delete the runs of a ladder or a folder.
 
@@ -135,6 +127,7 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
 @runs.command()
 @click.argument("into", metavar="A")
 @click.argument("other", metavar="B")
+@JSON
 def merge(into: str, other: str, as_json: bool) -> None:
     """Copy into store A what store B has.
 
@@ -176,8 +169,6 @@ def _ladders(names: Sequence[str]) -> list[Any]:
 def _print(found: Any) -> None:
     """JSON or a page to stdout."""
     if isinstance(found, dict):
-        click.echo(plain.json_text(found))
+        print_json(found)
     else:
-        from stepladder.reporting.terminal import show
-
-        show(found)
+        print_page(found)

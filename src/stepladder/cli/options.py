@@ -1,0 +1,111 @@
+"""Options that commands share, and what is read from their words: seeds, times."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from stepladder._base.wording import LONGEST_QUOTE, cut, shown
+from stepladder.cli.usage import Choice
+from stepladder.errors import LadderError
+
+MOST_SEEDS = 10_000
+LARGEST_SEED = 10**9 - 1  # of those that a command takes
+
+
+class Seeds(click.ParamType[Sequence[int]]):
+    """``8`` for seeds 1 to 8, ``101-200`` for exactly those."""
+
+    name = "N or FIRST-LAST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"(?:0*([0-9]{1,9})-)?0*([0-9]{1,9})", value)
+        if not match and re.fullmatch(r"([0-9]+-)?[0-9]+", value):
+            given = cut(value, most=LONGEST_QUOTE)
+            raise LadderError(f"--seeds {given} goes beyond seed {LARGEST_SEED}, the largest: give smaller ones")
+        if not match:
+            self.fail(f"{shown(value)} is not a number of seeds, such as 8, nor a range, such as 101-200", param, ctx)
+        first, last = int(match[1] or 1), int(match[2])
+        if first > last and match[1]:
+            raise LadderError(
+                f"--seeds {value} runs backwards: give the smaller seed first, as in --seeds {last}-{first}"
+            )
+        if first > last:
+            raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
+        if last - first >= MOST_SEEDS:
+            raise LadderError(f"--seeds {value} is more than {MOST_SEEDS:,} seeds: give fewer at a time")
+        return range(first, last + 1)
+
+
+class TheseSeeds(click.ParamType[Sequence[int]]):
+    """``9`` for seed 9 alone, ``101-200`` for exactly those: what is chosen of a store is never more than was named."""
+
+    name = "SEED or FIRST-LAST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Sequence[int]:
+        if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+            return range(int(value), int(value) + 1)
+        if isinstance(value, str) and not re.fullmatch("([0-9]+-)?[0-9]+", value):
+            self.fail(f"{shown(value)} is not a seed, such as 9, nor a range, such as 101-200", param, ctx)
+        return Seeds().convert(value, param, ctx)
+
+
+class FreshSeeds(click.ParamType[int | Sequence[int]]):
+    """``8`` for so many that a record has not, ``101-200`` for exactly those."""
+
+    name = Seeds.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Sequence[int]:
+        if isinstance(value, int | range):
+            return value
+        seeds = Seeds().convert(value, param, ctx)
+        return seeds if "-" in value else len(seeds)
+
+
+class Duration(click.ParamType[float]):
+    """``90s``, ``30m``, ``1h30m`` in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(?:([0-9]{1,4})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,6})s?)?", value)
+        parts = match.groups() if match else (None, None, None)
+        seconds = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
+        if not seconds:
+            self.fail(f"{shown(value)} is no time, such as 90s, 30m or 1h30m", param, ctx)
+        return float(seconds)
+
+
+DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
+LADDER = click.argument("ladder")
+SEEDS = click.option("--seeds", type=Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
+STORE = click.option(
+    "--store",
+    default="runs",
+    show_default=True,
+    envvar="STEPLADDER_STORE",
+    show_envvar=True,
+    help="Folder that keeps all runs.",
+)
+JOBS = click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
+)
+MAX_SEEDS = 64
+UNTIL_DECIDED = click.option(
+    "--until-decided", is_flag=True, help="Go on with twice as many seeds, and again, until every verdict is decided."
+)
+MAX = click.option(
+    "--max-seeds",
+    type=click.IntRange(min=1, max=MOST_SEEDS),
+    help=f"The most seeds that --until-decided goes on to [default: {MAX_SEEDS}].",
+)
+FORCE = click.option("--force", is_flag=True, help="Write over a file that Stepladder did not write.")
+DEVICE = click.option(
+    "--device", type=Choice(["auto", "cpu", "cuda"], place="device"), default="auto", show_default=True
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")
