@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import compact
+from markdown_table import table
 
 from stepladder import Recipe, Rung, Store, climb, collect, load
 from stepladder._base.files import write_atomically
@@ -69,8 +70,6 @@ that hold for all {k} concepts together ([verdicts.md](verdicts.md)): of so many
 differences. What a concept is worth elsewhere, with a better network or beside other concepts, this does not say; nor
 what an optimizer is worth at a learning rate of its own: all have the top rung's, 0.01.
 
-| concept | change | test % | points | verdict |
-|---|---|---|---|---|
 """
 
 
@@ -111,8 +110,7 @@ def page() -> str:
         mean = percent(above.summary.final_mean, target=above.rung.target.accuracy)
         spread = f"{mean} ± {spread_text(above.summary.final_sd)}"
         difference = points(each.difference, worth=each.worth_knowing)
-        cells = (name, change_text(below.rung, above.rung), spread, difference, verdict(each))
-        rows.append("| " + " | ".join(cells) + " |")
+        rows.append((name, change_text(below.rung, above.rung), spread, difference, verdict(each)))
     below = next(iter(trained.values()))[0]
     top = percent(below.summary.final_mean, target=below.rung.target.accuracy)
     missing = [name for name in CONCEPTS if name not in trained]
@@ -125,7 +123,7 @@ def page() -> str:
         k=len(CONCEPTS),
         machine=f"{kept['engine']['name']}, {', '.join(kept['cpus'])}, {kept['finished'][1][:10]}",
     )
-    return head + "\n".join(rows) + "\n" + tail
+    return head + table(("concept", "change", "test %", "points", "verdict"), rows) + "\n" + tail
 
 
 def main(what: str, folder: str = "") -> None:

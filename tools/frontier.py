@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from markdown_table import table
+
 from stepladder import Recipe, Store, climb, collect, load
 from stepladder._base.files import write_atomically
 from stepladder.analysis.intervals import interval_of_mean
@@ -56,8 +58,6 @@ records of [records.md](records.md) stand beside them, each with a recipe of its
 
 ![Parameters against accuracy](frontier.svg)
 
-| parameters | mean % | 95% interval | worst seed | all last five ≥ 99.40% | network | recipe |
-|--:|--:|--:|--:|--:|---|---|
 """
 
 
@@ -128,9 +128,8 @@ def records() -> list[Point]:
 
 
 def page(points: list[Point]) -> str:
-    rows = []
-    for each in sorted(points, key=lambda point: point.params):
-        cells = (
+    rows = [
+        (
             f"{each.params:,}",
             percent(mean(each.accuracies), decimals=3),
             percents(each.interval, decimals=3),
@@ -139,8 +138,11 @@ def page(points: list[Point]) -> str:
             f"`{each.network}`",
             f"record `{each.record}`" if each.record else "the common one",
         )
-        rows.append("| " + " | ".join(cells) + " |")
-    return HEAD.format(lr=LR, n=len(SEEDS), first=SEEDS[0], last=SEEDS[-1]) + "\n".join(rows) + "\n"
+        for each in sorted(points, key=lambda point: point.params)
+    ]
+    header = ("parameters", "mean %", "95% interval", "worst seed", "all last five ≥ 99.40%", "network", "recipe")
+    head = HEAD.format(lr=LR, n=len(SEEDS), first=SEEDS[0], last=SEEDS[-1])
+    return head + table(header, rows, numeric=range(5)) + "\n"
 
 
 def picture(points: list[Point]) -> str:

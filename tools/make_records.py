@@ -19,6 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import mean
 
+from markdown_table import table as markdown
+
 from stepladder._base.files import write_atomically
 from stepladder.analysis.intervals import interval_of_mean
 from stepladder.cli.main import reproduce
@@ -33,7 +35,6 @@ from stepladder.records.reproducing import FAR
 from stepladder.records.seeds_to_tell import fewest_below, seeds_for_share
 from stepladder.reporting.numbers import percent, percents
 from stepladder.reporting.pages.record_page import NO_RECORDS, Records, header_text, records_table
-from stepladder.reporting.tables import Table
 from stepladder.runs.results import collect
 from stepladder.runs.store import Store
 from stepladder.watching.live import LiveClimb
@@ -173,12 +174,6 @@ parameters, one for at most 4,500, and none that we know of for 1,000.
 """
 
 
-def markdown(table: Table) -> str:
-    """A table in Markdown."""
-    lines = [table.header, tuple("--:" if n in table.numeric else "---" for n in range(len(table.header))), *table.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def time_section() -> str:
     """What the benchmark of the least time found."""
     found = json.loads((DOCS / "time_to_target.json").read_text(encoding="utf-8"))
@@ -204,7 +199,8 @@ def time_section() -> str:
 def page(records: Records | None = None) -> str:
     """docs/records.md, of the shipped records unless others are given."""
     records = [record.load(name) for name in record.shipped()] if records is None else records
-    table = markdown(records_table(records)) if records else NO_RECORDS
+    found = records_table(records)
+    table = markdown(found.header, found.rows, numeric=found.numeric) if records else NO_RECORDS
     return "\n".join([HEAD, table, "", ATTEMPTS, time_section(), PUBLIC])
 
 

@@ -9,11 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import compact
+from markdown_table import table
 from readme_text import AUTHORS, CHANGES, RECORDS, SPEED, STEPS, WORTH, filled
 
 from stepladder import Store, load
@@ -41,6 +43,7 @@ def keep(store: Store) -> None:
     compact.write(KEPT, [compact.whole(ladder, store, SEEDS) for ladder in ladders])
 
 
+@cache
 def climbed() -> tuple[Results, Results, Results]:
     """mnist-8k; its top without each change; the six steps as their authors ran them."""
     kept = compact.read(KEPT)
@@ -178,7 +181,7 @@ def epochs() -> str:
         (peer, *(cell for peers in rungs.values() for cell in (f"{median(peers[peer]):.2f}", ratio(peers, peer))))
         for peer in next(iter(rungs.values()))
     ]
-    header = ("trained by", *(cell for name in rungs for cell in (f"{name}, ms", "jit is so many times as fast")))
+    header = ("trained by", *(cell for name in rungs for cell in (f"{name}, ms", "ratio to jit")))
     cpu = f"{kept['cpu'].replace('(R)', '')} ({kept['target']})"
     return f"One core of an {cpu}, torch {kept['torch']}, {kept['date']}:\n\n{table(header, rows)}"
 
@@ -219,11 +222,6 @@ def outcome(comparison: Comparison) -> str:
 
 def needed(seeds: tuple[int, int | None] | None) -> str:
     return "" if seeds is None else f"{seeds[0]} to {seeds[1]}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def verdicts() -> str:

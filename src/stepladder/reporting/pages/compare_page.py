@@ -117,8 +117,8 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Plan, *, down: b
     ]
     if any(each.needed_seen or each.needed_worth for each in comparisons):
         notes.append(
-            "It takes so many seeds of each rung, in four of five cases, for an interval without 0, if the difference"
-            " is that large; a range, because it is known but roughly how far seeds spread."
+            "The seeds it takes: with that many of each rung the interval leaves out 0 in four of five cases, if the"
+            " difference is that large. They are a range, because few seeds tell only roughly how far seeds spread."
         )
     if any(each.paired for each in comparisons):
         notes.append("Rungs that train alike and are evaluated otherwise are compared seed by seed.")
