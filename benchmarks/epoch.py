@@ -31,10 +31,10 @@ from stepladder._base.machine import cpu_name
 from stepladder.datasets import data
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.optimizer import hidden_matrices, update
-from stepladder.engines.torch import warp
+from stepladder.engines.torch.engine import warp
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
 from stepladder.ladders.ladder_file import load
-from stepladder.networks.layers import Conv, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.networks.ops import Conv, GlobalAvgPool, Layer, Linear, MaxPool
 from stepladder.recipes import augment
 from stepladder.recipes.draws import generator
 from stepladder.recipes.recipe import Augment, Recipe, Sgd

@@ -24,7 +24,7 @@ from stepladder.engines.jit.kernels.pointwise import Relu, Sums
 from stepladder.engines.jit.kernels.weight_gradient import weight_gradient
 from stepladder.ladders.ladder_file import load
 from stepladder.networks.geometry import ImageShape
-from stepladder.networks.layers import Conv
+from stepladder.networks.ops import Conv
 
 N_BLOCKS = 4  # a batch of 64 images
 N_ROUNDS = 7

@@ -13,16 +13,20 @@ from stepladder.datasets import data
 from stepladder.engines import Engine, Model
 from stepladder.engines.training import initial_arrays
 from stepladder.ladders.ladder_file import load
-from stepladder.networks.layers import (
+from stepladder.networks.ops import (
     AvgPool,
+    BatchNorm,
     Conv,
     Depthwise,
+    Dropout,
     GlobalAvgPool,
     Layer,
     Linear,
     MaxPool,
+    Relu,
     Residual,
     SqueezeExcite,
+    Step,
 )
 from stepladder.recipes.recipe import Recipe
 
@@ -76,21 +80,20 @@ class Oracle(nn.Module):
                 if isinstance(module, nn.ReLU):
                     module.register_forward_pre_hook(self.look_at)
             if isinstance(layer, Conv | Depthwise | Linear):
-                order = (recipe.block if layer.block is None else layer.block).steps
-                steps += [self.step_of(step, index, x.shape[1]) for step in order]
+                steps += [self.step_of(step, index, x.shape[1]) for step in layer.steps(recipe.block)]
             self.blocks.append(nn.Sequential(*steps))
 
-    def step_of(self, step: str, index: int, channels: int) -> nn.Module:
+    def step_of(self, step: Step, index: int, channels: int) -> nn.Module:
         match step:
-            case "relu":
+            case Relu():
                 relu = nn.ReLU()
                 relu.register_forward_pre_hook(self.look_at)
                 return relu
-            case "norm":
+            case BatchNorm():
                 norm = nn.BatchNorm2d(channels) if self.norm_scale else Shifted(channels)
                 norm.register_forward_pre_hook(self.look_at_spread)
                 return norm
-            case _:
+            case Dropout():
                 return Masked(self.masks, index)
 
     def look_at(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # noqa: ARG002

@@ -8,10 +8,20 @@ from hypothesis import strategies as st
 from stepladder.engines.training import initial_arrays
 from stepladder.engines.training import weights as named
 from stepladder.networks.geometry import Network
-from stepladder.networks.layers import STEPS
+from stepladder.networks.ops import STEPS, Block
 from stepladder.runs.run import Arrays
 
-ORDERS = ["bare", *(" ".join(order) for n in (1, 2, 3) for order in permutations(STEPS, n))]
+ORDERS = [
+    "bare",
+    *(" ".join(step.examples[0] for step in order) for n in (1, 2, 3) for order in permutations(STEPS.values(), n)),
+]
+
+
+@st.composite
+def random_blocks(draw: st.DrawFn) -> Block:
+    """Any steps, in any order, with any of the numbers that they are tried with."""
+    kinds = draw(st.permutations(list(STEPS.values())))[: draw(st.integers(0, len(STEPS)))]
+    return Block.parse(" ".join(["conv", *(draw(st.sampled_from(kind.examples)) for kind in kinds)]))
 
 
 def block_text(order: str, operation: str) -> str:

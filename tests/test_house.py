@@ -17,6 +17,8 @@ MODULES = [path for path in ROOT.rglob("*.py") if path.stat().st_size]
 ROOMS = sorted({path.parent for path in MODULES})
 AT_THE_DOOR = 6  # modules in no room
 IN_A_ROOM = 15
+ONE_FILE_EACH = {"networks/ops"}
+OPEN = {"cli/ending.py"}  # whatever error there is
 
 
 def test_imports_point_one_way(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +30,25 @@ def test_imports_point_one_way(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.relative_to(ROOT).as_posix())
 def test_every_room_says_what_lives_there_and_is_not_crowded(room: Path) -> None:
     assert (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").endswith(".")
-    assert len(list(room.glob("*.py"))) <= (AT_THE_DOOR if room == ROOT else IN_A_ROOM)
+    assert len(list(room.glob("*.py"))) <= (AT_THE_DOOR if room == ROOT else IN_A_ROOM) or (
+        room.relative_to(ROOT).as_posix() in ONE_FILE_EACH
+    )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_is_not_known_is_not_swallowed(path: Path) -> None:
+    """``case _`` hides a new kind of value from mypy, which knows what a match leaves out."""
+    swallowing = [
+        case.pattern.lineno
+        for case in ast.walk(ast.parse(path.read_text()))
+        if isinstance(case, ast.match_case) and case.guard is None and not _never(case)
+        if isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and case.pattern.name is None
+    ]
+    assert not swallowing or path.relative_to(ROOT).as_posix() in OPEN, swallowing
+
+
+def _never(case: ast.match_case) -> bool:
+    return "assert_never(" in ast.unparse(case.body[-1])
 
 
 def test_tests_mirror_the_rooms() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from stepladder.ladders.terms import Budget, Target
-from stepladder.networks import layers
+from stepladder.networks import text
 from stepladder.recipes.recipe import (
     Adam,
     Augment,
@@ -63,7 +63,7 @@ def table(model: type[BaseModel]) -> str:
 
 
 def page() -> str:
-    vocabulary = (layers.__doc__ or "").partition("\n\n")[2]
+    vocabulary = (text.__doc__ or "").partition("\n\n")[2]
     parts = [HEAD, "## Recipe", (Recipe.__doc__ or "").strip(), table(Recipe)]
     for model in MODELS:
         parts += [f"### {model.__name__}", " ".join((model.__doc__ or "").split()), table(model)]

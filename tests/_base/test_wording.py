@@ -13,17 +13,19 @@ from stepladder.cli import main as cli
 from stepladder.errors import GeometryError, LadderError
 from stepladder.ladders.faults import _kinds, _places, place_of
 from stepladder.ladders.ladder_file import _LadderEntry, _RungEntry
-from stepladder.networks import layers
-from stepladder.networks.layers import STEPS, parse
+from stepladder.networks.ops import LAYERS, STEPS
+from stepladder.networks.ops.convolution import options
+from stepladder.networks.ops.words import WINDOW_OPTIONS
+from stepladder.networks.text import parse
 from stepladder.reporting.writing import FORMS
 from stepladder.runs.run import DEVICES, ENGINES
 
 KNOWN: dict[str, tuple[str, ...]] = {
-    "layer": tuple(layers._READERS),
-    "conv": layers._CONV_OPTIONS,
-    "pool": layers._POOL_OPTIONS,
+    "layer": tuple(LAYERS),
+    "conv": tuple(options("conv")),
+    "pool": tuple(WINDOW_OPTIONS),
     "linear": ("nobias", "block"),
-    "step": STEPS,
+    "step": tuple(STEPS),
     "evaluate_on": ("dev", "test"),
     "engine": ("auto", *ENGINES),
     "device": DEVICES,

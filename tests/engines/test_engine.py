@@ -19,7 +19,8 @@ from stepladder.datasets import data
 from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.optimizer import Matrix, hidden_matrices, orthogonal, update
 from stepladder.engines.recalibrating import Recalibration
-from stepladder.engines.torch import TorchModel, dropout, warp
+from stepladder.engines.torch.engine import TorchModel, warp
+from stepladder.engines.torch.ops import dropout
 from stepladder.engines.training import Teachers, Training, initial_arrays, judge, train, weight_decay, weights
 from stepladder.errors import EngineError
 from stepladder.networks.reference import trace

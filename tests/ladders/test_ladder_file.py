@@ -16,7 +16,7 @@ from stepladder.ladders import ladder_file
 from stepladder.ladders.ladder_file import Location, line_of
 from stepladder.ladders.terms import Budget
 from stepladder.networks.geometry import ImageShape
-from stepladder.networks.layers import parse
+from stepladder.networks.text import parse
 from stepladder.recipes.recipe import Augment, Sgd, Step
 
 TOP = """\

@@ -15,8 +15,9 @@ from stepladder.errors import GeometryError
 from stepladder.networks import effective_field
 from stepladder.networks.effective_field import EffectiveField, effective_fields, middle
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.networks.layers import Block, parse
+from stepladder.networks.ops import Block
 from stepladder.networks.reference import input_gradient, normalised, trace
+from stepladder.networks.text import parse
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Arrays
 

@@ -11,24 +11,28 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_networks import random_blocks
 
 from stepladder.errors import GeometryError
 from stepladder.ladders import ladder_file
 from stepladder.networks.geometry import ImageShape, LayerGeometry, Network
-from stepladder.networks.layers import (
-    STEPS,
+from stepladder.networks.ops import (
     AvgPool,
+    BatchNorm,
     Block,
     Conv,
     Depthwise,
+    Dropout,
     GlobalAvgPool,
     Layer,
     Linear,
     MaxPool,
+    Relu,
     Residual,
     SqueezeExcite,
-    parse,
+    Step,
 )
+from stepladder.networks.text import parse
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -258,7 +262,7 @@ def windows(draw: st.DrawFn, size: int, channels: int, *, gaps: bool = True) -> 
     return Conv(out_channels, kernel, stride, padding, bias, block), out_channels, size
 
 
-orders = st.permutations(STEPS).flatmap(lambda steps: st.integers(0, 3).map(lambda n: Block(tuple(steps[:n]))))
+orders = random_blocks()
 linears = st.builds(Linear, st.integers(1, 12), st.booleans(), orders)
 
 
@@ -317,8 +321,16 @@ def torch_steps(layer: Conv | Depthwise | Linear, block: Block, channels: int) -
     """The steps of the layer's own block, or of the network's."""
     from torch import nn
 
-    made: dict[str, nn.Module] = {"relu": nn.ReLU(), "dropout": nn.Dropout(), "norm": nn.BatchNorm2d(channels)}
-    return [made[step] for step in (block if layer.block is None else layer.block).steps]
+    def made(step: Step) -> nn.Module:
+        match step:
+            case Relu():
+                return nn.ReLU()
+            case Dropout():
+                return nn.Dropout()
+            case BatchNorm():
+                return nn.BatchNorm2d(channels)
+
+    return [made(step) for step in layer.steps(block)]
 
 
 def torch_layers(net: Network) -> "list[tuple[nn.Module, Tensor]]":

@@ -5,9 +5,10 @@ from dataclasses import FrozenInstanceError
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_networks import random_blocks
 
 from stepladder.errors import LadderError
-from stepladder.networks.layers import (
+from stepladder.networks.ops import (
     STEPS,
     AvgPool,
     Block,
@@ -19,13 +20,13 @@ from stepladder.networks.layers import (
     MaxPool,
     Residual,
     SqueezeExcite,
-    parse,
 )
+from stepladder.networks.text import parse
 
 EXAMPLES = settings(max_examples=500, deadline=None)
 
 numbers = st.integers(1, 4) | st.integers(1, 999_999_999)
-blocks = st.lists(st.sampled_from(STEPS), unique=True).map(lambda steps: Block(tuple(steps)))
+blocks = random_blocks()
 
 
 @st.composite
@@ -97,9 +98,9 @@ def test_a_block_order_is_read_back_from_its_text(block: Block, operation: str) 
         ("conv 8 5x5 stride 2 pad 2", Conv(8, kernel=5, stride=2, padding=2)),
         ("conv 8 pad 1 stride 2", Conv(8, stride=2, padding=1)),
         ("conv 8 block conv", Conv(8, block=Block())),
-        ("conv 8 pad 1 block conv norm relu dropout", Conv(8, padding=1, block=Block(("norm", "relu", "dropout")))),
+        ("conv 8 pad 1 block conv norm relu dropout", Conv(8, padding=1, block=Block.parse("conv norm relu dropout"))),
         ("depthwise", Depthwise(kernel=3)),
-        ("depthwise 5x5 pad 2 block depthwise norm", Depthwise(5, padding=2, block=Block(("norm",)))),
+        ("depthwise 5x5 pad 2 block depthwise norm", Depthwise(5, padding=2, block=Block.parse("conv norm"))),
         ("maxpool 2", MaxPool(2, stride=2)),
         ("maxpool 3 stride 2 pad 1", MaxPool(3, stride=2, padding=1)),
         ("avgpool 2 stride 1", AvgPool(2, stride=1)),
@@ -107,7 +108,7 @@ def test_a_block_order_is_read_back_from_its_text(block: Block, operation: str) 
         ("residual 2", Residual(2)),
         ("squeeze-excite 4", SqueezeExcite(4)),
         ("linear 10", Linear(10, bias=True, block=Block())),
-        ("linear 32 nobias block linear relu", Linear(32, bias=False, block=Block(("relu",)))),
+        ("linear 32 nobias block linear relu", Linear(32, bias=False, block=Block.parse("conv relu"))),
         ("  conv\t 8   3x3 ", Conv(8)),
     ],
 )
@@ -119,7 +120,7 @@ def test_known_texts(text: str, layer: Layer) -> None:
     ("layer", "text"),
     [
         (Conv(16), "conv 16 3x3"),
-        (Conv(8, 5, 2, 2, True, Block(("norm", "relu"))), "conv 8 5x5 stride 2 pad 2 bias block conv norm relu"),
+        (Conv(8, 5, 2, 2, True, Block.parse("conv norm relu")), "conv 8 5x5 stride 2 pad 2 bias block conv norm relu"),
         (Conv(16, block=Block()), "conv 16 3x3 bare"),
         (Depthwise(bias=True), "depthwise 3x3 bias"),
         (MaxPool(2, 2), "maxpool 2"),
@@ -128,7 +129,7 @@ def test_known_texts(text: str, layer: Layer) -> None:
         (Residual(3), "residual 3"),
         (SqueezeExcite(2), "squeeze-excite 2"),
         (Linear(10), "linear 10"),
-        (Linear(10, False, Block(("norm",))), "linear 10 nobias block linear norm"),
+        (Linear(10, False, Block.parse("conv norm")), "linear 10 nobias block linear norm"),
     ],
 )
 def test_known_layers(layer: Layer, text: str) -> None:

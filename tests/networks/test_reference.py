@@ -21,8 +21,9 @@ from stepladder.errors import GeometryError
 from stepladder.execution.one_run import Work, train_one
 from stepladder.ladders.ladder_file import load
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.networks.layers import Block, parse
+from stepladder.networks.ops import Block
 from stepladder.networks.reference import activations, input_gradient, normalised, trace
+from stepladder.networks.text import parse
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Arrays
 from stepladder.runs.store import Store

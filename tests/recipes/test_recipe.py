@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
+from random_networks import random_blocks
 
 from stepladder.errors import GeometryError
 from stepladder.ladders import ladder_file
 from stepladder.networks.geometry import ImageShape
-from stepladder.networks.layers import STEPS, Block, Conv, GlobalAvgPool, Linear, MaxPool, parse
+from stepladder.networks.ops import Block, Conv, GlobalAvgPool, Linear, MaxPool
+from stepladder.networks.text import parse
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.recipe import (
     Augment,
@@ -48,7 +50,7 @@ def floats(least: float, most: float, **options: Any) -> st.SearchStrategy[float
 texts = st.sampled_from(
     ("conv 8", "conv 8 5x5 pad 2 bare", "depthwise bias", "maxpool 3 stride 2", "avgpool 2", "gap", "linear 10 nobias")
 )
-orders = st.permutations(STEPS).flatmap(lambda steps: st.integers(0, 3).map(lambda n: Block(tuple(steps[:n]))))
+orders = random_blocks()
 augments = st.builds(Augment, rotation_deg=floats(0, 180), shift_px=floats(0, 1000), scale=floats(0, 0.99))
 steps = st.builds(Step, kind=st.just("step"), every_epochs=st.integers(1, 99), factor=floats(1e-300, 0.99))
 
@@ -94,7 +96,7 @@ def test_equal_recipes_are_one_key() -> None:
 def test_layers_and_blocks_are_read_from_their_text() -> None:
     read = recipe(block="conv norm relu")
     assert read.network == (Conv(4), MaxPool(2, 2), GlobalAvgPool(), Linear(10))
-    assert read.block == Block(("norm", "relu"))
+    assert read.block == Block.parse("conv norm relu")
     assert recipe(network=read.network, block=read.block) == read
 
 
@@ -287,7 +289,7 @@ def test_changed_fields_are_those_that_carry_the_change(below: Recipe, above: Re
         ("epochs", 14, "14"),
         ("batch_size", 64, "64"),
         ("network", (Conv(8), GlobalAvgPool(), Linear(10)), "8-gap-10"),
-        ("block", Block(("relu", "norm")), "conv relu norm"),
+        ("block", Block.parse("conv relu norm"), "conv relu norm"),
         ("block", Block(), "conv"),
         ("augment", Augment(), "none"),
         ("augment", Augment(rotation_deg=15.0), "rotation ±15°"),

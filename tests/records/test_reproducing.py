@@ -234,7 +234,7 @@ def test_another_revision_or_engine_is_named(folder: Path, tmp_path: Path) -> No
     assert again.repeat is not None
     assert repeat_page.reasons(again.repeat, older) == ["another revision of the engine (1 in the record, 2 here)"]
     pytest.importorskip("torch")
-    from stepladder.engines.torch import TorchEngine
+    from stepladder.engines.torch.engine import TorchEngine
 
     store = Store.open(tmp_path / "torch", create=True)
     by_torch = [trained(ladder, seed, engine=TorchEngine("cpu"), store=store) for seed in SEEDS]

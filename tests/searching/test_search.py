@@ -34,7 +34,8 @@ from stepladder.errors import BudgetError, LadderError, StoreError
 from stepladder.ladders import ladder_file
 from stepladder.ladders.checking import check_rungs, excess_of
 from stepladder.networks.geometry import ImageShape
-from stepladder.networks.layers import Block, parse
+from stepladder.networks.ops import BatchNorm, Block
+from stepladder.networks.text import parse
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.recipe import (
     Adam,
@@ -138,7 +139,7 @@ IMAGES = st.builds(ImageShape, channels=st.integers(1, 4), size=st.integers(2, 4
 BASES = st.builds(
     Recipe,
     network=st.just(NETWORK),
-    block=st.sampled_from([Block(("relu", "norm", "dropout")), Block(("norm", "relu")), Block()]),
+    block=st.sampled_from([Block.parse("conv relu norm dropout"), Block.parse("conv norm relu"), Block()]),
     norm_scale=st.booleans(),
     dropout=st.sampled_from([0.0, 0.05]),
     augment=st.sampled_from([Augment(), Augment(rotation_deg=8, cutout_px=3), Augment(mirror=True)]),
@@ -165,7 +166,7 @@ def test_what_is_proposed_keeps_the_budget_fits_and_trains(
     with pytest.raises(BudgetError, match="smallest network that a search proposes"):
         SearchSpace(base=base, image=image, n_train=n_train, params=1)
     # A convolution of 3 channels with the shift of its norm, a depthwise one, a 1x1 one for the logits with its bias.
-    least = 9 * 3 * image.channels + 3 * ("norm" in base.block.steps) + 9 * 3 + (3 + 1) * image.n_classes
+    least = 9 * 3 * image.channels + 3 * (base.block.has(BatchNorm)) + 9 * 3 + (3 + 1) * image.n_classes
     space = SearchSpace(base=base, image=image, n_train=n_train, params=least + extra)
     proposal = propose(space, Drawn(data))
     for n in (epochs, max(1, round(epochs / 3))):
@@ -173,7 +174,7 @@ def test_what_is_proposed_keeps_the_budget_fits_and_trains(
         assert recipe.network_for(image).params <= least + extra
         assert recipe.network == tuple(parse(str(layer)) for layer in recipe.network)
         assert re.fullmatch(PROPOSED, text_of(recipe))
-        assert recipe.norm_scale == base.norm_scale or "norm" in base.block.steps
+        assert recipe.norm_scale == base.norm_scale or base.block.has(BatchNorm)
         assert recipe.epochs == n
         kept = (recipe.augment.mirror, recipe.augment.cutout_px)
         assert kept == (base.augment.mirror, base.augment.cutout_px), "what is not searched stays"

@@ -15,6 +15,7 @@ from stepladder.analysis.intervals import ALPHA, interval_of_mean
 from stepladder.analysis.outliers import ONE_ANSWER, has_learned, largest_answer
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.geometry import Network
+from stepladder.networks.ops import Dropout
 from stepladder.recipes.happening import simplified
 from stepladder.recipes.recipe import Augment, Recipe
 from stepladder.runs.run import Epoch, Run
@@ -210,7 +211,7 @@ def _error_of_gap(finals: Sequence[Epoch]) -> float:
 def masks_of(recipe: Recipe, network: Network) -> tuple[Mask, ...]:
     """What lowers the last train accuracy: dropout that some block applies, distortion up to the last epoch."""
     plain, _ = simplified(recipe)
-    drops = plain.dropout > 0 and any("dropout" in row.steps for row in network.rows)
+    drops = plain.dropout > 0 and any(row.has(Dropout) for row in network.rows)
     found: tuple[Mask, ...] = ("dropout",) if drops else ()
     return (*found, "augment") if plain.augment != Augment() and not plain.clean_epochs else found
 

@@ -121,7 +121,7 @@ def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine
 
 def _torch(device: str) -> Engine:
     try:
-        from stepladder.engines.torch import TorchEngine
+        from stepladder.engines.torch.engine import TorchEngine
     except (ImportError, OSError, RuntimeError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
             raise EngineError(f"the torch engine needs PyTorch: {how_to_install('torch')}") from None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.networks.geometry import Network
-from stepladder.networks.layers import Conv, Linear
 from stepladder.recipes.recipe import Adam, Muon, Sgd
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # of x, x^3, x^5: steep at 0, and 1 +- 0.3 after five rounds (Jordan et al. 2024)
@@ -25,7 +24,7 @@ class Matrix:
 
 def hidden_matrices(network: Network) -> tuple[Matrix, ...]:
     """The weights of convolutions and linear layers, a row for each output channel, but for the last of them."""
-    rows = [row for row in network.rows if isinstance(row.layer, Conv | Linear)]
+    rows = [row for row in network.rows if row.layer.is_matrix]
     return tuple(Matrix(network.parameter_slices[f"{row.index}.weight"], row.out_channels) for row in rows[:-1])
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from stepladder.datasets.data import Splits
 from stepladder.engines import Engine, Model
-from stepladder.networks.geometry import NORM_MOMENTUM, Network
+from stepladder.networks.geometry import Network
+from stepladder.networks.ops.batch_norm import NORM_MOMENTUM
 from stepladder.recipes.draws import generator
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.arrays import RECALIBRATED as PREFIX

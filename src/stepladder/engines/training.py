@@ -194,36 +194,28 @@ class Teachers:
 
 
 def initial_arrays(network: Network, seed: int) -> Arrays:
-    """The state before the first step.
-
-    Weights and biases uniform within 1/sqrt(fan_in), PyTorch's default for convolutions and linear layers; batch norm
-    starts as the identity.
-    """
+    """The state before the first step: what each operation and each step says that it starts from."""
     rng = generator(seed, 0, purpose="init")
-    parts = []
+    parts: list[NDArray[np.float64]] = []
+    statistics: Arrays = {}
     for row in network.rows:
-        for name, shape in row.parameters.items():
-            if ".norm." in name:
-                parts.append(np.full(shape, 1.0 if name.endswith("weight") else 0.0))
-            else:
-                weight = name.rpartition(".")[0] + ".weight"  # a bias has the fan-in of the weights beside it
-                bound = np.prod(row.parameters[weight][1:]) ** -0.5
-                parts.append(rng.uniform(-bound, bound, shape))
-    parameters = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
-    statistics = {
-        STATISTIC + name: np.full(shape, 1.0 if name.endswith("var") else 0.0, np.float32)
-        for name, shape in network.statistic_shapes.items()
-    }
-    return {PARAMETERS: parameters} | statistics
+        parts += row.layer.initial(row.layer.parameters(row.in_channels, row.in_size), rng)
+        for step in row.steps:
+            parts += [np.full(shape, step.initial(name)) for name, shape in step.parameters(row.out_channels).items()]
+            for name, shape in step.statistics(row.out_channels).items():
+                statistics[f"{STATISTIC}{row.index}.{name}"] = np.full(shape, step.initial(name), np.float32)
+    return {PARAMETERS: np.concatenate([part.ravel() for part in parts]).astype(np.float32)} | statistics
 
 
 def weight_decay(network: Network, recipe: Recipe) -> NDArray[np.float32]:
-    """The weight decay of each parameter, flat: weights decay; biases and batch norm do not."""
-    parts = [
-        np.full(np.prod(shape), 0.0 if ".norm." in name or name.endswith(".bias") else recipe.weight_decay)
-        for name, shape in network.parameter_shapes.items()
-    ]
-    return np.concatenate(parts).astype(np.float32)
+    """The weight decay of each parameter, flat: weights of operations decay; biases, and what steps have, do not."""
+    rates = []
+    for row in network.rows:
+        of_operation = {f"{row.index}.{name}" for name in row.layer.parameters(row.in_channels, row.in_size)}
+        for name, shape in row.parameters.items():
+            decays = name in of_operation and name.endswith("weight")
+            rates.append(np.full(np.prod(shape), recipe.weight_decay if decays else 0.0))
+    return np.concatenate(rates).astype(np.float32)
 
 
 def weights(network: Network, arrays: Arrays) -> Arrays:

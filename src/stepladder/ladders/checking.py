@@ -9,6 +9,7 @@ from stepladder.datasets.sources import DataInfo
 from stepladder.errors import BudgetError, GeometryError, LadderError
 from stepladder.ladders.ladder import Plan, Rung, budget_excess
 from stepladder.networks.geometry import Network
+from stepladder.networks.ops import BatchNorm
 from stepladder.recipes.happening import idle_notes, what_happens, why_alike
 from stepladder.recipes.idle import Sizes
 from stepladder.recipes.recipe import Recipe, changed_fields
@@ -255,7 +256,7 @@ def _require_trainable(ladder: Plan, rung: Rung, whose: str, network: Network, i
         )
     n_last = n_train % recipe.batch_size or recipe.batch_size
     for row in network.rows:
-        if n_last == 1 and "norm" in row.steps and row.out_size == 1:
+        if n_last == 1 and row.has(BatchNorm) and row.out_size == 1:
             raise LadderError(
                 f"{place}: {whose}: layer {row.index + 1} ('{row.layer}') normalises one pixel per"
                 f" channel over a last batch of one image ({n_train:,} images in batches of"

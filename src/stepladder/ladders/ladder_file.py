@@ -21,7 +21,7 @@ from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split
 from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
-from stepladder.networks.layers import GlobalAvgPool
+from stepladder.networks.ops import GlobalAvgPool
 from stepladder.recipes.recipe import Frozen, Recipe, changed_fields, describe
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]

@@ -9,29 +9,27 @@ a map of n x n pixels that is a window of 2 n - 1 around each: the literature, w
 says less than gradients show.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
 
 from stepladder.errors import GeometryError
-from stepladder.networks.layers import (
-    AvgPool,
+from stepladder.networks.ops import (
+    BatchNorm,
     Block,
     Conv,
     Depthwise,
     GlobalAvgPool,
     Layer,
     Linear,
-    MaxPool,
-    Residual,
+    Shape,
     SqueezeExcite,
+    Step,
+    Window,
+    has_step,
+    op,
 )
-
-Shape = tuple[int, ...]
-
-NORM_EPSILON = 1e-5  # under the root of batch norm's variance
-NORM_MOMENTUM = 0.1  # of its running statistics: running = 0.9 running + 0.1 batch, as in PyTorch
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class LayerGeometry:
 
     index: int
     layer: Layer
-    steps: tuple[str, ...]
+    steps: tuple[Step, ...]
     in_channels: int
     out_channels: int
     in_size: int
@@ -77,24 +75,21 @@ class LayerGeometry:
 
     @property
     def operation(self) -> str:
-        return _OPERATIONS[type(self.layer)]
+        """The name of the layer's operation, as tables have it."""
+        return self.layer.title
 
     @property
     def added(self) -> int | None:
         """The index of the layer whose output a residual adds."""
-        return self.index - 1 - self.layer.back if isinstance(self.layer, Residual) else None
+        return self.layer.added(self.index)
 
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.padding, self.stride, self.in_size)
 
-_OPERATIONS: dict[type, str] = {
-    Conv: "Conv2d",
-    Depthwise: "DepthwiseConv2d",
-    MaxPool: "MaxPool",
-    AvgPool: "AvgPool",
-    GlobalAvgPool: "GAP",
-    Residual: "Residual",
-    SqueezeExcite: "SqueezeExcite",
-    Linear: "Linear",
-}
+    def has(self, kind: type[op.Step]) -> bool:
+        """Whether one of the steps is of this kind."""
+        return has_step(self.steps, kind)
 
 
 @dataclass(frozen=True)
@@ -126,8 +121,8 @@ class Network:
         rows: list[LayerGeometry] = []
         for index, layer in enumerate(self.layers):
             row = _place(index, layer, self, rows[-1] if rows else None)
-            if isinstance(layer, Residual):
-                _require_same_shape(row, layer, rows)
+            if row.added is not None:
+                _require_same_shape(row, row.added, rows)
             rows.append(row)
         return tuple(rows)
 
@@ -167,12 +162,12 @@ class Network:
 
     @cached_property
     def statistic_shapes(self) -> dict[str, Shape]:
-        """Names and shapes of batch norm's running means and variances."""
+        """Names and shapes of what steps learn from what they see: batch norm's running means and variances."""
         return {
-            f"{row.index}.norm.{which}": (row.out_channels,)
+            f"{row.index}.{name}": shape
             for row in self.rows
-            if "norm" in row.steps
-            for which in ("running_mean", "running_var")
+            for step in row.steps
+            for name, shape in step.statistics(row.out_channels).items()
         }
 
 
@@ -180,7 +175,8 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
     image = network.image
     in_channels, in_size = (below.out_channels, below.out_size) if below else (image.channels, image.size)
     jump, rf, start = (below.jump_out, below.rf_out, below.rf_start) if below else (1, 1, 0)
-    kernel, padding, stride = _window(layer, in_size)
+    window = layer.window(in_size)
+    kernel, padding, stride = window.kernel, window.padding, window.stride
     if kernel > in_size + 2 * padding:
         pad = f" padded by {padding}" if padding else ""
         raise GeometryError(
@@ -188,15 +184,10 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
             " use a smaller kernel, padding, or fewer pools and strides before it",
             layer_index=index,
         )
-    out_size = (in_size + 2 * padding - kernel) // stride + 1
-    out_channels = _out_channels(layer, in_channels)
-    steps = _steps(layer, network.block)
-    parameters = _operation_parameters(index, layer, in_channels, in_size, out_channels)
-    n_weights = sum(prod(shape) for name, shape in parameters.items() if name.endswith(".weight"))
-    n_uses = 1 if isinstance(layer, SqueezeExcite) else out_size**2
-    if "norm" in steps:
-        parameters |= {f"{index}.norm.weight": (out_channels,)} if network.norm_scale else {}
-        parameters |= {f"{index}.norm.bias": (out_channels,)}
+    out_channels, steps = layer.channels(in_channels), _steps(layer, network)
+    shapes = layer.parameters(in_channels, in_size)
+    for step in steps:
+        shapes |= step.parameters(out_channels)
     return LayerGeometry(
         index=index,
         layer=layer,
@@ -207,88 +198,39 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
         kernel=kernel,
         padding=padding,
         stride=stride,
-        out_size=out_size,
+        out_size=window.out_size,
         jump_in=jump,
         jump_out=jump * stride,
         rf_in=rf,
         rf_out=rf + (kernel - 1) * jump,
         rf_start=start - padding * jump,
-        parameters=parameters,
-        macs=n_weights * n_uses,
+        parameters={f"{index}.{name}": shape for name, shape in shapes.items()},
+        macs=layer.macs(in_channels, in_size),
     )
 
 
-def _require_same_shape(row: LayerGeometry, layer: Residual, rows: list[LayerGeometry]) -> None:
+def _steps(layer: Layer, network: Network) -> tuple[Step, ...]:
+    """What follows an operation: its own block or the network's; whether norms have a scale is the network's to say."""
+    steps = layer.steps(network.block)
+    return tuple(replace(step, scale=network.norm_scale) if isinstance(step, BatchNorm) else step for step in steps)
+
+
+def _require_same_shape(row: LayerGeometry, added: int, rows: list[LayerGeometry]) -> None:
     """Raise GeometryError where a residual has nothing to add, or values of other places in the image."""
-    where = f"layer {row.index + 1} ('{layer}')"
-    if row.added is None or row.added < 0:
+    where = f"layer {row.index + 1} ('{row.layer}')"
+    if added < 0:
         raise GeometryError(
             f"{where} goes back to the image or beyond it: it can add what a layer gave", layer_index=row.index
         )
-    other = rows[row.added]
+    other = rows[added]
     theirs, ours = ((each.out_channels, each.out_size, each.jump_out) for each in (other, row))
     if theirs != ours:
         found = [f"{channels} x {size} x {size} values, {jump} px apart" for channels, size, jump in (ours, theirs)]
         raise GeometryError(
-            f"{where} adds to its {found[0]}, what layer {row.added + 1} ('{other.layer}') gave: {found[1]}. Give the"
+            f"{where} adds to its {found[0]}, what layer {added + 1} ('{other.layer}') gave: {found[1]}. Give the"
             " layers between as many channels, stride 1 and padding",
             layer_index=row.index,
         )
-
-
-def _window(layer: Layer, in_size: int) -> tuple[int, int, int]:
-    """Kernel, padding and stride; a layer that takes its whole input in is a kernel that reaches all of it."""
-    match layer:
-        case Residual():
-            return 1, 0, 1
-        case SqueezeExcite():
-            return 2 * in_size - 1, in_size - 1, 1
-        case GlobalAvgPool() | Linear():
-            return in_size, 0, 1
-        case _:
-            return layer.kernel, layer.padding, layer.stride
-
-
-def _out_channels(layer: Layer, in_channels: int) -> int:
-    match layer:
-        case Conv():
-            return layer.out_channels
-        case Linear():
-            return layer.out_features
-        case _:
-            return in_channels
-
-
-def _steps(layer: Layer, block: Block) -> tuple[str, ...]:
-    match layer:
-        case Conv() | Depthwise():
-            return (block if layer.block is None else layer.block).steps
-        case Linear():
-            return layer.block.steps
-        case _:
-            return ()
-
-
-def _operation_parameters(
-    index: int, layer: Layer, in_channels: int, in_size: int, out_channels: int
-) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = {}
-    match layer:
-        case Conv():
-            shapes[f"{index}.weight"] = (out_channels, in_channels, layer.kernel, layer.kernel)
-        case Depthwise():
-            shapes[f"{index}.weight"] = (out_channels, 1, layer.kernel, layer.kernel)
-        case Linear():
-            shapes[f"{index}.weight"] = (out_channels, in_channels * in_size**2)
-        case SqueezeExcite(reduced=n):
-            for part, shape in (("reduce", (n, in_channels)), ("expand", (in_channels, n))):
-                shapes |= {f"{index}.{part}.weight": shape, f"{index}.{part}.bias": shape[:1]}
-            return shapes
-        case _:
-            return shapes
-    if layer.bias:
-        shapes[f"{index}.bias"] = (out_channels,)
-    return shapes
 
 
 def sees(network: Network) -> int | None:

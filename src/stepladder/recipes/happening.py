@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from stepladder.networks.ops import Dropout, has_step
 from stepladder.recipes import idle, idle_steps, slight
 from stepladder.recipes.idle import Idle, Sizes, decay_of, dropped, single, steps_of, steps_per_epoch
 from stepladder.recipes.idle_steps import MOST_STEPS
@@ -154,7 +155,7 @@ def _why_alike(name: str, below: Recipe, above: Recipe, found: Sequence[Idle]) -
     about = [each for each in found if name in each.fields]
     if about:
         return max(about, key=lambda each: each.told).reason  # the first that is told of, if any is
-    n_drops = [sum("dropout" in steps for steps in steps_of(recipe)) for recipe in (below, above)]
+    n_drops = [sum(has_step(steps, Dropout) for steps in steps_of(recipe)) for recipe in (below, above)]
     if name in ("network", "block") and n_drops[0] != n_drops[1]:
         return "dropout is 0, so that the 'dropout' step of a block does nothing: give dropout a probability"
     return _OTHERWISE.get(name, "both are the same number in float32, in which it is computed with: change it more")

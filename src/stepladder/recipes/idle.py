@@ -8,12 +8,11 @@ that it hardly does anything, but might, is left in: see slight. No numpy.
 from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_float
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import exp
 from typing import Any
 
 from stepladder.networks.geometry import ImageShape
-from stepladder.networks.layers import Block, Conv, Depthwise, Layer, Linear
+from stepladder.networks.ops import BatchNorm, Dropout, Step, has_step
 from stepladder.recipes.recipe import Adam, Augment, Average, CrossEntropy, Recipe
 
 NOTHING = 1e-29  # beside what a training computes no last digit feels this, were that as small as 1e-21
@@ -61,15 +60,9 @@ def single(value: float) -> float:
     return c_float(value).value
 
 
-def steps_of(recipe: Recipe) -> list[tuple[str, ...]]:
-    """The steps after each convolution, depthwise convolution and linear layer."""
-    return _steps(recipe.network, recipe.block)
-
-
-@lru_cache(maxsize=64)
-def _steps(layers: tuple[Layer, ...], block: Block) -> list[tuple[str, ...]]:
-    own = [layer.block for layer in layers if isinstance(layer, Conv | Depthwise | Linear)]
-    return [(block if each is None else each).steps for each in own]
+def steps_of(recipe: Recipe) -> list[tuple[Step, ...]]:
+    """The steps after each layer's operation."""
+    return [layer.steps(recipe.block) for layer in recipe.network]
 
 
 def dropped(probability: float) -> tuple[int, float, int]:
@@ -88,8 +81,7 @@ def steps_per_epoch(recipe: Recipe, sizes: Sizes) -> int:
 
 
 def _block(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
-    takers = [layer for layer in recipe.network if isinstance(layer, Conv | Depthwise) and layer.block is None]
-    if not takers:
+    if not any(layer.takes_usual_steps for layer in recipe.network):
         default = Recipe.model_fields["block"].default
         yield Idle(
             ("block",),
@@ -105,13 +97,13 @@ def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: AR
     if not recipe.dropout:
         return
     what = f"dropout = {recipe.dropout:g} does nothing"
-    if not any("dropout" in steps for steps in steps_of(recipe)):
+    if not any(has_step(steps, Dropout) for steps in steps_of(recipe)):
         why, remedy = "no layer's block has a 'dropout' step", 'give one, as in block = "conv relu norm dropout"'
         yield Idle(("dropout",), what, why, remedy, {"dropout": 0.0})
 
 
 def _norms(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
-    if any("norm" in steps for steps in steps_of(recipe)):
+    if any(has_step(steps, BatchNorm) for steps in steps_of(recipe)):
         if recipe.recalibrate_images:
             yield _whole_batches(recipe, sizes)
         return

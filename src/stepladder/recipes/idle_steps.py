@@ -7,7 +7,7 @@ as they meet an array, and the rates of schedule, which are float64 until then. 
 from collections.abc import Iterator
 from math import sqrt
 
-from stepladder.networks.layers import Conv, Linear
+from stepladder.networks.ops import BatchNorm, has_step
 from stepladder.recipes.idle import (
     HALF_DIGIT,
     NOTHING,
@@ -74,7 +74,7 @@ def _no_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: AR
     """The shift of a norm starts at 0 and feels any step that is not 0; all else starts far from it."""
     lr, optimizer = recipe.lr, recipe.optimizer
     is_zero = not single(lr / (1 - optimizer.beta1) if isinstance(optimizer, Adam) else lr)
-    has_norm = any("norm" in steps for steps in steps_of(recipe))
+    has_norm = any(has_step(steps, BatchNorm) for steps in steps_of(recipe))
     if is_zero or (largest_step(recipe) < LEAST_STEP and not has_norm):
         aware = recipe.sharpness_aware if recipe.dropout else None  # which is drawn once more
         why = "is 0 in float32" if is_zero else "is less than half a last digit of any weight in float32"
@@ -164,7 +164,7 @@ def _one_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
 
 def _muon(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG001
     optimizer = recipe.optimizer
-    if not isinstance(optimizer, Muon) or sum(isinstance(layer, Conv | Linear) for layer in recipe.network) > 1:
+    if not isinstance(optimizer, Muon) or sum(layer.is_matrix for layer in recipe.network) > 1:
         return
     why, remedy = "the network has no weight matrix before its last", "give it another conv or linear layer"
     if recipe.weight_decay:
@@ -221,7 +221,7 @@ def _why_constant(schedule: Schedule, epochs: int) -> tuple[str, str] | None:
         case Plateau() if epochs < schedule.patience + 3:
             least = f"{schedule.patience + 2} epochs, of which the first is no failure, come before its first drop"
             return f"{least}, and there are {epochs}", "give less patience, or train longer"
-        case _:
+        case Constant() | Step() | Cosine() | LinearDecay() | OneCycle() | Plateau():
             return None
 
 

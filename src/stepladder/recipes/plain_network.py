@@ -14,7 +14,22 @@ from operator import or_
 
 from stepladder.errors import GeometryError
 from stepladder.networks.geometry import ImageShape, LayerGeometry
-from stepladder.networks.layers import AvgPool, Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool, Residual
+from stepladder.networks.ops import (
+    AvgPool,
+    BatchNorm,
+    Block,
+    Conv,
+    Depthwise,
+    Dropout,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool,
+    Relu,
+    Residual,
+    Step,
+    has_step,
+)
 from stepladder.recipes.idle import Idle, Sizes
 from stepladder.recipes.recipe import Muon, Recipe, Sgd
 
@@ -115,8 +130,8 @@ def _idle_layers(recipe: Recipe, rows: Sequence[LayerGeometry | None]) -> Iterat
     for number, (layer, row) in enumerate(zip(recipe.network, rows, strict=True), 1):
         if why := passes_on(layer, row):
             yield Idle(("network",), f"layer {number} ('{layer}') does nothing", why, "leave it out")
-        steps = _steps(recipe, layer)
-        if isinstance(layer, Conv | Depthwise | Linear) and layer.bias and steps[:1] == ("norm",):
+        steps = layer.steps(recipe.block)
+        if isinstance(layer, Conv | Depthwise | Linear) and layer.bias and has_step(steps[:1], BatchNorm):
             what = f"the bias of layer {number} ('{layer}') does nothing"
             yield Idle(("network",), what, "the batch norm right after it takes it away again", "leave it out")
     yield from _end_notes(recipe)
@@ -128,7 +143,8 @@ def _end_notes(recipe: Recipe) -> Iterator[Idle]:
     while number > 1 and isinstance(recipe.network[number - 1], GlobalAvgPool | MaxPool | AvgPool):
         number -= 1
     layer = recipe.network[number - 1]
-    if [step for step in _steps(recipe, layer) if step != "dropout"][-1:] == ["relu"]:
+    last = [step for step in layer.steps(recipe.block) if not isinstance(step, Dropout)][-1:]
+    if has_step(last, Relu):
         bare = replace(layer, block=Block()) if isinstance(layer, Conv | Depthwise | Linear) else layer
         what = f"the relu at the end of layer {number} ('{layer}') makes 0 of each negative score of a class"
         yield Idle((), what, "the loss takes the softmax of the scores, of either sign", f"write '{bare}'")
@@ -136,13 +152,11 @@ def _end_notes(recipe: Recipe) -> Iterator[Idle]:
 
 def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:
     """Why a layer gives what it gets, if it does."""
-    match layer:
-        case MaxPool() | AvgPool() if layer.kernel == 1 and layer.stride == 1:
-            return "its windows are one pixel each"
-        case _ if row and _windows_of(layer, row) == _Windows(1, tuple(1 << n for n in range(row.in_size))):
-            return "its input is one pixel" if row.in_size == 1 else "but for padding, its windows are one pixel each"
-        case _:
-            return None
+    if isinstance(layer, MaxPool | AvgPool) and layer.kernel == layer.stride == 1:
+        return "its windows are one pixel each"
+    if row and _windows_of(layer, row) == _Windows(1, tuple(1 << n for n in range(row.in_size))):
+        return "its input is one pixel" if row.in_size == 1 else "but for padding, its windows are one pixel each"
+    return None
 
 
 def _rows(recipe: Recipe, image: ImageShape | None) -> Sequence[LayerGeometry | None]:
@@ -152,19 +166,23 @@ def _rows(recipe: Recipe, image: ImageShape | None) -> Sequence[LayerGeometry | 
         return [None] * len(recipe.network)
 
 
-def _steps(recipe: Recipe, layer: Layer) -> tuple[str, ...]:
-    if not isinstance(layer, Conv | Depthwise | Linear):
-        return ()
-    return (recipe.block if layer.block is None else layer.block).steps
-
-
 def _plain_block(recipe: Recipe, layer: Layer) -> Block:
-    """Without dropout where its probability is 0; a ReLU goes before a dropout beside it: they can change places."""
-    steps = [step for step in _steps(recipe, layer) if step != "dropout" or recipe.dropout]
-    for at in range(len(steps) - 1):
-        if steps[at : at + 2] == ["dropout", "relu"]:
-            steps[at : at + 2] = ["relu", "dropout"]
-    return Block(tuple(steps))
+    """No dropout where its probability is 0; an activation goes before a dropout beside it: they may change places.
+
+    Of two activations beside each other that are one, the one.
+    """
+    steps: list[Step] = []
+    drops: list[Step] = []  # since the last step that cannot change places with them
+    for step in layer.steps(recipe.block):
+        if isinstance(step, Dropout):
+            drops += [step] if recipe.dropout else []
+        elif isinstance(step, BatchNorm):
+            steps, drops = [*steps, *drops, step], []
+        elif steps and (both := step.after(steps[-1])):
+            steps[-1] = both
+        else:
+            steps.append(step)
+    return Block((*steps, *drops))
 
 
 def _renamed(recipe: Recipe, layer: Layer, row: LayerGeometry | None) -> Layer | _Windows:

@@ -18,19 +18,12 @@ from pydantic import (
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.networks.layers import (
-    AvgPool,
+from stepladder.networks.ops import (
     Block,
-    Conv,
-    Depthwise,
-    GlobalAvgPool,
     Layer,
-    Linear,
-    MaxPool,
-    Residual,
-    SqueezeExcite,
-    parse,
 )
+from stepladder.networks.ops.block import USUAL
+from stepladder.networks.text import parse
 
 
 class Frozen(BaseModel):
@@ -335,7 +328,7 @@ class Recipe(Frozen):
     """
 
     network: NetworkLayers = Field(description="the layers, in their text form")
-    block: TextBlock = Field(Block(("relu", "norm", "dropout")), description="what follows each convolution, in order")
+    block: TextBlock = Field(USUAL, description="what follows each convolution, in order")
     norm_scale: bool = Field(
         True, description="whether batch norm learns a scale besides a shift; the weights after it can do the same"
     )
@@ -431,37 +424,4 @@ SHORTHAND = (
 
 def describe_network(layers: Sequence[Layer]) -> str:
     """A network on one line, in SHORTHAND; two different networks never read the same."""
-    return "-".join(_short(layer) for layer in layers)
-
-
-def _short(layer: Layer) -> str:
-    match layer:
-        case Conv() | Depthwise():
-            name = str(layer.out_channels) if isinstance(layer, Conv) else "dw"
-            size = "" if layer.kernel == 3 else f"k{layer.kernel}"
-            stride = f"s{layer.stride}" if layer.stride > 1 else ""
-            return name + size + stride + _short_padding(layer.padding) + "+" * layer.bias + _short_block(layer.block)
-        case MaxPool() | AvgPool():
-            name = "P" if isinstance(layer, MaxPool) else "A"
-            size = "" if layer.kernel == 2 else str(layer.kernel)
-            stride = f"s{layer.stride}" if layer.stride != layer.kernel else ""
-            return name + size + stride + _short_padding(layer.padding)
-        case Linear():
-            block = _short_block(layer.block) if layer.block.steps else ""
-            return str(layer.out_features) + ("" if layer.bias else "n") + block
-        case GlobalAvgPool():
-            return "gap"
-        case Residual():
-            return f"r{layer.back}"
-        case SqueezeExcite():
-            return f"se{layer.reduced}"
-
-
-def _short_padding(padding: int) -> str:
-    return "" if padding == 0 else "p" if padding == 1 else f"p{padding}"
-
-
-def _short_block(block: Block | None) -> str:
-    if block is None:
-        return ""
-    return f"[{' '.join(block.steps)}]" if block.steps else "b"
+    return "-".join(layer.short for layer in layers)

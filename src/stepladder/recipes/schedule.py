@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import cos, inf, pi
 
-from stepladder.recipes.recipe import Cosine, LinearDecay, OneCycle, Plateau, Recipe, Step
+from stepladder.recipes.recipe import Constant, Cosine, LinearDecay, OneCycle, Plateau, Recipe, Step
 
 
 def learning_rate(recipe: Recipe, *, step: int, steps_per_epoch: int, train_losses: Sequence[float] = ()) -> float:
@@ -27,7 +27,7 @@ def learning_rate(recipe: Recipe, *, step: int, steps_per_epoch: int, train_loss
             return recipe.lr * _one_cycle(schedule, step, n_steps)
         case Plateau() as schedule:
             return recipe.lr * schedule.factor ** _n_drops(schedule, train_losses)
-        case _:
+        case Constant():
             return recipe.lr
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from stepladder.errors import GeometryError
+from stepladder.networks.ops import Dropout, has_step
 from stepladder.recipes.idle import HALF_DIGIT, Idle, Rule, Sizes, decay_of, steps_of, steps_per_epoch
 from stepladder.recipes.idle_steps import largest_step
 from stepladder.recipes.recipe import (
@@ -44,15 +45,13 @@ def n_dropping(recipe: Recipe, sizes: Sizes) -> int:
         rows = recipe.network_for(sizes.image).rows
     except GeometryError:
         return 2**63
-    sides = [
-        ((row.in_channels, row.in_size), (row.out_channels, row.out_size)) for row in rows if "dropout" in row.steps
-    ]
+    sides = [((row.in_channels, row.in_size), (row.out_channels, row.out_size)) for row in rows if row.has(Dropout)]
     each = sum(max(channels * size**2 for channels, size in both) for both in sides)
     return each * sizes.n_train * recipe.epochs * (2 if recipe.sharpness_aware else 1)
 
 
 def _dropout(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
-    if not recipe.dropout or not any("dropout" in steps for steps in steps_of(recipe)):
+    if not recipe.dropout or not any(has_step(steps, Dropout) for steps in steps_of(recipe)):
         return
     n_values = n_dropping(recipe, sizes) if sizes else 0
     what = f"dropout = {recipe.dropout:g} does next to nothing"

@@ -13,7 +13,6 @@ from math import inf, isfinite, log
 
 from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
 from stepladder.ladders.evaluated import DataIdentity
-from stepladder.networks.layers import Conv, Linear
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import DEVICES, ENGINES, EngineIdentity, Epoch, Provenance, Run, RunIdentity, WrongImage
 
@@ -181,12 +180,7 @@ def _of_sizes(epoch: Epoch, recipe: Recipe, data: DataIdentity, info: DataInfo |
 
 def _n_outputs(recipe: Recipe) -> int | None:
     """How many numbers its network ends in; None if only its images tell."""
-    for layer in reversed(recipe.network):
-        if isinstance(layer, Conv):
-            return layer.out_channels
-        if isinstance(layer, Linear):
-            return layer.out_features
-    return None
+    return next((layer.width for layer in reversed(recipe.network) if layer.width is not None), None)
 
 
 def _of_wrong_images(wrong_images: Sequence[WrongImage], final: Epoch | None) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import ceil
 from statistics import mean
 
-from stepladder.networks.layers import Conv, Depthwise, Layer, Linear, MaxPool
+from stepladder.networks.ops import BatchNorm, Conv, Depthwise, Layer, Linear, MaxPool
 from stepladder.recipes.recipe import Adam, Recipe, Step
 from stepladder.searching.space import (
     ADAM_LR,
@@ -80,7 +80,7 @@ def _design_like(base: Recipe) -> Design | None:
     most_units = (MOST_PLAIN if stage.plain else MOST_SEPARABLE for stage in stages)
     if any(stage.n_units > most[at] for at, (stage, most) in enumerate(zip(stages, most_units, strict=True))):
         return None
-    scale = base.norm_scale and "norm" in base.block.steps
+    scale = base.norm_scale and base.block.has(BatchNorm)
     design = Design(Conv(first.out_channels, padding=min(1, first.padding)), stages, linear=linear, norm_scale=scale)
     return design if _shape(layers_of(design, n_classes=1)) == _shape(layers) else None
 

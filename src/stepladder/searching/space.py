@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from stepladder.errors import BudgetError, GeometryError
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.networks.layers import Block, Conv, Depthwise, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.networks.ops import BatchNorm, Block, Conv, Depthwise, Dropout, GlobalAvgPool, Layer, Linear, MaxPool
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.idle import Sizes
 from stepladder.recipes.recipe import Adam, Augment, Average, Cosine, Recipe, Schedule, Step, changed_fields
@@ -189,7 +189,7 @@ def _draw_design(space: SearchSpace, draw: Draw) -> Design:
         drawn = draw.suggest_int(name, min(fitting), max(fitting))  # a guess may be beyond: of a larger budget
         return options[min(max(drawn, min(fitting)), max(fitting))]
 
-    if "norm" in space.base.block.steps:
+    if space.base.block.has(BatchNorm):
         design = choose("norm_scale", {n: replace(design, norm_scale=bool(n)) for n in (0, 1)})
     pools = {n: replace(design, stages=(*design.stages, *[Stage()] * (n - 1))) for n in range(1, MOST_POOLS + 1)}
     design = choose("pools", pools)
@@ -283,7 +283,7 @@ def _draw_numbers(space: SearchSpace, draw: Draw) -> dict[str, float]:
     }
     if space.base.weight_decay:
         numbers["weight_decay"] = draw.suggest_float("weight_decay", *WEIGHT_DECAY, log=True)
-    if "dropout" in space.base.block.steps:
+    if space.base.block.has(Dropout):
         numbers["dropout"] = draw.suggest_float("dropout", 0.0, MOST_DROPOUT, step=DROPOUT_STEP)
     if numbers["schedule"] == 0:
         numbers["warmup"] = draw.suggest_float("warmup", 0.0, MOST_WARMUP, step=WARMUP_STEP)

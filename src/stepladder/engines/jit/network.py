@@ -1,13 +1,93 @@
 """From a Network to the plan of its training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from stepladder.engines.jit.plan import Buffer, Plan
-from stepladder.engines.jit.steps import Context, Convolution, Gate, Loss, Normalised, Pool, Sum, Tensor
+from stepladder.engines.jit.steps.activations import around_norm
+from stepladder.engines.jit.steps.convolutions import Convolution
+from stepladder.engines.jit.steps.gates import Gate
+from stepladder.engines.jit.steps.losses import Loss
+from stepladder.engines.jit.steps.normalised import Normalised
+from stepladder.engines.jit.steps.pools import Pool
+from stepladder.engines.jit.steps.sums import Sum
+from stepladder.engines.jit.steps.tensors import Context, Tensor
 from stepladder.networks.geometry import ImageShape, LayerGeometry, Network
-from stepladder.networks.layers import Conv, Depthwise, Linear, Residual, SqueezeExcite
+from stepladder.networks.ops import (
+    AvgPool,
+    Conv,
+    Depthwise,
+    Dropout,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Operation,
+    Residual,
+    SqueezeExcite,
+)
+
+LayerStep = Convolution | Pool | Sum | Gate
+
+
+@dataclass(frozen=True)
+class LayerCode:
+    """How a layer is planned on what the layer below gave; all layers below gave ``outputs``.
+
+    ``passes_through`` says whether it can take in values that are still to be normalised: where the next weights carry
+    the norm, or where it changes no order. Padding would be 0 before the norm, not after it.
+    """
+
+    make: Callable[[Context, LayerGeometry, Tensor, Sequence[Tensor]], LayerStep]
+    passes_through: Callable[[LayerGeometry], bool]
+
+
+def _never(row: LayerGeometry) -> bool:
+    del row
+    return False
+
+
+def _unpadded(row: LayerGeometry) -> bool:
+    return row.padding == 0
+
+
+def _always(row: LayerGeometry) -> bool:
+    del row
+    return True
+
+
+def _convolution(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]) -> Convolution:
+    del outputs
+    return Convolution(context, row, tensor)
+
+
+def _pool(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]) -> Pool:
+    del outputs
+    return Pool(context, row, tensor)
+
+
+def _sum(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]) -> Sum:
+    assert row.added is not None
+    return Sum(context, row, tensor, outputs[row.added])
+
+
+def _gate(context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]) -> Gate:
+    del outputs
+    return Gate(context, row, tensor)
+
+
+LAYERS: dict[type[Operation], LayerCode] = {
+    Conv: LayerCode(_convolution, _unpadded),
+    Depthwise: LayerCode(_convolution, _never),
+    MaxPool: LayerCode(_pool, _always),
+    AvgPool: LayerCode(_pool, _unpadded),
+    GlobalAvgPool: LayerCode(_pool, _unpadded),
+    Residual: LayerCode(_sum, _never),
+    SqueezeExcite: LayerCode(_gate, _never),
+    Linear: LayerCode(_convolution, _unpadded),
+}
+
+UNSUPPORTED: frozenset[type] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -48,17 +128,17 @@ def plan_network(
     image = network.image
     images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.size**2), None)
     tensor = images
-    steps: list[Convolution | Normalised | Pool | Sum | Gate] = []
+    steps: list[LayerStep | Normalised] = []
     added = {row.added for row in network.rows}
     outputs: list[Tensor] = []
     for row in network.rows:
-        if tensor.norm and not passes_through(row):
+        if tensor.norm and not LAYERS[type(row.layer)].passes_through(row):
             steps.append(Normalised(context, tensor, after=(), index=row.index - 1))
             tensor = steps[-1].output
-        steps.append(_step(context, row, tensor, outputs))
+        steps.append(LAYERS[type(row.layer)].make(context, row, tensor, outputs))
         tensor = steps[-1].output
-        after = row.steps[row.steps.index("norm") + 1 :] if "norm" in row.steps else ()
-        applied = "relu" in after or ("dropout" in after and dropout)
+        _, after = around_norm(row.steps)
+        applied = any(dropout or not isinstance(step, Dropout) for step in after)
         if applied or (tensor.norm and row.index in added):
             steps.append(Normalised(context, tensor, after=after, index=row.index))
             tensor = steps[-1].output
@@ -81,30 +161,3 @@ def plan_network(
         dropout_keys=context.dropout_keys,
         loss=loss.buffers,
     )
-
-
-def _step(
-    context: Context, row: LayerGeometry, tensor: Tensor, outputs: Sequence[Tensor]
-) -> Convolution | Pool | Sum | Gate:
-    """A layer on what the layer below gave; ``outputs`` are what all layers below gave."""
-    match row.layer:
-        case Conv() | Depthwise() | Linear():
-            return Convolution(context, row, tensor)
-        case Residual():
-            assert row.added is not None
-            return Sum(context, row, tensor, outputs[row.added])
-        case SqueezeExcite():
-            return Gate(context, row, tensor)
-        case _:
-            return Pool(context, row, tensor)
-
-
-def passes_through(row: LayerGeometry) -> bool:
-    """Whether a layer can take in values that are still to be normalised: padding would be 0 before, not after."""
-    match row.layer:
-        case Conv() | Linear():
-            return row.padding == 0
-        case Depthwise() | Residual() | SqueezeExcite():
-            return False
-        case _:
-            return row.operation == "MaxPool" or row.padding == 0

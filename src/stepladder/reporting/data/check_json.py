@@ -90,4 +90,7 @@ def _layer(row: LayerGeometry) -> dict[str, Any]:
         "rf_out",
     )
     more = ("params", "macs", "in_channels", "out_channels")
-    return {name: getattr(row, name) for name in (*names, *more)} | {"layer": str(row.layer), "steps": list(row.steps)}
+    return {name: getattr(row, name) for name in (*names, *more)} | {
+        "layer": str(row.layer),
+        "steps": list(map(str, row.steps)),
+    }

@@ -1,11 +1,23 @@
 """A picture of a network: one block for each layer, as tall as its map and as deep as its channels, as SVG."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2
 
 from stepladder._base.wording import n_of
 from stepladder.networks.geometry import LayerGeometry, Network
-from stepladder.networks.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
+from stepladder.networks.ops import (
+    AvgPool,
+    Conv,
+    Depthwise,
+    Dropout,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Operation,
+    Residual,
+    SqueezeExcite,
+)
 
 TALLEST = 72.0  # of a block, for a map as large as the image
 SMALLEST = 5.0
@@ -44,12 +56,12 @@ def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
     right, up = depth, depth * SLANT
     x0, x1, y0, y1 = 1.0, 1.0 + side, 1.0 + up, 1.0 + up + side
     return BlockPicture(
-        kind=_KINDS[type(row.layer)],
+        kind=LAYERS[type(row.layer)].kind,
         operation=layer_words(row),
         shape=f"{row.out_channels} × {row.out_size} × {row.out_size}",
         params=n_of(row.params, "parameter") if row.params else "no parameters",
         field=f"sees {row.rf_out} px",
-        steps=" · ".join(step for step in row.steps if dropout or step != "dropout"),
+        steps=" · ".join(str(step) for step in row.steps if dropout or not isinstance(step, Dropout)),
         width=x1 + right + 1.0,
         height=y1 + 1.0,
         front=_points((x0, y0), (x1, y0), (x1, y1), (x0, y1)),
@@ -58,34 +70,50 @@ def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
     )
 
 
-_KINDS: dict[type, str] = {
-    Conv: "conv",
-    Depthwise: "conv",
-    MaxPool: "pool",
-    AvgPool: "pool",
-    GlobalAvgPool: "pool",
-    Residual: "residual",
-    SqueezeExcite: "gate",
-    Linear: "linear",
-}
-
-
 def layer_words(row: LayerGeometry) -> str:
     """``conv 3×3``, ``maxpool 2×2``, ``GAP``, ``linear``; with stride and padding where they are not the usual."""
-    match row.layer:
-        case GlobalAvgPool():
-            return "GAP"
-        case Linear():
-            return "linear"
-        case Residual() | SqueezeExcite():
-            return str(row.layer)
-        case Conv() | Depthwise():
-            usual = 1
-        case _:
-            usual = row.kernel
-    name = {"Conv2d": "conv", "DepthwiseConv2d": "depthwise"}.get(row.operation, row.operation.lower())
-    stride = f" stride {row.stride}" if row.stride != usual else ""
-    return f"{name} {row.kernel}×{row.kernel}{stride}" + (f" pad {row.padding}" if row.padding else "")
+    return LAYERS[type(row.layer)].words(row)
+
+
+@dataclass(frozen=True)
+class LayerPicture:
+    """The name of a layer's colour, and its words."""
+
+    kind: str
+    words: Callable[[LayerGeometry], str]
+
+
+def _named(name: str) -> Callable[[LayerGeometry], str]:
+    return lambda row: name  # noqa: ARG005
+
+
+def _with_window(name: str, *, usual_stride: int | None) -> Callable[[LayerGeometry], str]:
+    """``usual_stride`` None stands for the kernel."""
+
+    def words(row: LayerGeometry) -> str:
+        usual = row.kernel if usual_stride is None else usual_stride
+        stride = f" stride {row.stride}" if row.stride != usual else ""
+        return f"{name} {row.kernel}×{row.kernel}{stride}" + (f" pad {row.padding}" if row.padding else "")
+
+    return words
+
+
+def _as_written(row: LayerGeometry) -> str:
+    return str(row.layer)
+
+
+LAYERS: dict[type[Operation], LayerPicture] = {
+    Conv: LayerPicture("conv", _with_window("conv", usual_stride=1)),
+    Depthwise: LayerPicture("conv", _with_window("depthwise", usual_stride=1)),
+    MaxPool: LayerPicture("pool", _with_window("maxpool", usual_stride=None)),
+    AvgPool: LayerPicture("pool", _with_window("avgpool", usual_stride=None)),
+    GlobalAvgPool: LayerPicture("pool", _named("GAP")),
+    Residual: LayerPicture("residual", _as_written),
+    SqueezeExcite: LayerPicture("gate", _as_written),
+    Linear: LayerPicture("linear", _named("linear")),
+}
+
+UNSUPPORTED: frozenset[type] = frozenset()
 
 
 def _points(*corners: tuple[float, float]) -> str:

@@ -1,14 +1,19 @@
 """Trained networks as data for the page's JavaScript, which runs them."""
 
 import base64
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from stepladder.datasets.data import Splits
-from stepladder.networks.geometry import NORM_EPSILON, LayerGeometry, Network
+from stepladder.networks.geometry import LayerGeometry, Network
+from stepladder.networks.ops.batch_norm import NORM_EPSILON
 from stepladder.reporting.html.network_picture import layer_words
 from stepladder.runs.run import Arrays
+
+UNSUPPORTED: frozenset[type] = frozenset()
+"""Operations and steps that page/network.js has no function for in its tables."""
 
 
 def network_record(network: Network, arrays: Arrays, *, splits: Splits) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def _layer(row: LayerGeometry) -> dict[str, Any]:
         "index": row.index,
         "operation": row.operation,
         "words": layer_words(row),
-        "steps": row.steps,
+        "steps": [{"kind": step.word} | asdict(step) for step in row.steps],
         "inChannels": row.in_channels,
         "outChannels": row.out_channels,
         "inSize": row.in_size,

@@ -166,13 +166,11 @@ def _range_text(needed: SeedsToTell) -> str:
 
 def _only_fails(claim: Claim, found: Numbers) -> str:
     """Why no further seeds can make a claim stand."""
-    match claim:
-        case MeanClaim() if found.diverged:
-            return "as a seed diverged, it can only fail"
-        case WorstClaim():
-            return "as a seed is below, it can only fail"
-        case _:
-            return "no number of seeds can show 100%, it can only fail"
+    if isinstance(claim, WorstClaim):
+        return "as a seed is below, it can only fail"
+    if isinstance(claim, MeanClaim) and found.diverged:
+        return "as a seed diverged, it can only fail"
+    return "no number of seeds can show 100%, it can only fail"
 
 
 def _found_texts(verdict: ClaimVerdict, found: Numbers) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from stepladder.analysis.advice import (
     warm_up_steadies,
 )
 from stepladder.analysis.findings import NextStep
-from stepladder.networks.layers import GlobalAvgPool, Linear
+from stepladder.networks.ops import GlobalAvgPool, Linear
 from stepladder.reporting.numbers import points, share_text
 from stepladder.reporting.words.outlier_text import seeds_named
 from stepladder.reporting.words.subject import Subject, listed

@@ -9,7 +9,7 @@ Letters as in layout; arrays are (C) unless said otherwise; m = n_images * pixel
 """
 
 from stepladder.engines.jit.code.emit import Index, Kernel, Vector
-from stepladder.networks.geometry import NORM_EPSILON, NORM_MOMENTUM
+from stepladder.networks.ops.batch_norm import NORM_EPSILON, NORM_MOMENTUM
 
 
 def norm_statistics(name: str, *, channels: int, size: int, width: int) -> Kernel:

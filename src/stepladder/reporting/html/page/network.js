@@ -27,7 +27,7 @@ function activations(network, pixels) {
   let x = normalised(network, pixels);
   for (const layer of network.layers) {
     x = OPERATIONS[layer.operation](layer, x, network.arrays, maps);
-    for (const step of layer.steps) x = applyStep(step, layer, x, network);
+    for (const step of layer.steps) x = STEPS[step.kind](step, layer, x, network);
     maps.push(x);
   }
   return maps;
@@ -133,9 +133,14 @@ function affine(x, arrays, name, nOutputs) {
 }
 
 /** What follows an operation; dropout does nothing in a trained network. */
-function applyStep(step, layer, x, network) {
-  if (step === "relu") return x.map((value) => Math.max(0, value));
-  if (step === "dropout") return x;
+const STEPS = {
+  relu: (step, layer, x) => x.map((value) => Math.max(0, value)),
+  norm: normalise,
+  dropout: (step, layer, x) => x,
+};
+
+/** Batch norm by its running statistics, with a scale where it has learned one. */
+function normalise(step, layer, x, network) {
   const named = (name) => network.arrays[`${layer.index}.norm.${name}`];
   const [mean, variance, weight, bias] = ["running_mean", "running_var", "weight", "bias"].map(named);
   const area = layer.outSize ** 2;

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from stepladder._base.machine import cpu_target
 from stepladder.datasets.data import Labelled, Splits
+from stepladder.engines.torch.ops import LAYERS, STEPS, Place
 from stepladder.errors import EngineError
-from stepladder.networks.geometry import NORM_EPSILON, NORM_MOMENTUM, LayerGeometry, Network
-from stepladder.networks.layers import AvgPool, Conv, Depthwise, GlobalAvgPool, Linear, MaxPool, Residual, SqueezeExcite
+from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps, in_holes
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import EngineIdentity
@@ -72,6 +72,7 @@ class TorchModel:
     ) -> None:
         self.network = network
         self.recipe = recipe
+        self.dropout = recipe.dropout
         self.device = device
         self.dtype = dtype
         self.parameters = torch.zeros(network.params, device=device, dtype=dtype)
@@ -145,22 +146,13 @@ class TorchModel:
         """Logits (N, n_classes) of normalised images (N, C, H, W)."""
         outputs: list[Tensor] = []
         for row in self.network.rows:
-            x = operate(row, self.leaves, x=x) if row.added is None else x + outputs[row.added]
+            x = LAYERS[type(row.layer)](row, self.leaves, x)
+            if row.added is not None:
+                x = x + outputs[row.added]
             for step in row.steps:
-                x = self._step(step, row.index, x, training=training)
+                x = STEPS[type(step)](step, Place(self, row.index, training), x)
             outputs.append(x)
         return x.flatten(1)
-
-    def _step(self, step: str, index: int, x: Tensor, *, training: bool) -> Tensor:
-        match step:
-            case "relu":
-                return F.relu(x)
-            case "norm":
-                mean, var = self.running[f"{index}.norm.running_mean"], self.running[f"{index}.norm.running_var"]
-                scale, shift = self.leaves.get(f"{index}.norm.weight"), self.leaves[f"{index}.norm.bias"]
-                return F.batch_norm(x, mean, var, scale, shift, training, NORM_MOMENTUM, NORM_EPSILON)
-            case _:
-                return dropout(x, self.recipe.dropout, random=self.random) if training and self.recipe.dropout else x
 
     def statistics(self) -> dict[str, NDArray[np.float32]]:
         return {name: self.to_numpy(array) for name, array in self.running.items()}
@@ -179,50 +171,6 @@ class TorchModel:
 def _shared(images: NDArray[np.uint8]) -> Tensor:
     """Images as a tensor on the same memory; PyTorch wants that to be writeable."""
     return torch.from_numpy(images if images.flags.writeable else images.copy())
-
-
-def operate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) -> Tensor:
-    """The operation of one layer, without its steps: (N, C, H, W) -> (N, C', H', W')."""
-    weight, bias = parameters.get(f"{row.index}.weight"), parameters.get(f"{row.index}.bias")
-    match row.layer:
-        case Conv() | Depthwise():
-            assert weight is not None
-            groups = row.in_channels if isinstance(row.layer, Depthwise) else 1
-            return F.conv2d(x, weight, bias, row.stride, row.padding, groups=groups)
-        case MaxPool():
-            return F.max_pool2d(x, row.kernel, row.stride, row.padding)
-        case AvgPool():
-            return F.avg_pool2d(x, row.kernel, row.stride, row.padding)
-        case GlobalAvgPool():
-            return x.mean((2, 3), keepdim=True)
-        case Linear():
-            assert weight is not None
-            return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
-        case SqueezeExcite():
-            return x * gate(row, parameters, x=x)[:, :, None, None]
-        case Residual():
-            raise AssertionError("a residual is no operation on its input alone")
-
-
-def gate(row: LayerGeometry, parameters: Mapping[str, Tensor], *, x: Tensor) -> Tensor:
-    """What a squeeze-excite multiplies the channels of ``x`` (N, C, H, W) by: (N, C)."""
-    reduce, expand = (
-        [parameters[f"{row.index}.{part}.{name}"] for name in ("weight", "bias")] for part in ("reduce", "expand")
-    )
-    return F.linear(F.relu(F.linear(x.mean((2, 3)), *reduce)), *expand).sigmoid()
-
-
-def dropout(x: Tensor, probability: float, *, random: torch.Generator) -> Tensor:
-    """Zero each value with this probability (to the nearest 1/65536) and scale the others up to keep the mean.
-
-    Srivastava et al. 2014. Four 16-bit draws from each 64-bit one: a third of the time of F.dropout on a CPU.
-    """
-    n_kept = min(max(round((1 - probability) * 65536), 1), 65535)
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(
-        -(2**63), None, generator=random
-    )
-    kept = words.view(torch.int16)[: x.numel()].view_as(x) < n_kept - 32768
-    return x * kept * (65536 / n_kept)
 
 
 def warp(pixels: Tensor, warps: Warps) -> Tensor:
