@@ -21,6 +21,7 @@ from stepladder.networks.ops import (
     Dropout,
     GlobalAvgPool,
     Layer,
+    LeakyRelu,
     Linear,
     MaxPool,
     Relu,
@@ -40,7 +41,7 @@ NETWORKS = {
         "depthwise 3x3 pad 1",
         "residual 1",
         "maxpool 3 stride 2 pad 1",
-        "conv 8 1x1 block conv norm relu",
+        "conv 8 1x1 block conv norm leaky 0.1 dropout",
         "avgpool 2 stride 1",
         "conv 5 4x4 bare",
         "linear 12 block linear relu norm",
@@ -89,6 +90,10 @@ class Oracle(nn.Module):
                 relu = nn.ReLU()
                 relu.register_forward_pre_hook(self.look_at)
                 return relu
+            case LeakyRelu():
+                leaky = nn.LeakyReLU(step.slope)
+                leaky.register_forward_pre_hook(self.look_at)
+                return leaky
             case BatchNorm():
                 norm = nn.BatchNorm2d(channels) if self.norm_scale else Shifted(channels)
                 norm.register_forward_pre_hook(self.look_at_spread)

@@ -25,6 +25,7 @@ from stepladder.networks.ops import (
     Dropout,
     GlobalAvgPool,
     Layer,
+    LeakyRelu,
     Linear,
     MaxPool,
     Relu,
@@ -325,6 +326,8 @@ def torch_steps(layer: Conv | Depthwise | Linear, block: Block, channels: int) -
         match step:
             case Relu():
                 return nn.ReLU()
+            case LeakyRelu():
+                return nn.LeakyReLU(step.slope)
             case Dropout():
                 return nn.Dropout()
             case BatchNorm():

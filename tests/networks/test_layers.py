@@ -203,9 +203,9 @@ NO_CHANNELS = "a depthwise layer takes no number of channels, it has as many as 
         ("conv 8 block conv rel", "unknown step 'rel' in a block order; did you mean 'relu'?"),
         (
             "conv 8 block conv tanh",
-            "unknown step 'tanh' in a block order; of activations only 'relu' is known, as a step of a block",
+            "unknown step 'tanh' in a block order; of activations 'relu' and 'leaky' are known, as steps of a block",
         ),
-        ("conv 8 block conv relu bare", "unknown step 'bare' in a block order; known are dropout, norm, relu"),
+        ("conv 8 block conv relu bare", "unknown step 'bare' in a block order; known are dropout, leaky, norm, relu"),
         ("conv 8 block conv relu norm relu", "block order 'conv relu norm relu' names a step twice"),
         # numbers that are missing, zero, or not whole
         ("conv", f"the number of output channels {WHOLE} 1, not nothing: write it, as in 'conv 8 3x3'"),
@@ -286,7 +286,7 @@ def test_a_layer_in_the_words_of_another_library_is_translated(text: str) -> Non
         ("Conv2d(8, 16, 3, dilation=2)", "there is no dilation here"),
         ("Conv2d(8, 16, 3, groups=2)", "there are no groups here but the 'depthwise' layer"),
         ("Conv2d(1, 8, 3, padding=5)", "pad 5 must be smaller than the kernel"),
-        ("Conv2D(8, 3, activation='gelu')", "write 'conv 8 3x3'; of activations only 'relu' is known"),
+        ("Conv2D(8, 3, activation='gelu')", "write 'conv 8 3x3'; of activations 'relu' and 'leaky' are known, as steps of a block"),
         ("Dense(10, activation='softmax')", "write 'linear 10'; the loss takes the softmax"),
         ("nn.Dropout(0.25)", "dropout = 0.25"),
         ("relu", "leave it out, relu, norm and dropout follow every convolution already"),

@@ -7,7 +7,8 @@ a word to write in its place; any other is an instruction.
 """
 
 NONE_HERE = "there is none here"
-_ONLY_RELU = "of activations only 'relu' is known, as a step of a block"
+_ONLY_RELU = "of activations 'relu' and 'leaky' are known, as steps of a block"
+_LEAKY = "leakyrelu lrelu"
 _OTHER_NORM = "there is no such step: 'norm' is batch norm, another thing"
 _A_LAYER = "that is a layer of its own"
 _STEPS_OF_CONV = (
@@ -24,7 +25,7 @@ _NORMALISED = "leave it out: images are always normalised, by the mean and devia
 _WHOLE_CLIMB = "that is an option of the command, not a part of a ladder: "
 
 _ACTIVATIONS = (
-    "relu6 leakyrelu leaky lrelu prelu rrelu elu selu celu crelu gelu silu swish mish glu hardswish hardsigmoid"
+    "relu6 prelu rrelu elu selu celu crelu gelu silu swish mish glu hardswish hardsigmoid"
     " hardtanh softplus softsign sigmoid tanh activation activations act nonlinearity"
 )
 _OTHER_NORMS = (
@@ -78,7 +79,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "se seblock selayer squeeze squeezeexcitation squeezeandexcite squeezeandexcitation": "squeeze-excite",
         "zeropad zeropad2d zeropadding2d padding": "write 'pad' at the layer, as in 'conv 8 pad 1'",
         f"relu norm dropout {_BATCH_NORM}": _STEP,
-        _ACTIVATIONS: _ONLY_RELU,
+        f"{_LEAKY} leaky {_ACTIVATIONS}": _ONLY_RELU,
         _OTHER_NORMS: _OTHER_NORM,
         _OTHER_DROPOUT: f"{NONE_HERE}: the step 'dropout' zeroes single values, which is another thing",
         "lstm gru rnn attention multiheadattention selfattention transformer embedding bilinear": NONE_HERE,
@@ -88,7 +89,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "nobias biasfalse bias0 biasno usebiasfalse withoutbias": "a convolution has no bias unless told: leave it out",
         "usebias usebiastrue biastrue biasyes withbias": "bias",
         f"relu norm dropout {_BATCH_NORM}": _STEPS_OF_CONV,
-        _ACTIVATIONS: f"{_ONLY_RELU}: {_STEPS_OF_CONV}",
+        f"{_LEAKY} leaky {_ACTIVATIONS}": f"{_ONLY_RELU}: {_STEPS_OF_CONV}",
         _OTHER_NORMS: _OTHER_NORM,
         "noblock nosteps nonorm norelu noactivation none plain": "write 'bare' for no steps, or a block of its own",
     },
@@ -96,20 +97,21 @@ _TABLES: dict[str, dict[str, str]] = {
     | {
         "ceil ceilmode ceilmodetrue": "there is none here: what a pool cannot fill is left out",
         f"relu norm dropout block bare {_BATCH_NORM}": "a pool has no steps: they stand at the convolution before it",
-        _ACTIVATIONS: _ONLY_RELU,
+        f"{_LEAKY} leaky {_ACTIVATIONS}": _ONLY_RELU,
         "bias nobias": "leave it out: a pool has no parameters",
     },
     "linear": {
         "bias biastrue usebias": "a linear layer has one unless told 'nobias': leave it out",
         "biasfalse bias0 usebiasfalse withoutbias": "nobias",
         f"relu norm dropout {_BATCH_NORM}": _STEPS_OF_LINEAR,
-        _ACTIVATIONS: f"{_ONLY_RELU}: {_STEPS_OF_LINEAR}",
+        f"{_LEAKY} leaky {_ACTIVATIONS}": f"{_ONLY_RELU}: {_STEPS_OF_LINEAR}",
         _OTHER_NORMS: _OTHER_NORM,
         "bare": "leave it out: a linear layer has no steps unless told",
         "pad stride padding": "a linear layer has none: it sees its whole input",
         "softmax": "leave it out: the loss takes the softmax of what the network gives",
     },
     "step": {
+        _LEAKY: "write 'leaky 0.01', with the slope that it has below 0",
         _BATCH_NORM: "norm",
         _OTHER_NORMS: _OTHER_NORM,
         _ACTIVATIONS: _ONLY_RELU,
@@ -353,7 +355,7 @@ def _by_word(table: dict[str, str]) -> dict[str, str]:
 REMEDIES = {place: _by_word(table) for place, table in _TABLES.items()}
 
 _OURS = {
-    "conv depthwise maxpool avgpool gap residual squeezeexcite linear stride pad bias nobias bare block relu norm"
+    "conv depthwise maxpool avgpool gap residual squeezeexcite linear stride pad bias nobias bare block relu leaky norm"
     " dropout sgd adam adamw muon constant step cosine onecycle plateau crossentropy jit torch auto": ""
 }
 

@@ -232,7 +232,7 @@ def _about(given: dict[str, Any]) -> str:
         return "the loss takes the softmax of what the network gives"
     if activation == "relu":
         return "relu follows every convolution already, by the recipe's block"
-    return "" if activation in _NO_ACTIVATION else "of activations only 'relu' is known"
+    return "" if activation in _NO_ACTIVATION else "of activations 'relu' and 'leaky' are known, as steps of a block"
 
 
 def _joined(*parts: str) -> str:

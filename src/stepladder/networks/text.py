@@ -11,8 +11,9 @@ The vocabulary (brackets mark what may be left out)::
     squeeze-excite R                                                          channels times what their means decide
     linear OUT [nobias] [block linear STEP ...]                               bare and biased unless given
 
-A STEP is ``relu``, ``norm`` or ``dropout``. A convolution takes its steps from the recipe's block order, such as
-``conv relu norm dropout``; ``bare`` is short for no steps at all, and ``block`` gives a layer an order of its own.
+A STEP is ``relu``, ``leaky SLOPE`` (a ReLU that lets negative values through, times the slope: ``leaky 0.1``), ``norm``
+or ``dropout``. A convolution takes its steps from the recipe's block order, such as ``conv relu norm dropout``;
+``bare`` is short for no steps at all, and ``block`` gives a layer an order of its own.
 """
 
 import re

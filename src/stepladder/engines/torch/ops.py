@@ -16,6 +16,7 @@ from stepladder.networks.ops import (
     Depthwise,
     Dropout,
     GlobalAvgPool,
+    LeakyRelu,
     Linear,
     MaxPool,
     Operation,
@@ -115,6 +116,11 @@ def relu(step: Relu, place: Place, x: Tensor) -> Tensor:
     return F.relu(x)
 
 
+def leaky_relu(step: LeakyRelu, place: Place, x: Tensor) -> Tensor:
+    del place
+    return F.leaky_relu(x, step.slope)
+
+
 def batch_norm(step: BatchNorm, place: Place, x: Tensor) -> Tensor:
     del step
     leaves, running, name = place.model.leaves, place.model.running, f"{place.index}.norm"
@@ -129,7 +135,12 @@ def drop(step: Dropout, place: Place, x: Tensor) -> Tensor:
     return dropout(x, probability, random=place.model.random) if place.training and probability else x
 
 
-STEPS: dict[type[Step], Callable[[Any, Place, Tensor], Tensor]] = {Relu: relu, BatchNorm: batch_norm, Dropout: drop}
+STEPS: dict[type[Step], Callable[[Any, Place, Tensor], Tensor]] = {
+    Relu: relu,
+    LeakyRelu: leaky_relu,
+    BatchNorm: batch_norm,
+    Dropout: drop,
+}
 
 UNSUPPORTED: frozenset[type] = frozenset()
 

@@ -16,6 +16,7 @@ from stepladder.networks.ops.conv import Conv
 from stepladder.networks.ops.depthwise import Depthwise
 from stepladder.networks.ops.dropout import Dropout
 from stepladder.networks.ops.global_avg_pool import GlobalAvgPool
+from stepladder.networks.ops.leaky_relu import LeakyRelu
 from stepladder.networks.ops.linear import Linear
 from stepladder.networks.ops.max_pool import MaxPool
 from stepladder.networks.ops.op import Operation, Shape, Window
@@ -37,6 +38,7 @@ __all__ = [
     "Dropout",
     "GlobalAvgPool",
     "Layer",
+    "LeakyRelu",
     "Linear",
     "MaxPool",
     "Operation",

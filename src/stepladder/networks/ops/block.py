@@ -13,10 +13,11 @@ from stepladder.errors import LadderError
 from stepladder.networks.ops import op
 from stepladder.networks.ops.batch_norm import BatchNorm
 from stepladder.networks.ops.dropout import Dropout
+from stepladder.networks.ops.leaky_relu import LeakyRelu
 from stepladder.networks.ops.relu import Relu
 from stepladder.networks.ops.words import Words
 
-Step = Relu | BatchNorm | Dropout
+Step = Relu | LeakyRelu | BatchNorm | Dropout
 STEPS: dict[str, type[Step]] = {step.word: step for step in get_args(Step)}
 
 

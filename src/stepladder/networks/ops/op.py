@@ -144,6 +144,8 @@ class Step(ABC):
     """The first word of its text, and its name: a block has each at most once."""
     examples: ClassVar[tuple[str, ...]]
     """Texts that tests try it with."""
+    keeps_sign: ClassVar[bool] = False
+    """Whether each value keeps its sign, so that a ReLU behind it gives what it would give without."""
 
     @classmethod
     def read(cls, words: Words) -> Self:

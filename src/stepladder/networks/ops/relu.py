@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stepladder.networks.ops.op import Step
 
 if TYPE_CHECKING:
+    from stepladder.networks.ops import block
     from stepladder.networks.ops.op import Values
 
 
@@ -16,6 +17,9 @@ class Relu(Step):
 
     word = "relu"
     examples = ("relu",)
+
+    def after(self, before: "block.Step") -> "block.Step | None":
+        return self if before.keeps_sign else None
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"]) -> "Values":
         del arrays

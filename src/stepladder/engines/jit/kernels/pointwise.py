@@ -61,6 +61,18 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class LeakyRelu:
+    """value if it is above 0, else slope * value; NaN stays NaN."""
+
+    slope: float
+    pointers: ClassVar[tuple[str, ...]] = ()
+
+    @contextmanager
+    def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:  # noqa: ARG002
+        yield lambda value, at, image: kernel.select("ogt", (value, 0.0), value, value * self.slope)  # noqa: ARG005
+
+
+@dataclass(frozen=True)
 class Affine:
     """value * a + b of the channel: batch normalisation, once a = scale / std and b = shift - mean * a are known."""
 
@@ -174,6 +186,21 @@ class ReluGradient:
         def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
             scaled = value if self.scale == 1 else value * self.scale
             return kernel.select("ogt", (kernel.load("output", at), 0.0), scaled, 0.0)
+
+        yield apply
+
+
+@dataclass(frozen=True)
+class LeakyReluGradient:
+    """The gradient where the stored ``output`` of the leaky ReLU is above 0, else slope * gradient."""
+
+    slope: float
+    pointers: ClassVar[tuple[str, ...]] = ("output",)
+
+    @contextmanager
+    def opened(self, kernel: Kernel, line: Line) -> Iterator[Apply]:  # noqa: ARG002
+        def apply(value: Vector, at: Index, image: Index) -> Vector:  # noqa: ARG001
+            return kernel.select("ogt", (kernel.load("output", at), 0.0), value, value * self.slope)
 
         yield apply
 

@@ -107,15 +107,18 @@ class Context:
         """The way back through such steps; with a ``key`` one of them is a dropout. ``output`` is what they gave.
 
         They keep the sign of a value or make it 0, so that their order does not matter, and the sign of what they gave
-        is that of what each of them took in. A ReLU's gradient is 0 wherever a value was dropped.
+        is that of what each of them took in.
         """
-        relu, dropout = ops.has_step(steps, ops.Relu), Dropout(self.dropout)
-        if key and not relu:
+        activations = [step for step in reversed(steps) if not isinstance(step, ops.Dropout)]
+        dropout, scaled = Dropout(self.dropout), False
+        if key and not any(ACTIVATIONS[type(step)].drops_too for step in activations):
             chain.add(dropout, key=key)
-        for step in reversed(steps):
-            if not isinstance(step, ops.Dropout):
-                scale = dropout.scale if key and isinstance(step, ops.Relu) else 1.0
-                chain.add(ACTIVATIONS[type(step)].gradient(step, scale), output=output)
+            scaled = True
+        for step in activations:
+            activation, scale = ACTIVATIONS[type(step)], 1.0
+            if key and activation.drops_too and not scaled:
+                scale, scaled = dropout.scale, True
+            chain.add(activation.gradient(step, scale), output=output)
 
 
 def plan_norm_gradient(plan: Plan, name: str, norm: Norm) -> None:

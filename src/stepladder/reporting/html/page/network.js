@@ -135,6 +135,7 @@ function affine(x, arrays, name, nOutputs) {
 /** What follows an operation; dropout does nothing in a trained network. */
 const STEPS = {
   relu: (step, layer, x) => x.map((value) => Math.max(0, value)),
+  leaky: (step, layer, x) => x.map((value) => (value > 0 ? value : step.slope * value)),
   norm: normalise,
   dropout: (step, layer, x) => x,
 };
