@@ -297,7 +297,7 @@ def forged(stored: Stored, run: Run, change: Callable[[dict[str, Any]], Any]) ->
     """A file of a run's weights, with all checksums right, that says something else."""
     about = about_run(run.identity, stored.splits())
     change(about)
-    return weights_file(stored.store.weights(run), about)
+    return weights_file(load_arrays(stored.path(run, "safetensors").read_bytes()), about)
 
 
 LIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {

@@ -34,6 +34,7 @@ from stepladder.runs.weight_files import (
     MOST_WEIGHTS_BYTES,
     WRONG,
     About,
+    WeightsFile,
     arrays_of,
     arrays_sha256,
     examined,
@@ -240,10 +241,12 @@ def model_of_run(run: Run, content: bytes, *, data: str | None = None) -> Model:
             f"seed {run.identity.seed} diverged at epoch {run.diverged_at_epoch}, and there is no network to use: take"
             " another seed"
         )
-    about = examined(content, path=Path(f"{run.identity.key}.safetensors")).about
-    if about is None:
-        about = about_run(run.identity, _splits_of(run.identity, data))
-    model = _model(about, arrays_of(content))
+    name = f"{run.identity.key}.safetensors"
+    found = examined(content, path=Path(name))
+    if found.text:
+        model = _model_in(found, arrays_of(content), name=name)
+    else:
+        model = _model(about_run(run.identity, _splits_of(run.identity, data)), arrays_of(content))
     assert model.origin is not None
     counts = {"n_correct": run.final.n_correct, "n_evaluated": run.final.n_evaluated}
     return replace(model, origin=model.origin.model_copy(update=counts))
@@ -268,14 +271,19 @@ def load_model(path: str | Path) -> Model:
             f"{name}: {what} ({reason(error)}): a model is a file of Stepladder's, such as the weights of a run in a"
             " store, a .safetensors file"
         ) from None
-    if found.about is None:
+    if not found.text:
         raise ModelError(
             f"{name}: weights alone, as earlier versions stored them: their file does not say what network they are of,"
             " nor the mean of its pixels. Name the ladder instead, with its --rung, --seed and --store; in Python,"
             " store.model(run, data=...)"
         )
+    return _model_in(found, arrays, name=name)
+
+
+def _model_in(found: WeightsFile, arrays: Arrays, *, name: str) -> Model:
+    """The model that a file of this name says it is. Raises ModelError."""
     try:
-        return _model(found.about, arrays)
+        return _model(found.about or {}, arrays)
     except (*WRONG, LadderError, ModelError) as error:
         raise ModelError(f"{name}: no model: {reason(error)}: get it again") from None
 

@@ -81,7 +81,7 @@ def run_file(run: Run, *, weights: WeightsFile) -> bytes:
 
     Where its weights say nothing of their network, it is one that earlier versions read, as of any run of theirs.
     """
-    version = PLAIN_WEIGHTS_VERSION if weights.about is None else FORMAT_VERSION
+    version = PLAIN_WEIGHTS_VERSION if not weights.text else FORMAT_VERSION
     return sealed("run", run.model_dump(mode="json"), version=version)
 
 
@@ -139,7 +139,7 @@ def against_weights(run: Run, weights: WeightsFile) -> str:
     """Why a file of weights is not that of a run; empty if it is."""
     if weights.sha256 != run.weights_sha256:
         return "its weights are missing or damaged"
-    if weights.about is not None and weights.about.get("key") != run.identity.key:
+    if weights.text and weights.key != run.identity.key:
         return "its weights are said to be those of another run"
     return ""
 
