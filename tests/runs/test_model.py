@@ -149,6 +149,8 @@ def test_nothing_of_it_can_be_written_to(model: Model) -> None:
     for array in arrays:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        model.weights["0.weight"] = model.weights["0.weight"]  # type: ignore[index]
     weights = {name: array.copy() for name, array in model.weights.items()}
     other = replace(model, weights=weights)
     weights["0.weight"][:] = 7

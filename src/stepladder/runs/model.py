@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ class Model:
 
     def __post_init__(self) -> None:
         own = {name: _frozen(array) for name, array in self.weights.items()}
-        object.__setattr__(self, "weights", own)
+        object.__setattr__(self, "weights", MappingProxyType(own))
         for name in ("pixel_mean", "pixel_std"):
             object.__setattr__(self, name, _frozen(np.asarray(getattr(self, name), np.float64)))
         object.__setattr__(self, "class_names", tuple(self.class_names))
