@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save
 
 from stepladder._base.files import sealed, write_atomically
 from stepladder.climbing.climbing import climb, plan
@@ -91,6 +94,15 @@ def make_store(folder: Path) -> Stored:
     store.checkpoint(under_way, progress)
     (store.folder / "looks.json").write_bytes(old_looks(runs[0].identity, runs[2].identity))
     return Stored(ladder, path, store, engine, runs, under_way, progress)
+
+
+def as_before_models(store: Store, run: Run) -> None:
+    """A run's files as they were when weights said nothing of their network: format 2, in the library's own bytes."""
+    path = store.folder / f"{run.identity.key}.json"
+    content = save(load_arrays(path.with_suffix(".safetensors").read_bytes()))
+    path.with_suffix(".safetensors").write_bytes(content)
+    tree = run.model_dump(mode="json") | {"weights_sha256": sha256(content).hexdigest()}
+    path.write_bytes(sealed("run", tree, version=2))
 
 
 def old_looks(below: RunIdentity, above: RunIdentity, *, version: int = 2) -> bytes:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepladder.ladders.terms import Budget, Target
     from stepladder.networks.geometry import ImageShape, Network
     from stepladder.recipes.recipe import Recipe
+    from stepladder.runs.model import Model, load_model
     from stepladder.runs.results import collect
     from stepladder.runs.run import Run
     from stepladder.runs.store import Store
@@ -29,6 +30,7 @@ _HOMES = {
     "Budget": "ladders.terms",
     "ImageShape": "networks.geometry",
     "Ladder": "ladders.ladder",
+    "Model": "runs.model",
     "Network": "networks.geometry",
     "Recipe": "recipes.recipe",
     "Run": "runs.run",
@@ -42,12 +44,14 @@ _HOMES = {
     "collect": "runs.results",
     "compare": "analysis.comparing",
     "load": "ladders.ladder_file",
+    "load_model": "runs.model",
 }
 
 __all__ = [
     "Budget",
     "ImageShape",
     "Ladder",
+    "Model",
     "Network",
     "Recipe",
     "Run",
@@ -61,6 +65,7 @@ __all__ = [
     "collect",
     "compare",
     "load",
+    "load_model",
 ]
 
 

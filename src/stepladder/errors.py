@@ -53,6 +53,10 @@ class StoreError(StepladderError):
     """A store that cannot be read or written by this version, here."""
 
 
+class ModelError(StepladderError):
+    """A trained network that cannot be used: damaged, without what its file should say, or never trained to its end."""
+
+
 class BudgetError(StepladderError):
     """A rung over its budget of parameters or epochs."""
 

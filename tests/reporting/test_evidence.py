@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from records import make_run
 
-from stepladder.reporting.evidence import Mistake, confusion, mistakes, typical_run
+from stepladder.reporting.evidence import Mistake, confusion, mistakes
 from stepladder.runs.run import Run, WrongImage
+from stepladder.runs.stats import typical_run
 
 
 def run_with(seed: int, n_correct: int, wrong: Sequence[tuple[int, int, int, float]] = ()) -> Run:

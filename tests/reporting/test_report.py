@@ -31,13 +31,12 @@ from stepladder.engines.jit.code import object_cache
 from stepladder.errors import StoreError
 from stepladder.ladders.descent import descent
 from stepladder.ladders.ladder import Plan
-from stepladder.reporting.evidence import typical_run
 from stepladder.reporting.html.pictures import MOST_SIDE
 from stepladder.reporting.html.vega import vega_script
 from stepladder.reporting.writing import climbed_down, report_text, write_report
 from stepladder.runs.run import Run, WrongImage
-from stepladder.runs.run_files import weights_file
-from stepladder.runs.stats import accuracy
+from stepladder.runs.stats import accuracy, typical_run
+from stepladder.runs.weight_files import weights_file
 
 FORMS = ("html", "markdown", "json", "csv")
 SMALL_PAGE = 3_000_000

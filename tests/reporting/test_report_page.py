@@ -21,12 +21,12 @@ from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.training import initial_arrays, weights
 from stepladder.networks.reference import activations, normalised
-from stepladder.reporting.evidence import typical_run
 from stepladder.reporting.html.html_page import html_page
 from stepladder.reporting.html.page_networks import network_record
 from stepladder.reporting.numbers import percent
 from stepladder.reporting.writing import climbed_down
 from stepladder.runs.results import Results
+from stepladder.runs.stats import typical_run
 
 SHORT = 1  # epochs: enough for digits drawn with care
 SMALL = ["conv 8 3x3 stride 2", "conv 8 3x3 stride 2", "conv 16 3x3 bare", "gap", "linear 32", "linear 10"]

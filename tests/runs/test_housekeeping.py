@@ -22,8 +22,9 @@ from stepladder.climbing.climbing import climb
 from stepladder.execution.rechecking import check_runs, others
 from stepladder.reporting.pages.runs_page import ranges, size
 from stepladder.runs.housekeeping import SILENT_S, chosen, delete, experiments, merge
-from stepladder.runs.run_files import weights_file
+from stepladder.runs.model import about_run
 from stepladder.runs.store import Store
+from stepladder.runs.weight_files import weights_file
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +197,9 @@ def test_only_answers_as_near_as_rounding_may_differ(stored: Stored, gap: float,
 def test_an_engine_of_another_version_evaluates_in_its_place(stored: Stored) -> None:
     run = stored.runs[0]
     engine = run.identity.engine.model_copy(update={"version": "0.1"})
-    content = stored.store.weights_file(run)
-    stored.store.save(run.model_copy(update={"identity": run.identity.model_copy(update={"engine": engine})}), content)
+    identity = run.identity.model_copy(update={"engine": engine})
+    content = weights_file(stored.store.weights(run), about_run(identity, stored.splits()))
+    stored.store.save(run.model_copy(update={"identity": identity}), content)
     found = experiments(stored.store, [stored.ladder], only=True)
     outcomes = list(check_runs(stored.store, found, sources=[stored.ladder.data]))
     assert [each.outcome for each in outcomes].count("agrees") == 5

@@ -28,10 +28,12 @@ from stepladder.errors import LadderError, StepladderError, StoreError
 from stepladder.execution.one_run import finish
 from stepladder.records import record
 from stepladder.runs import speeds
+from stepladder.runs.model import about_run
 from stepladder.runs.results import collect
-from stepladder.runs.run import Progress, Run
+from stepladder.runs.run import FORMAT_VERSION, Progress, Run
 from stepladder.runs.run_files import checkpoint_file
 from stepladder.runs.store import Store
+from stepladder.runs.weight_files import weights_file
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 N_SAMPLED = 100  # of each kind of damage and file
@@ -460,8 +462,9 @@ def keep_false(stored: Stored, seed: int, change: Callable[[Tree], Any]) -> Path
     tree["identity"]["seed"] = seed
     change(tree)
     path = stored.path(identity)
-    shutil.copy(stored.path(run, "safetensors"), stored.path(identity, "safetensors"))
-    path.write_bytes(sealed("run", tree, version=2))
+    content = weights_file(stored.store.weights(run), about_run(identity, stored.splits()))
+    stored.path(identity, "safetensors").write_bytes(content)
+    path.write_bytes(sealed("run", tree, version=FORMAT_VERSION))
     return path
 
 

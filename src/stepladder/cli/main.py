@@ -29,6 +29,7 @@ from stepladder.cli.options import (
     Duration,
     FreshSeeds,
 )
+from stepladder.cli.predict import predict
 from stepladder.cli.printing import (
     echo_notes,
     print_descent,
@@ -470,4 +471,5 @@ def _train(
     return failures, collect(ladder, store, engine=engine.identity, seeds=seeds)
 
 
+main.add_command(predict)
 main.add_command(runs)

@@ -14,7 +14,7 @@ from stepladder.climbing.climbing import Failure, Watcher, climb
 from stepladder.engines import Engine
 from stepladder.errors import LadderError
 from stepladder.ladders.ladder import Plan
-from stepladder.runs.results import Results, RungResult, collect
+from stepladder.runs.results import Results, collect
 from stepladder.runs.stats import summarise
 from stepladder.runs.store import Store
 
@@ -74,7 +74,7 @@ def _of_seeds(results: Results, seeds: Mapping[str, Seeds]) -> Results:
     rungs = []
     for result in results.rungs:
         runs = tuple(run for run in result.runs if run.identity.seed in seeds[result.rung.name])
-        rungs.append(RungResult(result.rung, runs, summarise(runs, result.rung.target)))
+        rungs.append(replace(result, runs=runs, summary=summarise(runs, result.rung.target)))
     return replace(results, rungs=tuple(rungs))
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from platform import node, platform
 
@@ -15,9 +14,10 @@ from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import DataError, EngineError, StoreError
 from stepladder.ladders.evaluated import DataIdentity, splits_for
+from stepladder.runs.model import about_run
 from stepladder.runs.run import EngineIdentity, Progress, Provenance, Run, RunIdentity
-from stepladder.runs.run_files import weights_file
 from stepladder.runs.store import Store
+from stepladder.runs.weight_files import arrays_sha256, weights_file
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,13 @@ def finish(
 ) -> None:
     """Make a finished training a Run in the store."""
     assert progress.arrays is not None
-    content = weights_file(weights(identity.recipe.network_for(splits.image), progress.arrays))
+    arrays = weights(identity.recipe.network_for(splits.image), progress.arrays)
     run = Run(
         identity=identity,
         epochs=progress.epochs,
         diverged_at_epoch=progress.diverged_at_epoch,
         wrong_images=progress.wrong_images,
-        weights_sha256=sha256(content).hexdigest(),
+        weights_sha256=arrays_sha256(arrays),
         provenance=Provenance(
             versions=versions() | engine.versions,
             cpu=cpu_name(),
@@ -148,4 +148,4 @@ def finish(
             n_resumed=progress.n_resumed,
         ),
     )
-    store.save(run, content)
+    store.save(run, weights_file(arrays, about_run(identity, splits)))

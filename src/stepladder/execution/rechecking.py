@@ -18,12 +18,13 @@ from stepladder.datasets import data as data_sets
 from stepladder.datasets.sources import MNIST_SHA256
 from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.training import judge
-from stepladder.errors import DataError, EngineError, LadderError, StoreError
+from stepladder.errors import DataError, EngineError, LadderError, ModelError, StoreError
 from stepladder.ladders.evaluated import DataIdentity, splits_for
 from stepladder.networks.geometry import Network
 from stepladder.runs import speeds
 from stepladder.runs.conditions import are_equal, conditions, origin_here, origin_of
 from stepladder.runs.housekeeping import Experiment, StoredRun
+from stepladder.runs.model import Model as TrainedModel
 from stepladder.runs.run import Arrays, EngineIdentity, Run, WrongImage
 from stepladder.runs.store import Store
 
@@ -96,7 +97,7 @@ def _checked(
         return Checked(stored, *_evaluated(store, run, source, models))
     except (EngineError, DataError) as error:
         return Checked(stored, "not checked", str(error))
-    except (StoreError, LadderError) as error:
+    except (StoreError, LadderError, ModelError) as error:
         return Checked(stored, "damaged", str(error))
 
 
@@ -110,7 +111,15 @@ def _evaluated(store: Store, run: Run, source: str, models: dict[EngineIdentity,
         models[run.identity.engine] = _evaluation(run, source)
     evaluation = models[run.identity.engine]
     weights = store.weights(run, image=evaluation.splits.image)
-    return _verdict(run, evaluation.logits(weights), evaluation)
+    outcome, words = _verdict(run, evaluation.logits(weights), evaluation)
+    if outcome == "agrees" and not _carries_its_pixels(store.model(run, data=source), evaluation.splits):
+        return "differs", "its weights carry another mean or deviation of pixels than its images have"
+    return outcome, words
+
+
+def _carries_its_pixels(model: TrainedModel, splits: data_sets.Splits) -> bool:
+    pairs = ((model.pixel_mean, splits.pixel_mean), (model.pixel_std, splits.pixel_std))
+    return all(np.array_equal(*pair) for pair in pairs)
 
 
 def _evaluation(run: Run, source: str) -> _Evaluation:

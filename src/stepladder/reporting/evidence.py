@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.runs.run import Run
-from stepladder.runs.stats import accuracy
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,3 @@ def confusion(runs: Iterable[Run]) -> NDArray[np.int64] | None:
     """The final epochs' confusion[label][predicted], summed over finished runs; None if there are none."""
     matrices = [np.array(run.final.confusion, np.int64) for run in runs if run.final is not None]
     return sum(matrices[1:], matrices[0]) if matrices else None
-
-
-def typical_run(runs: Sequence[Run]) -> Run | None:
-    """The finished run whose final accuracy is the median (the lower of two; of equals the smallest seed)."""
-    finished = [(accuracy(run.final), run.identity.seed, run) for run in runs if run.final is not None]
-    ranked = sorted(finished, key=lambda each: each[:2])
-    if not ranked:
-        return None
-    middle = ranked[(len(ranked) - 1) // 2][0]
-    return next(run for value, _, run in ranked if value == middle)

@@ -1,5 +1,6 @@
-"""The arrays of a training's state: their names, shapes and types, as a checkpoint holds them."""
+"""The arrays of a network and of a training's state: their names, shapes and types."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def state_names(optimizer: Sgd | Adam | Muon) -> tuple[str, ...]:
 
 
 def state_shapes(network: Network, recipe: Recipe) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Shape and type of each array that a training has after an epoch."""
+    """Shape and type of each array that a training has after an epoch, as a checkpoint holds them."""
     flat, single = (network.params,), np.dtype(np.float32)
     prefixes = [STATISTIC]
     state: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {PARAMETERS: (flat, single)}
@@ -30,3 +31,12 @@ def state_shapes(network: Network, recipe: Recipe) -> dict[str, tuple[tuple[int,
         prefixes.append(RECALIBRATED)
     statistics = network.statistic_shapes.items()
     return state | {prefix + name: (shape, single) for prefix in prefixes for name, shape in statistics}
+
+
+def misfit(network: Network, weights: Mapping[str, Any]) -> str:
+    """Why arrays by name are not parameters and statistics of a network; empty if they are."""
+    if {name: array.shape for name, array in weights.items()} != network.parameter_shapes | network.statistic_shapes:
+        return "its weights are not those of its network"
+    if any(array.dtype != np.float32 for array in weights.values()):
+        return "its weights are no float32 numbers"
+    return ""

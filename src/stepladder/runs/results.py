@@ -2,30 +2,59 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from stepladder._base.wording import named_seeds, seeds_text, shown
 from stepladder.datasets.data import describe
-from stepladder.errors import StoreError
+from stepladder.errors import ModelError, StoreError
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.ladder import Plan, Rung
+from stepladder.runs.model import Model
 from stepladder.runs.run import EngineIdentity, Run, experiment_key
-from stepladder.runs.stats import Summary, summarise
+from stepladder.runs.stats import Summary, summarise, typical_run
 from stepladder.runs.store import Store
 
 
 @dataclass(frozen=True)
 class RungResult:
-    """A rung and its stored runs, one per seed."""
+    """A rung and its stored runs, one per seed. ``ladder`` and ``store`` are where they were found, None if nowhere."""
 
     rung: Rung
     runs: tuple[Run, ...]
     summary: Summary
+    ladder: Plan | None = field(default=None, compare=False, repr=False)
+    store: Store | None = field(default=None, compare=False, repr=False)
 
     @property
     def measured_mean(self) -> Fraction | None:
         """The mean of what the rung's target speaks of, in percent."""
         return self.summary.balanced_mean if self.rung.target.balanced else self.summary.final_mean
+
+    def model(self, seed: int) -> Model:
+        """The network that a seed ended with. Raises ModelError for a seed that is not here or diverged; StoreError."""
+        run = next((run for run in self.runs if run.identity.seed == seed), None)
+        if run is None:
+            seeds = [each.identity.seed for each in self.runs]
+            there = f"there {'is' if len(seeds) == 1 else 'are'} {named_seeds(seeds)}" if seeds else "there is none"
+            raise ModelError(f"no stored run of seed {seed} of rung {shown(self.rung.name)}: {there}")
+        return self._model_of(run)
+
+    def typical_model(self) -> Model:
+        """The network of the seed whose accuracy is the median: see stats.typical_run. Raises as ``model`` does."""
+        run = typical_run(self.runs)
+        if run is None:
+            diverged = f"; of {seeds_text(self.summary.diverged)} each diverged" if self.runs else ""
+            raise ModelError(f"no finished run of rung {shown(self.rung.name)} is stored{diverged}: climb first")
+        return self._model_of(run)
+
+    def _model_of(self, run: Run) -> Model:
+        if self.store is None or self.ladder is None:
+            raise ModelError(f"the weights of rung {shown(self.rung.name)} are in no store that is known here")
+        found = self.store.model(run, data=self.ladder.data)
+        assert found.origin is not None
+        names = tuple(rung.name for rung in self.ladder.rungs if rung.recipe == self.rung.recipe)
+        return replace(found, origin=found.origin.model_copy(update={"ladder": self.ladder.name, "rungs": names}))
 
 
 @dataclass(frozen=True)
@@ -74,7 +103,7 @@ def collect(
     rungs = []
     for rung in ladder.rungs:
         own = tuple(run for run in found[rung.name] if run.identity.engine == chosen)
-        rungs.append(RungResult(rung, own, summarise(own, rung.target)))
+        rungs.append(RungResult(rung, own, summarise(own, rung.target), ladder, store))
     distinct = {run.identity.key: run for run in runs}.values()
     asked = {run.identity.key for run in runs}
     left_out = {run.identity.key for of_rung in stored.values() for run in of_rung if run.identity.engine == chosen}

@@ -1,6 +1,8 @@
 """Run: the immutable record of one training, and its JSON form.
 
-FORMAT_VERSION history: 1, the first. 2, the checksum covers the version; that of a checkpoint covers its whole file.
+FORMAT_VERSION history: 1, the first. 2, the checksum covers the version; that of a checkpoint covers its whole file. 3,
+the weights carry all else that their network needs (see weight_files); a record of weights that do not is still written
+as 2, and checkpoints are as they were in 2.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from pydantic import Field
 from stepladder.ladders.evaluated import DataIdentity
 from stepladder.recipes.recipe import Frozen, Recipe
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+PLAIN_WEIGHTS_VERSION = CHECKPOINT_VERSION = 2
 ENGINES = ("jit", "torch")
 DEVICES = ("auto", "cpu", "cuda")
 

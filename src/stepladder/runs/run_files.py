@@ -1,10 +1,11 @@
 """Runs, their weights and their checkpoints as the bytes of files, and back. What is read is checked, all of it.
 
-A run's record is a sealed file (files): ``{"format_version": 2, "sha256": ..., "run": {...}}``. A checkpoint is a
-safetensors file; its metadata hold a _Checkpoint as JSON, and its last 32 bytes, an array named "sha256", the SHA-256
-of all bytes before them. What has a right checksum is also held against itself (soundness).
+A run's record is a sealed file (files): ``{"format_version": 3, "sha256": ..., "run": {...}}``. Its weights are laid
+out in weight_files. A checkpoint is a safetensors file; its metadata hold a _Checkpoint as JSON, and its last 32 bytes,
+an array named "sha256", the SHA-256 of all bytes before them. What has a right checksum is also held against itself
+(soundness).
 
-The formats' history is that of run.FORMAT_VERSION.
+The history of records and checkpoints is that of run.FORMAT_VERSION.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -35,15 +36,24 @@ from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.recipes.recipe import Frozen, Recipe
-from stepladder.runs.arrays import AVERAGE_SHARE, state_shapes
-from stepladder.runs.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
+from stepladder.runs.arrays import AVERAGE_SHARE, misfit, state_shapes
+from stepladder.runs.run import (
+    CHECKPOINT_VERSION,
+    FORMAT_VERSION,
+    PLAIN_WEIGHTS_VERSION,
+    Arrays,
+    Epoch,
+    Progress,
+    Run,
+    RunIdentity,
+    WrongImage,
+)
 from stepladder.runs.soundness import against_progress, contradictions
-
-MOST_WEIGHTS_BYTES = 2**30
+from stepladder.runs.weight_files import MOST_WEIGHTS_BYTES, WeightsFile, arrays_of, examined
+from stepladder.runs.weight_files import WRONG as _WRONG
 
 _SEAL = "sha256"
 _UNSEALED = sha256().digest()  # in the place of the checksum, while that is computed
-_WRONG = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 class DamagedError(Exception):
@@ -66,9 +76,13 @@ class _Checkpoint(Frozen):
     pid: int = Field(description="the process that wrote it")
 
 
-def run_file(run: Run) -> bytes:
-    """A finished run as its record."""
-    return sealed("run", run.model_dump(mode="json"), version=FORMAT_VERSION)
+def run_file(run: Run, *, weights: WeightsFile) -> bytes:
+    """A finished run as its record.
+
+    Where its weights say nothing of their network, it is one that earlier versions read, as of any run of theirs.
+    """
+    version = PLAIN_WEIGHTS_VERSION if not weights.text else FORMAT_VERSION
+    return sealed("run", run.model_dump(mode="json"), version=version)
 
 
 def read_run(path: Path, *, key: str, info: DataInfo | None = None) -> Run | None:
@@ -101,37 +115,41 @@ def read_weights(path: Path, run: Run, *, image: ImageShape | None) -> Arrays:
     """
     content = read_weights_file(path, run)
     try:
-        weights = load_tensors(content)
+        weights = arrays_of(content)
     except _WRONG:
         raise DamagedError("its weights are no safetensors file") from None
-    if image is not None and (problem := misfit(run.identity.recipe, image, weights)):
+    if image is not None and (problem := _misfit(run.identity.recipe, image, weights)):
         raise DamagedError(problem)
     return weights
 
 
 def read_weights_file(path: Path, run: Run) -> bytes:
-    """The weights that a record speaks of, as they are stored. Raises DamagedError."""
+    """The weights that a record speaks of, as they are stored. Raises DamagedError, and NewerFormatError."""
     try:
         content = read_regular(path, most=MOST_WEIGHTS_BYTES)
-    except (OSError, ValueError):
-        content = b""
-    if sha256(content).hexdigest() != run.weights_sha256:
-        raise DamagedError("its weights are missing or damaged")
+        weights = examined(content, path=path)
+    except (OSError, *_WRONG):
+        raise DamagedError("its weights are missing or damaged") from None
+    if problem := against_weights(run, weights):
+        raise DamagedError(problem)
     return content
 
 
-def misfit(recipe: Recipe, image: ImageShape, weights: Mapping[str, Any]) -> str:
+def against_weights(run: Run, weights: WeightsFile) -> str:
+    """Why a file of weights is not that of a run; empty if it is."""
+    if weights.sha256 != run.weights_sha256:
+        return "its weights are missing or damaged"
+    if weights.text and weights.key != run.identity.key:
+        return "its weights are said to be those of another run"
+    return ""
+
+
+def _misfit(recipe: Recipe, image: ImageShape, weights: Mapping[str, Any]) -> str:
     """Why arrays by name are not the weights of a recipe's network on these images; empty if they are."""
     try:
-        network = _network(recipe, image)
+        return misfit(_network(recipe, image), weights)
     except LadderError as error:
         return f"its network does not fit its images: {clipped(str(error))}"
-    expected = network.parameter_shapes | network.statistic_shapes
-    if {name: array.shape for name, array in weights.items()} != expected:
-        return "its weights are not those of its network"
-    if any(array.dtype != np.float32 for array in weights.values()):
-        return "its weights are no float32 numbers"
-    return ""
 
 
 @lru_cache(maxsize=256)
@@ -143,7 +161,7 @@ def checkpoint_file(identity: RunIdentity, progress: Progress) -> bytes:
     """A training at its last finished epoch."""
     assert progress.arrays is not None
     about = _Checkpoint(
-        format_version=FORMAT_VERSION,
+        format_version=CHECKPOINT_VERSION,
         identity=identity,
         epochs=progress.epochs,
         wrong_images=progress.wrong_images,
@@ -192,7 +210,7 @@ def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[
                 raise OldCheckpointError("it is of format 1, whose numbers no checksum covers")
             raise DamagedError("its checksum differs")
         text = json.dumps(_metadata(content))
-        require_readable(parsed(text)["format_version"], path, known=FORMAT_VERSION)
+        require_readable(parsed(text)["format_version"], path, known=CHECKPOINT_VERSION)
         about = _Checkpoint.model_validate_json(text)
     except FileNotFoundError:
         return None
@@ -269,8 +287,3 @@ def epochs_in(partial: Path) -> tuple[int, int]:
             return len(about["epochs"]), int(about["pid"])
     except (OSError, *_WRONG):
         return 0, 0
-
-
-def weights_file(weights: Arrays) -> bytes:
-    """Weights as the content of a safetensors file."""
-    return save_tensors({name: np.ascontiguousarray(array) for name, array in weights.items()})

@@ -118,3 +118,13 @@ def summarise(runs: Sequence[Run], target: Target) -> Summary:
         balanced_mean=mean(map(balanced_accuracy, finals)) if complete else None,
         uneven=any(map(is_uneven, finals[:1])),
     )
+
+
+def typical_run(runs: Sequence[Run]) -> Run | None:
+    """The finished run whose final accuracy is the median (the lower of two; of equals the smallest seed)."""
+    finished = [(accuracy(run.final), run.identity.seed, run) for run in runs if run.final is not None]
+    ranked = sorted(finished, key=lambda each: each[:2])
+    if not ranked:
+        return None
+    middle = ranked[(len(ranked) - 1) // 2][0]
+    return next(run for value, _, run in ranked if value == middle)

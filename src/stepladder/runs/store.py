@@ -26,7 +26,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 from stepladder._base.files import (
@@ -41,10 +40,12 @@ from stepladder._base.files import (
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
+from stepladder.runs.model import Model, model_of_run
 from stepladder.runs.run import Arrays, Progress, Run, RunIdentity
 from stepladder.runs.run_files import (
     DamagedError,
     OldCheckpointError,
+    against_weights,
     checkpoint_file,
     counted_epochs,
     epochs_in,
@@ -55,6 +56,7 @@ from stepladder.runs.run_files import (
     run_file,
 )
 from stepladder.runs.soundness import contradictions
+from stepladder.runs.weight_files import WRONG, examined
 
 FORMAT_VERSION = 1  # of the folder; its files have their own
 MOST_MARKER_BYTES = 10_000
@@ -199,23 +201,34 @@ class Store:
         except DamagedError as damage:
             raise StoreError(f"{path} cannot be used ({damage}): start again, and its run is left out") from None
 
+    def model(self, run: Run, *, data: str | None = None) -> Model:
+        """The network of a finished run, to be used by itself.
+
+        What earlier versions stored needs the images that it was trained on: ``data`` names them as a ladder does, and
+        MNIST is at hand. Raises StoreError, ModelError for a run that diverged, and DataError for other images.
+        """
+        return model_of_run(run, self.weights_file(run), data=data)
+
     def save(self, run: Run, weights: bytes) -> None:
         """Keep a finished run: weights first, then the record that speaks of them, then drop the checkpoint.
 
         Raises StoreError for a record that contradicts itself: nothing is kept that would not be read.
         """
-        problem = next(contradictions(run), "")
-        if sha256(weights).hexdigest() != run.weights_sha256:
+        path = self._path(run.identity, "safetensors")
+        problem, found = next(contradictions(run), ""), None
+        with suppress(*WRONG):
+            found = examined(weights, path=path)
+        if found is None or against_weights(run, found):
             problem = "its weights are others"
-        if problem:
+        if found is None or problem:
             raise StoreError(f"the record of {run.identity.key} contradicts itself ({problem}): it is not stored")
-        record = run_file(run)
+        record = run_file(run, weights=found)
         if len(record) > MOST_JSON_BYTES:
             raise StoreError(
                 f"the record of {run.identity.key} has {len(record):,} bytes, and none of more than {MOST_JSON_BYTES:,}"
                 " is read: train for fewer epochs, or with fewer classes"
             )
-        write_atomically(self._path(run.identity, "safetensors"), weights)
+        write_atomically(path, weights)
         write_atomically(self._path(run.identity, "json"), record)
         self.partial_path(run.identity).unlink(missing_ok=True)
 

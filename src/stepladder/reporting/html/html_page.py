@@ -27,7 +27,6 @@ from stepladder.ladders.evaluated import data_identity, splits_for
 from stepladder.networks.effective_field import EffectiveField, effective_fields
 from stepladder.networks.geometry import Network
 from stepladder.recipes.recipe import SHORTHAND
-from stepladder.reporting.evidence import typical_run
 from stepladder.reporting.html.charts import Spec, ladder_chart, ladder_epochs_table
 from stepladder.reporting.html.ladder_picture import ladder_picture
 from stepladder.reporting.html.network_picture import TALLEST
@@ -44,6 +43,7 @@ from stepladder.reporting.summary import facts, headline, headline_so_far
 from stepladder.reporting.tables import MARKS
 from stepladder.runs.results import Results
 from stepladder.runs.run import Run
+from stepladder.runs.stats import typical_run
 from stepladder.runs.store import Store
 
 N_FIELD_IMAGES = 100

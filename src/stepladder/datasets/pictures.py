@@ -1,0 +1,131 @@
+"""A single picture as an image of a data set: PNG, JPEG, BMP and the like, read through Pillow.
+
+Nothing is done to a picture in silence: what is converted is noted, and pixels are resized only where that is asked.
+"""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from stepladder._base.files import read_regular
+from stepladder.datasets.odd_files import shown, what_is
+from stepladder.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others need programs, or are no pictures
+MOST_BYTES, MOST_PIXELS = 100_000_000, 50_000_000
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by how many channels a network takes
+GREY = ("1", "L", "LA", "La")
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # of 16 bits a pixel
+ORIENTATION = 0x0112  # of EXIF: 1 is upright
+MUCH = 0.2  # of the way from black to white
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture's pixels (C, H, W) uint8, and what was done to them, in words that fit any picture."""
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+    def may_be_inverted(self, pixel_mean: NDArray[np.float64]) -> bool:
+        """Whether its opposite would be much nearer to the mean (C,), from 0 to 1, of the images trained on."""
+        mean, usual = self.pixels.mean() / 255, float(pixel_mean.mean())
+        return bool(abs(1 - mean - usual) + MUCH < abs(mean - usual))
+
+
+def read_picture(path: Path, *, channels: int, size: int, resize: bool = False, invert: bool = False) -> Picture:
+    """A picture of channels x size x size pixels. ``invert`` turns light and dark around.
+
+    Raises DataError that names the file for what is no picture, or has another size and is not to be resized.
+    """
+    if channels not in MODES:
+        raise DataError(f"this network takes images of {channels} channels, and pictures have {', '.join(_KNOWN)}")
+    try:
+        content = read_regular(path, most=MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shown(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    picture, notes = _opened(content, shown(path))
+    picture, converted = _converted(picture, MODES[channels], shown(path))
+    notes += converted
+    if picture.size != (size, size):
+        width, height = picture.size
+        if not resize:
+            raise DataError(
+                f"{shown(path)}: {width} x {height} pixels, and this network takes {size} x {size}: crop it as the"
+                " images trained on are, and add --resize"
+            )
+        how = "resized to" if width == height else "squeezed into a square of"
+        notes.append(f"{how} {size} x {size} pixels")
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    pixels = np.array(picture, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
+    if invert:
+        n_colours = channels - (channels in (2, 4))  # the last one is how opaque a pixel is
+        pixels = np.concatenate([255 - pixels[:n_colours], pixels[n_colours:]])
+    return Picture(np.ascontiguousarray(pixels), tuple(notes))
+
+
+_KNOWN = [str(each) for each in MODES]
+
+
+def _opened(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
+    """A picture as it is meant to be seen, all of it in memory."""
+    notes: list[str] = []
+    picture: Image.Image
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, which matter to nobody here
+            picture = Image.open(BytesIO(content), formats=FORMATS)
+            if picture.width * picture.height > MOST_PIXELS:
+                raise DataError(f"{name}: {picture.width:,} x {picture.height:,} pixels: shrink it first")
+            if getattr(picture, "n_frames", 1) > 1:
+                notes.append("the first of several frames was taken")
+            picture.load()
+            if picture.getexif().get(ORIENTATION, 1) not in (0, 1):
+                picture = ImageOps.exif_transpose(picture)
+                notes.append("turned upright, as its EXIF data say")
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{name}: {_what(content)}: give a picture ({', '.join(FORMATS)})") from None
+    except Exception as error:  # a broken file ends in whatever its decoder stumbles over
+        reason = shown(error) or type(error).__name__
+        raise DataError(f"{name}: a damaged picture, or none ({reason}): get it again") from None
+    return picture, notes
+
+
+def _what(content: bytes) -> str:
+    what = what_is(content[:512])
+    return f"{what}, which is no picture that can be read" if what else "no picture that can be read"
+
+
+def _converted(picture: Image.Image, mode: str, name: str) -> tuple[Image.Image, list[str]]:
+    """A picture with these channels, and what was converted."""
+    notes = []
+    if picture.mode in DEEP:
+        picture = _of_8_bits(picture, name)
+        notes.append("16 bits a pixel were converted to 8")
+    if picture.mode == "F":
+        raise DataError(f"{name}: its pixels are fractions: save it with 8 bits a pixel, from 0 to 255")
+    is_grey = picture.mode in GREY
+    if "A" not in mode and (picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info):
+        seen = picture.convert("RGBA")
+        if np.array(seen)[:, :, 3].min() < 255:
+            notes.append("what is transparent was made white")
+        picture = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    if is_grey != (mode in GREY):
+        notes.append("converted from grey to colour" if is_grey else "converted from colour to grey")
+    if picture.mode != mode:
+        picture = picture.convert("RGB" if picture.mode == "P" else picture.mode).convert(mode)
+    return picture, notes
+
+
+def _of_8_bits(picture: Image.Image, name: str) -> Image.Image:
+    pixels = np.array(picture).astype(np.int64)
+    if pixels.min() < 0 or pixels.max() > 65_535:
+        raise DataError(f"{name}: its pixels have more than 16 bits: save it with 8, from 0 to 255")
+    return Image.fromarray(((pixels + 128) // 257).astype(np.uint8))
