@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from here import Here
 
 from stepladder._base.files import sealed, write_atomically
 from stepladder.climbing.climbing import climb, plan
@@ -80,7 +80,7 @@ def make_store(folder: Path) -> Stored:
     path.write_text(LADDER)
     ladder, engine = load(path), choose_engine()[0]
     store = Store.open(folder / "runs", create=True)
-    with ThreadPoolExecutor(1) as executor:
+    with Here() as executor:
         assert not climb(ladder, seeds=SEEDS, store=store, engine=engine, executor=executor)
     tasks = plan(ladder, seeds=SEEDS, engine=engine)
     runs = tuple(run for task in tasks if (run := store.find(task.identity, set_aside=False)))
