@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from multiprocessing import current_process
 from typing import Protocol
 
 from stepladder._base.files import NewerFormatError
@@ -13,7 +12,7 @@ from stepladder.datasets import data as data_sets
 from stepladder.datasets.sources import DataInfo
 from stepladder.engines import Engine
 from stepladder.errors import LadderError
-from stepladder.execution.job_queue import JobQueue
+from stepladder.execution.job_queue import JobQueue, require_own_process
 from stepladder.execution.one_run import Work
 from stepladder.ladders.checking import check_rungs, macs_of_run, macs_per_epoch, require_effects, require_within_budget
 from stepladder.ladders.evaluated import data_identity
@@ -134,7 +133,7 @@ def climb(
     """
     if jobs is not None and jobs < 1:
         raise LadderError(f"{jobs} jobs train nothing: give at least 1")
-    _require_own_process()
+    require_own_process()
     watcher = watcher or Watchers(())
     tasks = plan(ladder, seeds=seeds, engine=engine)
     found, newer = _stored(tasks, store, data_sets.describe(ladder.data))
@@ -189,15 +188,6 @@ def _stored(tasks: Sequence[Task], store: Store, info: DataInfo) -> tuple[dict[s
         except (NewerFormatError, LeftAloneError) as error:  # it is left alone, and so must not be trained over
             newer.append(Failure(task, str(error)))
     return found, newer
-
-
-def _require_own_process() -> None:
-    """Refuse to climb in an executor's process that is running the script which climbs, once more, to begin with."""
-    if getattr(current_process(), "_inheriting", False):
-        raise LadderError(
-            "this script climbs again in each process of its own executor: put what it does under"
-            ' if __name__ == "__main__":, or leave the executor out'
-        )
 
 
 def _pass_on_notes(store: Store, watcher: Watcher) -> None:

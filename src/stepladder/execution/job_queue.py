@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from multiprocessing import current_process
 from typing import Generic, Protocol, Self, TypeVar
 from uuid import uuid4
 
 from stepladder._base.machine import limit_in_words
+from stepladder.errors import LadderError
 from stepladder.execution import children, sent_run
 from stepladder.execution.children import LostError
 from stepladder.execution.one_run import Work
@@ -55,6 +57,15 @@ class _Try(Generic[J]):
     job: J
     number: int
     ticket: str
+
+
+def require_own_process() -> None:
+    """Refuse to train in an executor's process that is running the script which trains, once more, to begin with."""
+    if getattr(current_process(), "_inheriting", False):
+        raise LadderError(
+            "this script climbs or searches again in each process of its own executor: put what it does under"
+            ' if __name__ == "__main__":, or leave the executor out'
+        )
 
 
 class JobQueue(Generic[J]):

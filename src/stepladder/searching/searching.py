@@ -19,7 +19,7 @@ from stepladder.climbing.climbing import Task, plan
 from stepladder.datasets import data as data_sets
 from stepladder.engines import Engine
 from stepladder.errors import BudgetError, LadderError
-from stepladder.execution.job_queue import Ended, JobQueue
+from stepladder.execution.job_queue import Ended, JobQueue, require_own_process
 from stepladder.execution.one_run import Work
 from stepladder.ladders import checking
 from stepladder.ladders.evaluated import DataIdentity, data_identity, splits_for, with_dev_part
@@ -197,6 +197,7 @@ def search(
     train one run each. With an ``executor`` (see climb), trials are begun as long as it has fewer than ``jobs`` runs to
     train. Raises DataError, EngineError, LadderError, StoreError, or StepladderError without Optuna.
     """
+    require_own_process()
     deadline = Deadline(max_s, measured=speeds.read(store.folder).get(engine.identity.tag))
     url = storage or default_storage(store.folder)
     guesses = first_guesses(sought.space)
