@@ -1,4 +1,4 @@
-"""Every training in a child process of its own kind: begun where an executor's worker stands, and killed alone.
+"""Every training in a child process, which is begun where an executor's worker stands, and can be killed alone.
 
 A child is a new Python whatever the process is that begins it: a thread of a script without ``if __name__ ==
 "__main__"``, a notebook, a forked, spawned or daemonic process, a worker on another machine. It imports nobody's main
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from multiprocessing import parent_process
-from signal import SIGKILL, Signals
+from signal import Signals
 
 from stepladder._base import signals
 from stepladder._base.machine import library_settings, limit_in_words
@@ -66,11 +66,11 @@ class _Child:
 
     def _end(self) -> str:
         code = self._process.wait()
-        if code == -SIGKILL:
-            return f"it was killed by SIGKILL, as by a system that is short of memory{limit_in_words()}"
-        if code < 0:
-            return f"it was killed by {Signals(-code).name}{limit_in_words()}"
-        return f"it ended with exit code {code}{limit_in_words()}"
+        if code >= 0:
+            return f"it ended with exit code {code}{limit_in_words()}"
+        name = next((each.name for each in Signals if each == -code), f"signal {-code}")
+        guess = ", as by a system that is short of memory" if name == "SIGKILL" else ""
+        return f"it was killed by {name}{guess}{limit_in_words()}"
 
     @property
     def is_warm(self) -> bool:

@@ -80,7 +80,7 @@ class JobQueue(Generic[J]):
     ) -> None:
         self._own = ThreadPoolExecutor(jobs) if executor is None else None
         self._executor = executor or self._own
-        self._most = jobs if executor is None else None
+        self._most = 2 * jobs if executor is None else None  # each process has the next one at hand
         self._work, self._store, self._tell = work, store, tell
         self._waiting: deque[_Try[J]] = deque()
         self._under_way: dict[Future[str], _Try[J]] = {}
