@@ -42,7 +42,7 @@ class Command:
 
     def workers(self) -> list[psutil.Process]:
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in children if "execution.child" in " ".join(child.cmdline())]
 
     def wait_for(self, pattern: str, count: int = 1) -> list[Path]:
         """Wait until the store holds so many files of this pattern."""

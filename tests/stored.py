@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from here import Here
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save
 
@@ -83,7 +83,7 @@ def make_store(folder: Path) -> Stored:
     path.write_text(LADDER)
     ladder, engine = load(path), choose_engine()[0]
     store = Store.open(folder / "runs", create=True)
-    with ThreadPoolExecutor(1) as executor:
+    with Here() as executor:
         assert not climb(ladder, seeds=SEEDS, store=store, engine=engine, executor=executor)
     tasks = plan(ladder, seeds=SEEDS, engine=engine)
     runs = tuple(run for task in tasks if (run := store.find(task.identity, set_aside=False)))

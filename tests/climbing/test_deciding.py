@@ -3,13 +3,14 @@
 import json
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import TINY_LADDER, CommandLine, Once
+from here import Here
 from made_up import of_rungs, result, results
 from processes import Climb
 from records import make_run
@@ -21,9 +22,9 @@ from stepladder.climbing.climbing import climb
 from stepladder.climbing.deciding import climb_until_decided, is_open
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError
+from stepladder.execution.sent_run import Order
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.results import collect
-from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
 
 Seeds = tuple[int, ...]
@@ -207,15 +208,14 @@ def test_the_ledger_of_an_older_version_is_passed_over_by_every_command(
         assert "looks.json" not in one.stdout + one.stderr
 
 
-class FailsAt(ThreadPoolExecutor):
-    """Trains in this process, but not one seed of the recipes with dropout and without rotation."""
+class FailsAt(Here):
+    """Trains for this process, but not one seed of the recipes with dropout and without rotation."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__(1)
         self.failing = seed
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        identity = RunIdentity.model_validate_json(args[2])  # as sent_run sends it
+        identity = Order.model_validate_json(args[1]).identity
         if identity.seed == self.failing and identity.recipe.dropout and not identity.recipe.augment.rotation_deg:
             failed: Future[Any] = Future()
             failed.set_exception(OSError("no such luck"))

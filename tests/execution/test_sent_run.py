@@ -4,23 +4,32 @@ import os
 import resource
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
-from multiprocessing import get_context
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from conftest import TINY_LADDER, stepladder_command
+from elsewhere import another, elsewhere, other_revision
+from here import Here
 
 from stepladder._base.machine import THREADS, blas_kernels, numpy_instructions
-from stepladder.climbing.climbing import climb, plan
+from stepladder.climbing.climbing import Watchers, climb, plan
+from stepladder.datasets import data
 from stepladder.engines import choose_engine
+from stepladder.engines.training import train
 from stepladder.errors import EngineError, StoreError
-from stepladder.execution.one_run import Work, train_one
+from stepladder.execution.child import answer
+from stepladder.execution.one_run import Work, finish, train_one
+from stepladder.execution.sent_run import Report
+from stepladder.ladders.evaluated import splits_for
 from stepladder.ladders.ladder import Ladder
 from stepladder.ladders.ladder_file import load, shipped
-from stepladder.runs.run import Run, RunIdentity
+from stepladder.runs.run import Progress, Run, RunIdentity
 from stepladder.runs.store import Store
 
 MUON = '\n[[rung]]\nname = "muon"\nwhy = "multiplies matrices"\nchange.optimizer = { kind = "muon" }\n'
@@ -68,19 +77,90 @@ def here(tmp_path_factory: pytest.TempPathFactory, path: Path) -> Numbers:
 def test_a_worker_may_stand_anywhere(
     path: Path, digits: Path, here: Numbers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its folder is another one, names are relative to ours, and its environment would give other bits."""
-    for name in THREADS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "SkylakeX")
-    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "X86_V4")
-    (tmp_path / "elsewhere").mkdir()
+    """Its folder and its environment are others, names are relative to ours, and nothing in either is ours."""
     (tmp_path / "images").symlink_to(digits)
     monkeypatch.chdir(tmp_path)
     ladder, store, engine = replace(load(path), data="images"), Store(Path("runs")), choose_engine()[0]
-    with ProcessPoolExecutor(1, get_context("spawn"), os.chdir, (str(tmp_path / "elsewhere"),)) as executor:
+    with elsewhere(tmp_path / "elsewhere") as executor:
         assert climb(ladder, seeds=[1], store=store, engine=engine, executor=executor) == []
     assert numbers(load(path), store.folder) == here
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_another_revision_of_an_engine_is_refused_and_both_are_named(path: Path, tmp_path: Path) -> None:
+    ladder, store, engine = load(path), Store(tmp_path / "runs"), choose_engine("jit")[0]
+    said = f"{engine.identity} is wanted, but on .* there is {another(engine.identity)}: install the same"
+    with (
+        elsewhere(tmp_path / "elsewhere", modules=other_revision(tmp_path)) as executor,
+        pytest.raises(EngineError, match=said),
+    ):
+        climb(ladder, seeds=[1], store=store, engine=engine, executor=executor)
+    assert not list(store.folder.glob("*/*"))
+
+
+class Telling(Here):
+    """A worker of a version that asks no engine for its name, and says afterwards what it computed with."""
+
+    def __init__(self, **origin: object) -> None:
+        self.origin = origin
+        self.n_told = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        told = Report.model_validate_json(super().submit(fn, *args, **kwargs).result())
+        assert told.computed_by is not None
+        self.n_told += 1
+        origin = replace(told.computed_by, **(self.origin if self.n_told > 1 else {}))  # type: ignore[arg-type]
+        ended: Future[Any] = Future()
+        ended.set_result(told.model_copy(update={"computed_by": origin}).model_dump_json())
+        return ended
+
+
+def test_what_computed_a_run_is_what_counts(path: Path, tmp_path: Path) -> None:
+    ladder, store, engine = load(path), Store(tmp_path / "runs"), choose_engine("jit")[0]
+    other = another(engine.identity)
+    said = f"a run of {engine.identity} is wanted, but a worker computed it with {other}: install the same"
+    with Telling(engine=other) as executor, pytest.raises(EngineError, match=said):
+        climb(ladder, seeds=[1], store=store, engine=engine, executor=executor)
+
+
+class Noting(Watchers):
+    """Who keeps what is noted."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+        self.notes: list[str] = []
+
+    def noted(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_machines_that_are_not_alike_are_said(path: Path, tmp_path: Path) -> None:
+    """They may differ in the last bits: no reason to refuse, but one to know."""
+    ladder, store, engine = load(path), Store(tmp_path / "runs"), choose_engine("jit")[0]
+    versions = {**engine.versions, "cpu-target": "z80", "numpy": version("numpy")}
+    with Telling(versions=versions) as executor:
+        watcher = Noting()
+        assert climb(ladder, seeds=[1], store=store, engine=engine, executor=executor, watcher=watcher) == []
+    (note,) = (note for note in watcher.notes if "alike" in note)
+    assert "(cpu-target differ" in note
+
+
+def test_a_run_is_stored_as_of_the_engine_that_computed_it(path: Path, tmp_path: Path) -> None:
+    ladder, store, engine = load(path), Store.open(tmp_path / "runs", create=True), choose_engine("jit")[0]
+    own = plan(ladder, seeds=[1], engine=engine)[0].identity
+    wanted = own.model_copy(update={"engine": another(engine.identity)})
+    splits = splits_for(data.load(ladder.data), own.data)
+    *_, progress = train(engine, own.recipe, splits=splits, seed=1, resume=Progress())
+    finish(store, wanted, progress=progress, engine=engine, splits=splits)
+    assert store.find(wanted, set_aside=False) is None
+    assert sorted(store.folder.glob("*/*.json")) == [store.folder / f"{own.key}.json"]
+
+
+def test_a_task_of_another_format_is_refused() -> None:
+    report = Report.model_validate_json(answer('{"format_version": 99}'))
+    assert report.error is not None
+    assert isinstance(report.error.refusal(), EngineError)
+    assert "was sent a training in format 99, and knows 1: install the same version" in str(report.error)
 
 
 def test_a_run_is_the_same_after_its_way_as_text() -> None:
@@ -90,21 +170,20 @@ def test_a_run_is_the_same_after_its_way_as_text() -> None:
             assert RunIdentity.model_validate_json(task.identity.model_dump_json()) == task.identity
 
 
-def test_settings_that_come_too_late_are_said(path: Path, tmp_path: Path) -> None:
-    setup = (
+def test_what_the_process_of_an_executor_has_loaded_changes_no_number(
+    path: Path, here: Numbers, tmp_path: Path
+) -> None:
+    """numpy has read its settings there: a training is in a process that has not."""
+    before = (
         "import numpy; from concurrent.futures import ThreadPoolExecutor;"
         " from stepladder.climbing.climbing import Watchers"
+        "\nclass Watcher(Watchers):\n    def noted(self, text): print('note:', text)\n"
     )
-    watcher = "\nclass Watcher(Watchers):\n    def noted(self, text): print('note:', text)\n"
     how = "executor=ThreadPoolExecutor(1), watcher=Watcher(())"
-    done = script(path, tmp_path, before=setup + watcher, how=how, NPY_DISABLE_CPU_FEATURES="X86_V4")
-    begun, *notes, ended = done.stdout.splitlines()
-    assert (begun, ended) == ("begun", "ended []")
-    assert [note.partition("numpy was loaded before")[0] for note in notes] == ["note: "] * 2
-    assert all("without NPY_DISABLE_CPU_FEATURES" in note for note in notes)
-    kernels = f"OPENBLAS_NUM_THREADS=1, OPENBLAS_CORETYPE={blas_kernels()}"
-    if blas_kernels():
-        assert [kernels in note for note in notes] == [False, True], "only Muon multiplies matrices"
+    environment = {"NPY_DISABLE_CPU_FEATURES": "X86_V4", "OPENBLAS_CORETYPE": "Nehalem", "OMP_NUM_THREADS": "7"}
+    done = script(path, tmp_path, before=before, how=how, **environment)
+    assert (done.stdout, done.stderr) == ("begun\nended []\n", "")
+    assert numbers(load(path), tmp_path / "runs") == here
 
 
 @pytest.mark.skipif(blas_kernels() is None, reason="numpy has but one way here")
@@ -149,7 +228,7 @@ def script(
 
 
 def test_a_plain_script_climbs(path: Path, here: Numbers, tmp_path: Path) -> None:
-    done = script(path, tmp_path, how="jobs=1")
+    done = script(path, tmp_path, how="jobs=2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "begun\nended []\n", "")
     assert numbers(load(path), tmp_path / "runs") == here
 

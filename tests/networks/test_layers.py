@@ -286,7 +286,7 @@ def test_a_layer_in_the_words_of_another_library_is_translated(text: str) -> Non
         ("Conv2d(8, 16, 3, dilation=2)", "there is no dilation here"),
         ("Conv2d(8, 16, 3, groups=2)", "there are no groups here but the 'depthwise' layer"),
         ("Conv2d(1, 8, 3, padding=5)", "pad 5 must be smaller than the kernel"),
-        ("Conv2D(8, 3, activation='gelu')", "write 'conv 8 3x3'; of activations 'relu' and 'leaky' are known, as steps of a block"),
+        ("Conv2D(8, 3, activation='gelu')", "write 'conv 8 3x3'; of activations 'relu' and 'leaky' are known"),
         ("Dense(10, activation='softmax')", "write 'linear 10'; the loss takes the softmax"),
         ("nn.Dropout(0.25)", "dropout = 0.25"),
         ("relu", "leave it out, relu, norm and dropout follow every convolution already"),

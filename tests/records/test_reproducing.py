@@ -12,6 +12,7 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 from conftest import TINY_LADDER, CommandLine, Once, write_digits
+from elsewhere import another, elsewhere, other_revision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -22,7 +23,7 @@ from stepladder.engines import Engine
 from stepladder.engines.jit.code.target import Target, host
 from stepladder.engines.jit.engine import JitEngine
 from stepladder.engines.training import train
-from stepladder.errors import LadderError
+from stepladder.errors import EngineError, LadderError
 from stepladder.execution.one_run import finish
 from stepladder.execution.rechecking import check_runs
 from stepladder.ladders import ladder_file
@@ -46,6 +47,7 @@ from stepladder.records.reproducing import (
     collapsed,
     difference_of_means,
     judge,
+    reproduce,
     reproduction,
     with_needed,
 )
@@ -176,6 +178,27 @@ def test_the_same_machine_repeats_and_a_number_that_does_not_is_a_bug(folder: Pa
     there, here = (", ".join(map(str, result.n_correct)) for result in other.repeat.numbers[0])
     assert there != here
     assert f"102 {there} {here}" in text
+
+
+def test_an_executor_elsewhere_repeats_it(folder: Path, tmp_path: Path) -> None:
+    ladder, engine, store = ladder_of(folder), JitEngine(), Store.open(tmp_path / "runs", create=True)
+    claimed = record_of(runs_of(folder), ladder)
+    with elsewhere(tmp_path / "elsewhere") as executor:
+        failures, again = reproduce(claimed, ladder, seeds=[101], store=store, engine=engine, executor=executor)
+    assert failures == []
+    assert again.repeat is not None
+    assert (again.repeat.equal, again.repeat.must_be_equal) == ((101,), True)
+
+
+def test_an_executor_with_another_revision_is_refused(folder: Path, tmp_path: Path) -> None:
+    ladder, engine, store = ladder_of(folder), JitEngine(), Store.open(tmp_path / "runs", create=True)
+    claimed = record_of(runs_of(folder), ladder)
+    said = f"{engine.identity} is wanted, but on .* there is {another(engine.identity)}: install the same"
+    with (
+        elsewhere(tmp_path / "elsewhere", modules=other_revision(tmp_path)) as executor,
+        pytest.raises(EngineError, match=said),
+    ):
+        reproduce(claimed, ladder, seeds=[101], store=store, engine=engine, executor=executor)
 
 
 def test_the_command_says_so_too(folder: Path, tmp_path: Path, stepladder: CommandLine) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from browser import PATIENCE_S
 from click.testing import CliRunner
 from conftest import CommandLine
+from here import Here
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def make_ladder(
 def train(ladder: Plan, store: Store, *, seeds: Sequence[int], engine: str = "jit", rungs: slice = slice(None)) -> None:
     """Real runs, in this process."""
     part = ladder.with_rungs(ladder.rungs[rungs])
-    with ThreadPoolExecutor(1) as executor:
+    with Here() as executor:
         assert not climb(part, seeds=seeds, store=store, engine=choose_engine(engine)[0], executor=executor)
 
 

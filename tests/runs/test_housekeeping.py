@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from here import Here
 from stored import Stored, make_store
 
 from stepladder._base.files import sealed
@@ -131,7 +131,7 @@ def test_averaged_and_recalibrated_weights_are_what_was_evaluated(stored: Stored
         | {"recalibrate_images": 128, "average": {"horizon_epochs": 0.5}, "dropout": 0.2, "batch_size": 32}
     )
     ladder = stored.ladder.with_rungs((replace(bottom, recipe=changed),))
-    with ThreadPoolExecutor(1) as executor:
+    with Here() as executor:
         assert not climb(ladder, seeds=[1], store=stored.store, engine=stored.engine, executor=executor)
     (checked,) = check_runs(stored.store, experiments(stored.store, [ladder], only=True), sources=[stored.ladder.data])
     assert checked.outcome == "agrees"

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from hashlib import sha256
 from itertools import chain
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from here import Here
 from safetensors.numpy import load, save
 from stored import Stored, flipped, make_store, old_looks, other_digits, record_of_claims
 
@@ -546,7 +546,7 @@ def test_every_command_leaves_out_what_cannot_be_true_and_shows_the_others(
 
 def test_a_climb_trains_again_what_cannot_be_true(stored: Stored) -> None:
     keep_false(stored, 9, of_last(n_correct=101))
-    with ThreadPoolExecutor(1) as executor:
+    with Here() as executor:
         assert not climb(stored.ladder, seeds=[1, 9], store=stored.store, engine=stored.engine, executor=executor)
     found = stored.store.find(stored.under_way, set_aside=False)
     assert found is not None
@@ -561,7 +561,7 @@ def test_a_newer_run_stops_no_command_and_no_other_run(stored: Stored, command: 
     assert shown.exit_code == 0
     assert [rung["seeds"] for rung in json.loads(shown.stdout)["rungs"]] == [[2], [1, 2]]
     assert "written by a newer Stepladder (format 9" in shown.stderr
-    with ThreadPoolExecutor(1) as executor:
+    with Here() as executor:
         (failure,) = climb(stored.ladder, seeds=[1, 9], store=stored.store, engine=stored.engine, executor=executor)
     assert "newer Stepladder" in failure.reason
     assert stored.store.find(stored.under_way, set_aside=False) is not None, "the others are trained"

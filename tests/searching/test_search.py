@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import CommandLine, Once, write_idx
+from elsewhere import another, elsewhere, other_revision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import Command
@@ -30,7 +31,7 @@ from stepladder.cli import main as cli
 from stepladder.datasets import data
 from stepladder.datasets.sources import MNIST, DataInfo
 from stepladder.engines import choose_engine
-from stepladder.errors import BudgetError, LadderError, StoreError
+from stepladder.errors import BudgetError, EngineError, LadderError, StoreError
 from stepladder.ladders import ladder_file
 from stepladder.ladders.checking import check_rungs, excess_of
 from stepladder.networks.geometry import ImageShape
@@ -53,7 +54,7 @@ from stepladder.runs.run import Run
 from stepladder.runs.store import Store
 from stepladder.searching.guesses import first_guesses
 from stepladder.searching.ladder_of_winner import MARK, _data_path, ladder_text, output_path, way_up
-from stepladder.searching.searching import Deadline, Quest, quest
+from stepladder.searching.searching import Deadline, Found, Quest, quest, search
 from stepladder.searching.space import SearchSpace, propose, recipe_of
 from stepladder.searching.study import SearchStudy, default_storage
 from stepladder.searching.trials import (
@@ -696,6 +697,43 @@ def test_ctrl_c_prints_the_command_that_resumes(tmp_path: Path, ladder: Path) ->
     assert returncode == 130
     assert f"stepladder search {ladder} --store {store}" in err
     assert "Traceback" not in err
+
+
+class Quiet:
+    """Nobody who is told how a search goes on."""
+
+    def started(self, *, n_known: int, n_trials: int) -> None: ...
+
+    def judged(self, trial: Trial, *, goes_on: bool, found: Found) -> None: ...
+
+    def noted(self, text: str) -> None: ...
+
+
+def test_a_search_on_an_executor_elsewhere_tries_the_same(tmp_path: Path, ladder: Path, undisturbed: Path) -> None:
+    store, engine = Store.open(tmp_path / "runs", create=True), choose_engine()[0]
+    sought = quest(ladder_file.load(ladder), n_seeds=2)
+    with elsewhere(tmp_path / "elsewhere") as executor:
+        found = search(sought, store=store, engine=engine, n_trials=2, jobs=1, executor=executor, watcher=Quiet())
+    assert list(found.trials) == trials_of(ladder, undisturbed)[:2]
+    assert set(weights_in(store.folder)) < set(weights_in(undisturbed))
+
+
+def test_a_search_is_refused_what_another_revision_would_compute(tmp_path: Path, ladder: Path) -> None:
+    store, engine = Store.open(tmp_path / "runs", create=True), choose_engine("jit")[0]
+    said = f"{engine.identity} is wanted, but on .* there is {another(engine.identity)}: install the same"
+    with (
+        elsewhere(tmp_path / "elsewhere", modules=other_revision(tmp_path)) as executor,
+        pytest.raises(EngineError, match=said),
+    ):
+        search(
+            quest(ladder_file.load(ladder), n_seeds=2),
+            store=store,
+            engine=engine,
+            n_trials=1,
+            executor=executor,
+            watcher=Quiet(),
+        )
+    assert not list(store.folder.glob("*/seed-*"))
 
 
 def test_the_smallest_that_holds_gets_smaller(tmp_path: Path, ladder: Path) -> None:

@@ -85,7 +85,7 @@ class Climbing:
 
     def workers(self) -> list[psutil.Process]:
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in children if "execution.child" in " ".join(child.cmdline())]
 
     def finish(self) -> int:
         return self.process.wait(PATIENCE_S)

@@ -6,10 +6,8 @@ without.
 
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -105,20 +103,6 @@ def set_environment(settings: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-@lru_cache(maxsize=1)
-def settle_libraries() -> dict[str, str | None]:
-    """Make the settings in a process that others have started, before anything computes in it.
-
-    Returns those that come too late, because numpy is loaded already; they are not made.
-    """
-    is_late = "numpy" in sys.modules
-    missing = {name: value for name, value in library_settings().items() if os.environ.get(name) != value}
-    if is_late:
-        return missing
-    set_environment(missing)
-    return {}
 
 
 def blas_kernels() -> str | None:

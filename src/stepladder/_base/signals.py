@@ -99,7 +99,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
 
 
 def _end_at_once(number: int) -> NoReturn:
-    """Workers end by themselves when their parent is gone (workers)."""
+    """Children end by themselves when their parent is gone (execution.child)."""
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())  # progress may have hidden it
     os._exit(128 + number)
@@ -107,42 +107,15 @@ def _end_at_once(number: int) -> NoReturn:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Threads begun inside, and the processes they spawn, never see a signal that goes to all: not while Python starts.
-
-    One that comes in the meantime comes when all have begun: in the middle it would leave half-begun processes behind.
-    """
-    from multiprocessing import resource_tracker
-
-    came: list[int] = []
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handlers = {each: signal.getsignal(each) for each in STOPPING if in_main_thread and signal.getsignal(each)}
-    for each in handlers:
-        signal.signal(each, lambda number, _: came.append(number))
-    mask = None
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
-        with _quiet_children():
-            resource_tracker.ensure_running()  # now: it unblocks Ctrl-C again
-        signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
+    """A process that this thread begins inside never sees a signal that goes to all: not while Python starts there."""
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
     try:
         yield
     finally:
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for each, handler in handlers.items():
-            signal.signal(each, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
-
-
-@contextmanager
-def _quiet_children() -> Iterator[None]:
-    """What is spawned inside does not list semaphores as leaked where a second signal left no time to close them."""
-    sys.warnoptions.append("ignore:resource_tracker")
-    try:
-        yield
-    finally:
-        sys.warnoptions.remove("ignore:resource_tracker")
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def left_to_the_parent() -> None:

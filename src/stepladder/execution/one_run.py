@@ -131,8 +131,9 @@ def _splits(source: str, identity: DataIdentity) -> data_sets.Splits:
 def finish(
     store: Store, identity: RunIdentity, *, progress: Progress, engine: Engine, splits: data_sets.Splits
 ) -> None:
-    """Make a finished training a Run in the store."""
+    """Make a finished training a Run in the store: of the engine that computed it, whichever was wanted."""
     assert progress.arrays is not None
+    identity = identity.model_copy(update={"engine": engine.identity})
     arrays = weights(identity.recipe.network_for(splits.image), progress.arrays)
     run = Run(
         identity=identity,

@@ -1,51 +1,91 @@
-"""A run as it is sent to a worker: text alone, and nothing of the place that it was sent from.
+"""A run as it is sent to a worker, and what comes back: text alone, and nothing of the place that it was sent from.
 
 A worker may be a process of ours or of any executor, in another folder or on another machine that shares the store.
-This module imports nothing that computes, so that a worker's libraries are set before they are loaded.
 """
 
-from collections.abc import Mapping
-from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
-from stepladder._base.machine import settle_libraries
+from stepladder._base.machine import limit_in_words
+from stepladder.errors import EngineError, StepladderError
+from stepladder.execution.one_run import Work, train_one
+from stepladder.recipes.recipe import Frozen
+from stepladder.runs.conditions import Origin, origin_of
+from stepladder.runs.run import RunIdentity
+from stepladder.runs.store import Store
 
-if TYPE_CHECKING:
-    from stepladder.execution.one_run import Work
-    from stepladder.recipes.recipe import Recipe
-    from stepladder.runs.run import RunIdentity
+FORMAT_VERSION = 1  # of orders and reports: of a worker with another one nothing is understood
 
 
-def send(executor: Executor, work: "Work", identity: "RunIdentity") -> Future[list[str]]:
-    """Have a run trained by an executor (see one_run.train_one); the future gives what is to be said of it."""
+class Order(Frozen):
+    """All that a worker needs: what to train, and under which absolute paths it finds images and store.
+
+    The identity has recipe, seed, engine and the images' SHA-256. ``use_cache`` as in Work.
+    """
+
+    format_version: int = FORMAT_VERSION
+    source: str
+    store: str
+    use_cache: bool
+    identity: RunIdentity
+
+
+class Trouble(Frozen):
+    """An error where a run was trained: the name of its class, and its message."""
+
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}{limit_in_words() if self.kind == MemoryError.__name__ else ''}"
+
+    def refusal(self) -> StepladderError | None:
+        """The same as an error of ours; None if it is of another kind."""
+        kinds = {each.__name__: each for each in _kinds(StepladderError)}
+        return kinds[self.kind](self.message) if self.kind in kinds else None
+
+
+class Report(Frozen):
+    """What comes back: what computed the run that is now in the store, what is to be said of store and engine, or why
+    there is no run."""
+
+    computed_by: Origin | None = None
+    notes: tuple[str, ...] = ()
+    error: Trouble | None = None
+
+
+def order(work: Work, identity: RunIdentity) -> str:
+    """A run to be trained, for a worker that may stand in another folder."""
     away = work.from_anywhere()
-    return executor.submit(
-        train_received, away.source, str(away.store), identity.model_dump_json(), use_cache=away.use_cache
-    )
+    sent = Order(source=away.source, store=str(away.store), use_cache=away.use_cache, identity=identity)
+    return sent.model_dump_json()
 
 
-def train_received(source: str, store: str, identity: str, *, use_cache: bool) -> list[str]:
-    """Train what ``send`` sends."""
-    late = settle_libraries()
-    from pathlib import Path
+def answered(text: str) -> str:
+    """Train what an order says, and report. Raises whatever it is that keeps the run from being trained."""
+    if (version := json.loads(text)["format_version"]) != FORMAT_VERSION:
+        raise EngineError(
+            f"a worker was sent a training in format {version}, and knows {FORMAT_VERSION}: install the same version of"
+            " Stepladder wherever runs are trained"
+        )
+    sent = Order.model_validate_json(text)
+    store = Path(sent.store)
+    notes = train_one(Work(sent.source, store, use_cache=sent.use_cache), sent.identity)
+    run = Store(store).find(sent.identity, set_aside=False)
+    return Report(computed_by=origin_of(run) if run else None, notes=tuple(notes)).model_dump_json()
 
-    from stepladder.execution.one_run import Work, train_one
-    from stepladder.runs.run import RunIdentity
 
-    wanted = RunIdentity.model_validate_json(identity)
-    notes = train_one(Work(source, Path(store), use_cache=use_cache), wanted)
-    return [*notes, *_too_late(late, wanted.recipe)]
+def require_engine(report: Report, wanted: RunIdentity) -> None:
+    """Raise EngineError if a run was computed by another engine than the one that was asked for."""
+    if report.computed_by is not None and report.computed_by.engine != wanted.engine:
+        raise EngineError(
+            f"a run of {wanted.engine} is wanted, but a worker computed it with {report.computed_by.engine}: install"
+            " the same versions of Stepladder and its libraries wherever runs are trained"
+        )
 
 
-def _too_late(late: Mapping[str, str | None], recipe: "Recipe") -> list[str]:
-    """What is to be said of settings of a worker's libraries that could not be made."""
-    recipes = [recipe, *([recipe.teacher] if recipe.teacher else [])]
-    multiplies = any(each.optimizer.kind == "muon" for each in recipes)  # matrices, which nothing else does
-    matter = {name: value for name, value in late.items() if value is None or (multiplies and "OPENBLAS" in name)}
-    if not matter:
-        return []
-    wanted = ", ".join(f"without {name}" if value is None else f"{name}={value}" for name, value in matter.items())
-    return [
-        "numpy was loaded before this run came, so that the last bits of its numbers may differ from those of"
-        f" 'stepladder climb': start Python with {wanted} where the executor's workers run"
-    ]
+def _kinds(base: type[StepladderError]) -> Iterator[type[StepladderError]]:
+    yield base
+    for each in base.__subclasses__():
+        yield from _kinds(each)

@@ -20,6 +20,7 @@ is the same (see conditions), and does not count for the claims.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from statistics import fmean, quantiles, variance
@@ -153,15 +154,18 @@ def reproduce(
     store: Store,
     engine: Engine,
     jobs: int | None = None,
+    executor: Executor | None = None,
     watcher: Watcher | None = None,
 ) -> tuple[list[Failure], Reproduction]:
-    """Climb the top rung alone with these seeds; returns the runs that failed twice, and what the others say.
+    """Climb the top rung alone with these seeds, as ``climb`` does with ``jobs`` or an ``executor``.
+
+    Returns the runs that failed twice, and what the others say.
 
     Raises LadderError for a seed beyond the largest, and what ``climb`` raises.
     """
     _check_seeds(seeds)
     top = ladder.top
-    failures = climb(top, seeds=seeds, store=store, engine=engine, jobs=jobs, watcher=watcher)
+    failures = climb(top, seeds=seeds, store=store, engine=engine, jobs=jobs, executor=executor, watcher=watcher)
     results = collect(top, store, engine=engine.identity, seeds=seeds)
     return failures, reproduction(record, ladder, results.rungs[-1].runs)
 

@@ -7,7 +7,7 @@ on another part of the training images: on one part, luck with its images would 
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import cycle
@@ -15,19 +15,19 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder._base.machine import n_cores
-from stepladder.climbing.climbing import N_TRIES, POLL_S, Task, plan
+from stepladder.climbing.climbing import Task, plan
 from stepladder.datasets import data as data_sets
 from stepladder.engines import Engine
-from stepladder.errors import BudgetError, LadderError, StepladderError
+from stepladder.errors import BudgetError, LadderError
+from stepladder.execution.job_queue import Ended, JobQueue, require_own_process
 from stepladder.execution.one_run import Work
-from stepladder.execution.sent_run import send
-from stepladder.execution.workers import WorkerProcesses
 from stepladder.ladders import checking
 from stepladder.ladders.evaluated import DataIdentity, data_identity, splits_for, with_dev_part
 from stepladder.ladders.image_notes import examined
 from stepladder.ladders.ladder import Plan
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs import speeds
+from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
 from stepladder.searching import space as search_space
 from stepladder.searching import trials as search_trials
@@ -187,14 +187,17 @@ def search(
     storage: str | None = None,
     n_trials: int = 60,
     jobs: int | None = None,
+    executor: Executor | None = None,
     max_s: float | None = None,
     watcher: SearchWatcher,
 ) -> Found:
     """Go on with a search until it has so many trials, or for so many seconds.
 
     ``storage`` is an SQLAlchemy URL, search.db in the store unless told; ``jobs`` processes, one per core unless told,
-    train one run each. Raises DataError, LadderError, StoreError, or StepladderError without Optuna.
+    train one run each. With an ``executor`` (see climb), trials are begun as long as it has fewer than ``jobs`` runs to
+    train. Raises DataError, EngineError, LadderError, StoreError, or StepladderError without Optuna.
     """
+    require_own_process()
     deadline = Deadline(max_s, measured=speeds.read(store.folder).get(engine.identity.tag))
     url = storage or default_storage(store.folder)
     guesses = first_guesses(sought.space)
@@ -208,11 +211,11 @@ def search(
     limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images, sought.score, sought.proposed)
     with (
         SearchStudy(sought.name(engine), storage=url, first_guesses=guesses, limits=limits) as study,
-        WorkerProcesses(jobs) as pool,
+        JobQueue[_Training](executor, work, store=store, jobs=jobs, tell=watcher.noted) as queue,
     ):
         study.adopt()
         watcher.started(n_known=sum(each.state != "running" for each in study.trials()), n_trials=n_trials)
-        searching = _Search(sought, study, pool, work, store=store, engine=engine, watcher=watcher, deadline=deadline)
+        searching = _Search(sought, study, queue, store=store, engine=engine, watcher=watcher, deadline=deadline)
         searching.run(n_trials=n_trials, jobs=jobs)
         return searching.found()
 
@@ -256,7 +259,27 @@ class _Trying:
     proposal: Proposal
     trial: Trial
     tasks: list[Task] = field(default_factory=list)
+    n_under_way: int = 0
     ended: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """A run that a trial needs, as the queue is given it."""
+
+    trying: _Trying
+    task: Task
+
+    @property
+    def identity(self) -> RunIdentity:
+        return self.task.identity
+
+    @property
+    def macs_per_epoch(self) -> int:
+        return self.task.macs_per_epoch
+
+    def __str__(self) -> str:
+        return f"trial {self.trying.trial.number}, {self.identity.recipe.epochs} epochs, seed {self.identity.seed}"
 
 
 class _Search:
@@ -266,19 +289,15 @@ class _Search:
         self,
         sought: Quest,
         study: SearchStudy,
-        pool: WorkerProcesses,
-        work: Work,
+        queue: JobQueue[_Training],
         *,
         store: Store,
         engine: Engine,
         watcher: SearchWatcher,
         deadline: Deadline,
     ) -> None:
-        self.sought, self.study, self.pool, self.work = sought, study, pool, work
+        self.sought, self.study, self.queue = sought, study, queue
         self.store, self.engine, self.watcher, self.deadline = store, engine, watcher, deadline
-        self.under_way: dict[Future[list[str]], tuple[_Trying, Task]] = {}
-        self.n_tries: dict[str, int] = {}
-        self.noted: set[str] = set()
         self.failures: list[str] = []
         self.jobs = 1
         self.out_of_time = False
@@ -287,17 +306,16 @@ class _Search:
         self.jobs = jobs
         try:
             while not self.deadline.is_over:
-                while len(self.under_way) < jobs and not self.out_of_time and (trying := self.begin(n_trials)):
+                while len(self.queue) < jobs and not self.out_of_time and (trying := self.begin(n_trials)):
                     self.go_on(trying)
-                if not self.under_way:
+                if not self.queue:
                     return
-                done, _ = wait(self.under_way, timeout=POLL_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self.collect(future, *self.under_way.pop(future))
+                for ended in self.queue.wait():
+                    self.collect(ended)
                 self.study.beat()
                 self.pass_on_notes()
             self.out_of_time = True
-            self.pool.shutdown(cancel_futures=True)
+            self.queue.close()
         finally:
             self.study.release()
 
@@ -330,48 +348,26 @@ class _Search:
     def submit_all(self, trying: _Trying, tasks: Sequence[Task]) -> None:
         """Train, unless it would take too long: then the search begins nothing more."""
         for task in tasks:
-            if self.out_of_time or not self.deadline.allows(task.macs, n_waves=len(self.under_way) // self.jobs):
+            if self.out_of_time or not self.deadline.allows(task.macs, n_waves=len(self.queue) // self.jobs):
                 self.out_of_time = True
                 return
-            self.submit(trying, task)
+            trying.n_under_way += 1
+            self.queue.submit(_Training(trying, task))
 
-    def submit(self, trying: _Trying, task: Task) -> None:
-        n_tries = self.n_tries[task.identity.key] = self.n_tries.get(task.identity.key, 0) + 1
-        work = replace(self.work, use_cache=n_tries == 1)  # of cached machine code the first try may have died
-        self.under_way[send(self.pool, work, task.identity)] = (trying, task)
-
-    def collect(self, future: Future[list[str]], trying: _Trying, task: Task) -> None:
-        try:
-            for note in future.result():
-                if note not in self.noted:  # every worker says it
-                    self.watcher.noted(note)
-                    self.noted.add(note)
-        except StepladderError:
-            raise
-        except Exception as error:  # whatever went wrong in this run: it is tried once more
-            self.try_again(trying, task, f"{type(error).__name__}: {error}")
-            return
-        run = self.store.find(task.identity, set_aside=False)
+    def collect(self, ended: Ended[_Training]) -> None:
+        trying, run = ended.job.trying, ended.run
+        trying.n_under_way -= 1
         if run is None:
-            self.give_up(trying, f"{_about(trying, task)}: its record cannot be read back: is the store's disk full?")
+            self.give_up(trying, f"{ended.job}: {ended.reason}")
             return
-        macs_per_s = self.deadline.measure(task.macs_per_epoch * len(run.epochs), elapsed_s=run.elapsed_s)
-        if macs_per_s:
-            speeds.note(self.store.folder, tag=run.identity.engine.tag, macs_per_s=macs_per_s)
-        if not trying.ended and not any(other is trying for other, _ in self.under_way.values()):
+        self.deadline.measure(ended.job.macs_per_epoch * len(run.epochs), elapsed_s=run.elapsed_s)
+        if not trying.ended and not trying.n_under_way:
             self.go_on(trying)
 
     def pass_on_notes(self) -> None:
         for note in self.store.notes:
             self.watcher.noted(note)
         self.store.notes.clear()
-
-    def try_again(self, trying: _Trying, task: Task, reason: str) -> None:
-        if self.n_tries[task.identity.key] < N_TRIES:
-            self.watcher.noted(f"{_about(trying, task)} failed ({reason}); it is tried once more")
-            self.submit(trying, task)
-        else:
-            self.give_up(trying, f"{_about(trying, task)}: failed twice ({reason})")
 
     def give_up(self, trying: _Trying, reason: str) -> None:
         """A trial that cannot be trained is stopped; the others go on."""
@@ -412,7 +408,3 @@ class _Search:
             out_of_time=self.out_of_time,
             failures=tuple(self.failures),
         )
-
-
-def _about(trying: _Trying, task: Task) -> str:
-    return f"trial {trying.trial.number}, {task.identity.recipe.epochs} epochs, seed {task.identity.seed}"

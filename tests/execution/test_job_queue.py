@@ -1,0 +1,89 @@
+"""The queue of trainings, on executors that fail, lose and refuse."""
+
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from here import Here
+
+from stepladder.climbing.climbing import Task, plan
+from stepladder.engines import choose_engine
+from stepladder.execution.job_queue import Ended, JobQueue
+from stepladder.execution.one_run import Work
+from stepladder.execution.sent_run import Order
+from stepladder.ladders.ladder_file import load
+from stepladder.runs.store import Store
+
+
+class Failing(Here):
+    """Fails so many tries of seed 1."""
+
+    def __init__(self, error: Exception, *, n_times: int) -> None:
+        self.error, self.n_left = error, n_times
+        self.orders: list[Order] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.orders.append(Order.model_validate_json(args[1]))
+        if self.orders[-1].identity.seed != 1 or not self.n_left:
+            return super().submit(fn, *args, **kwargs)
+        self.n_left -= 1
+        failed: Future[Any] = Future()
+        failed.set_exception(self.error)
+        return failed
+
+
+class Closed(Here):
+    """Takes nothing."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ARG002
+        raise BrokenExecutor("it is broken")
+
+
+@dataclass
+class Told:
+    """What a queue gave back, and what it said meanwhile."""
+
+    ended: list[Ended[Task]]
+    said: list[str]
+
+
+@pytest.fixture
+def worked_off(tiny_ladder: Path, tmp_path: Path) -> Callable[[Here], Told]:
+    """Put the first rung's runs of two seeds through a queue on an executor."""
+    ladder, store = load(tiny_ladder), Store.open(tmp_path / "runs", create=True)
+    tasks = plan(ladder, seeds=[1, 2], engine=choose_engine()[0])[:2]
+
+    def work_off(executor: Here) -> Told:
+        told = Told([], [])
+        work = Work(ladder.data, store.folder)
+        with JobQueue[Task](executor, work, store=store, jobs=1, tell=told.said.append) as queue:
+            for task in tasks:
+                queue.submit(task)
+            while queue:
+                told.ended += queue.wait()
+        return told
+
+    return work_off
+
+
+def test_what_fails_once_is_tried_again_without_code_that_was_kept(worked_off: Callable[[Here], Told]) -> None:
+    executor = Failing(OSError("no such luck"), n_times=1)
+    told = worked_off(executor)
+    assert [(each.identity.seed, each.use_cache) for each in executor.orders] == [(1, True), (2, True), (1, False)]
+    assert sorted((each.job.identity.seed, each.reason) for each in told.ended) == [(1, ""), (2, "")]
+    assert all(each.run is not None and each.run.identity == each.job.identity for each in told.ended)
+    assert told.said == ["rung 'start', seed 1 failed (OSError: no such luck); it is tried once more"]
+
+
+def test_what_fails_twice_is_given_back_with_the_reason(worked_off: Callable[[Here], Told]) -> None:
+    told = worked_off(Failing(BrokenExecutor("a process died"), n_times=2))
+    reasons = {each.job.identity.seed: (each.run is None, each.reason) for each in told.ended}
+    assert reasons == {1: (True, "lost its worker twice (a process died)"), 2: (False, "")}
+
+
+def test_an_executor_that_takes_nothing_ends_each_job(worked_off: Callable[[Here], Told]) -> None:
+    told = worked_off(Closed())
+    assert [(each.run, each.reason) for each in told.ended] == [(None, "not tried: it is broken")] * 2
