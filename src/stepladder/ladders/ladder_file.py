@@ -22,7 +22,7 @@ from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, rea
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
 from stepladder.networks.layers import GlobalAvgPool
-from stepladder.recipes.recipe import Frozen, Recipe, changed_fields, describe
+from stepladder.recipes.recipe import Frozen, Recipe, changed_fields
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
 
@@ -92,6 +92,9 @@ class _LadderEntry(Frozen):
     budget: Budget
     target: Target
     rung: list[Any] = Field(min_length=1)
+
+
+ENTRIES: tuple[type[Frozen], type[Frozen]] = (_LadderEntry, _RungEntry)  # for whoever builds or describes ladders
 
 
 def shipped() -> tuple[str, ...]:
@@ -311,14 +314,11 @@ class _Reader:
     def check_changes(
         self, entry: _RungEntry, here: Location, below: Rung, *, recipe: Recipe, changes: tuple[str, ...]
     ) -> None:
-        for name in entry.change or {}:
+        change = entry.change or {}
+        for name in change:
             if name not in changes:
-                self.refuse(
-                    (*here, "change", name),
-                    f"rung {shown(entry.name)} changes nothing about {name}: it is"
-                    f" {describe(name, getattr(below.recipe, name))} on the rung below too:"
-                    f" {_instead(entry.change or {}, name)}",
-                )
+                value = getattr(below.recipe, name)
+                self.refuse((*here, "change", name), rules.unchanged(entry.name, name, value, alone=len(change) == 1))
         self.keep_to(rules.of_changes(entry.name, below.recipe, recipe, changes=changes, compound=entry.compound), here)
 
     def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
@@ -376,11 +376,6 @@ class _Reader:
 
     def note(self, where: Location, message: str) -> None:
         self.faults.append((where, message))
-
-
-def _instead(change: dict[str, Any], name: str) -> str:
-    """What to do about a concept that is changed to what it is already."""
-    return f"remove {name} from its change" if len(change) > 1 else "give it another value, or remove the rung"
 
 
 def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:

@@ -1,9 +1,9 @@
 """What a rung may cost and what it is to reach: Budget and Target."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
@@ -30,7 +30,8 @@ def _no_fraction(value: Decimal) -> Decimal:
     return value
 
 
-Accuracy = Annotated[Percent, AfterValidator(_no_fraction)]
+_ACCURACY_SCHEMA = {"type": "number", "exclusiveMinimum": 1, "maximum": 100}
+Accuracy = Annotated[Percent, AfterValidator(_no_fraction), WithJsonSchema(_ACCURACY_SCHEMA)]
 
 
 class Budget(Frozen):
@@ -48,6 +49,10 @@ class Target(Frozen):
     balanced: bool = Field(
         False, description="whether it speaks of balanced accuracy: each class counts alike, however many images it has"
     )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, accuracy: float | Decimal, *, last_epochs: int = 5, balanced: bool = False) -> None: ...
 
     @property
     def measure(self) -> str:

@@ -1,8 +1,8 @@
 """Recipe: all that decides a training besides the images, the seed and the engine. One field per concept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -13,8 +13,11 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     Tag,
+    ValidationError,
+    WithJsonSchema,
 )
 
+from stepladder._base.late import late
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
@@ -34,11 +37,39 @@ from stepladder.networks.layers import (
 
 
 class Frozen(BaseModel):
-    """A frozen record that refuses fields it does not know, and numbers that are no numbers."""
+    """A frozen record that refuses fields it does not know, and numbers that are no numbers.
+
+    Called with values, it says what is wrong with them as a ladder file would, in one LadderError; the first field may
+    go without its name, and so may the kind of what is of one kind. Its repr is what one would write: no defaults.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
     )
+
+    def __init__(self, *first: Any, **fields: Any) -> None:
+        model = type(self)
+        if len(first) > 1:
+            raise LadderError(f"{model.__name__} takes its first field without a name, the others by name")
+        fields = dict(zip(model.model_fields, first, strict=False)) | fields
+        try:
+            super().__init__(**_own_kind(model, fields), **fields)
+        except ValidationError as error:
+            raise late("ladders.faults:refusal")(model, error, of=model.__name__) from None
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # what is read from a file does not go this way
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from self.model_dump(mode="json", exclude_defaults=True).items()
+
+
+def _own_kind(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, str]:
+    """The kind that a value has by its class: a file has to name it, who calls ``Cosine()`` has done so."""
+    kind = model.model_fields.get("kind")
+    return {"kind": get_args(kind.annotation)[0]} if kind and kind.is_required() and "kind" not in fields else {}
+
+
+KIND: Any = Field()  # required in a file; a call says it by the name of the class
 
 
 def _read_layer(value: object) -> Layer:
@@ -63,8 +94,11 @@ def _read_block(value: object) -> Block:
     raise LadderError(f"a block order is a text such as 'conv relu norm', not {shown(value)}")
 
 
-TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str)]
-TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str)]
+_LAYER_SCHEMA = {"type": "string", "description": "a layer, such as 'conv 16 3x3'", "pattern": r"\S"}
+_BLOCK_SCHEMA = {"type": "string", "description": "a block order, such as 'conv relu norm'", "pattern": r"^\s*conv\b"}
+
+TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str), WithJsonSchema(_LAYER_SCHEMA)]
+TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str), WithJsonSchema(_BLOCK_SCHEMA)]
 
 
 class Augment(Frozen):
@@ -118,7 +152,7 @@ class Sgd(Frozen):
 class Adam(Frozen):
     """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose weight decay stays out of the moments."""
 
-    kind: Literal["adam", "adamw"]
+    kind: Literal["adam", "adamw"] = KIND
     beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean of gradients")
     beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
     epsilon: float = Field(1e-8, gt=0, description="added to the root of the mean of squares")
@@ -137,7 +171,7 @@ class Muon(Frozen):
     it has more rows (torch.optim.Muon).
     """
 
-    kind: Literal["muon"]
+    kind: Literal["muon"] = KIND
     momentum: float = Field(0.95, ge=0, lt=1, description="momentum")
     nesterov: bool = Field(True, description="look one step of the momentum ahead")
     n_steps: int = Field(5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal")
@@ -167,7 +201,7 @@ class Constant(Frozen):
 class Step(Frozen):
     """The learning rate is multiplied by ``factor`` after every ``every_epochs`` epochs (PyTorch's StepLR)."""
 
-    kind: Literal["step"]
+    kind: Literal["step"] = KIND
     every_epochs: int = Field(ge=1, description="epochs between two drops")
     factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
     warmup_epochs: float = Field(
@@ -187,7 +221,7 @@ FINAL = Field(0.0, ge=0, le=1, description="what the learning rate ends at, as a
 class Cosine(Frozen):
     """The learning rate falls along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
 
-    kind: Literal["cosine"]
+    kind: Literal["cosine"] = KIND
     warmup_epochs: float = WARMUP
     final: float = FINAL
 
@@ -198,7 +232,7 @@ class Cosine(Frozen):
 class LinearDecay(Frozen):
     """The learning rate falls along a line."""
 
-    kind: Literal["linear"]
+    kind: Literal["linear"] = KIND
     warmup_epochs: float = WARMUP
     final: float = FINAL
 
@@ -212,7 +246,7 @@ class OneCycle(Frozen):
     PyTorch's OneCycleLR, with the momentum left alone.
     """
 
-    kind: Literal["one-cycle"]
+    kind: Literal["one-cycle"] = KIND
     rise: float = Field(0.3, gt=0, lt=1, description="the part of all steps in which it rises")
     start: float = Field(0.04, gt=0, le=1, description="what it begins at, as a part of lr")
     final: float = Field(4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
@@ -228,7 +262,7 @@ class Plateau(Frozen):
     to be better than the best before it by ``threshold``, as a part of that.
     """
 
-    kind: Literal["plateau"]
+    kind: Literal["plateau"] = KIND
     patience: int = Field(2, ge=0, description="epochs without a fall that are put up with; the next one is too many")
     factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
     threshold: float = Field(1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none")
@@ -287,7 +321,9 @@ class CrossEntropy(Frozen):
         return "cross-entropy" + (f", label smoothing {self.label_smoothing:g}" if self.label_smoothing else "")
 
 
-NetworkLayers = Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)]
+NetworkLayers = Annotated[
+    tuple[TextLayer, ...], BeforeValidator(_read_network), Field(json_schema_extra={"minItems": 1})
+]
 
 
 def _read_seeds(value: object) -> object:
