@@ -36,7 +36,7 @@ ABOVE = {"required": ["change"], "properties": {"recipe": False}}
 def schema() -> Schema:
     """Of a ladder file, in JSON Schema draft 7."""
     ladder, rung = ENTRIES
-    models = [ladder, rung, Recipe, Budget, Target]
+    models: list[type[BaseModel]] = [ladder, rung, Recipe, Budget, Target]
     _, made = models_json_schema([(model, "validation") for model in models], ref_template="#/definitions/{model}")
     found = {name: _plain(each) for name, each in made["$defs"].items()}
     whole, one = found.pop(ladder.__name__), found.pop(rung.__name__)
@@ -53,8 +53,8 @@ def schema() -> Schema:
         "items": _reference("Rung"),
         "allOf": [{"items": [BOTTOM], "additionalItems": ABOVE}],
     }
-    head = {"$schema": DRAFT, "title": "A ladder of Stepladder"}
-    return head | whole | {"definitions": dict(sorted((found | {"Rung": one}).items()))}
+    parts = dict(sorted((found | {"Rung": one}).items()))
+    return {"$schema": DRAFT, "title": "A ladder of Stepladder", **whole, "definitions": parts}
 
 
 def text() -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_nonsense_is_refused_at_the_call(why: str) -> None:
 
 def test_images_that_are_there_are_looked_at_and_others_may_come_later(tmp_path: Path) -> None:
     path = tmp_path / "two.npz"
-    limits = {"budget": BUDGET, "target": TARGET, "data": path}
+    limits: dict[str, Any] = {"budget": BUDGET, "target": TARGET, "data": path}
     recipe = sl.Recipe(network=NETWORK, epochs=5)
     assert sl.ladder("mine", **limits).start("skeleton", recipe, why="small").data == str(path)
     images = np.random.default_rng(1).integers(0, 256, (20, 12, 12), np.uint8)

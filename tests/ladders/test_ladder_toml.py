@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ def test_every_ladder_there_is(name: str, tmp_path: Path) -> None:
 
 
 def begun(name: str, about: str) -> sl.Ladder:
-    limits = {"budget": sl.Budget(params=8_000, epochs=15), "target": sl.Target(99.0)}
+    limits: dict[str, Any] = {"budget": sl.Budget(params=8_000, epochs=15), "target": sl.Target(99.0)}
     recipe = sl.Recipe(network=["conv 8", "gap", "linear 10"], epochs=5)
     return sl.ladder(name, about=about, **limits).start("start", recipe, why="small")
 
@@ -60,6 +61,10 @@ def test_changes_of_all_kinds(tmp_path: Path) -> None:
 
 
 def test_a_change_to_nothing_has_no_words_in_toml() -> None:
-    ladder = begun("mine", "").then("average", average=sl.Average(1.0), why="y").then("last", average=None, why="back")
+    ladder = (
+        begun("mine", "")
+        .then("average", average=sl.Average(horizon_epochs=1.0), why="y")
+        .then("last", average=None, why="back")
+    )
     with pytest.raises(sl.LadderError, match="rung 'last' changes average to nothing, and TOML has no word for that"):
         ladder.to_toml()

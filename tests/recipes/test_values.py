@@ -10,13 +10,14 @@ import stepladder as sl
 from stepladder.ladders import ladder_file
 from stepladder.recipes import recipe as recipes
 
+WRITTEN: Any = sl  # as one writes who has no type checker
 LAYERS = ["conv 8", "gap", "linear 10"]
 
 
 def test_the_first_field_goes_without_its_name() -> None:
     assert sl.Target(99.4) == sl.Target(accuracy=99.4)
     assert sl.Target(99.4).accuracy == Decimal("99.4")
-    assert sl.Augment(10) == sl.Augment(rotation_deg=10.0)
+    assert WRITTEN.Augment(10) == sl.Augment(rotation_deg=10.0)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,15 @@ def test_a_recipe_shows_what_one_would_write() -> None:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: sl.Augment(rotation=10), "Augment: rotation: unknown field 'rotation'; did you mean 'rotation_deg'?"),
+        (
+            lambda: WRITTEN.Augment(rotation=10),
+            "Augment: rotation: unknown field 'rotation'; did you mean 'rotation_deg'?",
+        ),
         (lambda: sl.Recipe(network=["convv 8"], epochs=1), "Recipe: network.item 1: unknown layer 'convv'"),
-        (lambda: sl.Recipe(network=LAYERS, epochs="5"), "Recipe: epochs: it should be a whole number, not '5'"),
+        (
+            lambda: WRITTEN.Recipe(network=LAYERS, epochs="5"),
+            "Recipe: epochs: it should be a whole number, not '5'",
+        ),
         (lambda: sl.Recipe(network=LAYERS, epochs=5, dropout=5), "it should be less than 1, not 5: 5% is written 0.05"),
         (
             lambda: sl.Recipe(network=LAYERS, epochs=5, optimizer="adam"),
@@ -63,7 +70,7 @@ def test_a_recipe_shows_what_one_would_write() -> None:
         ),
         (lambda: sl.Target(0.994), "Target: accuracy: accuracy is in percent, and 0.994 is 0.994%: write 99.4"),
         (lambda: sl.Budget(params=0, epochs=1), "Budget: params: it should be at least 1, not 0"),
-        (lambda: sl.Cosine(kind="step"), "Cosine: kind: unknown kind 'step'; known are cosine"),
+        (lambda: WRITTEN.Cosine(kind="step"), "Cosine: kind: unknown kind 'step'; known are cosine"),
     ],
 )
 def test_nonsense_is_refused_in_one_message(made: Any, message: str) -> None:

@@ -60,11 +60,11 @@ def climb(
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
     """
     wanted, notes = seeds_of(seeds), _notes(ladder)
-    chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "asked for")
+    chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "")
     opened = store if isinstance(store, Store) else Store.open(store, create=True)
     how: dict[str, Any] = {"seeds": wanted, "store": opened, "engine": chosen, "jobs": jobs, "executor": executor}
     with _watched(progress, watcher) as told:
-        for note in notes if "the default" in reason else (f"engine {reason}", *notes):
+        for note in notes if not reason or reason.endswith("the default") else (f"engine {reason}", *notes):
             told.noted(note)
         if until_decided:
             failures, results = climb_until_decided(ladder, max_seeds=max_seeds, watcher=told, **how)

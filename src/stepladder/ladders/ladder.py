@@ -1,6 +1,6 @@
 """Rungs: a Plan has some, in no order, and a Ladder has them one above another. How they are read is in ladder_file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
@@ -168,15 +168,16 @@ class Ladder(Plan):
         *,
         why: str,
         compound: str | None = None,
-        budget: Budget | None = None,
-        target: Target | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
+        target: Target | Mapping[str, Any] | None = None,
         **change: Any,
     ) -> "Ladder":
         """This ladder with one rung more: the top rung with one field of its recipe changed, as in ``dropout=0.05``.
 
         ``compound`` says why several change at once; ``budget`` and ``target`` are those from this rung up, tighter or
-        higher than below. Raises, at the call, LadderError for what a ladder file is refused for, GeometryError for a
-        network that does not fit its images, and BudgetError for one that is over the budget.
+        higher than below: values, or tables of what is new in them. Raises, at the call, LadderError for what a ladder
+        file is refused for, GeometryError for a network that does not fit its images, and BudgetError for one that is
+        over the budget.
         """
         new: Ladder = late("ladders.building:with_rung")(
             self, name, why=why, compound=compound, budget=budget, target=target, change=change

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -353,6 +353,12 @@ class Distill(Frozen):
         (), description="the teachers' seeds, shared by all runs; empty for one teacher, of the run's own seed"
     )
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, network: Sequence[str | Layer], *, share: float = 1.0, seeds: Sequence[int] = ()
+        ) -> None: ...
+
     def seeds_for(self, own: int) -> tuple[int, ...]:
         """Seeds of the teachers of a run with this seed of its own."""
         return self.seeds or (own,)
@@ -408,6 +414,13 @@ class Recipe(Frozen):
         description="evaluate, and keep, batch norm statistics taken anew over so many training images, undistorted and"
         " without dropout, in whole batches (Wu & Johnson 2021); 0 for those of the training",
     )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, network: Sequence[str | Layer], *, epochs: int, **fields: Any) -> None: ...
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @property
     def teacher(self) -> "Recipe | None":
