@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets import sources
@@ -17,7 +18,7 @@ from stepladder.ladders.faults import refusal
 from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split
 from stepladder.ladders.ladder_file import ENTRIES
 from stepladder.ladders.terms import Budget, Target
-from stepladder.recipes.recipe import Frozen, Recipe, changed_fields
+from stepladder.recipes.recipe import Recipe, changed_fields
 
 F = TypeVar("F", bound=Frozen)
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.plain import MOST_CHARACTERS, neutral, steering
 from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown
 from stepladder.errors import LadderError
@@ -22,7 +23,7 @@ from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, rea
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
 from stepladder.networks.layers import GlobalAvgPool
-from stepladder.recipes.recipe import Frozen, Recipe, changed_fields
+from stepladder.recipes.recipe import Recipe, changed_fields
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
 

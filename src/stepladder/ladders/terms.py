@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
-from stepladder.recipes.recipe import Frozen
 
 
 def _exact(value: object) -> object:
@@ -45,9 +45,12 @@ class Target(Frozen):
     """What a rung is to reach: accuracy, or balanced accuracy, at or above a percentage at each of the last epochs."""
 
     accuracy: Accuracy = Field(gt=0, le=100, description="accuracy in percent")
-    last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
+    last_epochs: int = Field(
+        default=5, ge=1, description="how many epochs, counted from the last one back, must reach it"
+    )
     balanced: bool = Field(
-        False, description="whether it speaks of balanced accuracy: each class counts alike, however many images it has"
+        default=False,
+        description="whether it speaks of balanced accuracy: each class counts alike, however many images it has",
     )
 
     if TYPE_CHECKING:

@@ -1,23 +1,20 @@
 """Recipe: all that decides a training besides the images, the seed and the engine. One field per concept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
     PlainValidator,
     Tag,
-    ValidationError,
     WithJsonSchema,
 )
 
-from stepladder._base.late import late
+from stepladder._base.frozen import KIND, Frozen
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
@@ -34,42 +31,6 @@ from stepladder.networks.layers import (
     SqueezeExcite,
     parse,
 )
-
-
-class Frozen(BaseModel):
-    """A frozen record that refuses fields it does not know, and numbers that are no numbers.
-
-    Called with values, it says what is wrong with them as a ladder file would, in one LadderError; the first field may
-    go without its name, and so may the kind of what is of one kind. Its repr is what one would write: no defaults.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
-    )
-
-    def __init__(self, *first: Any, **fields: Any) -> None:
-        model = type(self)
-        if len(first) > 1:
-            raise LadderError(f"{model.__name__} takes its first field without a name, the others by name")
-        fields = dict(zip(model.model_fields, first, strict=False)) | fields
-        try:
-            super().__init__(**_own_kind(model, fields), **fields)
-        except ValidationError as error:
-            raise late("ladders.faults:refusal")(model, error, of=model.__name__) from None
-
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # what is read from a file does not go this way
-
-    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        yield from self.model_dump(mode="json", exclude_defaults=True).items()
-
-
-def _own_kind(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, str]:
-    """The kind that a value has by its class: a file has to name it, who calls ``Cosine()`` has done so."""
-    kind = model.model_fields.get("kind")
-    return {"kind": get_args(kind.annotation)[0]} if kind and kind.is_required() and "kind" not in fields else {}
-
-
-KIND: Any = Field()  # required in a file; a call says it by the name of the class
 
 
 def _read_layer(value: object) -> Layer:
@@ -107,22 +68,25 @@ class Augment(Frozen):
     Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default.
     """
 
-    rotation_deg: float = Field(0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
+    rotation_deg: float = Field(default=0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
     shift_px: float = Field(
-        0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
+        default=0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
     )
-    scale: float = Field(0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
-    shear_deg: float = Field(0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
-    mirror: bool = Field(False, description="every second image, by chance, mirrored left to right")
+    scale: float = Field(default=0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
+    shear_deg: float = Field(default=0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
+    mirror: bool = Field(default=False, description="every second image, by chance, mirrored left to right")
     elastic_px: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=1000,
         description="bent smoothly: each column and each row of pixels is moved, across and down separately, by a"
         " random curve of four cosines with this root mean square in pixels",
     )
     cutout_px: int = Field(
-        0, ge=0, le=1000, description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)"
+        default=0,
+        ge=0,
+        le=1000,
+        description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)",
     )
 
     def __str__(self) -> str:
@@ -142,8 +106,8 @@ class Sgd(Frozen):
     """Stochastic gradient descent (Sutskever et al. 2013, in PyTorch's form: v = momentum v + g; w -= lr v)."""
 
     kind: Literal["sgd"] = "sgd"
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum")
-    nesterov: bool = Field(False, description="look one step of the momentum ahead")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(default=False, description="look one step of the momentum ahead")
 
     def __str__(self) -> str:
         return f"SGD, momentum {self.momentum:g}" + (", nesterov" if self.nesterov else "")
@@ -153,9 +117,9 @@ class Adam(Frozen):
     """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose weight decay stays out of the moments."""
 
     kind: Literal["adam", "adamw"] = KIND
-    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean of gradients")
-    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
-    epsilon: float = Field(1e-8, gt=0, description="added to the root of the mean of squares")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the mean of gradients")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the root of the mean of squares")
 
     def __str__(self) -> str:
         name = "AdamW" if self.kind == "adamw" else "Adam"
@@ -172,10 +136,14 @@ class Muon(Frozen):
     """
 
     kind: Literal["muon"] = KIND
-    momentum: float = Field(0.95, ge=0, lt=1, description="momentum")
-    nesterov: bool = Field(True, description="look one step of the momentum ahead")
-    n_steps: int = Field(5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal")
-    other_lr: float = Field(1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr")
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(default=True, description="look one step of the momentum ahead")
+    n_steps: int = Field(
+        default=5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal"
+    )
+    other_lr: float = Field(
+        default=1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr"
+    )
 
     def __str__(self) -> str:
         nesterov = ", nesterov" if self.nesterov else ""
@@ -203,9 +171,9 @@ class Step(Frozen):
 
     kind: Literal["step"] = KIND
     every_epochs: int = Field(ge=1, description="epochs between two drops")
-    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    factor: float = Field(default=0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
     warmup_epochs: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         description="epochs in which the learning rate rises from 0, linearly; drops are counted from the start",
     )
@@ -247,9 +215,9 @@ class OneCycle(Frozen):
     """
 
     kind: Literal["one-cycle"] = KIND
-    rise: float = Field(0.3, gt=0, lt=1, description="the part of all steps in which it rises")
-    start: float = Field(0.04, gt=0, le=1, description="what it begins at, as a part of lr")
-    final: float = Field(4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
+    rise: float = Field(default=0.3, gt=0, lt=1, description="the part of all steps in which it rises")
+    start: float = Field(default=0.04, gt=0, le=1, description="what it begins at, as a part of lr")
+    final: float = Field(default=4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
 
     def __str__(self) -> str:
         return f"one cycle, rising for {100 * self.rise:g}%"
@@ -263,9 +231,13 @@ class Plateau(Frozen):
     """
 
     kind: Literal["plateau"] = KIND
-    patience: int = Field(2, ge=0, description="epochs without a fall that are put up with; the next one is too many")
-    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
-    threshold: float = Field(1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none")
+    patience: int = Field(
+        default=2, ge=0, description="epochs without a fall that are put up with; the next one is too many"
+    )
+    factor: float = Field(default=0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    threshold: float = Field(
+        default=1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none"
+    )
 
     def __str__(self) -> str:
         return f"times {self.factor:g} after more than {_epochs(self.patience)} without a fall of the training loss"
@@ -291,7 +263,7 @@ class Average(Frozen):
     """
 
     horizon_epochs: float = Field(gt=0, description="after this many epochs a weight counts for 1/e of a present one")
-    every_steps: int = Field(10, ge=1, description="steps from one look at the weights to the next")
+    every_steps: int = Field(default=10, ge=1, description="steps from one look at the weights to the next")
 
     def __str__(self) -> str:
         return f"over {_epochs(self.horizon_epochs)}"
@@ -315,7 +287,7 @@ class CrossEntropy(Frozen):
     """Mean cross-entropy of the softmax of the logits; label smoothing as in Szegedy et al. 2016."""
 
     kind: Literal["cross-entropy"] = "cross-entropy"
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability spread evenly over all classes")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="probability spread evenly over all classes")
 
     def __str__(self) -> str:
         return "cross-entropy" + (f", label smoothing {self.label_smoothing:g}" if self.label_smoothing else "")

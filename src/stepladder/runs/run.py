@@ -11,9 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import Field
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import shown
 from stepladder.ladders.evaluated import DataIdentity
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe
 
 FORMAT_VERSION = 2
 ENGINES = ("jit", "torch")

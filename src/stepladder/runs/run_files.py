@@ -31,10 +31,11 @@ from stepladder._base.files import (
     sealed,
     unsealed,
 )
+from stepladder._base.frozen import Frozen
 from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe
 from stepladder.runs.arrays import AVERAGE_SHARE, state_shapes
 from stepladder.runs.run import FORMAT_VERSION, Arrays, Epoch, Progress, Run, RunIdentity, WrongImage
 from stepladder.runs.soundness import against_progress, contradictions
