@@ -6,6 +6,7 @@ import click
 
 
 @click.command(short_help="The JSON schema of ladder files, for editors.")
+@click.option("--json", is_flag=True, expose_value=False, help="The same: it is JSON as it is.")
 def schema() -> None:
     """Print the JSON schema of ladder files: an editor that has it completes fields and marks mistakes as you type.
 
