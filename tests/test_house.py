@@ -61,6 +61,7 @@ def test_tests_mirror_the_rooms() -> None:
     ("arguments", "heavy"),
     [
         (["--help"], {"torch", "llvmlite", "numpy", "pydantic", "rich"}),
+        (["schema"], {"torch", "llvmlite", "numpy", "pydantic", "rich"}),
         (["check", "mnist-8k"], {"torch", "llvmlite", "numpy"}),
         (["show", "mnist-8k"], {"torch", "llvmlite"}),
         (["report", "mnist-8k", "-o", "r.html"], {"torch", "llvmlite"}),

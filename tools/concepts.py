@@ -14,9 +14,10 @@ from typing import Any
 import compact
 from markdown_table import table
 
-from stepladder import Recipe, Rung, Store, climb, collect, load
+from stepladder import Recipe, Rung, Store, collect, load
 from stepladder._base.files import write_atomically
 from stepladder.analysis.comparing import verdicts
+from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
 from stepladder.ladders.ladder import Plan
 from stepladder.recipes.recipe import describe

@@ -1,8 +1,12 @@
-"""Write docs/recipes.md from the fields themselves: ``python tools/generate.py``. A test holds the page to it."""
+"""Write what is made from the fields themselves: docs/recipes.md, and the JSON schema of ladder files.
+
+``python tools/generate.py``; tests hold both to it.
+"""
 
 import typing
 from pathlib import Path
 
+import ladder_schema
 from pydantic import BaseModel
 
 from stepladder.ladders.terms import Budget, Target
@@ -73,3 +77,4 @@ def page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    ladder_schema.FILE.write_text(ladder_schema.text(), encoding="utf-8")

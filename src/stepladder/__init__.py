@@ -1,6 +1,7 @@
 """Stepladder: climb to the accuracy you need, one concept at a time, and prove that it holds.
 
-The nouns and the verbs; each is imported when it is first used, so that importing stepladder costs nothing.
+The nouns and the verbs, each with an example in docs/python.md; each is imported when it is first used, so that
+importing stepladder costs nothing.
 """
 
 from stepladder import _first  # noqa: F401  # isort: skip
@@ -11,61 +12,146 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stepladder.analysis.comparing import compare
-    from stepladder.climbing.climbing import climb
+    from stepladder.analysis.comparing import Comparison, compare
+    from stepladder.api.verbs import check, climb, report
+    from stepladder.datasets.data import Dataset, dataset
     from stepladder.engines import choose_engine
-    from stepladder.errors import StepladderError
-    from stepladder.ladders.checking import check
+    from stepladder.errors import (
+        BudgetError,
+        DataError,
+        EngineError,
+        GeometryError,
+        LadderError,
+        StepladderError,
+        StoreError,
+        UnfinishedClimbError,
+    )
+    from stepladder.ladders.building import ladder
+    from stepladder.ladders.checking import Check
     from stepladder.ladders.ladder import Ladder, Rung
     from stepladder.ladders.ladder_file import load
     from stepladder.ladders.terms import Budget, Target
     from stepladder.networks.geometry import ImageShape, Network
-    from stepladder.recipes.recipe import Recipe
+    from stepladder.recipes.recipe import (
+        Adam,
+        Augment,
+        Average,
+        Constant,
+        Cosine,
+        CrossEntropy,
+        Distill,
+        LinearDecay,
+        Muon,
+        OneCycle,
+        Plateau,
+        Recipe,
+        Sgd,
+        SharpnessAware,
+        Step,
+    )
     from stepladder.runs.model import Model, load_model
-    from stepladder.runs.results import collect
+    from stepladder.runs.results import Results, RungResult, collect
     from stepladder.runs.run import Run
     from stepladder.runs.store import Store
 
 _HOMES = {
+    "Adam": "recipes.recipe",
+    "Augment": "recipes.recipe",
+    "Average": "recipes.recipe",
     "Budget": "ladders.terms",
+    "BudgetError": "errors",
+    "Check": "ladders.checking",
+    "Comparison": "analysis.comparing",
+    "Constant": "recipes.recipe",
+    "Cosine": "recipes.recipe",
+    "CrossEntropy": "recipes.recipe",
+    "DataError": "errors",
+    "Dataset": "datasets.data",
+    "Distill": "recipes.recipe",
+    "EngineError": "errors",
+    "GeometryError": "errors",
     "ImageShape": "networks.geometry",
     "Ladder": "ladders.ladder",
+    "LadderError": "errors",
+    "LinearDecay": "recipes.recipe",
     "Model": "runs.model",
+    "Muon": "recipes.recipe",
     "Network": "networks.geometry",
+    "OneCycle": "recipes.recipe",
+    "Plateau": "recipes.recipe",
     "Recipe": "recipes.recipe",
+    "Results": "runs.results",
     "Run": "runs.run",
     "Rung": "ladders.ladder",
+    "RungResult": "runs.results",
+    "Sgd": "recipes.recipe",
+    "SharpnessAware": "recipes.recipe",
+    "Step": "recipes.recipe",
     "StepladderError": "errors",
     "Store": "runs.store",
+    "StoreError": "errors",
     "Target": "ladders.terms",
-    "check": "ladders.checking",
+    "UnfinishedClimbError": "errors",
+    "check": "api.verbs",
     "choose_engine": "engines",
-    "climb": "climbing.climbing",
+    "climb": "api.verbs",
     "collect": "runs.results",
     "compare": "analysis.comparing",
+    "dataset": "datasets.data",
+    "ladder": "ladders.building",
     "load": "ladders.ladder_file",
     "load_model": "runs.model",
+    "report": "api.verbs",
 }
 
 __all__ = [
+    "Adam",
+    "Augment",
+    "Average",
     "Budget",
+    "BudgetError",
+    "Check",
+    "Comparison",
+    "Constant",
+    "Cosine",
+    "CrossEntropy",
+    "DataError",
+    "Dataset",
+    "Distill",
+    "EngineError",
+    "GeometryError",
     "ImageShape",
     "Ladder",
+    "LadderError",
+    "LinearDecay",
     "Model",
+    "Muon",
     "Network",
+    "OneCycle",
+    "Plateau",
     "Recipe",
+    "Results",
     "Run",
     "Rung",
+    "RungResult",
+    "Sgd",
+    "SharpnessAware",
+    "Step",
     "StepladderError",
     "Store",
+    "StoreError",
     "Target",
+    "UnfinishedClimbError",
     "check",
     "choose_engine",
     "climb",
     "collect",
     "compare",
+    "dataset",
+    "ladder",
     "load",
     "load_model",
+    "report",
 ]
 
 
@@ -73,3 +159,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'stepladder' has no attribute {name!r}")
     return getattr(import_module(f"stepladder.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,5 +1,7 @@
 """Every way Stepladder says no: one base class, a documented exit code each, a message that says what to do next."""
 
+from typing import Any
+
 from stepladder._base.wording import LONGEST_MESSAGE, cut
 
 EXIT_CODES = {
@@ -70,6 +72,10 @@ class DataError(StepladderError):
 
 
 class UnfinishedClimbError(StepladderError):
-    """Some runs of a climb could not be trained; the others are stored."""
+    """Some runs of a climb could not be trained; the others are stored.
+
+    ``results`` are those of a climb that was begun in Python (runs.results.Results).
+    """
 
     exit_code = 5
+    results: Any = None

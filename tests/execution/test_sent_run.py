@@ -36,10 +36,11 @@ MUON = '\n[[rung]]\nname = "muon"\nwhy = "multiplies matrices"\nchange.optimizer
 SCRIPT = """\
 import signal, sys
 import stepladder as sl
+from stepladder.climbing.climbing import climb
 
 print("begun")
 {before}
-failures = sl.climb(sl.load({ladder!r}), seeds=[1], store=sl.Store("runs"), engine=sl.choose_engine()[0], {how})
+failures = climb(sl.load({ladder!r}), seeds=[1], store=sl.Store("runs"), engine=sl.choose_engine()[0], {how})
 print("ended", failures)
 """
 

@@ -23,8 +23,9 @@ from markdown_it.token import Token
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 
-from stepladder import Ladder, Store, climb, collect, load
+from stepladder import Ladder, Store, collect, load
 from stepladder.cli.main import main
+from stepladder.climbing.climbing import climb
 from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.jit.code import object_cache

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from oracle import NETWORKS, recipe_of
 from playwright.sync_api import Browser, Page, expect
 
-from stepladder import Store, climb, collect, load
+from stepladder import Store, collect, load
+from stepladder.climbing.climbing import climb
 from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.training import initial_arrays, weights

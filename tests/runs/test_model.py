@@ -112,7 +112,7 @@ def test_images_come_in_each_form_that_a_data_set_has(model: Model) -> None:
 
 
 def test_colour_images_come_in_either_order() -> None:
-    recipe = Recipe(network=["conv 4", "gap", "linear 10"], epochs=1)  # type: ignore[arg-type]
+    recipe = Recipe(network=["conv 4", "gap", "linear 10"], epochs=1)
     splits = small(50, 3, 9)
     network = recipe.network_for(splits.image)
     weights = {name: array.astype(np.float32) for name, array in random_weights(network).items()}
@@ -459,7 +459,7 @@ def test_any_model_is_the_same_after_it_was_written(
 ) -> None:
     image = ImageShape(2, 10, 10)
     try:
-        network = Recipe(network=layers, norm_scale=scale, epochs=1).network_for(image)  # type: ignore[arg-type]
+        network = Recipe(network=layers, norm_scale=scale, epochs=1).network_for(image)
     except GeometryError:
         assume(False)
     weights = {name: array.astype(np.float32) for name, array in random_weights(network).items()}

@@ -20,6 +20,7 @@ from math import floor, isfinite, log10
 from statistics import mean, median
 from typing import Literal
 
+from stepladder._base.late import FACES, Drawn, late
 from stepladder._base.wording import n_of
 from stepladder.analysis.intervals import (
     FIRST,
@@ -53,8 +54,8 @@ Needed = tuple[int, int | None]  # seeds, from and to: None where there are too 
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A rung against the one below; differences in percentage points.
+class Comparison(Drawn):
+    """A rung against the one below; differences in percentage points. Printed, it is one line.
 
     ``seeds_below`` and ``seeds`` are those of the two rungs' runs. The ``interval`` is simultaneous over all the
     comparisons of the ladder. ``worth_knowing``: a smaller difference is not; "negligible" says that this one is
@@ -86,6 +87,13 @@ class Comparison:
     image_error: float | None = None
     identical: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.rung!r} with {self.below!r}: {self.outcome}>"
+
+    def __str__(self) -> str:
+        line: str = late(f"{FACES}:line")(self)
+        return line
+
     @property
     def decided(self) -> bool:
         """Whether it is known what the change did: better, worse, or nothing worth knowing."""
@@ -107,9 +115,20 @@ class TargetVerdict:
     consistent_worst: int | None
 
 
-def compare(results: Results) -> list[Comparison]:
-    """Every rung but the first, against the one below."""
-    return verdicts(list(zip(results.rungs, results.rungs[1:], strict=False)), declared=results.ladder.comparisons)
+class Verdicts(list[Comparison], Drawn):
+    """Comparisons in the order of their rungs; printed, a line each."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+
+def compare(results: Results) -> Verdicts:
+    """Every rung but the first, against the one below: a verdict each (see Comparison).
+
+    One interval decides. It holds after every seed: compare as often as you like, and stop when you like.
+    """
+    pairs = list(zip(results.rungs, results.rungs[1:], strict=False))
+    return Verdicts(verdicts(pairs, declared=results.ladder.comparisons))
 
 
 def compare_with_top(results: Results) -> list[Comparison]:

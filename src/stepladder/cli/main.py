@@ -42,6 +42,7 @@ from stepladder.cli.printing import (
     print_verdicts,
 )
 from stepladder.cli.runs import runs
+from stepladder.cli.schema import schema
 from stepladder.cli.usage import Choice, Commands
 from stepladder.errors import EXIT_CODES, TARGET_MISSED, LadderError, UnfinishedClimbError
 
@@ -473,3 +474,4 @@ def _train(
 
 main.add_command(predict)
 main.add_command(runs)
+main.add_command(schema)

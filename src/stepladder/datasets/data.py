@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from io import BytesIO
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ class Labelled:
     stored: NDArray[np.uint8]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64] | None = None
+
+    def __repr__(self) -> str:
+        n, channels, *size = self.shape
+        return f"<Labelled: {n_of(n, 'image')} of {' x '.join(map(str, (channels, *size)))}>"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -76,12 +81,19 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """A whole data set, as published: training and test images, and its own validation images where it has some."""
+    """A whole data set, as published: training and test images, and its own validation images where it has some.
+
+    ``test.images`` are (N, channels, size, size) uint8 from 0 to 255, and ``test.labels`` (N,) int64 from 0.
+    """
 
     name: str
     train: Labelled
     test: Labelled
     validation: Labelled | None = None
+
+    def __repr__(self) -> str:
+        own = f", validation {self.validation!r}" if self.validation else ""
+        return f"<Dataset {self.name!r}: train {self.train!r}, test {self.test!r}{own}>"
 
     @cached_property
     def sha256(self) -> str:
@@ -97,6 +109,18 @@ class ImageSet:
         channels, size = self.train.shape[1:3]
         shape = ImageShape(channels=channels, size=size, n_classes=int(self.train.labels.max()) + 1)
         return sources.DataInfo(self.name, shape, len(self.train), len(self.test), len(self.validation or ()))
+
+
+Dataset = ImageSet  # its name at the door
+
+
+def dataset(source: str | Path) -> Dataset:
+    """A data set: "mnist", which is in the package, or a folder of IDX files, or an ``.npz`` file, by its path.
+
+    It is read once per process, and again where its files have been replaced since. Raises DataError if it is missing,
+    damaged, or disagrees with itself.
+    """
+    return load(str(source))
 
 
 def _sha256(*parts: Labelled) -> str:

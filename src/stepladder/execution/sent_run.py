@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.machine import limit_in_words
 from stepladder.errors import EngineError, StepladderError
 from stepladder.execution.one_run import Work, train_one
-from stepladder.recipes.recipe import Frozen
 from stepladder.runs.conditions import Origin, origin_of
 from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from stepladder._base.late import FACES, Drawn, late
+from stepladder._base.wording import n_of, shown
 from stepladder.datasets import sources
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import BudgetError, GeometryError, LadderError
@@ -64,8 +66,12 @@ class CheckedData:
 
 
 @dataclass(frozen=True)
-class Check:
-    """All that ``stepladder check`` knows. ``split`` and ``notes`` as in CheckedData."""
+class Check(Drawn):
+    """All that ``stepladder check`` knows, and prints. ``split`` and ``notes`` as in CheckedData.
+
+    ``rungs`` have each rung's network with its geometry; ``excess`` says how rungs are over their budget, a sentence
+    each.
+    """
 
     ladder: Plan
     info: DataInfo
@@ -74,6 +80,14 @@ class Check:
     notes: tuple[str, ...]
     rungs: tuple[CheckedRung, ...]
     estimate: Estimate
+
+    def __repr__(self) -> str:
+        budget = f"{len(self.excess)} over budget" if self.excess else "within budget"
+        return f"<Check of {shown(self.ladder.name)}: {n_of(len(self.rungs), 'rung')}, {budget}>"
+
+    def __str__(self) -> str:
+        page: str = late(f"{FACES}:text")(self)
+        return page
 
     @property
     def excess(self) -> list[str]:

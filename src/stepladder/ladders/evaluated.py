@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from stepladder._base.frozen import Frozen
 from stepladder.datasets.data import (
     ImageSet,
     Splits,
@@ -17,7 +18,6 @@ from stepladder.datasets.data import (
 from stepladder.datasets.split_rules import SplitRule
 from stepladder.errors import DataError
 from stepladder.ladders.ladder import Plan, Split
-from stepladder.recipes.recipe import Frozen
 
 
 class DataIdentity(Frozen):

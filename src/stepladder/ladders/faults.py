@@ -1,5 +1,6 @@
 """What pydantic finds wrong in a value, as instructions: where it stands in the file, what is wrong, what to write."""
 
+import re
 import typing
 from collections.abc import Iterator
 from decimal import Decimal
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from stepladder._base.foreign import NONE_HERE
 from stepladder._base.wording import did_you_mean, shown, slip, translation
+from stepladder.errors import LadderError
 from stepladder.ladders.ladder_text import BRACKETS
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location
@@ -87,6 +89,23 @@ def faults_of(model: type[BaseModel], error: ValidationError) -> list[Fault]:
     said = [each for each in found if each[2]["type"] != "missing" or each[0] not in mistyped]
     told = [(_spot(inside, each), _in_words(each, owner, _last(inside))) for inside, owner, each in said]
     return told + besides
+
+
+def refusal(model: type[BaseModel], error: ValidationError, *, of: str) -> LadderError:
+    """What is wrong in values that a program gave, a line for each; ``of`` says whose they are."""
+    faults = faults_of(model, error)
+    return LadderError("\n".join(": ".join((of, *_steps(where), _in_python(words))) for where, words in faults))
+
+
+def _in_python(words: str) -> str:
+    """``dict(kind = "cosine")`` for a table of TOML."""
+    return re.sub(r"(?<== )\{ ([^{}]*) \}", r"dict(\1)", words)
+
+
+def _steps(where: Location) -> Iterator[str]:
+    """``augment.rotation_deg``, ``network.item 2``: positions are counted from 1 for people. Nothing for no place."""
+    if where:
+        yield ".".join(f"item {part + 1}" if isinstance(part, int) else part for part in where)
 
 
 def _last(inside: Location) -> str:

@@ -1,10 +1,12 @@
 """Rungs: a Plan has some, in no order, and a Ladder has them one above another. How they are read is in ladder_file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from stepladder._base.late import Drawn, late
 from stepladder._base.wording import n_of, shown
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import GeometryError, LadderError
@@ -12,6 +14,9 @@ from stepladder.ladders import rules
 from stepladder.ladders.terms import Budget, Target
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.recipes.recipe import Recipe, changed_fields
+
+if TYPE_CHECKING:
+    from stepladder.ladders.checking import Check
 
 Split = Literal["dev", "test"]
 
@@ -46,6 +51,10 @@ class Rung:
     change_line: int = field(default=0, compare=False)
     layer_lines: tuple[int, ...] = field(default=(), compare=False)
 
+    def __repr__(self) -> str:
+        changed = f"changes {', '.join(self.changes)}" if self.changes else "the start"
+        return f"<Rung {shown(self.name)}: {changed}>"
+
     def line_of_layer(self, index: int | None) -> int:
         """The line of a layer of its network, of the last for None; that of the rung where it is not known."""
         lines = self.layer_lines
@@ -60,7 +69,7 @@ class Rung:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Drawn):
     """Rungs on one data set, in no order: each is trained by itself, as those that a ladder's top has one change less.
 
     ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
@@ -78,6 +87,20 @@ class Plan:
     dev_images: int | None
     rungs: tuple[Rung, ...]
     comparisons: int = COMPARISONS
+
+    def __repr__(self) -> str:
+        names = ", ".join(rung.name for rung in self.rungs)
+        return f"<{type(self).__name__} {shown(self.name)} on {shown(self.data)}: {shown(names)[1:-1]}>"
+
+    def check(self, *, seeds: int = 8, jobs: int | None = None, store: str | Path = "runs") -> "Check":
+        """Sizes, receptive fields, budgets, and the time that a climb with so many ``seeds`` takes; trains nothing.
+
+        Printed, it is the page of ``stepladder check``. ``jobs`` are processes, one per core unless given; speeds are
+        those measured in the ``store``, if there is one. Being over budget is a finding (``excess``). Raises DataError,
+        and LadderError for what cannot be trained on these images.
+        """
+        found: Check = late("api.verbs:check")(self, seeds=seeds, jobs=jobs, store=store)
+        return found
 
     def n_dev(self, n_train: int) -> int:
         """How many of the training images are held out as dev: a sixth unless told; 0 when evaluated on test."""
@@ -126,7 +149,7 @@ class Plan:
         raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {', '.join(r.name for r in self.rungs)}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Ladder(Plan):
     """Rungs one above another: each is the rung below plus exactly one change.
 
@@ -138,6 +161,36 @@ class Ladder(Plan):
     def __post_init__(self) -> None:
         if broken := [f"{self.place(rung.line)}: {text}" for rung, text in self._broken()]:
             raise LadderError("\n".join(broken))
+
+    def then(
+        self,
+        name: str,
+        *,
+        why: str,
+        compound: str | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
+        target: Target | Mapping[str, Any] | None = None,
+        **change: Any,
+    ) -> "Ladder":
+        """This ladder with one rung more: the top rung with one field of its recipe changed, as in ``dropout=0.05``.
+
+        ``compound`` says why several change at once; ``budget`` and ``target`` are those from this rung up, tighter or
+        higher than below: values, or tables of what is new in them. Raises, at the call, LadderError for what a ladder
+        file is refused for, GeometryError for a network that does not fit its images, and BudgetError for one that is
+        over the budget.
+        """
+        new: Ladder = late("ladders.building:with_rung")(
+            self, name, why=why, compound=compound, budget=budget, target=target, change=change
+        )
+        return new
+
+    def to_toml(self, *, folder: str | Path = ".") -> str:
+        """The ladder as the text of a file in a ``folder``, from which the path of its images is written.
+
+        Read again it is the same ladder. Raises LadderError for a change that TOML has no word for: to nothing.
+        """
+        text: str = late("ladders.ladder_toml:as_toml")(self, folder=Path(folder))
+        return text
 
     def _broken(self) -> Iterator[tuple[Rung, str]]:
         if not self.rungs:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.plain import MOST_CHARACTERS, neutral, steering
 from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown
 from stepladder.errors import LadderError
@@ -22,7 +23,7 @@ from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, rea
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
 from stepladder.networks.ops import GlobalAvgPool
-from stepladder.recipes.recipe import Frozen, Recipe, changed_fields, describe
+from stepladder.recipes.recipe import Recipe, changed_fields
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
 
@@ -92,6 +93,9 @@ class _LadderEntry(Frozen):
     budget: Budget
     target: Target
     rung: list[Any] = Field(min_length=1)
+
+
+ENTRIES: tuple[type[Frozen], type[Frozen]] = (_LadderEntry, _RungEntry)  # for whoever builds or describes ladders
 
 
 def shipped() -> tuple[str, ...]:
@@ -311,14 +315,11 @@ class _Reader:
     def check_changes(
         self, entry: _RungEntry, here: Location, below: Rung, *, recipe: Recipe, changes: tuple[str, ...]
     ) -> None:
-        for name in entry.change or {}:
+        change = entry.change or {}
+        for name in change:
             if name not in changes:
-                self.refuse(
-                    (*here, "change", name),
-                    f"rung {shown(entry.name)} changes nothing about {name}: it is"
-                    f" {describe(name, getattr(below.recipe, name))} on the rung below too:"
-                    f" {_instead(entry.change or {}, name)}",
-                )
+                value = getattr(below.recipe, name)
+                self.refuse((*here, "change", name), rules.unchanged(entry.name, name, value, alone=len(change) == 1))
         self.keep_to(rules.of_changes(entry.name, below.recipe, recipe, changes=changes, compound=entry.compound), here)
 
     def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
@@ -376,11 +377,6 @@ class _Reader:
 
     def note(self, where: Location, message: str) -> None:
         self.faults.append((where, message))
-
-
-def _instead(change: dict[str, Any], name: str) -> str:
-    """What to do about a concept that is changed to what it is already."""
-    return f"remove {name} from its change" if len(change) > 1 else "give it another value, or remove the rung"
 
 
 def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:

@@ -4,11 +4,12 @@ Each rule gives what is broken, as the field of a rung that it is about, and a s
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from stepladder._base.wording import n_of, shown
 from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.happening import what_happens, why_alike
-from stepladder.recipes.recipe import Recipe
+from stepladder.recipes.recipe import Recipe, describe
 
 Broken = tuple[tuple[str, ...], str]
 
@@ -17,6 +18,15 @@ NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 def twice(name: str) -> str:
     return f"two rungs are named {shown(name)}: names are unique: rename one"
+
+
+def unchanged(name: str, field: str, value: Any, *, alone: bool) -> str:
+    """A change to what is there already; ``alone`` if it is all that a rung changes."""
+    remedy = "give it another value, or remove the rung" if alone else f"remove {field} from its change"
+    return (
+        f"rung {shown(name)} changes nothing about {field}: it is {describe(field, value)} on the rung below too:"
+        f" {remedy}"
+    )
 
 
 def of_changes(

@@ -1,13 +1,13 @@
 """What a rung may cost and what it is to reach: Budget and Target."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
-from stepladder.recipes.recipe import Frozen
 
 
 def _exact(value: object) -> object:
@@ -30,7 +30,8 @@ def _no_fraction(value: Decimal) -> Decimal:
     return value
 
 
-Accuracy = Annotated[Percent, AfterValidator(_no_fraction)]
+_ACCURACY_SCHEMA = {"type": "number", "exclusiveMinimum": 1, "maximum": 100}
+Accuracy = Annotated[Percent, AfterValidator(_no_fraction), WithJsonSchema(_ACCURACY_SCHEMA)]
 
 
 class Budget(Frozen):
@@ -44,10 +45,17 @@ class Target(Frozen):
     """What a rung is to reach: accuracy, or balanced accuracy, at or above a percentage at each of the last epochs."""
 
     accuracy: Accuracy = Field(gt=0, le=100, description="accuracy in percent")
-    last_epochs: int = Field(5, ge=1, description="how many epochs, counted from the last one back, must reach it")
-    balanced: bool = Field(
-        False, description="whether it speaks of balanced accuracy: each class counts alike, however many images it has"
+    last_epochs: int = Field(
+        default=5, ge=1, description="how many epochs, counted from the last one back, must reach it"
     )
+    balanced: bool = Field(
+        default=False,
+        description="whether it speaks of balanced accuracy: each class counts alike, however many images it has",
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, accuracy: float | Decimal, *, last_epochs: int = 5, balanced: bool = False) -> None: ...
 
     @property
     def measure(self) -> str:

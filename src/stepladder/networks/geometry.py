@@ -14,6 +14,8 @@ from functools import cached_property
 from itertools import accumulate
 from math import prod
 
+from stepladder._base.late import Drawn
+from stepladder._base.wording import n_of
 from stepladder.errors import GeometryError
 from stepladder.networks.ops import (
     BatchNorm,
@@ -93,7 +95,7 @@ class LayerGeometry:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Drawn):
     """Layers, the block order of its convolutions, the images it is for, and whether its batch norms learn a scale.
 
     Raises GeometryError when made of layers that do not fit: a kernel larger than its padded input, or an end that
@@ -104,6 +106,9 @@ class Network:
     block: Block
     image: ImageShape
     norm_scale: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Network of {n_of(len(self.layers), 'layer')}: {n_of(self.params, 'parameter')}>"
 
     def __post_init__(self) -> None:
         if not self.rows:

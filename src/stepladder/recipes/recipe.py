@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
     PlainValidator,
     Tag,
+    WithJsonSchema,
 )
 
+from stepladder._base.frozen import KIND, Frozen
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
@@ -24,14 +24,6 @@ from stepladder.networks.ops import (
 )
 from stepladder.networks.ops.block import USUAL
 from stepladder.networks.text import parse
-
-
-class Frozen(BaseModel):
-    """A frozen record that refuses fields it does not know, and numbers that are no numbers."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
-    )
 
 
 def _read_layer(value: object) -> Layer:
@@ -56,8 +48,11 @@ def _read_block(value: object) -> Block:
     raise LadderError(f"a block order is a text such as 'conv relu norm', not {shown(value)}")
 
 
-TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str)]
-TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str)]
+_LAYER_SCHEMA = {"type": "string", "description": "a layer, such as 'conv 16 3x3'", "pattern": r"\S"}
+_BLOCK_SCHEMA = {"type": "string", "description": "a block order, such as 'conv relu norm'", "pattern": r"^\s*conv\b"}
+
+TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str), WithJsonSchema(_LAYER_SCHEMA)]
+TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str), WithJsonSchema(_BLOCK_SCHEMA)]
 
 
 class Augment(Frozen):
@@ -66,22 +61,25 @@ class Augment(Frozen):
     Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default.
     """
 
-    rotation_deg: float = Field(0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
+    rotation_deg: float = Field(default=0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
     shift_px: float = Field(
-        0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
+        default=0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
     )
-    scale: float = Field(0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
-    shear_deg: float = Field(0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
-    mirror: bool = Field(False, description="every second image, by chance, mirrored left to right")
+    scale: float = Field(default=0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
+    shear_deg: float = Field(default=0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
+    mirror: bool = Field(default=False, description="every second image, by chance, mirrored left to right")
     elastic_px: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=1000,
         description="bent smoothly: each column and each row of pixels is moved, across and down separately, by a"
         " random curve of four cosines with this root mean square in pixels",
     )
     cutout_px: int = Field(
-        0, ge=0, le=1000, description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)"
+        default=0,
+        ge=0,
+        le=1000,
+        description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)",
     )
 
     def __str__(self) -> str:
@@ -101,8 +99,8 @@ class Sgd(Frozen):
     """Stochastic gradient descent (Sutskever et al. 2013, in PyTorch's form: v = momentum v + g; w -= lr v)."""
 
     kind: Literal["sgd"] = "sgd"
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum")
-    nesterov: bool = Field(False, description="look one step of the momentum ahead")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(default=False, description="look one step of the momentum ahead")
 
     def __str__(self) -> str:
         return f"SGD, momentum {self.momentum:g}" + (", nesterov" if self.nesterov else "")
@@ -111,10 +109,10 @@ class Sgd(Frozen):
 class Adam(Frozen):
     """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019), whose weight decay stays out of the moments."""
 
-    kind: Literal["adam", "adamw"]
-    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the mean of gradients")
-    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
-    epsilon: float = Field(1e-8, gt=0, description="added to the root of the mean of squares")
+    kind: Literal["adam", "adamw"] = KIND
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the mean of gradients")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="decay of the mean of squared gradients")
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the root of the mean of squares")
 
     def __str__(self) -> str:
         name = "AdamW" if self.kind == "adamw" else "Adam"
@@ -130,11 +128,15 @@ class Muon(Frozen):
     it has more rows (torch.optim.Muon).
     """
 
-    kind: Literal["muon"]
-    momentum: float = Field(0.95, ge=0, lt=1, description="momentum")
-    nesterov: bool = Field(True, description="look one step of the momentum ahead")
-    n_steps: int = Field(5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal")
-    other_lr: float = Field(1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr")
+    kind: Literal["muon"] = KIND
+    momentum: float = Field(default=0.95, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(default=True, description="look one step of the momentum ahead")
+    n_steps: int = Field(
+        default=5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal"
+    )
+    other_lr: float = Field(
+        default=1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr"
+    )
 
     def __str__(self) -> str:
         nesterov = ", nesterov" if self.nesterov else ""
@@ -160,11 +162,11 @@ class Constant(Frozen):
 class Step(Frozen):
     """The learning rate is multiplied by ``factor`` after every ``every_epochs`` epochs (PyTorch's StepLR)."""
 
-    kind: Literal["step"]
+    kind: Literal["step"] = KIND
     every_epochs: int = Field(ge=1, description="epochs between two drops")
-    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    factor: float = Field(default=0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
     warmup_epochs: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         description="epochs in which the learning rate rises from 0, linearly; drops are counted from the start",
     )
@@ -180,7 +182,7 @@ FINAL = Field(0.0, ge=0, le=1, description="what the learning rate ends at, as a
 class Cosine(Frozen):
     """The learning rate falls along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
 
-    kind: Literal["cosine"]
+    kind: Literal["cosine"] = KIND
     warmup_epochs: float = WARMUP
     final: float = FINAL
 
@@ -191,7 +193,7 @@ class Cosine(Frozen):
 class LinearDecay(Frozen):
     """The learning rate falls along a line."""
 
-    kind: Literal["linear"]
+    kind: Literal["linear"] = KIND
     warmup_epochs: float = WARMUP
     final: float = FINAL
 
@@ -205,10 +207,10 @@ class OneCycle(Frozen):
     PyTorch's OneCycleLR, with the momentum left alone.
     """
 
-    kind: Literal["one-cycle"]
-    rise: float = Field(0.3, gt=0, lt=1, description="the part of all steps in which it rises")
-    start: float = Field(0.04, gt=0, le=1, description="what it begins at, as a part of lr")
-    final: float = Field(4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
+    kind: Literal["one-cycle"] = KIND
+    rise: float = Field(default=0.3, gt=0, lt=1, description="the part of all steps in which it rises")
+    start: float = Field(default=0.04, gt=0, le=1, description="what it begins at, as a part of lr")
+    final: float = Field(default=4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
 
     def __str__(self) -> str:
         return f"one cycle, rising for {100 * self.rise:g}%"
@@ -221,10 +223,14 @@ class Plateau(Frozen):
     to be better than the best before it by ``threshold``, as a part of that.
     """
 
-    kind: Literal["plateau"]
-    patience: int = Field(2, ge=0, description="epochs without a fall that are put up with; the next one is too many")
-    factor: float = Field(0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
-    threshold: float = Field(1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none")
+    kind: Literal["plateau"] = KIND
+    patience: int = Field(
+        default=2, ge=0, description="epochs without a fall that are put up with; the next one is too many"
+    )
+    factor: float = Field(default=0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
+    threshold: float = Field(
+        default=1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none"
+    )
 
     def __str__(self) -> str:
         return f"times {self.factor:g} after more than {_epochs(self.patience)} without a fall of the training loss"
@@ -250,7 +256,7 @@ class Average(Frozen):
     """
 
     horizon_epochs: float = Field(gt=0, description="after this many epochs a weight counts for 1/e of a present one")
-    every_steps: int = Field(10, ge=1, description="steps from one look at the weights to the next")
+    every_steps: int = Field(default=10, ge=1, description="steps from one look at the weights to the next")
 
     def __str__(self) -> str:
         return f"over {_epochs(self.horizon_epochs)}"
@@ -274,13 +280,15 @@ class CrossEntropy(Frozen):
     """Mean cross-entropy of the softmax of the logits; label smoothing as in Szegedy et al. 2016."""
 
     kind: Literal["cross-entropy"] = "cross-entropy"
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability spread evenly over all classes")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="probability spread evenly over all classes")
 
     def __str__(self) -> str:
         return "cross-entropy" + (f", label smoothing {self.label_smoothing:g}" if self.label_smoothing else "")
 
 
-NetworkLayers = Annotated[tuple[TextLayer, ...], BeforeValidator(_read_network)]
+NetworkLayers = Annotated[
+    tuple[TextLayer, ...], BeforeValidator(_read_network), Field(json_schema_extra={"minItems": 1})
+]
 
 
 def _read_seeds(value: object) -> object:
@@ -309,6 +317,12 @@ class Distill(Frozen):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_read_seeds)] = Field(
         (), description="the teachers' seeds, shared by all runs; empty for one teacher, of the run's own seed"
     )
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, network: Sequence[str | Layer], *, share: float = 1.0, seeds: Sequence[int] = ()
+        ) -> None: ...
 
     def seeds_for(self, own: int) -> tuple[int, ...]:
         """Seeds of the teachers of a run with this seed of its own."""
@@ -365,6 +379,13 @@ class Recipe(Frozen):
         description="evaluate, and keep, batch norm statistics taken anew over so many training images, undistorted and"
         " without dropout, in whole batches (Wu & Johnson 2021); 0 for those of the training",
     )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, network: Sequence[str | Layer], *, epochs: int, **fields: Any) -> None: ...
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @property
     def teacher(self) -> "Recipe | None":

@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from stepladder._base.files import MOST_JSON_BYTES, checksum, clipped, parsed, read_regular, reason
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import did_you_mean, shown
 from stepladder.analysis.intervals import interval_of_mean, share_interval
 from stepladder.datasets.data import describe
@@ -35,7 +36,6 @@ from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.ladder import Plan
 from stepladder.ladders.ladder_file import load as load_ladder
 from stepladder.ladders.terms import Accuracy, Percent, Target
-from stepladder.recipes.recipe import Frozen
 from stepladder.records.protocol import MOST_SEED, against_rules, against_store
 from stepladder.runs.results import Results
 from stepladder.runs.run import EngineIdentity, Run, experiment_key

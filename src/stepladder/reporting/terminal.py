@@ -52,9 +52,13 @@ class _Look:
 
 def show(page: Page) -> None:
     """Print a page to stdout, as wide as COLUMNS says, or else the terminal, or PLAIN_WIDTH where it is none."""
-    on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else _wanted_width() or PLAIN_WIDTH
-    print(render(page, width=width, colour=on_terminal and _wants_colour(), marks=_can_say("".join(MARKS.values()))))
+    print(to_print(page, colour=sys.stdout.isatty() and _wants_colour()))
+
+
+def to_print(page: Page, *, colour: bool = False) -> str:
+    """A page as text that fits stdout."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _wanted_width() or PLAIN_WIDTH
+    return render(page, width=width, colour=colour, marks=_can_say("".join(MARKS.values())))
 
 
 def _wanted_width() -> int:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stepladder._base.files import clipped, read_regular, reason, write_atomically
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import n_of
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.odd_files import what_is
@@ -28,7 +29,7 @@ from stepladder.errors import DataError, LadderError, ModelError
 from stepladder.ladders.evaluated import DataIdentity, splits_for
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.reference import normalised, trace
-from stepladder.recipes.recipe import Frozen, NetworkLayers, TextBlock, describe_network
+from stepladder.recipes.recipe import NetworkLayers, TextBlock, describe_network
 from stepladder.runs.arrays import misfit
 from stepladder.runs.run import Arrays, EngineIdentity, Run, RunIdentity
 from stepladder.runs.weight_files import (

@@ -1,13 +1,16 @@
 """The stored runs of a ladder, by rung, with runs of different engines kept apart."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stepladder._base.wording import named_seeds, seeds_text, shown
+from stepladder._base.late import FACES, Drawn, late
+from stepladder._base.wording import did_you_mean, n_of, named_seeds, seeds_text, shown
 from stepladder.datasets.data import describe
-from stepladder.errors import ModelError, StoreError
+from stepladder.errors import LadderError, ModelError, StoreError
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.ladder import Plan, Rung
 from stepladder.runs.model import Model
@@ -15,9 +18,12 @@ from stepladder.runs.run import EngineIdentity, Run, experiment_key
 from stepladder.runs.stats import Summary, summarise, typical_run
 from stepladder.runs.store import Store
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 @dataclass(frozen=True)
-class RungResult:
+class RungResult(Drawn):
     """A rung and its stored runs, one per seed. ``ladder`` and ``store`` are where they were found, None if nowhere."""
 
     rung: Rung
@@ -25,6 +31,10 @@ class RungResult:
     summary: Summary
     ladder: Plan | None = field(default=None, compare=False, repr=False)
     store: Store | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        n, held = len(self.runs), self.summary.n_held
+        return f"<RungResult {shown(self.rung.name)}: {n_of(n, 'run')}, its target held by {held}>"
 
     @property
     def measured_mean(self) -> Fraction | None:
@@ -58,8 +68,11 @@ class RungResult:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(Drawn):
     """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
+
+    ``results["rotation"]`` is one rung's, ``results.top`` the last one's; iterating gives them from the bottom up.
+    Printed, it is the page of ``stepladder show``. ``store`` is where the runs are, None for ones that are made up.
 
     ``n_other_seeds`` counts that engine's runs of seeds that were not asked for. ``params`` are those of each rung's
     network. ``n_test_looks`` counts every evaluation of these rungs on the test
@@ -73,6 +86,41 @@ class Results:
     others: dict[str, int]
     n_test_looks: int
     n_other_seeds: int = 0
+    store: Store | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        n = sum(len(each.runs) for each in self.rungs)
+        return f"<Results of {shown(self.ladder.name)}: {n_of(len(self.rungs), 'rung')}, {n_of(n, 'run')}>"
+
+    def __str__(self) -> str:
+        page: str = late(f"{FACES}:text")(self)
+        return page
+
+    def __iter__(self) -> Iterator[RungResult]:
+        return iter(self.rungs)
+
+    def __len__(self) -> int:
+        return len(self.rungs)
+
+    def __getitem__(self, name: str) -> RungResult:
+        """The results of the rung of this name; raises LadderError, with the names that there are."""
+        known = [each.rung.name for each in self.rungs]
+        if name not in known:
+            raise LadderError(f"no rung {shown(name)} on {self.ladder.name!r}{did_you_mean(str(name), known)}")
+        return self.rungs[known.index(name)]
+
+    @property
+    def top(self) -> RungResult:
+        """The top rung's results."""
+        return self.rungs[-1]
+
+    def to_pandas(self, *, epochs: bool = False) -> "DataFrame":
+        """A DataFrame with a row for each run, or with ``epochs`` for each epoch; see ``frames`` for its columns.
+
+        Raises StepladderError where pandas is not installed.
+        """
+        frame: DataFrame = late("runs.frames:data_frame")(self, epochs=epochs)
+        return frame
 
     @property
     def reached(self) -> bool:
@@ -82,13 +130,18 @@ class Results:
 
 
 def collect(
-    ladder: Plan, store: Store, *, engine: str | EngineIdentity | None = None, seeds: Collection[int] | None = None
+    ladder: Plan,
+    store: Store | str | Path,
+    *,
+    engine: str | EngineIdentity | None = None,
+    seeds: Collection[int] | None = None,
 ) -> Results:
-    """A ladder's runs from a store, all seeds or the given ones.
+    """A ladder's runs from a store, or from the folder of one, all seeds or the given ones.
 
     ``engine`` is an identity, or its name, version and device as far as they matter, such as "torch cuda"; without
     it, the engine that trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
     """
+    store = store if isinstance(store, Store) else Store.open(store)
     data, info = data_identity(ladder), describe(ladder.data)
     experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.rungs}
     stored = {experiment: list(store.runs_of(experiment, info=info)) for experiment in set(experiments.values())}
@@ -116,6 +169,7 @@ def collect(
         others=dict(others),
         n_other_seeds=len(left_out - asked),
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,
+        store=store,
     )
 
 

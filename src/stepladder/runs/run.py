@@ -13,8 +13,10 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import Field
 
+from stepladder._base.frozen import Frozen
+from stepladder._base.wording import shown
 from stepladder.ladders.evaluated import DataIdentity
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe
 
 FORMAT_VERSION = 3
 PLAIN_WEIGHTS_VERSION = CHECKPOINT_VERSION = 2
@@ -85,6 +87,9 @@ class Epoch(Frozen):
     train_s: float
     evaluate_s: float
 
+    def __repr__(self) -> str:
+        return f"<Epoch: {self.n_correct:,} of {self.n_evaluated:,} right, loss {self.loss:.4g}>"
+
 
 class WrongImage(Frozen):
     """An evaluated image that the final epoch's network got wrong, and how sure it was (softmax)."""
@@ -114,6 +119,10 @@ class Run(Frozen):
     wrong_images: tuple[WrongImage, ...]
     weights_sha256: str
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        end = f"diverged at epoch {self.diverged_at_epoch}" if self.final is None else repr(self.final)[1:-1]
+        return f"<Run of seed {self.identity.seed} on {shown(self.identity.data.name)}: {end}>"
 
     @property
     def final(self) -> Epoch | None:

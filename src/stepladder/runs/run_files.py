@@ -32,10 +32,11 @@ from stepladder._base.files import (
     sealed,
     unsealed,
 )
+from stepladder._base.frozen import Frozen
 from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe
 from stepladder.runs.arrays import AVERAGE_SHARE, misfit, state_shapes
 from stepladder.runs.run import (
     CHECKPOINT_VERSION,

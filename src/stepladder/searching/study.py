@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from stepladder._base.files import checksum, reason
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import how_to_install
 from stepladder.errors import LadderError, StepladderError, StoreError
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe
 from stepladder.searching.seals import (
     DRAWN,
     QUEUED,

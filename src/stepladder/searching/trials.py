@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from stepladder._base.frozen import Frozen
 from stepladder.errors import LadderError
 from stepladder.ladders.terms import Target
 from stepladder.networks.geometry import ImageShape
-from stepladder.recipes.recipe import Frozen, Recipe
+from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Run
 from stepladder.runs.stats import holds
 

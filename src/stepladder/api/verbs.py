@@ -1,0 +1,144 @@
+"""check, climb and report, as Python calls them; load, collect and compare need no more than their rooms give."""
+
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stepladder._base.files import name_for
+from stepladder._base.machine import n_cores
+from stepladder._base.ours import signed
+from stepladder._base.wording import did_you_mean, n_of, shown
+from stepladder.climbing.climbing import Failure, Watcher, Watchers
+from stepladder.climbing.climbing import climb as climb_ladder
+from stepladder.climbing.deciding import climb_until_decided
+from stepladder.datasets import data as data_sets
+from stepladder.engines import Engine, choose_engine
+from stepladder.errors import LadderError, StoreError, UnfinishedClimbError
+from stepladder.ladders.checking import Check, check_rungs, notes_of, require_effects, require_within_budget
+from stepladder.ladders.checking import check as check_ladder
+from stepladder.ladders.ladder import Plan
+from stepladder.reporting.writing import FORMS, SUFFIXES, climbed_down, form_of, require_form, write_report
+from stepladder.runs import speeds
+from stepladder.runs.results import Results, collect
+from stepladder.runs.store import Store
+from stepladder.watching.brief import BriefClimb
+
+MAX_SEEDS = 64  # that a climb until decided goes on to
+
+
+def check(ladder: Plan, *, seeds: int = 8, jobs: int | None = None, store: str | Path = "runs") -> Check:
+    """What ``Plan.check`` gives."""
+    return check_ladder(ladder, n_seeds=seeds, jobs=jobs or n_cores(), speeds=speeds.read(store))
+
+
+def climb(
+    ladder: Plan,
+    *,
+    seeds: int | Sequence[int] = 8,
+    store: Store | str | Path = "runs",
+    engine: str | Engine = "auto",
+    device: str = "auto",
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    until_decided: bool = False,
+    max_seeds: int = MAX_SEEDS,
+    progress: bool = True,
+    watcher: Watcher | None = None,
+) -> Results:
+    """Train every rung with every seed, except what the store already holds, and return the results of these seeds.
+
+    ``seeds`` is how many, from 1 on, or which: a range or a list. ``store`` is a folder, made where it is not there.
+    ``engine`` is "auto", "jit" or "torch", and ``device`` "auto", "cpu" or "cuda". ``jobs`` processes (one per core
+    unless given) train one run each, or the workers of an ``executor``. With ``until_decided``, rungs get twice as many
+    seeds, and again, until every verdict is decided or they have ``max_seeds``. ``progress`` goes to stderr: bars on a
+    terminal, elsewhere at most 12 lines; a ``watcher`` is told everything, with or without.
+
+    Stopped, and called again, it goes on where it was. Raises UnfinishedClimbError, whose ``results`` are what there
+    is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
+    """
+    wanted, notes = seeds_of(seeds), _notes(ladder)
+    chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "")
+    opened = store if isinstance(store, Store) else Store.open(store, create=True)
+    how: dict[str, Any] = {"seeds": wanted, "store": opened, "engine": chosen, "jobs": jobs, "executor": executor}
+    with _watched(progress, watcher) as told:
+        for note in notes if not reason or reason.endswith("the default") else (f"engine {reason}", *notes):
+            told.noted(note)
+        if until_decided:
+            failures, results = climb_until_decided(ladder, max_seeds=max_seeds, watcher=told, **how)
+        else:
+            failures = climb_ladder(ladder, watcher=told, **how)
+            results = collect(ladder, opened, engine=chosen.identity, seeds=wanted)
+    if failures:
+        raise _unfinished(failures, results)
+    return results
+
+
+def _notes(ladder: Plan) -> list[str]:
+    """What is to be said of a ladder that can be climbed: one that cannot is refused here, before a folder is made."""
+    info = data_sets.describe(ladder.data)
+    rungs = check_rungs(ladder, info)
+    require_within_budget(ladder, rungs)
+    require_effects(ladder, info)
+    return notes_of(rungs)
+
+
+def seeds_of(seeds: int | Collection[int]) -> tuple[int, ...]:
+    """Seeds 1 to n of a number n, or those given. Raises LadderError for what is neither."""
+    given = range(1, seeds + 1) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if not isinstance(given, Collection) or isinstance(given, str):
+        raise LadderError(f"seeds are a number such as 8, or a range or list of them, not {shown(seeds)}")
+    for seed in given:
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise LadderError(f"a seed is a whole number from 0 on, not {shown(seed)}")
+    if not given:
+        raise LadderError("0 seeds train nothing: give at least 1, as in seeds=8")
+    return tuple(given)
+
+
+def report(results: Results, path: str | Path | None = None, *, format: str | None = None, force: bool = False) -> Path:
+    """Write a report of results, and return where it is.
+
+    ``path`` says the form by its ending: ``.html`` (one page that works offline), ``.md``, ``.csv`` or ``.json``; or
+    ``format`` does: "html", "markdown", "csv" or "json". Without a path it is LADDER-report.html in the working
+    directory. A file that Stepladder did not write is left as it is, unless by ``force``. Raises StoreError if it
+    cannot be written, DataError if the images are not there.
+    """
+    if results.store is None:
+        raise StoreError("these results are of no store, where a report looks for networks: climb, or collect them")
+    output = None if path is None else str(path)
+    form = format or form_of(output)
+    if form not in FORMS:
+        raise LadderError(f"no format {shown(form)}{did_you_mean(form, list(FORMS), place='format')}")
+    require_form(output, form)
+    if output is None and form != "html":
+        output = name_for(results.ladder.name, f"-report{SUFFIXES[form]}")
+    text = FORMS[form](results, results.store, *climbed_down(results, results.store))
+    return write_report(signed(text, suffix=SUFFIXES[form]), results.ladder, output=output, force=force)
+
+
+@contextmanager
+def _watched(progress: bool, watcher: Watcher | None) -> Iterator[Watcher]:
+    """Who is told: the terminal or a few lines, and a watcher of the caller's own."""
+    others = [watcher] if watcher else []
+    if not progress:
+        yield Watchers(others)
+        return
+    with _terminal() if sys.stderr.isatty() else BriefClimb() as shown_here:
+        yield Watchers([shown_here, *others])
+
+
+def _terminal() -> Any:
+    from stepladder.watching.live import LiveClimb  # only now: rich takes its time
+
+    return LiveClimb()
+
+
+def _unfinished(failures: Sequence[Failure], results: Results) -> UnfinishedClimbError:
+    error = UnfinishedClimbError(
+        f"{n_of(len(failures), 'run')} not trained, the others are stored: {'; '.join(map(str, failures))}"
+    )
+    error.results = results
+    return error

@@ -1,0 +1,171 @@
+"""Ladders that a program builds, rung by rung: held at each call to what a ladder file is held to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from stepladder._base.frozen import Frozen
+from stepladder._base.wording import shown
+from stepladder.datasets import data as data_sets
+from stepladder.datasets import sources
+from stepladder.errors import LadderError
+from stepladder.ladders import rules
+from stepladder.ladders.checking import check_rungs, require_effects, require_within_budget
+from stepladder.ladders.faults import refusal
+from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split
+from stepladder.ladders.ladder_file import ENTRIES
+from stepladder.ladders.terms import Budget, Target
+from stepladder.recipes.recipe import Recipe, changed_fields
+
+F = TypeVar("F", bound=Frozen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderStart:
+    """A ladder without rungs: ``start`` gives it its first."""
+
+    name: str
+    about: str
+    data: str
+    data_sha256: str | None
+    evaluate_on: Split
+    dev_images: int | None
+    comparisons: int
+    budget: Budget
+    target: Target
+
+    def __repr__(self) -> str:
+        return f"<LadderStart {shown(self.name)}: .start(name, recipe, why=...) makes it a ladder>"
+
+    def start(self, name: str, recipe: Recipe | Mapping[str, Any], *, why: str) -> Ladder:
+        """The ladder with its bottom rung, which has a whole recipe.
+
+        Raises LadderError, GeometryError and BudgetError as ``Ladder.then`` does.
+        """
+        _require_named(self.name, name, why)
+        rung = Rung(
+            name=name,
+            why=why.strip(),
+            recipe=_read(Recipe, recipe, of=_place(self.name, name)),
+            changes=(),
+            compound=None,
+            budget=self.budget,
+            target=self.target,
+        )
+        return _sound(
+            Ladder(
+                name=self.name,
+                about=self.about,
+                source=self.name,
+                data=self.data,
+                data_sha256=self.data_sha256,
+                evaluate_on=self.evaluate_on,
+                dev_images=self.dev_images,
+                rungs=(rung,),
+                comparisons=self.comparisons,
+            )
+        )
+
+    def then(self, name: str, **_: Any) -> NoReturn:
+        """Refuse a rung above nothing."""
+        raise LadderError(
+            f"{_place(self.name, name)}: there is no rung below it: begin with .start(name, recipe, why=)"
+        )
+
+
+def ladder(
+    name: str,
+    *,
+    budget: Budget | Mapping[str, Any],
+    target: Target | Mapping[str, Any],
+    data: str | Path = "mnist",
+    about: str = "",
+    evaluate_on: Split = "dev",
+    dev_images: int | None = None,
+    data_sha256: str | None = None,
+    comparisons: int = COMPARISONS,
+) -> LadderStart:
+    """Begin a ladder: ``ladder(...).start(name, recipe, why=...).then(name, dropout=0.05, why=...)``.
+
+    ``data`` is ``"mnist"``, or the path of a folder of IDX files or of an ``.npz`` file, from the working directory.
+    ``budget`` and ``target`` are those of the bottom rung. ``evaluate_on`` is ``"dev"`` (held out of the training
+    images, ``dev_images`` of them, a sixth unless given) or ``"test"``. ``comparisons``: how many changes will be
+    judged in all, also later. Each call gives a value of its own; nothing is trained, or written. Raises LadderError
+    that says all that is wrong.
+    """
+    limits = {"budget": budget, "target": target}
+    given: dict[str, Any] = {"name": name, "about": about, "data": str(data), "evaluate_on": evaluate_on}
+    given |= {"dev_images": dev_images, "data_sha256": data_sha256, "comparisons": comparisons}
+    of = f"ladder {shown(name)}"
+    _read(ENTRIES[0], given | limits | {"rung": [{}]}, of=of)
+    if dev_images is not None and evaluate_on == "test":
+        raise LadderError(f"{of}: dev_images holds images out of train, but evaluate_on is 'test': remove one")
+    return LadderStart(**given, budget=_read(Budget, budget, of=of), target=_read(Target, target, of=of))
+
+
+def with_rung(
+    below: Ladder,
+    name: str,
+    *,
+    why: str,
+    compound: str | None,
+    budget: Budget | Mapping[str, Any] | None,
+    target: Target | Mapping[str, Any] | None,
+    change: Mapping[str, Any],
+) -> Ladder:
+    """What ``Ladder.then`` gives. Budgets and targets that are tables may say only what is new in them."""
+    _require_named(below.name, name, why, compound=compound)
+    top, of = below.rungs[-1], _place(below.name, name)
+    stated = {field: getattr(top.recipe, field) for field in Recipe.model_fields} | dict(change)
+    recipe = _read(Recipe, stated, of=of)
+    for field in change:
+        if getattr(recipe, field) == (value := getattr(top.recipe, field)):
+            raise LadderError(f"{below.source}: {rules.unchanged(name, field, value, alone=len(change) == 1)}")
+    rung = Rung(
+        name=name,
+        why=why.strip(),
+        recipe=recipe,
+        changes=changed_fields(top.recipe, recipe),
+        compound=compound,
+        budget=_read(Budget, _over(top.budget, budget), of=of),
+        target=_read(Target, _over(top.target, target), of=of),
+    )
+    return _sound(replace(below, rungs=(*below.rungs, rung)))
+
+
+def _place(ladder: str, rung: str) -> str:
+    return f"{ladder}: rung {shown(rung)}"
+
+
+def _require_named(ladder: str, name: str, why: str, *, compound: str | None = None) -> None:
+    _read(ENTRIES[1], {"name": name, "why": why, "compound": compound}, of=_place(ladder, name))
+
+
+def _read(model: type[F], value: Any, *, of: str) -> F:
+    """A value as a model. Raises LadderError that says ``of`` what it is, and all that is wrong."""
+    try:
+        return model.model_validate(dict(value) if isinstance(value, Mapping) else value)
+    except ValidationError as error:
+        raise refusal(model, error, of=of) from None
+
+
+def _over(below: Frozen, given: Frozen | Mapping[str, Any] | None) -> Any:
+    """The limits of a rung: those from below, and over them what it says."""
+    return below.model_dump() | dict(given) if isinstance(given, Mapping) else given or below
+
+
+def _sound(ladder: Ladder) -> Ladder:
+    """The same ladder, if its top rung can be trained on its images within its budget, as far as they are known.
+
+    They are known of MNIST, and of a set that is there; others are looked at by ``check`` and ``climb``.
+    """
+    if ladder.data != sources.MNIST.name and not Path(ladder.data).exists():
+        return ladder
+    info = data_sets.describe(ladder.data)
+    part = ladder.with_rungs(ladder.rungs[-2:])
+    require_within_budget(part, check_rungs(part, info)[-1:])
+    require_effects(part, info)
+    return ladder

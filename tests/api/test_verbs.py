@@ -1,0 +1,145 @@
+"""The verbs with paths and numbers as a person gives them."""
+
+import re
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up import results as made_up
+from python_page import make_ready
+
+import stepladder as sl
+from stepladder.api.verbs import seeds_of
+from stepladder.climbing.climbing import Watchers
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set, a ladder of two rungs on it, and a store with two seeds of them."""
+    folder = tmp_path_factory.mktemp("verbs")
+    make_ready(folder)
+    climb(folder, seeds=2)
+    return folder
+
+
+def climb(folder: Path, **how: Any) -> sl.Results:
+    settings: dict[str, Any] = {"store": folder / "runs", "progress": False} | how
+    with ThreadPoolExecutor(1) as executor:
+        return sl.climb(sl.load(folder / "mine.toml"), executor=executor, **settings)
+
+
+def seeds(results: sl.Results) -> list[tuple[int, ...]]:
+    return [each.summary.seeds for each in results]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(3, (1, 2, 3)), (range(4, 6), (4, 5)), ([7, 3], (7, 3)), ({2}, (2,)), ((0,), (0,))],
+    ids=str,
+)
+def test_seeds_are_a_number_or_which(given: int | Collection[int], meant: tuple[int, ...]) -> None:
+    assert seeds_of(given) == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (0, "0 seeds train nothing: give at least 1, as in seeds=8"),
+        (-1, "0 seeds train nothing"),
+        ([], "0 seeds train nothing"),
+        ("8", "seeds are a number such as 8, or a range or list of them, not '8'"),
+        (2.0, "not 2.0"),
+        (True, "not True"),
+        ([1, "2"], "a seed is a whole number from 0 on, not '2'"),
+        ([-1], "not -1"),
+    ],
+    ids=str,
+)
+def test_what_are_no_seeds_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(sl.LadderError, match=re.escape(message)):
+        seeds_of(given)
+
+
+def test_results_are_those_of_the_seeds_that_were_asked_for(folder: Path) -> None:
+    assert seeds(climb(folder, seeds=2)) == [(1, 2)] * 2
+    assert seeds(climb(folder, seeds=[2], store=str(folder / "runs"))) == [(2,)] * 2
+    assert seeds(climb(folder, seeds=range(1, 2), store=sl.Store.open(folder / "runs"))) == [(1,)] * 2
+    assert seeds(sl.collect(sl.load(folder / "mine.toml"), folder / "runs")) == [(1, 2)] * 2
+
+
+def test_progress_can_be_silent_and_a_watcher_is_told_all(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+
+    class Watcher(Watchers):
+        def finished(self, task: Any, run: sl.Run) -> None:  # noqa: ARG002
+            told.append(run.identity.seed)
+
+    climb(folder, seeds=[3], watcher=Watcher(()), store=folder / "other")
+    assert told == [3, 3]
+    assert capsys.readouterr() == ("", "")
+    climb(folder, seeds=[3], progress=True, store=folder / "other")
+    assert capsys.readouterr() == ("", "2 of 2 runs are stored; 0 to train.\n")
+
+
+def test_a_ladder_that_cannot_be_climbed_makes_no_folder(folder: Path, tmp_path: Path) -> None:
+    text = (folder / "mine.toml").read_text().replace("params = 2000", "params = 300")
+    (folder / "over.toml").write_text(text)
+    with pytest.raises(sl.BudgetError, match="over its budget of 300"):
+        sl.climb(sl.load(folder / "over.toml"), seeds=1, store=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_runs_that_fail_are_told_with_the_results_there_are(folder: Path) -> None:
+    """An executor that is shut takes nothing: the runs that are stored are there all the same."""
+    shut = ThreadPoolExecutor(1)
+    shut.shutdown()
+    ladder = sl.load(folder / "mine.toml")
+    with pytest.raises(sl.UnfinishedClimbError, match="2 runs not trained, the others are stored: rung") as refused:
+        sl.climb(ladder, seeds=[2, 9], store=folder / "runs", executor=shut, progress=False)
+    assert seeds(refused.value.results) == [(2,)] * 2
+
+
+def test_until_all_is_decided(folder: Path) -> None:
+    assert seeds(climb(folder, seeds=1, until_decided=True, max_seeds=2)) == [(1, 2)] * 2
+
+
+def test_a_check_says_what_is_over(folder: Path) -> None:
+    ladder = sl.load(folder / "mine.toml")
+    found = ladder.check(seeds=3, jobs=1, store=folder / "runs")
+    assert found == sl.check(ladder, seeds=3, jobs=1, store=str(folder / "runs"))
+    assert (found.excess, found.estimate.n_runs, found.estimate.measured) == ([], 6, True)
+    assert ladder.top.check().estimate.n_runs == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("a.html", "<!doctype html>"), ("a.md", "# mine"), ("a.csv", "ladder,rung,"), ("a.json", "{")],
+)
+def test_a_report_has_the_form_that_its_name_says(name: str, begins: str, folder: Path, tmp_path: Path) -> None:
+    results = climb(folder, seeds=2)
+    path = sl.report(results, tmp_path / name)
+    assert path == tmp_path / name
+    assert begins in path.read_text().lower()[:400]
+    assert sl.report(results, str(path)) == path, "what is ours is written over"
+
+
+def test_a_report_without_a_path_has_the_name_of_its_ladder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for form, name in (("csv", "mine-report.csv"), ("markdown", "mine-report.md")):
+        assert sl.report(climb(folder, seeds=2), format=form) == Path(name)
+        assert (tmp_path / name).exists()
+
+
+def test_reports_that_cannot_be_written_are_refused(folder: Path, tmp_path: Path) -> None:
+    results = climb(folder, seeds=2)
+    (tmp_path / "theirs.html").write_text("not ours")
+    with pytest.raises(sl.StoreError, match=r"theirs\.html"):
+        sl.report(results, tmp_path / "theirs.html")
+    with pytest.raises(sl.LadderError, match="no format 'htm'; did you mean 'html'"):
+        sl.report(results, tmp_path / "x", format="htm")
+    with pytest.raises(sl.StoreError, match="these results are of no store"):
+        sl.report(made_up([9_900]), tmp_path / "x.html")

@@ -1,0 +1,156 @@
+"""Ladders that a program builds: the same value as a file's, refused at the call for what a file is refused for."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stepladder as sl
+
+BUDGET, TARGET = sl.Budget(params=8_000, epochs=15), sl.Target(99.0)
+NETWORK = ["conv 8", "maxpool 2", "conv 16", "gap", "linear 10"]
+STARTED = sl.ladder("mine", budget=BUDGET, target=TARGET).start(
+    "skeleton", sl.Recipe(network=NETWORK, epochs=5), why="small"
+)
+LADDER = STARTED.then("dropout", dropout=0.05, why="train is above dev").then(
+    "rotation", augment=sl.Augment(rotation_deg=10), why="digits lean"
+)
+FILE = """\
+name = "mine"
+budget = { params = 8_000, epochs = 15 }
+target = { accuracy = 99.0 }
+[[rung]]
+name = "skeleton"
+why = "small"
+recipe = { network = ["conv 8", "maxpool 2", "conv 16", "gap", "linear 10"], epochs = 5 }
+[[rung]]
+name = "dropout"
+why = "train is above dev"
+change.dropout = 0.05
+[[rung]]
+name = "rotation"
+why = "digits lean"
+change.augment = { rotation_deg = 10 }
+"""
+
+
+def test_it_is_the_ladder_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(FILE)
+    assert replace(sl.load(tmp_path / "mine.toml"), source="mine") == LADDER
+
+
+def test_each_call_gives_a_ladder_of_its_own() -> None:
+    assert [len(each.rungs) for each in (STARTED, STARTED.then("lr", lr=0.1, why="faster"), STARTED)] == [1, 2, 1]
+    assert isinstance(STARTED, sl.Ladder)
+    assert STARTED.check().excess == []
+
+
+def test_a_ladder_of_a_file_goes_on_in_a_program() -> None:
+    longer = sl.load("mnist-8k").then("decay", weight_decay=0.0005, why="a little of it")
+    assert longer.rungs[:-1] == sl.load("mnist-8k").rungs
+    assert longer.rungs[-1].changes == ("weight_decay",)
+
+
+def test_a_rung_tightens_the_budget_and_raises_the_target() -> None:
+    rung = STARTED.then("lr", lr=0.1, why="faster", budget={"params": 4_000}, target=sl.Target(99.2)).rungs[-1]
+    assert (rung.budget, rung.target) == (sl.Budget(params=4_000, epochs=15), sl.Target(99.2))
+
+
+def test_tables_do_for_values() -> None:
+    begun = sl.ladder("mine", budget={"params": 8_000, "epochs": 15}, target={"accuracy": 99.0})
+    assert begun.start("skeleton", {"network": NETWORK, "epochs": 5}, why="small") == STARTED
+
+
+def test_a_compound_rung_says_why() -> None:
+    both = STARTED.then("both", lr=0.1, epochs=10, compound="the notebook did", why="as it was")
+    assert both.rungs[-1].changes == ("lr", "epochs")
+
+
+REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "two changes": (
+        lambda: STARTED.then("x", dropout=0.1, lr=0.1, why="y"),
+        sl.LadderError,
+        "mine: rung 'x' changes dropout and lr; a rung changes one concept: split it into two rungs",
+    ),
+    "no change": (lambda: STARTED.then("x", why="y"), sl.LadderError, "mine: rung 'x' changes nothing: give it one"),
+    "the same value": (
+        lambda: LADDER.then("x", dropout=0.05, why="y"),
+        sl.LadderError,
+        "mine: rung 'x' changes nothing about dropout: it is 5% on the rung below too: give it another value",
+    ),
+    "no effect": (
+        lambda: STARTED.then("x", schedule=sl.Cosine(final=1.0), why="y"),
+        sl.LadderError,
+        "mine: rung 'x' changes schedule but nothing that happens: it would train exactly as the rung below",
+    ),
+    "an unknown field": (
+        lambda: STARTED.then("x", drop=0.1, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': drop: unknown field 'drop'; did you mean 'dropout'?",
+    ),
+    "the same name": (lambda: LADDER.then("rotation", lr=0.1, why="y"), sl.LadderError, "two rungs are named"),
+    "no reason": (lambda: STARTED.then("x", lr=0.1, why=""), sl.LadderError, "why: it should be a text that is not"),
+    "too many parameters": (
+        lambda: STARTED.then("x", network=["conv 64", "conv 64", "gap", "linear 10"], why="y"),
+        sl.BudgetError,
+        "over budget: mine: rung 'x' has 38,346 parameters, 30,346 over its budget of 8,000",
+    ),
+    "too many epochs": (
+        lambda: STARTED.then("x", epochs=16, why="y"),
+        sl.BudgetError,
+        "rung 'x' trains for 16 epochs, 1 over its budget of 15",
+    ),
+    "a looser budget": (
+        lambda: STARTED.then("x", lr=0.1, budget={"params": 9_000}, why="y"),
+        sl.LadderError,
+        "loosens the budget from 8,000 to 9,000 params",
+    ),
+    "another number of classes": (
+        lambda: STARTED.then("x", network=["conv 8", "gap", "linear 11"], why="y"),
+        sl.GeometryError,
+        "mine: rung 'x': the network ends in 11 x 1 x 1 values",
+    ),
+    "a start that is none": (
+        lambda: sl.ladder("mine", budget=BUDGET, target=TARGET).start("x", {"network": NETWORK}, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': epochs: this field is missing",
+    ),
+    "nothing below": (
+        lambda: sl.ladder("mine", budget=BUDGET, target=TARGET).then("x", lr=0.1, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': there is no rung below it: begin with .start(",
+    ),
+    "a budget that is none": (
+        lambda: sl.ladder("mine", budget={"params": 8_000}, target=TARGET),
+        sl.LadderError,
+        "ladder 'mine': budget.epochs: this field is missing",
+    ),
+    "dev images of the test split": (
+        lambda: sl.ladder("mine", budget=BUDGET, target=TARGET, evaluate_on="test", dev_images=100),
+        sl.LadderError,
+        "dev_images holds images out of train, but evaluate_on is 'test': remove one",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_nonsense_is_refused_at_the_call(why: str) -> None:
+    call, error, message = REFUSED[why]
+    with pytest.raises(error, match=re.escape(message)) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+
+
+def test_images_that_are_there_are_looked_at_and_others_may_come_later(tmp_path: Path) -> None:
+    path = tmp_path / "two.npz"
+    limits: dict[str, Any] = {"budget": BUDGET, "target": TARGET, "data": path}
+    recipe = sl.Recipe(network=NETWORK, epochs=5)
+    assert sl.ladder("mine", **limits).start("skeleton", recipe, why="small").data == str(path)
+    images = np.random.default_rng(1).integers(0, 256, (20, 12, 12), np.uint8)
+    np.savez(path, x_train=images, y_train=np.arange(20) % 2, x_test=images[::-1], y_test=np.arange(20) % 2)
+    with pytest.raises(sl.GeometryError, match="one number for each of 2 classes"):
+        sl.ladder("mine", **limits).start("skeleton", recipe, why="small")
