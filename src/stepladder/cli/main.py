@@ -156,21 +156,21 @@ def climb(
     """
     from stepladder.datasets.data import describe
     from stepladder.engines import choose_engine
-    from stepladder.ladders import ladder_file
-    from stepladder.ladders.checking import check_rungs, notes_of, require_effects, require_within_budget
+    from stepladder.ladders import checking, ladder_file
     from stepladder.ladders.descent import descent
     from stepladder.runs.results import collect
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
     written = ladder_file.load(ladder)
+    checking.require_declared(written)
     whole = written.top if top else written
     way = descent(written) if down else None
     loaded = way.as_plan if way else whole
     info = describe(loaded.data)
-    rungs = check_rungs(loaded, info)  # before an engine is imported or a folder made
-    require_within_budget(loaded, rungs)
-    require_effects(loaded, info)
+    rungs = checking.check_rungs(loaded, info)  # before an engine is imported or a folder made
+    checking.require_within_budget(loaded, rungs)
+    checking.require_effects(loaded, info)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     most = (max_seeds or MAX_SEEDS) if until_decided else None
@@ -178,7 +178,7 @@ def climb(
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
         watcher = _watchers(stack, page)
         watcher.noted(f"engine {reason}")
-        for note in notes_of(rungs):
+        for note in checking.notes_of(rungs):
             watcher.noted(note)
         failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
     if way:

@@ -22,7 +22,14 @@ from stepladder.errors import LadderError, StepladderError
 from stepladder.execution.one_run import Work
 from stepladder.execution.sent_run import send
 from stepladder.execution.workers import WorkerProcesses
-from stepladder.ladders.checking import check_rungs, macs_of_run, macs_per_epoch, require_effects, require_within_budget
+from stepladder.ladders.checking import (
+    check_rungs,
+    macs_of_run,
+    macs_per_epoch,
+    require_declared,
+    require_effects,
+    require_within_budget,
+)
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.image_notes import examined
 from stepladder.ladders.ladder import Plan, Rung
@@ -110,6 +117,7 @@ def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
     if len(set(seeds)) < len(seeds):
         twice = next(seed for seed, n in Counter(seeds).items() if n > 1)
         raise LadderError(f"seed {twice} is given more than once, and trains the same run: give each seed once")
+    require_declared(ladder)
     info = data_sets.describe(ladder.data)
     require_within_budget(ladder, check_rungs(ladder, info))
     require_effects(ladder, info)

@@ -7,11 +7,12 @@ from itertools import pairwise
 from stepladder.datasets import sources
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import BudgetError, GeometryError, LadderError
+from stepladder.ladders import rules
 from stepladder.ladders.ladder import Plan, Rung, budget_excess
 from stepladder.networks.geometry import Network
 from stepladder.recipes.happening import idle_notes, what_happens, why_alike
 from stepladder.recipes.idle import Sizes
-from stepladder.recipes.recipe import Recipe, changed_fields
+from stepladder.recipes.recipe import Recipe
 from stepladder.recipes.slight import slight_changes
 
 # Of one process, two at once on 2 cores of an AMD EPYC, over mnist-8k: jit on Zen 5, 2026-11-23; torch on Zen 3, a day
@@ -82,9 +83,10 @@ class Check:
 def check(ladder: Plan, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
     """Check a ladder; ``speeds`` are the multiply-adds per second measured so far, by engine tag (speeds.read).
 
-    Raises DataError, and LadderError for networks that do not fit their images, or a change that has no effect on
-    them; being over budget is a finding.
+    Raises DataError, and LadderError for networks that do not fit their images, for a change that has no effect on
+    them, or for several concepts at once that are not declared; being over budget is a finding.
     """
+    require_declared(ladder)
     data = check_data(ladder)
     rungs = check_rungs(ladder, data.info)
     require_effects(ladder, data.info)
@@ -125,15 +127,28 @@ def check_rungs(ladder: Plan, info: DataInfo) -> tuple[CheckedRung, ...]:
     return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
 
 
+def require_declared(ladder: Plan) -> None:
+    """Raise LadderError for rungs that change several distortions at once, and do not say why.
+
+    Once they were read as one change each: what has been trained of such a ladder is shown, and no more is trained.
+    """
+    found = [
+        f"{ladder.place(rung.change_line)}: {rules.undeclared(rung.name, below.recipe, rung.recipe)}"
+        for below, rung in ladder.steps
+        if rules.is_undeclared(below.recipe, rung.recipe, rung.compound)
+    ]
+    if found:
+        raise LadderError("\n".join(found))
+
+
 def require_effects(ladder: Plan, info: DataInfo) -> None:
     """Raise LadderError for a rung that would train exactly as the rung below on these images.
 
-    What can be told without images a ladder file is refused for. In a descent the rung before is not the one below.
+    What can be told without images a ladder file is refused for.
     """
     sizes = _sizes(ladder, info)
-    for below, rung in pairwise(ladder.rungs):
-        is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
-        if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
+    for below, rung in ladder.steps:
+        if what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
             raise LadderError(
                 f"{ladder.place(rung.change_line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing"
                 " that happens: on these images it would train exactly as the rung below, because"

@@ -29,10 +29,11 @@ def _dev_images(n_train: int) -> str:
 class Rung:
     """An experiment: the recipe of the rung below plus exactly one change, and why.
 
-    ``changes`` names the changed concepts: none for the bottom rung, one for any other, more than one only where the
-    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung. ``line`` is where
-    its file begins it, from 1, ``change_line`` where its change or recipe does, and ``layer_lines`` where the layers of
-    its network stand, perhaps in a rung below; 0 and none for a rung of no file.
+    ``changes`` names the changed fields of the recipe: none for the bottom rung, one for any other. More than one, or
+    more than one distortion of ``augment``, there are only where the ladder gives a reason in ``compound``. ``budget``
+    and ``target`` are those in force on this rung. ``line`` is where its file begins it, from 1, ``change_line`` where
+    its change or recipe does, and ``layer_lines`` where the layers of its network stand, perhaps in a rung below; 0 and
+    none for a rung of no file.
     """
 
     name: str
@@ -115,6 +116,12 @@ class Plan:
         return Plan(**own | {"rungs": tuple(rungs)})
 
     @property
+    def steps(self) -> tuple[tuple[Rung, Rung], ...]:
+        """Each rung that is the one before it plus its change, with that one. In a plan there need be none."""
+        pairs = pairwise(self.rungs)
+        return tuple(pair for pair in pairs if pair[1].changes == changed_fields(*(each.recipe for each in pair)))
+
+    @property
     def top(self) -> "Plan":
         """The top rung alone."""
         return self.with_rungs(self.rungs[-1:])
@@ -132,7 +139,9 @@ class Ladder(Plan):
 
     Whoever builds one is held to that. LadderError says all that is broken: two changes that are not declared compound,
     none, one that does nothing, ``changes`` that are not what differs, a name that is there twice, a budget that is
-    looser or a target that is lower than below, a target of more epochs than are trained.
+    looser or a target that is lower than below, a target of more epochs than are trained. Several distortions at once
+    that are not declared compound were allowed once: they are no reason not to read a ladder, but ``check`` and
+    ``climb`` refuse it (checking.require_declared).
     """
 
     def __post_init__(self) -> None:

@@ -3,16 +3,20 @@
 Each rule gives what is broken, as the field of a rung that it is about, and a sentence with the remedy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from stepladder._base.wording import n_of, shown
+from stepladder.ladders.faults import as_toml
 from stepladder.ladders.terms import Budget, Target
+from stepladder.recipes.concepts import Concept, changed_concepts, with_concepts
 from stepladder.recipes.happening import what_happens, why_alike
 from stepladder.recipes.recipe import Recipe
 
 Broken = tuple[tuple[str, ...], str]
 
-NUMBERS = {2: "two", 3: "three", 4: "four"}
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}
+MOST_LINES = 3  # of a split that are written out
 
 
 def twice(name: str) -> str:
@@ -33,19 +37,52 @@ def of_changes(
             f" rung below, because {why_alike(below, recipe)}",
         )
         return
+    concepts = changed_concepts(below, recipe)
     if len(changes) > 1 and compound is None:
-        names = " and ".join([", ".join(changes[:-1]), changes[-1]])
-        yield (
-            ("change",),
-            f"rung {shown(name)} changes {names}; a rung changes one concept: split it into"
-            f" {NUMBERS.get(len(changes), str(len(changes)))} rungs (first only {changes[0]}, then {changes[1]}), or"
-            ' declare it: compound = "why not one at a time"',
-        )
-    if len(changes) == 1 and compound is not None:
+        yield ("change",), undeclared(name, below, recipe)
+    if len(concepts) == 1 and compound is not None:
         yield (
             ("compound",),
-            f"rung {shown(name)} is declared compound but changes only {changes[0]}: remove 'compound'",
+            f"rung {shown(name)} is declared compound but changes only {concepts[0]}: remove 'compound'",
         )
+
+
+def is_undeclared(below: Recipe, recipe: Recipe, compound: str | None) -> bool:
+    """Whether several concepts differ and nobody said why.
+
+    Where they are all distortions of ``augment`` that was allowed once: such a ladder is still read, but not climbed.
+    """
+    return compound is None and len(changed_concepts(below, recipe)) > 1
+
+
+def undeclared(name: str, below: Recipe, recipe: Recipe) -> str:
+    """What is to be done about several concepts at once: the change of each rung that they are split into."""
+    concepts = changed_concepts(below, recipe)
+    names = " and ".join([", ".join(map(str, concepts[:-1])), str(concepts[-1])])
+    lines = [line for _, line in split(below, recipe, concepts)]
+    more = f" and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
+    return (
+        f"rung {shown(name)} changes {names}; a rung changes one concept: split it into"
+        f" {NUMBERS.get(len(concepts), str(len(concepts)))} rungs (first {', then '.join(lines[:MOST_LINES])}{more}),"
+        ' or declare it: compound = "why not one at a time"'
+    )
+
+
+def split(below: Recipe, recipe: Recipe, concepts: Sequence[Concept]) -> Iterator[tuple[Recipe, str]]:
+    """The rungs that change one of these concepts each, in turn: their recipes, and their ``change`` as written."""
+    for concept in concepts:
+        below = with_concepts(below, [concept], of=recipe)
+        value = below.essence().get(concept.field, {} if concept.distortion else None)
+        if value is None:
+            value = below.model_dump(mode="json")[concept.field]
+        yield below, f"change.{concept.field} = {_inline(value)}"
+
+
+def _inline(value: Any) -> str:
+    """A value on one line of TOML; three dots for what stands in a list, as the layers of a network."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_inline(inner)}' for key, inner in value.items())} }}" if value else "{}"
+    return "[...]" if isinstance(value, list) else as_toml(value)
 
 
 def of_budget(name: str, below: Budget, budget: Budget) -> Iterator[Broken]:

@@ -6,7 +6,7 @@ from stepladder._base.wording import n_of
 from stepladder.ladders.checking import Check, CheckedRung, Estimate, notes_of
 from stepladder.networks.geometry import LayerGeometry, Network
 from stepladder.recipes.recipe import SHORTHAND
-from stepladder.reporting.tables import Entry, Page, Table, changes, compound_notes, duration, target_text
+from stepladder.reporting.tables import Entry, Page, Table, chain, changes, compound_notes, duration, target_text
 
 
 def check_page(check: Check) -> Page:
@@ -24,7 +24,7 @@ def check_page(check: Check) -> Page:
         *([SHORTHAND, ""] if any("network" in rung.changes for rung in ladder.rungs) else []),
         *(Entry(rung.name, rung.why) for rung in ladder.rungs),
         "",
-        *compound_notes(ladder.rungs),
+        *compound_notes(chain(ladder.rungs)),
         *(f"Note: {note}." for note in notes_of(check.rungs)),
         *layer_tables(check.rungs),
         estimate_text(check.estimate),

@@ -3,7 +3,7 @@
 from stepladder._base.wording import n_of
 from stepladder.reporting.numbers import NOTHING, percent, spread_text
 from stepladder.reporting.summary import headline
-from stepladder.reporting.tables import Headline, Page, Table, Tone, changes, compound_notes, target_text
+from stepladder.reporting.tables import Headline, Page, Table, Tone, chain, changes, compound_notes, target_text
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.stats import Summary
 
@@ -119,7 +119,7 @@ def result_notes(results: Results) -> list[str]:
             f"Left out: {n_of(results.n_other_seeds, 'stored run')} with other seeds; 'show', 'compare' and 'report'"
             " take all."
         )
-    notes += compound_notes([result.rung for result in results.rungs])
+    notes += compound_notes(chain([result.rung for result in results.rungs]))
     notes += [
         f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: try a"
         " lower learning rate."
