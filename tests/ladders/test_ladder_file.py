@@ -209,7 +209,8 @@ RUNGS = {
     ),
     "an unknown field of a rung": (
         'change.dropout = 0.2\nreason = "typo"  <--',
-        "rung 2, reason: unknown field 'reason'; known are budget, change, compound, name, recipe, target, why",
+        "rung 2, reason: unknown field 'reason'; known are budget, change, compound, name, recipe, target, variant,"
+        " why",
     ),
     "an unknown concept": (
         "change.droput = 0.2  <--",

@@ -54,7 +54,7 @@ Needed = tuple[int, int | None]  # seeds, from and to: None where there are too 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A rung against the one below; differences in percentage points.
+    """A rung against the one below, or a variant against the rung that it hangs on; differences in percentage points.
 
     ``seeds_below`` and ``seeds`` are those of the two rungs' runs. The ``interval`` is simultaneous over all the
     comparisons of the ladder. ``worth_knowing``: a smaller difference is not; "negligible" says that this one is
@@ -108,8 +108,8 @@ class TargetVerdict:
 
 
 def compare(results: Results) -> list[Comparison]:
-    """Every rung but the first, against the one below."""
-    return verdicts(list(zip(results.rungs, results.rungs[1:], strict=False)), declared=results.ladder.comparisons)
+    """Every rung but the first, against the one below; then every variant, against the rung that it hangs on."""
+    return verdicts(results.pairs, declared=results.ladder.comparisons)
 
 
 def compare_with_top(results: Results) -> list[Comparison]:

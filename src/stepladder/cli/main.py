@@ -111,7 +111,7 @@ def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_js
         from stepladder.reporting.pages.check_page import check_page
 
         print_page(check_page(found))
-    require_within_budget(found.ladder, found.rungs)
+    require_within_budget(found.ladder, found.trained)
 
 
 @main.command(short_help="Train every rung with every seed; what is stored is kept.")

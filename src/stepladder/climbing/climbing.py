@@ -129,7 +129,7 @@ def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
             macs_per_epoch=macs_per_epoch(ladder, rung, info=info),
             macs=macs_of_run(ladder, rung, info=info),
         )
-        for rung in ladder.rungs
+        for rung in ladder.trained
         for seed in seeds
     ]
 
@@ -144,7 +144,7 @@ def climb(
     executor: Executor | None = None,
     watcher: Watcher | None = None,
 ) -> list[Failure]:
-    """Train every rung with every seed, except what the store already holds.
+    """Train every rung and every variant with every seed, except what the store already holds.
 
     Without an ``executor``, ``jobs`` processes (one per core unless given) train one run each, on one thread.
     An ``executor``'s workers may stand in other folders and on other machines that share the store's.

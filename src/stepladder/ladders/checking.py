@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from stepladder.datasets import sources
 from stepladder.datasets.sources import DataInfo
@@ -65,7 +64,10 @@ class CheckedData:
 
 @dataclass(frozen=True)
 class Check:
-    """All that ``stepladder check`` knows. ``split`` and ``notes`` as in CheckedData."""
+    """All that ``stepladder check`` knows. ``split`` and ``notes`` as in CheckedData.
+
+    ``variants`` are those of the ladder, in its order.
+    """
 
     ladder: Plan
     info: DataInfo
@@ -74,10 +76,16 @@ class Check:
     notes: tuple[str, ...]
     rungs: tuple[CheckedRung, ...]
     estimate: Estimate
+    variants: tuple[CheckedRung, ...] = ()
+
+    @property
+    def trained(self) -> tuple[CheckedRung, ...]:
+        """The rungs, then their variants."""
+        return (*self.rungs, *self.variants)
 
     @property
     def excess(self) -> list[str]:
-        return excess_of(self.rungs)
+        return excess_of(self.trained)
 
 
 def check(ladder: Plan, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
@@ -88,10 +96,10 @@ def check(ladder: Plan, *, n_seeds: int, jobs: int, speeds: Mapping[str, float])
     """
     require_declared(ladder)
     data = check_data(ladder)
-    rungs = check_rungs(ladder, data.info)
+    found, n = check_rungs(ladder, data.info), len(ladder.rungs)
     require_effects(ladder, data.info)
     took = estimate(ladder, data.info, n_seeds=n_seeds, jobs=jobs, speeds=speeds)
-    return Check(ladder, data.info, data.sha256, data.split, data.notes, rungs, took)
+    return Check(ladder, data.info, data.sha256, data.split, data.notes, found[:n], took, found[n:])
 
 
 def check_data(ladder: Plan) -> CheckedData:
@@ -113,9 +121,9 @@ def check_data(ladder: Plan) -> CheckedData:
 
 
 def check_rungs(ladder: Plan, info: DataInfo) -> tuple[CheckedRung, ...]:
-    """Every rung on these images; raises LadderError for one that cannot be trained on them."""
+    """Every rung on these images, then every variant; raises LadderError for one that cannot be trained on them."""
     rungs = []
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         try:
             network = rung.network(info.image)
         except GeometryError as error:
@@ -133,7 +141,7 @@ def require_declared(ladder: Plan) -> None:
     Once they were read as one change each: what has been trained of such a ladder is shown, and no more is trained.
     """
     found = [
-        f"{ladder.place(rung.change_line)}: {rules.undeclared(rung.name, below.recipe, rung.recipe)}"
+        f"{ladder.place(rung.change_line)}: {rules.undeclared(_who(ladder, rung), below.recipe, rung.recipe)}"
         for below, rung in ladder.steps
         if rules.is_undeclared(below.recipe, rung.recipe, rung.compound)
     ]
@@ -149,11 +157,17 @@ def require_effects(ladder: Plan, info: DataInfo) -> None:
     sizes = _sizes(ladder, info)
     for below, rung in ladder.steps:
         if what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
+            who = _who(ladder, rung)
             raise LadderError(
-                f"{ladder.place(rung.change_line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing"
-                " that happens: on these images it would train exactly as the rung below, because"
+                f"{ladder.place(rung.change_line)}: {who} changes {', '.join(rung.changes)} but nothing"
+                f" that happens: on these images it would train exactly as {who.below}, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
+
+
+def _who(ladder: Plan, rung: Rung) -> rules.Who:
+    hangs = any(variant.rung is rung for variant in ladder.variants)
+    return rules.variant(rung.name) if hangs else rules.rung(rung.name)
 
 
 def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
@@ -163,13 +177,15 @@ def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
 
 def _notes(ladder: Plan, info: DataInfo) -> list[tuple[str, ...]]:
     """Of each rung the notes that the rung below has not, and what is so little a change that it may be none."""
-    recipes = [rung.recipe for rung in ladder.rungs]
-    all_notes = [idle_notes(recipe, _sizes(ladder, info)) for recipe in recipes]
-    changes: list[tuple[str, ...]] = [(), *(tuple(slight_changes(*pair)) for pair in pairwise(recipes))]
-    return [
-        (*(note for note in notes if note not in below), *changed)
-        for below, notes, changed in zip([(), *all_notes[:-1]], all_notes, changes, strict=True)
-    ]
+    hang_on = (ladder.rung(variant.on) for variant in ladder.variants)
+    before: list[Rung | None] = [None, *ladder.rungs[:-1], *hang_on]
+    found = {recipe: idle_notes(recipe, _sizes(ladder, info)) for recipe in {rung.recipe for rung in ladder.trained}}
+    notes = []
+    for below, rung in zip(before, ladder.trained, strict=True):
+        known = found[below.recipe] if below else ()
+        slight = slight_changes(below.recipe, rung.recipe) if below else ()
+        notes.append((*(note for note in found[rung.recipe] if note not in known), *slight))
+    return notes
 
 
 def _sizes(ladder: Plan, info: DataInfo) -> Sizes:
@@ -195,7 +211,7 @@ def estimate(ladder: Plan, info: DataInfo, *, n_seeds: int, jobs: int, speeds: M
     engine, typical = next(iter(TYPICAL_MACS_PER_S.items()))
     measured = [speed for tag, speed in speeds.items() if tag.startswith(f"{engine}-")]
     macs_per_s = measured[-1] if measured else typical
-    n_runs = n_seeds * len(ladder.rungs)
+    n_runs = n_seeds * len(ladder.trained)
     jobs = max(1, min(jobs, n_runs))
     runs = _runs_of_climb(ladder, range(1, n_seeds + 1))
     macs = sum(len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung, seeds in runs)
@@ -234,7 +250,7 @@ def n_teachers(rung: Rung) -> int:
 def _runs_of_climb(ladder: Plan, seeds: Iterable[int]) -> list[tuple[Rung, set[int]]]:
     """All that is trained, each once: rungs and teachers, which may be a rung's recipe, with their seeds."""
     runs: dict[Recipe, tuple[Rung, set[int]]] = {}
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         runs.setdefault(rung.recipe, (rung, set()))[1].update(seeds)
         if (teacher := teacher_rung(rung)) and (distill := rung.recipe.distill):
             taught_by = {each for seed in seeds for each in distill.seeds_for(seed)}

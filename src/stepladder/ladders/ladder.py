@@ -61,6 +61,17 @@ class Rung:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A rung that hangs on another one of a ladder, ``on``: that one plus exactly one change, and no step of it.
+
+    So an ablation is a star: its variants are compared with one rung, and what stands above builds on that rung alone.
+    """
+
+    on: str
+    rung: Rung
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Rungs on one data set, in no order: each is trained by itself, as those that a ladder's top has one change less.
 
@@ -110,16 +121,27 @@ class Plan:
         """``mine.toml:12``, as a message begins; the file alone where no line is known."""
         return f"{self.source}:{line}" if line else self.source
 
-    def with_rungs(self, rungs: Sequence[Rung]) -> "Plan":
-        """These rungs, on the same images, as a plan."""
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Plan(**own | {"rungs": tuple(rungs)})
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """What hangs on its rungs; only a ladder has some."""
+        return ()
+
+    @property
+    def trained(self) -> tuple[Rung, ...]:
+        """All that a climb trains: the rungs, then their variants."""
+        return (*self.rungs, *(variant.rung for variant in self.variants))
 
     @property
     def steps(self) -> tuple[tuple[Rung, Rung], ...]:
-        """Each rung that is the one before it plus its change, with that one. In a plan there need be none."""
+        """Each rung and variant that is another rung plus its change, with that one. In a plan there need be none."""
         pairs = pairwise(self.rungs)
-        return tuple(pair for pair in pairs if pair[1].changes == changed_fields(*(each.recipe for each in pair)))
+        up = (pair for pair in pairs if pair[1].changes == changed_fields(*(each.recipe for each in pair)))
+        return (*up, *((self.rung(variant.on), variant.rung) for variant in self.variants))
+
+    def with_rungs(self, rungs: Sequence[Rung]) -> "Plan":
+        """These rungs, on the same images, as a plan; without any variants."""
+        own = {each.name: getattr(self, each.name) for each in fields(Plan)}
+        return Plan(**own | {"rungs": tuple(rungs)})
 
     @property
     def top(self) -> "Plan":
@@ -127,22 +149,26 @@ class Plan:
         return self.with_rungs(self.rungs[-1:])
 
     def rung(self, name: str) -> Rung:
-        for rung in self.rungs:
+        """The rung or variant of this name."""
+        for rung in self.trained:
             if rung.name == name:
                 return rung
-        raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {', '.join(r.name for r in self.rungs)}")
+        names = ", ".join(each.name for each in self.trained)
+        raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {names}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder(Plan):
-    """Rungs one above another: each is the rung below plus exactly one change.
+    """Rungs one above another: each is the rung below plus exactly one change. Variants hang on some of them.
 
     Whoever builds one is held to that. LadderError says all that is broken: two changes that are not declared compound,
     none, one that does nothing, ``changes`` that are not what differs, a name that is there twice, a budget that is
-    looser or a target that is lower than below, a target of more epochs than are trained. Several distortions at once
-    that are not declared compound were allowed once: they are no reason not to read a ladder, but ``check`` and
-    ``climb`` refuse it (checking.require_declared).
+    looser or a target that is lower than below, a target of more epochs than are trained. A variant is held to what a
+    rung in its place would be. Several distortions at once that are not declared compound were allowed once: they are
+    no reason not to read a ladder, but ``check`` and ``climb`` refuse it (checking.require_declared).
     """
+
+    variants: tuple[Variant, ...] = ()
 
     def __post_init__(self) -> None:
         if broken := [f"{self.place(rung.line)}: {text}" for rung, text in self._broken()]:
@@ -151,14 +177,28 @@ class Ladder(Plan):
     def _broken(self) -> Iterator[tuple[Rung, str]]:
         if not self.rungs:
             raise LadderError(f"{self.source}: a ladder has a rung at least")
-        names = [rung.name for rung in self.rungs]
-        for at, rung in enumerate(self.rungs):
+        names = [rung.name for rung in self.trained]
+        for at, rung in enumerate(self.trained):
+            who = rules.rung(rung.name) if at < len(self.rungs) else rules.variant(rung.name)
             if rung.name in names[:at]:
                 yield rung, rules.twice(rung.name)
-            yield from ((rung, text) for _, text in rules.of_epochs(rung.name, rung.recipe, rung.target))
+            yield from ((rung, text) for _, text in rules.of_epochs(who, rung.recipe, rung.target))
         yield from ((self.rungs[0], text) for text in _broken_bottom(self.rungs[0]))
         for below, rung in pairwise(self.rungs):
-            yield from ((rung, text) for text in _broken_above(below, rung))
+            yield from ((rung, text) for text in _broken_above(rules.rung(rung.name), below, rung))
+        for each in self.variants:
+            yield from ((each.rung, text) for text in self._broken_variant(each))
+
+    def _broken_variant(self, variant: Variant) -> Iterator[str]:
+        below = next((rung for rung in self.rungs if rung.name == variant.on), None)
+        if below is None:
+            rungs = ", ".join(rung.name for rung in self.rungs)
+            yield (
+                f"variant {shown(variant.rung.name)} hangs on {shown(variant.on)}, which is no rung of this ladder:"
+                f" hang it on one of {rungs}"
+            )
+            return
+        yield from _broken_above(rules.variant(variant.rung.name), below, variant.rung)
 
 
 def _broken_bottom(rung: Rung) -> Iterator[str]:
@@ -166,16 +206,16 @@ def _broken_bottom(rung: Rung) -> Iterator[str]:
         yield f"rung {shown(rung.name)} is the bottom rung, and changes nothing: give it no changes and no compound"
 
 
-def _broken_above(below: Rung, rung: Rung) -> Iterator[str]:
+def _broken_above(who: rules.Who, below: Rung, rung: Rung) -> Iterator[str]:
     changes = changed_fields(below.recipe, rung.recipe)
     if set(rung.changes) != set(changes) and changes:
         said, found = (", ".join(each) or "nothing" for each in (rung.changes, changes))
-        yield f"rung {shown(rung.name)} says that it changes {said}, and its recipe changes {found}: make them agree"
+        yield f"{who} says that it changes {said}, and its recipe changes {found}: make them agree"
         return
     found_rules = (
-        rules.of_changes(rung.name, below.recipe, rung.recipe, changes=changes, compound=rung.compound),
-        rules.of_budget(rung.name, below.budget, rung.budget),
-        rules.of_target(rung.name, below.target, rung.target),
+        rules.of_changes(who, below.recipe, rung.recipe, changes=changes, compound=rung.compound),
+        rules.of_budget(who, below.budget, rung.budget),
+        rules.of_target(who, below.target, rung.target),
     )
     yield from (text for found in found_rules for _, text in found)
 

@@ -21,6 +21,7 @@ MARKS: dict[Tone, str] = {
     "winner": "★",
     "over": "!",
 }  # say without colour what a colour says
+VARIANTS = "Variants: each is the rung that it hangs on plus one change"
 UNDECLARED = "the ladder does not say why, and is not climbed any further until it does ('stepladder check' says how)"
 
 
@@ -69,6 +70,24 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def hung(table: Table, on: Sequence[str], *, title: str) -> Table:
+    """A table of rungs as one of variants: behind its name stands the rung that each of them hangs on."""
+
+    def moved(column: int) -> int:
+        return column + (column > 0)
+
+    return Table(
+        title=title,
+        header=("variant", "on", *table.header[1:]),
+        rows=tuple((row[0], name, *row[1:]) for row, name in zip(table.rows, on, strict=True)),
+        numeric=frozenset(map(moved, table.numeric)),
+        words=frozenset(map(moved, table.words)),
+        dropped_first=tuple(map(moved, table.dropped_first)),
+        legend=tuple((moved(column), text) for column, text in table.legend),
+        tones={(row, moved(column)): tone for (row, column), tone in table.tones.items()},
+    )
 
 
 Step = tuple[Rung | None, Rung]

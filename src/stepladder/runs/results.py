@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from stepladder.datasets.data import describe
 from stepladder.errors import StoreError
@@ -33,8 +34,9 @@ class Results:
     """A ladder's stored runs by one engine; ``others`` counts those of other engines, which are not pooled.
 
     ``n_other_seeds`` counts that engine's runs of seeds that were not asked for. ``params`` are those of each rung's
-    network. ``n_test_looks`` counts every evaluation of these rungs on the test
-    split that the store knows of: all seeds and engines, unfinished and diverged runs too.
+    network, ``variants`` what hangs on the rungs, in the ladder's order, and ``variant_params`` their parameters.
+    ``n_test_looks`` counts every evaluation of all of these on the test split that the store knows of: all seeds and
+    engines, unfinished and diverged runs too.
     """
 
     ladder: Plan
@@ -44,6 +46,31 @@ class Results:
     others: dict[str, int]
     n_test_looks: int
     n_other_seeds: int = 0
+    variants: tuple[RungResult, ...] = ()
+    variant_params: tuple[int, ...] = ()
+
+    @property
+    def trained(self) -> tuple[RungResult, ...]:
+        """The rungs, then their variants."""
+        return (*self.rungs, *self.variants)
+
+    @property
+    def trained_params(self) -> tuple[int, ...]:
+        """Those of ``trained``."""
+        return (*self.params, *self.variant_params)
+
+    @property
+    def hung(self) -> tuple[tuple[RungResult, RungResult], ...]:
+        """Each variant after the rung that it hangs on."""
+        by_name = {each.rung.name: each for each in self.rungs}
+        return tuple(
+            (by_name[variant.on], each) for variant, each in zip(self.ladder.variants, self.variants, strict=True)
+        )
+
+    @property
+    def pairs(self) -> tuple[tuple[RungResult, RungResult], ...]:
+        """What is compared: each rung but the first with the one below, then each variant with its rung."""
+        return (*pairwise(self.rungs), *self.hung)
 
     @property
     def reached(self) -> bool:
@@ -61,9 +88,9 @@ def collect(
     it, the engine that trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
     """
     data, info = data_identity(ladder), describe(ladder.data)
-    experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.rungs}
+    experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.trained}
     stored = {experiment: list(store.runs_of(experiment, info=info)) for experiment in set(experiments.values())}
-    teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.rungs if rung.recipe.teacher}
+    teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.trained if rung.recipe.teacher}
     taught_by = {experiment: list(store.runs_of(experiment, info=info)) for experiment in teachers}
     found = {
         name: [run for run in stored[experiment] if seeds is None or run.identity.seed in seeds]
@@ -72,18 +99,21 @@ def collect(
     runs = [run for of_rung in found.values() for run in of_rung]
     chosen = _choose(runs, engine)
     rungs = []
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         own = tuple(run for run in found[rung.name] if run.identity.engine == chosen)
         rungs.append(RungResult(rung, own, summarise(own, rung.target)))
     distinct = {run.identity.key: run for run in runs}.values()
     asked = {run.identity.key for run in runs}
     left_out = {run.identity.key for of_rung in stored.values() for run in of_rung if run.identity.engine == chosen}
     others = Counter(str(run.identity.engine) for run in distinct if run.identity.engine != chosen)
+    params, n = tuple(rung.network(info.image).params for rung in ladder.trained), len(ladder.rungs)
     return Results(
         ladder=ladder,
         engine=chosen,
-        rungs=tuple(rungs),
-        params=tuple(rung.network(info.image).params for rung in ladder.rungs),
+        rungs=tuple(rungs[:n]),
+        params=params[:n],
+        variants=tuple(rungs[n:]),
+        variant_params=params[n:],
         others=dict(others),
         n_other_seeds=len(left_out - asked),
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,

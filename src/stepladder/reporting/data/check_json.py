@@ -1,5 +1,5 @@
 """Checks and ladders for machines. SCHEMA_VERSION history: 1, the first; a rung's "notes" came later, then its
-"concepts" and "undeclared"."""
+"concepts" and "undeclared", and the ladder's "variants"."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +33,10 @@ def check_dict(check: Check) -> dict[str, Any]:
         },
         "notes": list(check.notes),
         "rungs": [_checked_rung(checked, below) for (below, _), checked in zip(chain(rungs), check.rungs, strict=True)],
+        "variants": [
+            {"on": variant.on} | _checked_rung(checked, check.ladder.rung(variant.on))
+            for variant, checked in zip(check.ladder.variants, check.variants, strict=True)
+        ],
         "estimate": {
             "elapsed_s": check.estimate.elapsed_s,
             "n_runs": check.estimate.n_runs,
@@ -47,7 +51,12 @@ def ladders_dict(ladders: Sequence[Plan]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "ladders": [
-            {"name": ladder.name, "about": ladder.about, "rungs": [rung.name for rung in ladder.rungs]}
+            {
+                "name": ladder.name,
+                "about": ladder.about,
+                "rungs": [rung.name for rung in ladder.rungs],
+                "variants": [variant.rung.name for variant in ladder.variants],
+            }
             for ladder in ladders
         ],
     }

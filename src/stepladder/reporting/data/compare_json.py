@@ -14,12 +14,14 @@ SCHEMA_VERSION = 2
 
 
 def compare_dict(results: Results) -> dict[str, Any]:
-    """What ``stepladder compare --json`` prints."""
+    """What ``stepladder compare --json`` prints; variants are compared with the rungs that they hang on."""
+    found, n = compare(results), len(results.rungs) - 1
     return {
         **results_head(results),
         "schema_version": SCHEMA_VERSION,
-        "n_comparisons": max(results.ladder.comparisons, len(results.rungs) - 1),
-        "comparisons": [comparison_dict(each) for each in compare(results)],
+        "n_comparisons": max(results.ladder.comparisons, len(found)),
+        "comparisons": [comparison_dict(each) for each in found[:n]],
+        "variant_comparisons": [comparison_dict(each) for each in found[n:]],
         "targets": [_target(against_target(each)) for each in results.rungs],
     }
 

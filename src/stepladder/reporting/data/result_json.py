@@ -20,6 +20,11 @@ def results_dict(results: Results) -> dict[str, Any]:
             _rung_result(step, result, params, results.ladder.evaluate_on)
             for step, result, params in zip(chain(rungs), results.rungs, results.params, strict=True)
         ],
+        "variants": [
+            {"on": below.rung.name}
+            | _rung_result((below.rung, result.rung), result, params, results.ladder.evaluate_on)
+            for (below, result), params in zip(results.hung, results.variant_params, strict=True)
+        ],
     }
 
 
