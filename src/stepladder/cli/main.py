@@ -14,6 +14,8 @@ import click
 from stepladder import __version__
 from stepladder._base import plain, signals, streams
 from stepladder.cli import ending
+from stepladder.cli.check import check
+from stepladder.cli.compare import compare
 from stepladder.cli.options import (
     DEVICE,
     DOWN,
@@ -86,32 +88,7 @@ def main() -> None:
     """
 
 
-@main.command(short_help="Sizes, receptive fields, budgets, time needed; trains nothing.")
-@LADDER
-@SEEDS
-@JOBS
-@STORE
-@JSON
-def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_json: bool) -> None:
-    """Show sizes, receptive fields, budgets and the time a climb takes; train nothing."""
-    from stepladder._base.machine import n_cores
-    from stepladder.ladders import ladder_file
-    from stepladder.ladders.checking import check as check_ladder
-    from stepladder.ladders.checking import require_within_budget
-    from stepladder.runs import speeds
-
-    found = check_ladder(
-        ladder_file.load(ladder), n_seeds=len(seeds), jobs=jobs or n_cores(), speeds=speeds.read(store)
-    )
-    if as_json:
-        from stepladder.reporting.data.check_json import check_dict
-
-        print_json(check_dict(found))
-    else:
-        from stepladder.reporting.pages.check_page import check_page
-
-        print_page(check_page(found))
-    require_within_budget(found.ladder, found.trained)
+main.add_command(check)
 
 
 @main.command(short_help="Train every rung with every seed; what is stored is kept.")
@@ -211,34 +188,7 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
     print_results(results, as_json)
 
 
-@main.command(short_help="What each change did, and how sure that is.")
-@LADDER
-@click.option("--engine", help="Compare the runs of this engine, such as 'jit' or 'torch cuda'.")
-@DOWN
-@STORE
-@JSON
-def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bool) -> None:
-    """Tell what each rung did, and how sure that is: against the rung below, and against its target.
-
-    One interval decides. It holds after every seed: compare as often as you like.
-
-    With --down, what each change is worth at the top, from the runs of 'climb --down'.
-    """
-    from stepladder.ladders import ladder_file
-    from stepladder.ladders.descent import descent
-    from stepladder.runs.results import collect
-    from stepladder.runs.store import Store
-
-    opened = Store.open(store)
-    loaded = ladder_file.load(ladder)
-    results = collect(loaded, opened, engine=engine)
-    way = descent(loaded) if down else None
-    below_top = collect(way.as_plan, opened, engine=results.engine) if way else None
-    echo_notes(opened)
-    if way and below_top:
-        print_descent(way, results, below_top, as_json)
-    else:
-        print_verdicts(results, as_json)
+main.add_command(compare)
 
 
 @main.command(short_help="Write a page with all results that works offline.")

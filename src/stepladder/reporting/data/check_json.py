@@ -46,6 +46,22 @@ def check_dict(check: Check) -> dict[str, Any]:
     }
 
 
+def checks_dict(told: Sequence[tuple[str, Check | None, str]], *, exit_codes: Sequence[int]) -> dict[str, Any]:
+    """What ``stepladder check A B ... --json`` prints: of each ladder what was found, what is wrong, or both."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "checks": [
+            {
+                "source": name,
+                "exit_code": code,
+                "problem": problem or None,
+                "check": None if check is None else check_dict(check),
+            }
+            for (name, check, problem), code in zip(told, exit_codes, strict=True)
+        ],
+    }
+
+
 def ladders_dict(ladders: Sequence[Plan]) -> dict[str, Any]:
     """What ``stepladder ladders --json`` prints."""
     return {
