@@ -16,6 +16,7 @@ from stepladder._base import plain, signals, streams
 from stepladder.cli import ending
 from stepladder.cli.check import check
 from stepladder.cli.compare import compare
+from stepladder.cli.new import new
 from stepladder.cli.options import (
     DEVICE,
     DOWN,
@@ -420,4 +421,5 @@ def _train(
     return failures, collect(ladder, store, engine=engine.identity, seeds=seeds)
 
 
+main.add_command(new)
 main.add_command(runs)

@@ -135,6 +135,11 @@ def load(name_or_path: str | Path) -> Ladder:
     return _Reader(read_file(Path(name)), name, Path(name).parent).read()
 
 
+def ladder_of(text: str, path: Path) -> Ladder:
+    """The ladder of a text, as if it were read from a file at ``path``. Raises LadderError."""
+    return _Reader(text, str(path), path.parent).read()
+
+
 def _is_there(path: str) -> bool:
     try:
         return Path(path).exists()

@@ -1,6 +1,5 @@
 """From a search's winner to a ladder file that leads there: from the objective's rung, one concept at a time."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from stepladder._base.ours import require_ours, signed
 from stepladder.datasets import data as data_sets
 from stepladder.errors import LadderError, StoreError
 from stepladder.ladders.checking import check_rungs
+from stepladder.ladders.first_ladder import data_path
 from stepladder.ladders.ladder import Rung
 from stepladder.recipes.concepts import changed_concepts, with_concepts
 from stepladder.recipes.happening import what_happens
@@ -61,7 +61,7 @@ def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
         "format_version": 1,
         "name": f"{objective.name}-search",
         "about": begins,
-        "data": _data_path(objective.data, folder),
+        "data": data_path(objective.data, folder),
         "data_sha256": objective.data_sha256,
         "evaluate_on": "dev",
         "dev_images": objective.dev_images,
@@ -72,18 +72,6 @@ def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
     today = datetime.now(UTC).date().isoformat()
     text = f"{MARK}, {today}. {begins}\n" + tomli_w.dumps({k: v for k, v in tree.items() if v is not None})
     return signed(text, suffix=".toml")
-
-
-def _data_path(data: str, folder: Path) -> str:
-    """A set's path as seen from a ladder's folder; whole where the two have nothing but the root in common."""
-    if data == "mnist":
-        return data
-    there, here = os.path.realpath(data), os.path.realpath(folder)
-    try:
-        common = os.path.commonpath([there, here])
-    except ValueError:  # two drives
-        return there
-    return there if Path(common).parent == Path(common) else Path(os.path.relpath(there, here)).as_posix()
 
 
 def way_up(
