@@ -1,8 +1,7 @@
 """One command on several ladders: each by itself, so that one that is wrong hides none of the others."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from stepladder.errors import BudgetError, DataError, LadderError, StepladderError
 
@@ -13,8 +12,7 @@ T = TypeVar("T")
 WORSE_AND_WORSE = (0, BudgetError.exit_code, DataError.exit_code, LadderError.exit_code)
 
 
-@dataclass(frozen=True)
-class Attempt(Generic[T]):
+class Attempt(NamedTuple, Generic[T]):  # no dataclass: importing those would take a tenth of what --help takes
     """What came of one ladder, ``name`` as it was given: what was found, or why not, or both."""
 
     name: str
