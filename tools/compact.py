@@ -24,17 +24,18 @@ FORMAT_VERSION = 1
 SAME = ("format_version", "engine", "data")  # of what is kept in one file
 N_DECIMALS = 6  # of a loss
 NOT_KEPT = 0.0
+NONE: dict[str, Any] = {"params": 0, "runs": ()}  # of what is not trained
 
 
 def write(name: str, found: Sequence[Results]) -> None:
     """Keep what one or more ladders' runs, of one engine on the same images, came to, beside what is kept already."""
-    runs = [run for results in found for each in results.rungs for run in each.runs]
+    runs = [run for results in found for each in results.trained for run in each.runs]
     first, finished = runs[0], sorted(run.provenance.finished_at for run in runs)
     if any((run.identity.engine, run.identity.data) != (first.identity.engine, first.identity.data) for run in runs):
         raise ValueError("one engine, and the same images, for all runs of one file")
     rungs: dict[str, dict[str, Any]] = {}
     for results in found:
-        for each, params in zip(results.rungs, results.params, strict=True):
+        for each, params in zip(results.trained, results.trained_params, strict=True):
             if each.runs:
                 rungs[each.runs[0].identity.experiment] = {
                     "rung": each.rung.name,
@@ -77,21 +78,26 @@ def whole(ladder: Plan, store: Store, seeds: Collection[int]) -> Results:
     return found
 
 
-def results(kept: dict[str, Any], ladder: Plan) -> Results:
-    """A ladder's results, as ``stepladder.runs.results.collect`` would find them; KeyError for a rung that has none."""
+def results(kept: dict[str, Any], ladder: Plan, *, some: bool = False) -> Results:
+    """A ladder's results, as ``stepladder.runs.results.collect`` would find them.
+
+    KeyError for a rung or variant that has none, unless ``some`` will do: then it is not trained yet.
+    """
     data, engine = DataIdentity.model_validate(kept["data"]), EngineIdentity.model_validate(kept["engine"])
-    found = [kept["experiments"][experiment_key(rung.recipe, data)] for rung in ladder.rungs]
-    rungs = tuple(_rung_result(rung, each, kept) for rung, each in zip(ladder.rungs, found, strict=True))
-    params = tuple(each["params"] for each in found)
-    return Results(ladder=ladder, engine=engine, rungs=rungs, params=params, others={}, n_test_looks=0)
-
-
-def results_or_none(kept: dict[str, Any], ladder: Plan) -> Results | None:
-    """A ladder's results; None where a rung has none."""
-    try:
-        return results(kept, ladder)
-    except KeyError:
-        return None
+    keys = [experiment_key(rung.recipe, data) for rung in ladder.trained]
+    found = [kept["experiments"].get(key, NONE) if some else kept["experiments"][key] for key in keys]
+    rungs = tuple(_rung_result(rung, each, kept) for rung, each in zip(ladder.trained, found, strict=True))
+    params, n = tuple(each["params"] for each in found), len(ladder.rungs)
+    return Results(
+        ladder=ladder,
+        engine=engine,
+        rungs=rungs[:n],
+        params=params[:n],
+        others={},
+        n_test_looks=0,
+        variants=rungs[n:],
+        variant_params=params[n:],
+    )
 
 
 def _rung_result(rung: Rung, found: dict[str, Any], kept: dict[str, Any]) -> RungResult:

@@ -35,17 +35,22 @@ ABOVE = {"required": ["change"], "properties": {"recipe": False}}
 
 def schema() -> Schema:
     """Of a ladder file, in JSON Schema draft 7."""
-    ladder, rung = ENTRIES
-    models: list[type[BaseModel]] = [ladder, rung, Recipe, Budget, Target]
+    ladder, rung, variant = ENTRIES
+    models: list[type[BaseModel]] = [ladder, rung, variant, Recipe, Budget, Target]
     _, made = models_json_schema([(model, "validation") for model in models], ref_template="#/definitions/{model}")
     found = {name: _plain(each) for name, each in made["$defs"].items()}
-    whole, one = found.pop(ladder.__name__), found.pop(rung.__name__)
+    whole, one, hung = (found.pop(each.__name__) for each in (ladder, rung, variant))
     for name, (model, is_part) in OF_A_RUNG.items():
         told = {"description": one["properties"][name]["description"]}
         table = f"{model.__name__}Part" if is_part else model.__name__
         one["properties"][name] = {"allOf": [_reference(table)], **told}
         if is_part:
             found[table] = {key: value for key, value in found[model.__name__].items() if key != "required"}
+    hung["properties"]["change"] = one["properties"]["change"] | {
+        "description": hung["properties"]["change"]["description"]
+    }
+    hung["required"] = [*hung["required"], "change"]
+    one["properties"]["variant"]["items"] = _reference("Variant")
     whole["properties"]["rung"] = {
         "description": "the rungs, from the bottom up",
         "type": "array",
@@ -53,7 +58,7 @@ def schema() -> Schema:
         "items": _reference("Rung"),
         "allOf": [{"items": [BOTTOM], "additionalItems": ABOVE}],
     }
-    parts = dict(sorted((found | {"Rung": one}).items()))
+    parts = dict(sorted((found | {"Rung": one, "Variant": hung}).items()))
     return {"$schema": DRAFT, "title": "A ladder of Stepladder", **whole, "definitions": parts}
 
 

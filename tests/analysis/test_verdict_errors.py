@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from made_up import results
+from made_up import results, star
 from numpy.typing import NDArray
 
 from stepladder.analysis.comparing import compare
@@ -46,6 +46,17 @@ def test_simulated_intervals_are_those_of_compare(n_seeds: list[int]) -> None:
         low, high = shown_intervals(points(counts), n_seeds, n_comparisons=5, least_spread=IMAGE)
         for each, *ends in zip(shown, low[0], high[0], strict=True):
             assert each.interval == (pytest.approx(ends, abs=1e-4) if np.isfinite(ends).all() else None)
+
+
+@pytest.mark.parametrize("n_seeds", [[8, 8, 8, 8], [20, 9, 5, 3], [3, 20, 20, 20], [8, 16, 4, 8]])
+def test_simulated_intervals_of_variants_are_those_of_compare(n_seeds: list[int]) -> None:
+    """A rung with one above it, and two variants: of the first, and of the second."""
+    counts = images(np.random.default_rng(5).normal(0, 0.05, (1, 4, max(n_seeds))) + 0.03 * np.arange(4)[:, None])
+    shown = compare(star(*(of[:n].tolist() for of, n in zip(counts[0], n_seeds, strict=True)), on=(0, 1)))
+    assert [each.below for each in shown] == ["skeleton", "skeleton", "lighter"]
+    low, high = shown_intervals(points(counts), n_seeds, n_comparisons=5, least_spread=IMAGE, below=(0, 0, 1))
+    for each, *ends in zip(shown, low[0], high[0], strict=True):
+        assert each.interval == (pytest.approx(ends, abs=1e-4) if np.isfinite(ends).all() else None)
 
 
 def test_where_the_first_seeds_say_otherwise_all_of_them_are_shown_alike() -> None:
@@ -113,6 +124,20 @@ def test_compared_after_every_seed_few_ladders_ever_show_a_false_verdict(kind: s
     wrong = np.zeros(n_ladders, bool)
     for n in range(2, 65):
         wrong |= are_wrong(shown_intervals(points(counts), [n] * 6, n_comparisons=5, least_spread=IMAGE)).any(1)
+    assert wrong.mean() <= (allowed(n_ladders) if n_ladders < 1_000 else 0.055)
+
+
+@pytest.mark.parametrize("n_ladders", [150, pytest.param(4_000, marks=pytest.mark.evidence)])
+@pytest.mark.parametrize("n_variants", [3, 12])
+@pytest.mark.parametrize("kind", ["normal .03", "skewed", "collapsing"])
+def test_of_variants_of_one_rung_few_ever_show_a_false_verdict(kind: str, n_variants: int, n_ladders: int) -> None:
+    """All of them are compared with the same rung, whose luck is in every difference."""
+    counts = images(KINDS[kind](np.random.default_rng(12), (n_ladders, n_variants + 1, 64)))
+    wrong, on = np.zeros(n_ladders, bool), (0,) * n_variants
+    for n in range(2, 65):
+        n_seeds = [n] * (n_variants + 1)
+        ends = shown_intervals(points(counts), n_seeds, n_comparisons=n_variants, least_spread=IMAGE, below=on)
+        wrong |= are_wrong(ends).any(1)
     assert wrong.mean() <= (allowed(n_ladders) if n_ladders < 1_000 else 0.055)
 
 
@@ -216,6 +241,8 @@ def test_a_ladder_that_grows_beyond_what_it_declared_pays_for_it() -> None:
     assert 0 < errors[0] < errors[-1]
     assert errors[0] <= 0.05
     assert error_of_growth(1, 1) <= 0.05
+    assert error_of_growth(5, 8, tuple(range(8))) == errors[-1]
+    assert 0 < error_of_growth(5, 8, (0,) * 8) < 0.05
 
 
 @pytest.mark.evidence

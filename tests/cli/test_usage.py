@@ -12,7 +12,8 @@ from stepladder.cli import runs as cli_runs
 from stepladder.ladders import ladder_file
 from stepladder.runs.store import Store
 
-LADDER_COMMANDS = [name for name, each in cli.main.commands.items() if any(p.name == "ladder" for p in each.params)]
+TAKEN = {"ladder", "ladders"}
+LADDER_COMMANDS = [name for name, each in cli.main.commands.items() if TAKEN & {str(p.name) for p in each.params}]
 
 
 def refusal(*words: str) -> str:
@@ -67,7 +68,7 @@ def test_every_command_that_says_something_speaks_json(command: click.Command) -
         ("report mnist-8k --format pdf", "no format 'pdf'; write html, and print that page to PDF in a browser"),
         ("report mnist-8k --format md", "no format 'md'; did you mean 'markdown'?"),
         ("report mnist-8k --json --format csv", "Error: --json and --format csv contradict each other: give one"),
-        ("check a.toml b.toml", "one ladder at a time, and b.toml comes on top of one: run stepladder check b.toml"),
+        ("show a.toml b.toml", "one ladder at a time, and b.toml comes on top of one: run stepladder show b.toml"),
         ("ladders mine", "stepladder ladders takes no arguments: leave mine out"),
         ("reproduce a b", "stepladder reproduce takes one name: leave b out"),
         ("check mnist-8000", "no ladder 'mnist-8000'; known are mnist-1000"),

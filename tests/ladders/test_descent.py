@@ -43,6 +43,15 @@ def test_a_compound_step_goes_out_whole() -> None:
     assert list(way.without) == ["rotation", "receptive-field"]
 
 
+def test_of_two_distortions_each_goes_out_alone() -> None:
+    """They are two concepts: what is left has the other one."""
+    rotation, moved = LADDER.rung("rotation"), Augment(rotation_deg=15.0, shift_px=1.0)
+    shift = replace(rotation, name="shift", recipe=rotation.recipe.model_copy(update={"augment": moved}))
+    way = descent(replace(LADDER, rungs=(*LADDER.rungs[:4], shift)))
+    assert way.without["rotation"].recipe.augment == Augment(shift_px=1.0)
+    assert way.without["shift"].recipe.augment == Augment(rotation_deg=15.0)
+
+
 def test_one_rung_has_nothing_to_take_out() -> None:
     with pytest.raises(LadderError, match="one rung has no change to take out"):
         descent(replace(LADDER, rungs=LADDER.rungs[:1]))

@@ -34,7 +34,8 @@ BROKEN: dict[str, tuple[Callable[[], Ladder], str]] = {
     ),
     "two changes": (
         lambda: ladder(BOTTOM, replace(changed(LIGHTER, lr=0.5), changes=("network", "lr"))),
-        "rung 'lighter' changes network and lr; a rung changes one concept: split it into two rungs",
+        "rung 'lighter' changes network and lr; a rung changes one concept: split it into two rungs (first"
+        " change.network = [...], then change.lr = 0.5)",
     ),
     "two changes, one said": (
         lambda: ladder(BOTTOM, changed(LIGHTER, lr=0.5)),

@@ -164,12 +164,14 @@ RUNGS = {
     "two changes": (
         "change.dropout = 0.2  <--\nchange.lr = 0.1",
         "rung 'second' changes dropout and lr; a rung changes one concept: split it into two rungs"
-        ' (first only dropout, then lr), or declare it: compound = "why not one at a time"',
+        " (first change.dropout = 0.2, then change.lr = 0.1), or declare it: compound ="
+        ' "why not one at a time"',
     ),
     "three changes": (
         "[rung.change]  <--\nbatch_size = 32\nlr = 0.1\ndropout = 0.2",
         "rung 'second' changes dropout, lr and batch_size; a rung changes one concept: split it into three rungs"
-        ' (first only dropout, then lr), or declare it: compound = "why not one at a time"',
+        " (first change.dropout = 0.2, then change.lr = 0.1, then change.batch_size = 32), or declare it: compound ="
+        ' "why not one at a time"',
     ),
     "a change equal to the value below": (
         "change.dropout = 0.1  <--",
@@ -207,7 +209,8 @@ RUNGS = {
     ),
     "an unknown field of a rung": (
         'change.dropout = 0.2\nreason = "typo"  <--',
-        "rung 2, reason: unknown field 'reason'; known are budget, change, compound, name, recipe, target, why",
+        "rung 2, reason: unknown field 'reason'; known are budget, change, compound, name, recipe, target, variant,"
+        " why",
     ),
     "an unknown concept": (
         "change.droput = 0.2  <--",

@@ -34,6 +34,7 @@ from stepladder.engines import choose_engine
 from stepladder.errors import BudgetError, EngineError, LadderError, StoreError
 from stepladder.ladders import ladder_file
 from stepladder.ladders.checking import check_rungs, excess_of
+from stepladder.ladders.ladder_toml import data_path
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.ops import BatchNorm, Block
 from stepladder.networks.text import parse
@@ -53,7 +54,7 @@ from stepladder.recipes.recipe import (
 from stepladder.runs.run import Run
 from stepladder.runs.store import Store
 from stepladder.searching.guesses import first_guesses
-from stepladder.searching.ladder_of_winner import MARK, _data_path, ladder_text, output_path, way_up
+from stepladder.searching.ladder_of_winner import MARK, ladder_text, output_path, way_up
 from stepladder.searching.searching import Deadline, Found, Quest, quest, search
 from stepladder.searching.space import SearchSpace, propose, recipe_of
 from stepladder.searching.study import SearchStudy, default_storage
@@ -259,11 +260,11 @@ def test_a_ladder_names_its_images_as_seen_from_its_folder(tmp_path: Path) -> No
         (Path("/set.npz"), tmp_path, "/set.npz"),
     ):
         folder.mkdir(exist_ok=True)
-        assert _data_path(str(source), folder) == written
+        assert data_path(str(source), folder) == written
         assert (folder / written).resolve() == source.resolve()
     (tmp_path / "link").symlink_to(tmp_path / "b")
-    assert _data_path(str(tmp_path / "set.npz"), tmp_path / "link") == "../set.npz"
-    assert _data_path("mnist", tmp_path) == "mnist"
+    assert data_path(str(tmp_path / "set.npz"), tmp_path / "link") == "../set.npz"
+    assert data_path("mnist", tmp_path) == "mnist"
 
 
 @pytest.mark.parametrize("params", FOUND)

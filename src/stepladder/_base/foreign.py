@@ -270,6 +270,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "rationale motivation because description about notes comment": "why",
         "parent base from below": "leave it out: each rung builds on the one before it",
         "changes": "change",
+        "variants ablation ablations": "variant",
         "accuracy lastepochs": "write target = { accuracy = 99.4, last_epochs = 5 }",
         "seed seeds": _WHOLE_CLIMB + "stepladder climb my.toml --seeds 8",
     },
@@ -322,7 +323,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "ablation": "write stepladder climb my.toml --down",
         "help": "write stepladder --help",
         "version": "write stepladder --version",
-        "init new create": "write a TOML file: docs/ladders.md begins with a short one",
+        "init create generate scaffold template": "new",
     },
     "option": {
         "seed nseeds": "--seeds",

@@ -66,7 +66,7 @@ class Tried:
 
 def tried(results: Results) -> Tried:
     """What the ladder has measured. Where the verdict is open, a rung that is ahead speaks neither way."""
-    pairs = list(zip(results.rungs, results.rungs[1:], strict=False))
+    pairs = results.pairs
     image = describe(results.ladder.data).image
     steps = [_steps_between(below.rung, above.rung, image) for below, above in pairs]
     found: list[Attempt] = []
@@ -75,7 +75,7 @@ def tried(results: Results) -> Tried:
             found += [each for step in of_pair for each in _attempt(below.rung, above.rung, step, comparison)]
     for below, above in pairs:
         found += _steadier(below, above)
-    for below, above in combinations(results.rungs, 2):
+    for below, above in combinations(results.trained, 2):
         found += _rates_apart(below, above)
     return Tried(tuple(found))
 

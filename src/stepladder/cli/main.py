@@ -14,6 +14,9 @@ import click
 from stepladder import __version__
 from stepladder._base import plain, signals, streams
 from stepladder.cli import ending
+from stepladder.cli.check import check
+from stepladder.cli.compare import compare
+from stepladder.cli.new import new
 from stepladder.cli.options import (
     DEVICE,
     DOWN,
@@ -88,32 +91,7 @@ def main() -> None:
     """
 
 
-@main.command(short_help="Sizes, receptive fields, budgets, time needed; trains nothing.")
-@LADDER
-@SEEDS
-@JOBS
-@STORE
-@JSON
-def check(ladder: str, seeds: Sequence[int], jobs: int | None, store: str, as_json: bool) -> None:
-    """Show sizes, receptive fields, budgets and the time a climb takes; train nothing."""
-    from stepladder._base.machine import n_cores
-    from stepladder.ladders import ladder_file
-    from stepladder.ladders.checking import check as check_ladder
-    from stepladder.ladders.checking import require_within_budget
-    from stepladder.runs import speeds
-
-    found = check_ladder(
-        ladder_file.load(ladder), n_seeds=len(seeds), jobs=jobs or n_cores(), speeds=speeds.read(store)
-    )
-    if as_json:
-        from stepladder.reporting.data.check_json import check_dict
-
-        print_json(check_dict(found))
-    else:
-        from stepladder.reporting.pages.check_page import check_page
-
-        print_page(check_page(found))
-    require_within_budget(found.ladder, found.rungs)
+main.add_command(check)
 
 
 @main.command(short_help="Train every rung with every seed; what is stored is kept.")
@@ -158,21 +136,21 @@ def climb(
     """
     from stepladder.datasets.data import describe
     from stepladder.engines import choose_engine
-    from stepladder.ladders import ladder_file
-    from stepladder.ladders.checking import check_rungs, notes_of, require_effects, require_within_budget
+    from stepladder.ladders import checking, ladder_file
     from stepladder.ladders.descent import descent
     from stepladder.runs.results import collect
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
     written = ladder_file.load(ladder)
+    checking.require_declared(written)
     whole = written.top if top else written
     way = descent(written) if down else None
     loaded = way.as_plan if way else whole
     info = describe(loaded.data)
-    rungs = check_rungs(loaded, info)  # before an engine is imported or a folder made
-    require_within_budget(loaded, rungs)
-    require_effects(loaded, info)
+    rungs = checking.check_rungs(loaded, info)  # before an engine is imported or a folder made
+    checking.require_within_budget(loaded, rungs)
+    checking.require_effects(loaded, info)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     most = (max_seeds or MAX_SEEDS) if until_decided else None
@@ -180,7 +158,7 @@ def climb(
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
         watcher = _watchers(stack, page)
         watcher.noted(f"engine {reason}")
-        for note in notes_of(rungs):
+        for note in checking.notes_of(rungs):
             watcher.noted(note)
         failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
     if way:
@@ -213,34 +191,7 @@ def show(ladder: str, engine: str | None, store: str, as_json: bool) -> None:
     print_results(results, as_json)
 
 
-@main.command(short_help="What each change did, and how sure that is.")
-@LADDER
-@click.option("--engine", help="Compare the runs of this engine, such as 'jit' or 'torch cuda'.")
-@DOWN
-@STORE
-@JSON
-def compare(ladder: str, engine: str | None, down: bool, store: str, as_json: bool) -> None:
-    """Tell what each rung did, and how sure that is: against the rung below, and against its target.
-
-    One interval decides. It holds after every seed: compare as often as you like.
-
-    With --down, what each change is worth at the top, from the runs of 'climb --down'.
-    """
-    from stepladder.ladders import ladder_file
-    from stepladder.ladders.descent import descent
-    from stepladder.runs.results import collect
-    from stepladder.runs.store import Store
-
-    opened = Store.open(store)
-    loaded = ladder_file.load(ladder)
-    results = collect(loaded, opened, engine=engine)
-    way = descent(loaded) if down else None
-    below_top = collect(way.as_plan, opened, engine=results.engine) if way else None
-    echo_notes(opened)
-    if way and below_top:
-        print_descent(way, results, below_top, as_json)
-    else:
-        print_verdicts(results, as_json)
+main.add_command(compare)
 
 
 @main.command(short_help="Write a page with all results that works offline.")
@@ -472,6 +423,7 @@ def _train(
     return failures, collect(ladder, store, engine=engine.identity, seeds=seeds)
 
 
+main.add_command(new)
 main.add_command(predict)
 main.add_command(runs)
 main.add_command(schema)

@@ -83,6 +83,7 @@ class Duration(click.ParamType[float]):
 
 DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
 LADDER = click.argument("ladder")
+LADDERS = click.argument("ladders", metavar="LADDER...", nargs=-1, required=True)
 SEEDS = click.option("--seeds", type=Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
 STORE = click.option(
     "--store",

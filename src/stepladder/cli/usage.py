@@ -63,7 +63,11 @@ class Commands(click.Group):
 def _refuse_in_words(error: click.UsageError, ctx: click.Context) -> NoReturn:
     if isinstance(error, click.NoSuchOption):
         raise click.UsageError(_unknown_option(error.option_name, ctx), ctx) from None
-    if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "ladder":
+    if (
+        isinstance(error, click.MissingParameter)
+        and error.param is not None
+        and error.param.name in ("ladder", "ladders")
+    ):
         raise click.UsageError(_which_ladder(ctx), ctx) from None
     if error.message.startswith("Got unexpected extra argument"):
         raise click.UsageError(_too_many(error.message, ctx), ctx) from None

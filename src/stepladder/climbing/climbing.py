@@ -14,7 +14,14 @@ from stepladder.engines import Engine
 from stepladder.errors import LadderError
 from stepladder.execution.job_queue import JobQueue, require_own_process
 from stepladder.execution.one_run import Work
-from stepladder.ladders.checking import check_rungs, macs_of_run, macs_per_epoch, require_effects, require_within_budget
+from stepladder.ladders.checking import (
+    check_rungs,
+    macs_of_run,
+    macs_per_epoch,
+    require_declared,
+    require_effects,
+    require_within_budget,
+)
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.image_notes import examined
 from stepladder.ladders.ladder import Plan, Rung
@@ -98,6 +105,7 @@ def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
     if len(set(seeds)) < len(seeds):
         twice = next(seed for seed, n in Counter(seeds).items() if n > 1)
         raise LadderError(f"seed {twice} is given more than once, and trains the same run: give each seed once")
+    require_declared(ladder)
     info = data_sets.describe(ladder.data)
     require_within_budget(ladder, check_rungs(ladder, info))
     require_effects(ladder, info)
@@ -109,7 +117,7 @@ def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
             macs_per_epoch=macs_per_epoch(ladder, rung, info=info),
             macs=macs_of_run(ladder, rung, info=info),
         )
-        for rung in ladder.rungs
+        for rung in ladder.trained
         for seed in seeds
     ]
 
@@ -124,7 +132,7 @@ def climb(
     executor: Executor | None = None,
     watcher: Watcher | None = None,
 ) -> list[Failure]:
-    """Train every rung with every seed, except what the store already holds.
+    """Train every rung and every variant with every seed, except what the store already holds.
 
     ``jobs`` processes (one per core unless given) train one run each, on one thread. With an ``executor``, each of its
     workers does, in a process of its own; it may stand in another folder, or on another machine that shares the

@@ -42,11 +42,12 @@ def climb_until_decided(
             f"the {len(seeds)} seeds to begin with are more than {max_seeds}, the most to go on to: raise --max-seeds,"
             " or begin with fewer --seeds"
         )
-    wanted, trained = [rung.name for rung in ladder.rungs], dict[str, Seeds]()
+    wanted, trained = [rung.name for rung in ladder.trained], dict[str, Seeds]()
     n = len(seeds)
     while True:
         trained |= dict.fromkeys(wanted, _first(n, seeds))
-        part = ladder.with_rungs(tuple(rung for rung in ladder.rungs if rung.name in wanted))
+        some = tuple(rung for rung in ladder.trained if rung.name in wanted)
+        part = ladder if some == ladder.trained else ladder.with_rungs(some)
         failures = climb(
             part, seeds=_first(n, seeds), store=store, engine=engine, jobs=jobs, executor=executor, watcher=watcher
         )
@@ -71,11 +72,11 @@ def _first(n: int, seeds: Sequence[int]) -> Seeds:
 
 def _of_seeds(results: Results, seeds: Mapping[str, Seeds]) -> Results:
     """The same without the runs of other seeds than those of their rung."""
-    rungs = []
-    for result in results.rungs:
+    rungs, n = [], len(results.rungs)
+    for result in results.trained:
         runs = tuple(run for run in result.runs if run.identity.seed in seeds[result.rung.name])
         rungs.append(replace(result, runs=runs, summary=summarise(runs, result.rung.target)))
-    return replace(results, rungs=tuple(rungs))
+    return replace(results, rungs=tuple(rungs[:n]), variants=tuple(rungs[n:]))
 
 
 def is_open(comparison: Comparison) -> bool:

@@ -8,14 +8,14 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from stepladder._base.frozen import Frozen
-from stepladder._base.wording import shown
+from stepladder._base.wording import did_you_mean, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets import sources
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
-from stepladder.ladders.checking import check_rungs, require_effects, require_within_budget
+from stepladder.ladders.checking import check_rungs, require_declared, require_effects, require_within_budget
 from stepladder.ladders.faults import refusal
-from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split
+from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split, Variant
 from stepladder.ladders.ladder_file import ENTRIES
 from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.recipe import Recipe, changed_fields
@@ -117,23 +117,48 @@ def with_rung(
     change: Mapping[str, Any],
 ) -> Ladder:
     """What ``Ladder.then`` gives. Budgets and targets that are tables may say only what is new in them."""
-    _require_named(below.name, name, why, compound=compound)
-    top, of = below.rungs[-1], _place(below.name, name)
-    stated = {field: getattr(top.recipe, field) for field in Recipe.model_fields} | dict(change)
-    recipe = _read(Recipe, stated, of=of)
-    for field in change:
-        if getattr(recipe, field) == (value := getattr(top.recipe, field)):
-            raise LadderError(f"{below.source}: {rules.unchanged(name, field, value, alone=len(change) == 1)}")
-    rung = Rung(
-        name=name,
-        why=why.strip(),
-        recipe=recipe,
-        changes=changed_fields(top.recipe, recipe),
-        compound=compound,
-        budget=_read(Budget, _over(top.budget, budget), of=of),
-        target=_read(Target, _over(top.target, target), of=of),
-    )
+    top = below.rungs[-1]
+    of = _place(below.name, name)
+    limits = {
+        "budget": _read(Budget, _over(top.budget, budget), of=of),
+        "target": _read(Target, _over(top.target, target), of=of),
+    }
+    rung = _changed(below, top, rules.rung(name), why=why, compound=compound, change=change, limits=limits)
     return _sound(replace(below, rungs=(*below.rungs, rung)))
+
+
+def with_variant(
+    ladder: Ladder, name: str, *, on: str | None, why: str, compound: str | None, change: Mapping[str, Any]
+) -> Ladder:
+    """What ``Ladder.variant`` gives."""
+    below = ladder.rungs[-1] if on is None else next((rung for rung in ladder.rungs if rung.name == on), None)
+    if below is None:
+        known = [rung.name for rung in ladder.rungs]
+        raise LadderError(f"ladder {ladder.name!r} has no rung {shown(on)}{did_you_mean(str(on), known)}")
+    limits = {"budget": below.budget, "target": below.target}
+    rung = _changed(ladder, below, rules.variant(name), why=why, compound=compound, change=change, limits=limits)
+    return _sound(replace(ladder, variants=(*ladder.variants, Variant(on=below.name, rung=rung))))
+
+
+def _changed(
+    ladder: Ladder,
+    below: Rung,
+    who: rules.Who,
+    *,
+    why: str,
+    compound: str | None,
+    change: Mapping[str, Any],
+    limits: dict[str, Any],
+) -> Rung:
+    """The rung below with a change."""
+    _require_named(ladder.name, who.name, why, compound=compound)
+    stated = {field: getattr(below.recipe, field) for field in Recipe.model_fields} | dict(change)
+    recipe = _read(Recipe, stated, of=_place(ladder.name, who.name))
+    for field in change:
+        if getattr(recipe, field) == (value := getattr(below.recipe, field)):
+            raise LadderError(f"{ladder.source}: {rules.unchanged(who, field, value, alone=len(change) == 1)}")
+    changes = changed_fields(below.recipe, recipe)
+    return Rung(name=who.name, why=why.strip(), recipe=recipe, changes=changes, compound=compound, **limits)
 
 
 def _place(ladder: str, rung: str) -> str:
@@ -158,14 +183,15 @@ def _over(below: Frozen, given: Frozen | Mapping[str, Any] | None) -> Any:
 
 
 def _sound(ladder: Ladder) -> Ladder:
-    """The same ladder, if its top rung can be trained on its images within its budget, as far as they are known.
+    """The same ladder, if what is newest on it can be trained on its images within its budget, as far as is known.
 
-    They are known of MNIST, and of a set that is there; others are looked at by ``check`` and ``climb``.
+    Images are known of MNIST, and of a set that is there; others are looked at by ``check`` and ``climb``.
     """
+    part = ladder if ladder.variants else ladder.with_rungs(ladder.rungs[-2:])
+    require_declared(part)
     if ladder.data != sources.MNIST.name and not Path(ladder.data).exists():
         return ladder
     info = data_sets.describe(ladder.data)
-    part = ladder.with_rungs(ladder.rungs[-2:])
-    require_within_budget(part, check_rungs(part, info)[-1:])
+    require_within_budget(part, check_rungs(part, info))
     require_effects(part, info)
     return ladder

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from stepladder._base.late import FACES, Drawn, late
 from stepladder._base.wording import n_of, shown
 from stepladder.datasets import sources
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import BudgetError, GeometryError, LadderError
+from stepladder.ladders import rules
 from stepladder.ladders.ladder import Plan, Rung, budget_excess
 from stepladder.networks.geometry import Network
 from stepladder.networks.ops import BatchNorm
 from stepladder.recipes.happening import idle_notes, what_happens, why_alike
 from stepladder.recipes.idle import Sizes
-from stepladder.recipes.recipe import Recipe, changed_fields
+from stepladder.recipes.recipe import Recipe
 from stepladder.recipes.slight import slight_changes
 
 # Of one process, two at once on 2 cores of an AMD EPYC, over mnist-8k: jit on Zen 5, 2026-11-23; torch on Zen 3, a day
@@ -69,8 +69,8 @@ class CheckedData:
 class Check(Drawn):
     """All that ``stepladder check`` knows, and prints. ``split`` and ``notes`` as in CheckedData.
 
-    ``rungs`` have each rung's network with its geometry; ``excess`` says how rungs are over their budget, a sentence
-    each.
+    ``rungs`` have each rung's network with its geometry, ``variants`` those of the ladder's variants, in its order;
+    ``excess`` says how they are over their budget, a sentence each.
     """
 
     ladder: Plan
@@ -80,6 +80,12 @@ class Check(Drawn):
     notes: tuple[str, ...]
     rungs: tuple[CheckedRung, ...]
     estimate: Estimate
+    variants: tuple[CheckedRung, ...] = ()
+
+    @property
+    def trained(self) -> tuple[CheckedRung, ...]:
+        """The rungs, then their variants."""
+        return (*self.rungs, *self.variants)
 
     def __repr__(self) -> str:
         budget = f"{len(self.excess)} over budget" if self.excess else "within budget"
@@ -91,20 +97,21 @@ class Check(Drawn):
 
     @property
     def excess(self) -> list[str]:
-        return excess_of(self.rungs)
+        return excess_of(self.trained)
 
 
 def check(ladder: Plan, *, n_seeds: int, jobs: int, speeds: Mapping[str, float]) -> Check:
     """Check a ladder; ``speeds`` are the multiply-adds per second measured so far, by engine tag (speeds.read).
 
-    Raises DataError, and LadderError for networks that do not fit their images, or a change that has no effect on
-    them; being over budget is a finding.
+    Raises DataError, and LadderError for networks that do not fit their images, for a change that has no effect on
+    them, or for several concepts at once that are not declared; being over budget is a finding.
     """
+    require_declared(ladder)
     data = check_data(ladder)
-    rungs = check_rungs(ladder, data.info)
+    found, n = check_rungs(ladder, data.info), len(ladder.rungs)
     require_effects(ladder, data.info)
     took = estimate(ladder, data.info, n_seeds=n_seeds, jobs=jobs, speeds=speeds)
-    return Check(ladder, data.info, data.sha256, data.split, data.notes, rungs, took)
+    return Check(ladder, data.info, data.sha256, data.split, data.notes, found[:n], took, found[n:])
 
 
 def check_data(ladder: Plan) -> CheckedData:
@@ -126,9 +133,9 @@ def check_data(ladder: Plan) -> CheckedData:
 
 
 def check_rungs(ladder: Plan, info: DataInfo) -> tuple[CheckedRung, ...]:
-    """Every rung on these images; raises LadderError for one that cannot be trained on them."""
+    """Every rung on these images, then every variant; raises LadderError for one that cannot be trained on them."""
     rungs = []
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         try:
             network = rung.network(info.image)
         except GeometryError as error:
@@ -140,20 +147,39 @@ def check_rungs(ladder: Plan, info: DataInfo) -> tuple[CheckedRung, ...]:
     return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
 
 
+def require_declared(ladder: Plan) -> None:
+    """Raise LadderError for rungs that change several distortions at once, and do not say why.
+
+    Once they were read as one change each: what has been trained of such a ladder is shown, and no more is trained.
+    """
+    found = [
+        f"{ladder.place(rung.change_line)}: {rules.undeclared(_who(ladder, rung), below.recipe, rung.recipe)}"
+        for below, rung in ladder.steps
+        if rules.is_undeclared(below.recipe, rung.recipe, rung.compound)
+    ]
+    if found:
+        raise LadderError("\n".join(found))
+
+
 def require_effects(ladder: Plan, info: DataInfo) -> None:
     """Raise LadderError for a rung that would train exactly as the rung below on these images.
 
-    What can be told without images a ladder file is refused for. In a descent the rung before is not the one below.
+    What can be told without images a ladder file is refused for.
     """
     sizes = _sizes(ladder, info)
-    for below, rung in pairwise(ladder.rungs):
-        is_below = rung.changes == changed_fields(below.recipe, rung.recipe)
-        if is_below and what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
+    for below, rung in ladder.steps:
+        if what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
+            who = _who(ladder, rung)
             raise LadderError(
-                f"{ladder.place(rung.change_line)}: rung {rung.name!r} changes {', '.join(rung.changes)} but nothing"
-                " that happens: on these images it would train exactly as the rung below, because"
+                f"{ladder.place(rung.change_line)}: {who} changes {', '.join(rung.changes)} but nothing"
+                f" that happens: on these images it would train exactly as {who.below}, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
+
+
+def _who(ladder: Plan, rung: Rung) -> rules.Who:
+    hangs = any(variant.rung is rung for variant in ladder.variants)
+    return rules.variant(rung.name) if hangs else rules.rung(rung.name)
 
 
 def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
@@ -163,13 +189,15 @@ def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
 
 def _notes(ladder: Plan, info: DataInfo) -> list[tuple[str, ...]]:
     """Of each rung the notes that the rung below has not, and what is so little a change that it may be none."""
-    recipes = [rung.recipe for rung in ladder.rungs]
-    all_notes = [idle_notes(recipe, _sizes(ladder, info)) for recipe in recipes]
-    changes: list[tuple[str, ...]] = [(), *(tuple(slight_changes(*pair)) for pair in pairwise(recipes))]
-    return [
-        (*(note for note in notes if note not in below), *changed)
-        for below, notes, changed in zip([(), *all_notes[:-1]], all_notes, changes, strict=True)
-    ]
+    hang_on = (ladder.rung(variant.on) for variant in ladder.variants)
+    before: list[Rung | None] = [None, *ladder.rungs[:-1], *hang_on]
+    found = {recipe: idle_notes(recipe, _sizes(ladder, info)) for recipe in {rung.recipe for rung in ladder.trained}}
+    notes = []
+    for below, rung in zip(before, ladder.trained, strict=True):
+        known = found[below.recipe] if below else ()
+        slight = slight_changes(below.recipe, rung.recipe) if below else ()
+        notes.append((*(note for note in found[rung.recipe] if note not in known), *slight))
+    return notes
 
 
 def _sizes(ladder: Plan, info: DataInfo) -> Sizes:
@@ -195,7 +223,7 @@ def estimate(ladder: Plan, info: DataInfo, *, n_seeds: int, jobs: int, speeds: M
     engine, typical = next(iter(TYPICAL_MACS_PER_S.items()))
     measured = [speed for tag, speed in speeds.items() if tag.startswith(f"{engine}-")]
     macs_per_s = measured[-1] if measured else typical
-    n_runs = n_seeds * len(ladder.rungs)
+    n_runs = n_seeds * len(ladder.trained)
     jobs = max(1, min(jobs, n_runs))
     runs = _runs_of_climb(ladder, range(1, n_seeds + 1))
     macs = sum(len(seeds) * macs_per_epoch(ladder, rung, info=info) * rung.recipe.epochs for rung, seeds in runs)
@@ -234,7 +262,7 @@ def n_teachers(rung: Rung) -> int:
 def _runs_of_climb(ladder: Plan, seeds: Iterable[int]) -> list[tuple[Rung, set[int]]]:
     """All that is trained, each once: rungs and teachers, which may be a rung's recipe, with their seeds."""
     runs: dict[Recipe, tuple[Rung, set[int]]] = {}
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         runs.setdefault(rung.recipe, (rung, set()))[1].update(seeds)
         if (teacher := teacher_rung(rung)) and (distill := rung.recipe.distill):
             taught_by = {each for seed in seeds for each in distill.seeds_for(seed)}

@@ -1,10 +1,13 @@
 """Climbing down: from the top recipe, take the change of one rung out alone, to see what it is worth at the top."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from stepladder.errors import LadderError
 from stepladder.ladders.ladder import Ladder, Plan, Rung
+from stepladder.recipes.concepts import changed_concepts, with_concepts
 from stepladder.recipes.happening import what_happens, why_alike
+from stepladder.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -31,29 +34,29 @@ def descent(ladder: Ladder) -> Descent:
         raise LadderError(f"{ladder.source}: a ladder of one rung has no change to take out")
     without: dict[str, Rung] = {}
     kept: dict[str, str] = {}
-    for number, rung in enumerate(ladder.rungs[1:], 1):
-        again = next((later for later in ladder.rungs[number + 1 :] if set(later.changes) & set(rung.changes)), None)
+    top = ladder.rungs[-1]
+    concepts = [changed_concepts(below.recipe, rung.recipe) for below, rung in pairwise(ladder.rungs)]
+    for number, (below, rung) in enumerate(pairwise(ladder.rungs)):
+        own, later = concepts[number], zip(ladder.rungs[number + 2 :], concepts[number + 1 :], strict=True)
+        again = next(((each.name, both) for each, theirs in later if (both := [c for c in own if c in theirs])), None)
         if again is not None:
-            shared = ", ".join(name for name in rung.changes if name in again.changes)
-            kept[rung.name] = f"rung '{again.name}' changes {shared} again"
+            kept[rung.name] = f"rung '{again[0]}' changes {', '.join(map(str, again[1]))} again"
             continue
-        left, top = _top_without(ladder, number), ladder.rungs[-1]
-        if what_happens(left.recipe) == what_happens(top.recipe):
-            kept[rung.name] = f"its change does nothing at the top, because {why_alike(left.recipe, top.recipe)}"
+        recipe = with_concepts(top.recipe, own, of=below.recipe)
+        if what_happens(recipe) == what_happens(top.recipe):
+            kept[rung.name] = f"its change does nothing at the top, because {why_alike(recipe, top.recipe)}"
         else:
-            without[rung.name] = left
+            without[rung.name] = _top_without(ladder, rung, recipe)
     return Descent(ladder, without, kept)
 
 
-def _top_without(ladder: Ladder, number: int) -> Rung:
-    """The top rung with one rung's fields as they were below that rung; budgets are the bottom's, the loosest."""
-    top, rung, below = ladder.rungs[-1], ladder.rungs[number], ladder.rungs[number - 1]
-    fields = {name: getattr(below.recipe, name) for name in rung.changes}
+def _top_without(ladder: Ladder, rung: Rung, recipe: Recipe) -> Rung:
+    """The top rung with the recipe that is left without another one's change; budgets are the bottom's, the loosest."""
     return replace(
-        top,
+        ladder.rungs[-1],
         name=f"without {rung.name}",
         why=f"What is {rung.name} worth at the top?",
-        recipe=top.recipe.model_copy(update=fields),
+        recipe=recipe,
         changes=rung.changes,
         compound=rung.compound,
         layer_lines=(),

@@ -5,22 +5,29 @@ import typing
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from stepladder._base.foreign import NONE_HERE
-from stepladder._base.wording import did_you_mean, shown, slip, translation
+from stepladder._base.plain import MOST_CHARACTERS, neutral
+from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown, slip, translation
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder_text import BRACKETS
+from stepladder.ladders.ladder_text import LONGEST_PATH, brackets
 from stepladder.ladders.terms import Budget, Target
-from stepladder.ladders.toml_lines import Location
+from stepladder.ladders.toml_lines import Location, nearest
 from stepladder.recipes.recipe import Recipe
 
 MOST_FAULTS = 100  # of one value that are put into words; whoever has more mends these first
 
 Fault = tuple[Location, str]
 """A place in a value, and what is wrong there."""
+
+MOST_LISTED = 20  # errors of one file
+LONGEST_LIST = MOST_CHARACTERS - len("Error: \n... and 123,456 more errors")
+LONGEST_ALONE = LONGEST_LIST - LONGEST_PATH - 20  # one message, with a file and a line before it
+SHORTER = (300, 160, 90)  # characters of each message of a list that is too long, in turn
 
 # What stands where a table belongs, or a field that has to be there, written out.
 _EXAMPLES = {
@@ -158,8 +165,8 @@ def _in_words(error: Any, owner: type[BaseModel], name: str) -> str:
             words = _unknown_kind(given.get("kind"), owner, name)
         case "literal_error" if name == "kind":
             words = _unknown_kind(given, owner, name)
-        case "list_type" if name == "rung" and isinstance(given, dict):
-            words = f"{BRACKETS}: write [[rung]] for [rung]"
+        case "list_type" if name in ("rung", "variant") and isinstance(given, dict):
+            words = brackets(name)
         case "too_short" if name == "rung":
             words = "a ladder has at least one [[rung]]"
         case kind:
@@ -387,3 +394,48 @@ def _required_besides_kind(owner: type[BaseModel], field: str, kind: str) -> str
     model = next(each for each in _models_in(owner.model_fields[field].annotation) if kind in _kinds(each))
     names: Iterator[str] = (name for name in model.model_fields if name != "kind" and _is_required(model, name))
     return "".join(f", {name} = {_EXAMPLES.get(name, '...')}" for name in names)
+
+
+# What is wrong in a whole file.
+
+
+def listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:
+    """All that is wrong in a file, by line, each with it; of very much, the first.
+
+    A long list has short lines: behind the first the file goes by its own name, and advice is left out before errors.
+    """
+    placed = sorted(((nearest(lines, where), message) for where, message in faults), key=lambda each: each[0])
+    unique = [(line, neutral(message)) for line, message in dict.fromkeys(placed)]
+    told, name = 0, Path(file).name
+    for most in (LONGEST_LIST, *SHORTER):
+        files = [file, *[file if most == LONGEST_LIST else name] * (MOST_LISTED - 1)]
+        texts = [f"{each}:{line}: {_shortened(m, most)}" for each, (line, m) in zip(files, unique, strict=False)]
+        told = next(n for n in range(len(texts), -1, -1) if n < 2 or len("\n".join(texts[:n])) <= LONGEST_LIST)
+        if told == len(texts):
+            break
+    n_more = len(unique) - told
+    return "\n".join([*texts[:told], f"... and {n_of(n_more, 'more error')}"] if n_more else texts[:told])
+
+
+def _shortened(message: str, most: int) -> str:
+    """A message without the end of its advice, where it is longer than ``most`` characters."""
+    if len(message) <= most:
+        return message
+    if most == LONGEST_LIST:
+        return cut(message, most=LONGEST_ALONE)
+    short = message.partition("; known are")[0]
+    return short if len(short) <= most else f"{short[:most].rsplit(' ', 1)[0]} ..."
+
+
+def named(where: Location) -> Location:
+    """What a fault there is said of: of a kind that there is not, the table whose kind it is."""
+    return where[:-1] if where[-2:] in (("schedule", "kind"), ("optimizer", "kind")) else where
+
+
+def dotted(where: Location) -> str:
+    """``('rung', 1, 'change', 'lr')`` as ``rung 2, change.lr``; positions are counted from 1 for people."""
+    if len(where) > 1 and where[0] in ("rung", "variant") and isinstance(where[1], int):
+        rest = dotted(where[2:])
+        return f"{where[0]} {where[1] + 1}" + (f", {rest}" if rest else "")
+    parts = (f"item {part + 1}" if isinstance(part, int) else cut(part, most=LONGEST_QUOTE) for part in where)
+    return ".".join(parts)

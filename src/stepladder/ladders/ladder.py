@@ -34,10 +34,11 @@ def _dev_images(n_train: int) -> str:
 class Rung:
     """An experiment: the recipe of the rung below plus exactly one change, and why.
 
-    ``changes`` names the changed concepts: none for the bottom rung, one for any other, more than one only where the
-    ladder gives a reason in ``compound``. ``budget`` and ``target`` are those in force on this rung. ``line`` is where
-    its file begins it, from 1, ``change_line`` where its change or recipe does, and ``layer_lines`` where the layers of
-    its network stand, perhaps in a rung below; 0 and none for a rung of no file.
+    ``changes`` names the changed fields of the recipe: none for the bottom rung, one for any other. More than one, or
+    more than one distortion of ``augment``, there are only where the ladder gives a reason in ``compound``. ``budget``
+    and ``target`` are those in force on this rung. ``line`` is where its file begins it, from 1, ``change_line`` where
+    its change or recipe does, and ``layer_lines`` where the layers of its network stand, perhaps in a rung below; 0 and
+    none for a rung of no file.
     """
 
     name: str
@@ -66,6 +67,17 @@ class Rung:
             return self.recipe.network_for(image)
         except GeometryError as error:
             raise GeometryError(f"rung {self.name!r}: {error}", layer_index=error.layer_index) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A rung that hangs on another one of a ladder, ``on``: that one plus exactly one change, and no step of it.
+
+    So an ablation is a star: its variants are compared with one rung, and what stands above builds on that rung alone.
+    """
+
+    on: str
+    rung: Rung
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +144,26 @@ class Plan(Drawn):
         """``mine.toml:12``, as a message begins; the file alone where no line is known."""
         return f"{self.source}:{line}" if line else self.source
 
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """What hangs on its rungs; only a ladder has some."""
+        return ()
+
+    @property
+    def trained(self) -> tuple[Rung, ...]:
+        """All that a climb trains: the rungs, then their variants."""
+        return (*self.rungs, *(variant.rung for variant in self.variants))
+
+    @property
+    def steps(self) -> tuple[tuple[Rung, Rung], ...]:
+        """Each rung and variant that is another rung plus its change, with that one. In a plan there need be none."""
+        pairs = pairwise(self.rungs)
+        up = (pair for pair in pairs if pair[1].changes == changed_fields(*(each.recipe for each in pair)))
+        return (*up, *((self.rung(variant.on), variant.rung) for variant in self.variants))
+
     def with_rungs(self, rungs: Sequence[Rung]) -> "Plan":
-        """These rungs, on the same images, as a plan."""
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        """These rungs, on the same images, as a plan; without any variants."""
+        own = {each.name: getattr(self, each.name) for each in fields(Plan)}
         return Plan(**own | {"rungs": tuple(rungs)})
 
     @property
@@ -143,20 +172,26 @@ class Plan(Drawn):
         return self.with_rungs(self.rungs[-1:])
 
     def rung(self, name: str) -> Rung:
-        for rung in self.rungs:
+        """The rung or variant of this name."""
+        for rung in self.trained:
             if rung.name == name:
                 return rung
-        raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {', '.join(r.name for r in self.rungs)}")
+        names = ", ".join(each.name for each in self.trained)
+        raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {names}")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Ladder(Plan):
-    """Rungs one above another: each is the rung below plus exactly one change.
+    """Rungs one above another: each is the rung below plus exactly one change. Variants hang on some of them.
 
     Whoever builds one is held to that. LadderError says all that is broken: two changes that are not declared compound,
     none, one that does nothing, ``changes`` that are not what differs, a name that is there twice, a budget that is
-    looser or a target that is lower than below, a target of more epochs than are trained.
+    looser or a target that is lower than below, a target of more epochs than are trained. A variant is held to what a
+    rung in its place would be. Several distortions at once that are not declared compound were allowed once: they are
+    no reason not to read a ladder, but ``check`` and ``climb`` refuse it (checking.require_declared).
     """
+
+    variants: tuple[Variant, ...] = ()
 
     def __post_init__(self) -> None:
         if broken := [f"{self.place(rung.line)}: {text}" for rung, text in self._broken()]:
@@ -184,6 +219,18 @@ class Ladder(Plan):
         )
         return new
 
+    def variant(
+        self, name: str, *, why: str, on: str | None = None, compound: str | None = None, **change: Any
+    ) -> "Ladder":
+        """This ladder with a variant: the rung ``on``, the top one unless given, with one field of its recipe changed.
+
+        What stands above builds on the rung alone. Raises, at the call, what ``then`` raises.
+        """
+        new: Ladder = late("ladders.building:with_variant")(
+            self, name, on=on, why=why, compound=compound, change=change
+        )
+        return new
+
     def to_toml(self, *, folder: str | Path = ".") -> str:
         """The ladder as the text of a file in a ``folder``, from which the path of its images is written.
 
@@ -195,14 +242,28 @@ class Ladder(Plan):
     def _broken(self) -> Iterator[tuple[Rung, str]]:
         if not self.rungs:
             raise LadderError(f"{self.source}: a ladder has a rung at least")
-        names = [rung.name for rung in self.rungs]
-        for at, rung in enumerate(self.rungs):
+        names = [rung.name for rung in self.trained]
+        for at, rung in enumerate(self.trained):
+            who = rules.rung(rung.name) if at < len(self.rungs) else rules.variant(rung.name)
             if rung.name in names[:at]:
                 yield rung, rules.twice(rung.name)
-            yield from ((rung, text) for _, text in rules.of_epochs(rung.name, rung.recipe, rung.target))
+            yield from ((rung, text) for _, text in rules.of_epochs(who, rung.recipe, rung.target))
         yield from ((self.rungs[0], text) for text in _broken_bottom(self.rungs[0]))
         for below, rung in pairwise(self.rungs):
-            yield from ((rung, text) for text in _broken_above(below, rung))
+            yield from ((rung, text) for text in _broken_above(rules.rung(rung.name), below, rung))
+        for each in self.variants:
+            yield from ((each.rung, text) for text in self._broken_variant(each))
+
+    def _broken_variant(self, variant: Variant) -> Iterator[str]:
+        below = next((rung for rung in self.rungs if rung.name == variant.on), None)
+        if below is None:
+            rungs = ", ".join(rung.name for rung in self.rungs)
+            yield (
+                f"variant {shown(variant.rung.name)} hangs on {shown(variant.on)}, which is no rung of this ladder:"
+                f" hang it on one of {rungs}"
+            )
+            return
+        yield from _broken_above(rules.variant(variant.rung.name), below, variant.rung)
 
 
 def _broken_bottom(rung: Rung) -> Iterator[str]:
@@ -210,16 +271,16 @@ def _broken_bottom(rung: Rung) -> Iterator[str]:
         yield f"rung {shown(rung.name)} is the bottom rung, and changes nothing: give it no changes and no compound"
 
 
-def _broken_above(below: Rung, rung: Rung) -> Iterator[str]:
+def _broken_above(who: rules.Who, below: Rung, rung: Rung) -> Iterator[str]:
     changes = changed_fields(below.recipe, rung.recipe)
     if set(rung.changes) != set(changes) and changes:
         said, found = (", ".join(each) or "nothing" for each in (rung.changes, changes))
-        yield f"rung {shown(rung.name)} says that it changes {said}, and its recipe changes {found}: make them agree"
+        yield f"{who} says that it changes {said}, and its recipe changes {found}: make them agree"
         return
     found_rules = (
-        rules.of_changes(rung.name, below.recipe, rung.recipe, changes=changes, compound=rung.compound),
-        rules.of_budget(rung.name, below.budget, rung.budget),
-        rules.of_target(rung.name, below.target, rung.target),
+        rules.of_changes(who, below.recipe, rung.recipe, changes=changes, compound=rung.compound),
+        rules.of_budget(who, below.budget, rung.budget),
+        rules.of_target(who, below.target, rung.target),
     )
     yield from (text for found in found_rules for _, text in found)
 

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, NoReturn
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from stepladder._base.frozen import Frozen
-from stepladder._base.plain import MOST_CHARACTERS, neutral, steering
-from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown
+from stepladder._base.plain import steering
+from stepladder._base.wording import cut, did_you_mean, shown
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
-from stepladder.ladders.faults import Fault, faults_of
-from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split
+from stepladder.ladders.faults import Fault, dotted, faults_of, listed, named
+from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split, Variant
 from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
@@ -28,10 +28,6 @@ from stepladder.recipes.recipe import Recipe, changed_fields
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
 
 FORMAT_VERSION = 1
-MOST_LISTED = 20  # errors of one file
-LONGEST_LIST = MOST_CHARACTERS - len("Error: \n... and 123,456 more errors")
-LONGEST_ALONE = LONGEST_LIST - LONGEST_PATH - 20  # one message, with a file and a line before it
-SHORTER = (300, 160, 90)  # characters of each message of a list that is too long, in turn
 
 # What cannot be wrong, in the place of what is, so that all the rest can still be looked at.
 ANY_BUDGET = Budget(params=2**63, epochs=2**63)
@@ -39,6 +35,14 @@ ANY_TARGET = Target(accuracy=Decimal(2), last_epochs=1)
 ANY_RECIPE = Recipe(network=(GlobalAvgPool(),), epochs=100_000)
 
 TABLES = ("recipe", "change", "budget", "target")  # of a rung
+
+
+class Terms(typing.NamedTuple):
+    """What is in force on a rung."""
+
+    budget: Budget
+    target: Target
+
 
 M = typing.TypeVar("M", bound=BaseModel)
 
@@ -64,6 +68,18 @@ class _RungEntry(Frozen):
     compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
     budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
     target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
+    variant: list[Any] = Field([], description="what hangs on this rung: each is this rung plus one change")
+
+
+class _VariantEntry(Frozen):
+    """One ``[[rung.variant]]`` as written."""
+
+    PLACE: ClassVar = "rung"
+
+    name: _Name = Field(description="short name, unique on the ladder")
+    why: str = Field(min_length=1, description="why this variant is tried")
+    change: dict[str, Any] | None = Field(None, description="the one concept that is another one than on its rung")
+    compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
 
 
 class _LadderEntry(Frozen):
@@ -95,7 +111,8 @@ class _LadderEntry(Frozen):
     rung: list[Any] = Field(min_length=1)
 
 
-ENTRIES: tuple[type[Frozen], type[Frozen]] = (_LadderEntry, _RungEntry)  # for whoever builds or describes ladders
+ENTRIES: tuple[type[Frozen], type[Frozen], type[Frozen]] = (_LadderEntry, _RungEntry, _VariantEntry)
+"""For whoever builds or describes ladders."""
 
 
 def shipped() -> tuple[str, ...]:
@@ -123,6 +140,11 @@ def load(name_or_path: str | Path) -> Ladder:
     return _Reader(read_file(Path(name)), name, Path(name).parent).read()
 
 
+def ladder_of(text: str, path: Path) -> Ladder:
+    """The ladder of a text, as if it were read from a file at ``path``. Raises LadderError."""
+    return _Reader(text, str(path), path.parent).read()
+
+
 def _is_there(path: str) -> bool:
     try:
         return Path(path).exists()
@@ -146,6 +168,7 @@ class _Reader:
         self.file = file
         self.folder = folder
         self.faults: list[Fault] = []
+        self.names: set[str] = set()  # of rungs and variants so far
 
     def read(self) -> Ladder:
         tree = parsed(self.text, file=self.file)
@@ -154,7 +177,7 @@ class _Reader:
             self.check_version(tree)
             ladder = self.ladder(tree)
         if ladder is None or self.faults:
-            raise LadderError(_listed(self.faults, self.lines, cut(self.file, most=LONGEST_PATH)))
+            raise LadderError(listed(self.faults, self.lines, cut(self.file, most=LONGEST_PATH)))
         return ladder
 
     def ladder(self, tree: dict[str, Any]) -> Ladder | None:
@@ -167,7 +190,7 @@ class _Reader:
                     ("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one"
                 )
             data = self.data(entry.data)
-        rungs = self.rungs(tree)
+        rungs, variants = self.rungs(tree)
         if entry is None or self.faults:
             return None
         return Ladder(
@@ -179,6 +202,7 @@ class _Reader:
             evaluate_on=entry.evaluate_on,
             dev_images=entry.dev_images,
             rungs=tuple(rungs),
+            variants=tuple(variants),
             comparisons=entry.comparisons,
         )
 
@@ -213,40 +237,66 @@ class _Reader:
         except (RuntimeError, ValueError) as error:
             self.refuse(("data",), f"data = {shown(data)}: {error} Write the folder's whole path")
 
-    def rungs(self, tree: dict[str, Any]) -> list[Rung]:
-        """The rungs of a file; above one whose recipe is wrong, only what is wrong in each of them alone is noted."""
+    def rungs(self, tree: dict[str, Any]) -> tuple[list[Rung], list[Variant]]:
+        """The rungs of a file, and what hangs on them.
+
+        Above a rung whose recipe is wrong, only what is wrong in each of them alone is noted.
+        """
         written = tree.get("rung")
         budget = self.known(Budget, tree.get("budget")) or ANY_BUDGET
         target = self.known(Target, tree.get("target")) or ANY_TARGET
         rungs: list[Rung] = []
-        names: set[str] = set()
+        variants: list[Variant] = []
         for index, raw in enumerate(written if isinstance(written, list) else []):
             here = ("rung", index)
             entry, is_whole = self.entry(raw, here)
-            if entry.name in names:
-                self.note((*here, "name"), rules.twice(entry.name))
-            names.add(entry.name)
+            who = rules.rung(entry.name)
+            self.check_name(entry, here)
             budget, target = self.budget(entry, here, budget), self.target(entry, here, target)
             below = rungs[-1] if len(rungs) == index and rungs else None
-            known = self.recipe(entry, here, below, is_whole=is_whole)
-            if known is None or len(rungs) < index:
-                continue
-            recipe, changes = known
-            rung = Rung(
-                line=nearest(self.lines, here),
-                change_line=self.line_of_change(entry, here, changes),
-                layer_lines=self.layer_lines(here, recipe, changes, below),
-                name=entry.name,
-                why=entry.why.strip(),
-                recipe=recipe,
-                changes=changes,
-                compound=entry.compound,
-                budget=budget,
-                target=target,
-            )
-            self.check_epochs(rung, here, below)
-            rungs.append(rung)
-        return rungs
+            known = self.recipe(entry, here, below, who=who, is_whole=is_whole)
+            rung = self.rung(entry, here, below, known, Terms(budget, target)) if known else None
+            if rung and len(rungs) == index:
+                self.check_epochs(rung, here, below, who=who)
+                rungs.append(rung)
+            variants += self.variants(raw, here, rung if len(rungs) > index else None)
+        return rungs, variants
+
+    def variants(self, raw: Any, on: Location, below: Rung | None) -> Iterator[Variant]:
+        """What hangs on a rung; where that is not known, only what is wrong in each variant alone is noted."""
+        written = raw.get("variant") if isinstance(raw, dict) else None
+        for index, each in enumerate(written if isinstance(written, list) else []):
+            here = (*on, "variant", index)
+            entry, is_whole = self.entry(each, here)
+            who = rules.variant(entry.name)
+            self.check_name(entry, here)
+            known = self.recipe(entry, here, below, who=who, is_whole=is_whole)
+            if below and known:
+                rung = self.rung(entry, here, below, known, Terms(below.budget, below.target))
+                self.check_epochs(rung, here, below, who=who)
+                yield Variant(on=below.name, rung=rung)
+
+    def rung(
+        self, entry: _RungEntry, here: Location, below: Rung | None, known: tuple[Recipe, tuple[str, ...]], terms: Terms
+    ) -> Rung:
+        recipe, changes = known
+        return Rung(
+            line=nearest(self.lines, here),
+            change_line=self.line_of_change(entry, here, changes),
+            layer_lines=self.layer_lines(here, recipe, changes, below),
+            name=entry.name,
+            why=entry.why.strip(),
+            recipe=recipe,
+            changes=changes,
+            compound=entry.compound,
+            budget=terms.budget,
+            target=terms.target,
+        )
+
+    def check_name(self, entry: _RungEntry, here: Location) -> None:
+        if entry.name in self.names:
+            self.note((*here, "name"), rules.twice(entry.name))
+        self.names.add(entry.name)
 
     @cached_property
     def lines(self) -> dict[Location, int]:
@@ -266,40 +316,40 @@ class _Reader:
         return tuple(nearest(self.lines, (*written, index)) for index in range(len(recipe.network)))
 
     def entry(self, raw: Any, here: Location) -> tuple[_RungEntry, bool]:
-        """A rung as written, or as much of it as can be read; and whether its tables are as they should be."""
+        """A rung or variant as written, or as much of it as can be read; and whether its tables are as they should."""
         n_before = len(self.faults)
         with self.noting():
+            if _is_variant(here):
+                return _RungEntry(**dict(self.validate(_VariantEntry, raw, here))), True
             return self.validate(_RungEntry, raw, here), True
         tables = {name: value for name, value in raw.items() if name in TABLES} if isinstance(raw, dict) else {}
         name = raw.get("name") if isinstance(raw, dict) else None
         entry = _RungEntry.model_construct(
-            name=name if isinstance(name, str) and name else f"rung {int(here[1]) + 1}",
+            name=name if isinstance(name, str) and name else f"{here[-2]} {int(here[-1]) + 1}",
             why="",
             **{name: value for name, value in tables.items() if isinstance(value, dict)},
         )
-        return entry, all(where[2:] in (("name",), ("why",)) for where, _ in self.faults[n_before:])
+        return entry, all(where[len(here) :] in (("name",), ("why",)) for where, _ in self.faults[n_before:])
 
     def recipe(
-        self, entry: _RungEntry, here: Location, below: Rung | None, *, is_whole: bool
+        self, entry: _RungEntry, here: Location, below: Rung | None, *, who: rules.Who, is_whole: bool
     ) -> tuple[Recipe, tuple[str, ...]] | None:
         """A rung's recipe and what it changes; None where they are not known."""
         with self.noting():
-            if here[1] == 0:
+            if here == ("rung", 0):
                 if is_whole and (entry.recipe is None or entry.change is not None or entry.compound is not None):
                     self.note(
-                        here,
-                        f"rung {shown(entry.name)} is the bottom rung: give it a whole 'recipe', no 'change' and no"
-                        " 'compound'",
+                        here, f"{who} is the bottom rung: give it a whole 'recipe', no 'change' and no 'compound'"
                     )
                 return None if entry.recipe is None else (self.validate(Recipe, entry.recipe, (*here, "recipe")), ())
             if entry.recipe is not None:
                 self.refuse(
                     (*here, "recipe"),
-                    f"rung {shown(entry.name)} gives a whole recipe; only the bottom rung does: give its one 'change'",
+                    f"{who} gives a whole recipe; only the bottom rung does: give its one 'change'",
                 )
             if not entry.change:
                 if is_whole:
-                    self.refuse(here, f"rung {shown(entry.name)} changes nothing: give it one 'change', or remove it")
+                    self.refuse(here, f"{who} changes nothing: give it one 'change', or remove it")
                 return None
             base = below.recipe if below else ANY_RECIPE
             stated = {name: getattr(base, name) for name in Recipe.model_fields} | entry.change
@@ -308,19 +358,26 @@ class _Reader:
                 return None
             changes = changed_fields(below.recipe, recipe)
             with self.noting():
-                self.check_changes(entry, here, below, recipe=recipe, changes=changes)
+                self.check_changes(entry, here, below, who=who, recipe=recipe, changes=changes)
             return recipe, changes
         return None
 
     def check_changes(
-        self, entry: _RungEntry, here: Location, below: Rung, *, recipe: Recipe, changes: tuple[str, ...]
+        self,
+        entry: _RungEntry,
+        here: Location,
+        below: Rung,
+        *,
+        who: rules.Who,
+        recipe: Recipe,
+        changes: tuple[str, ...],
     ) -> None:
         change = entry.change or {}
         for name in change:
             if name not in changes:
                 value = getattr(below.recipe, name)
-                self.refuse((*here, "change", name), rules.unchanged(entry.name, name, value, alone=len(change) == 1))
-        self.keep_to(rules.of_changes(entry.name, below.recipe, recipe, changes=changes, compound=entry.compound), here)
+                self.refuse((*here, "change", name), rules.unchanged(who, name, value, alone=len(change) == 1))
+        self.keep_to(rules.of_changes(who, below.recipe, recipe, changes=changes, compound=entry.compound), here)
 
     def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
         """The budget in force on a rung, that from below where its own is wrong."""
@@ -328,7 +385,7 @@ class _Reader:
             return below
         with self.noting():
             budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
-            self.keep_to(rules.of_budget(entry.name, below, budget), here)
+            self.keep_to(rules.of_budget(rules.rung(entry.name), below, budget), here)
             return budget
         return below
 
@@ -338,16 +395,16 @@ class _Reader:
             return below
         with self.noting():
             target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
-            self.keep_to(rules.of_target(entry.name, below, target), here)
+            self.keep_to(rules.of_target(rules.rung(entry.name), below, target), here)
             return target
         return below
 
-    def check_epochs(self, rung: Rung, here: Location, below: Rung | None) -> None:
+    def check_epochs(self, rung: Rung, here: Location, below: Rung | None, *, who: rules.Who) -> None:
         """Note a target over more epochs than are trained, once for all rungs that have both of them from below."""
         pairs = {(each.recipe.epochs, each.target.last_epochs) for each in (rung, below) if each}
         if below and len(pairs) == 1:
             return
-        for field, message in rules.of_epochs(rung.name, rung.recipe, rung.target):
+        for field, message in rules.of_epochs(who, rung.recipe, rung.target):
             self.note((*here, *field), message)
 
     def keep_to(self, broken: Iterable[rules.Broken], here: Location) -> None:
@@ -368,9 +425,7 @@ class _Reader:
             return model.model_validate(value)
         except ValidationError as error:
             places = [((*here, *inside), message) for inside, message in faults_of(model, error)]
-            raise _RefusalError(
-                *[(where, f"{_dotted(_named(where))}: {message}") for where, message in places]
-            ) from None
+            raise _RefusalError(*[(where, f"{dotted(named(where))}: {message}") for where, message in places]) from None
 
     def refuse(self, where: Location, message: str) -> NoReturn:
         raise _RefusalError((where, message))
@@ -379,43 +434,5 @@ class _Reader:
         self.faults.append((where, message))
 
 
-def _listed(faults: list[Fault], lines: dict[Location, int], file: str) -> str:
-    """All that is wrong in a file, by line, each with it; of very much, the first.
-
-    A long list has short lines: behind the first the file goes by its own name, and advice is left out before errors.
-    """
-    placed = sorted(((nearest(lines, where), message) for where, message in faults), key=lambda each: each[0])
-    unique = [(line, neutral(message)) for line, message in dict.fromkeys(placed)]
-    told, name = 0, Path(file).name
-    for most in (LONGEST_LIST, *SHORTER):
-        files = [file, *[file if most == LONGEST_LIST else name] * (MOST_LISTED - 1)]
-        texts = [f"{each}:{line}: {_shortened(m, most)}" for each, (line, m) in zip(files, unique, strict=False)]
-        told = next(n for n in range(len(texts), -1, -1) if n < 2 or len("\n".join(texts[:n])) <= LONGEST_LIST)
-        if told == len(texts):
-            break
-    n_more = len(unique) - told
-    return "\n".join([*texts[:told], f"... and {n_of(n_more, 'more error')}"] if n_more else texts[:told])
-
-
-def _shortened(message: str, most: int) -> str:
-    """A message without the end of its advice, where it is longer than ``most`` characters."""
-    if len(message) <= most:
-        return message
-    if most == LONGEST_LIST:
-        return cut(message, most=LONGEST_ALONE)
-    short = message.partition("; known are")[0]
-    return short if len(short) <= most else f"{short[:most].rsplit(' ', 1)[0]} ..."
-
-
-def _named(where: Location) -> Location:
-    """What a fault there is said of: of a kind that there is not, the table whose kind it is."""
-    return where[:-1] if where[-2:] in (("schedule", "kind"), ("optimizer", "kind")) else where
-
-
-def _dotted(where: Location) -> str:
-    """``('rung', 1, 'change', 'lr')`` as ``rung 2, change.lr``; positions are counted from 1 for people."""
-    if len(where) > 1 and where[0] == "rung" and isinstance(where[1], int):
-        rest = _dotted(where[2:])
-        return f"rung {where[1] + 1}" + (f", {rest}" if rest else "")
-    parts = (f"item {part + 1}" if isinstance(part, int) else cut(part, most=LONGEST_QUOTE) for part in where)
-    return ".".join(parts)
+def _is_variant(here: Location) -> bool:
+    return here[-2] == "variant"

@@ -15,7 +15,7 @@ from stepladder.ladders.toml_lines import Location, line_of, place_in
 MOST_BYTES = 1_000_000  # a ladder of 600 rungs has 50,000
 MOST_PARTS = 64  # of a dotted key; reading one takes the square of their number
 LONGEST_PATH = 300
-MOST_RUNGS = 2_000  # trained one after the other, these take weeks
+MOST_RUNGS = 2_000  # with their variants; trained one after the other, these take weeks
 MOST_LAYERS = 5_000  # of one network
 MOST_WRITTEN = 20_000  # layers of all networks of a file
 MOST_LAYERS_OF_ALL = 100_000  # rungs times the layers of the longest network
@@ -56,8 +56,7 @@ _CAUSES = (
 )
 
 
-BRACKETS = "each rung begins with [[rung]], in two brackets"
-_ONE_BRACKET = re.compile(r"^[ \t]*\[[ \t]*rung[ \t]*\][ \t]*(?:#.*)?$", re.MULTILINE)
+_ONE_BRACKET = re.compile(r"^[ \t]*\[[ \t]*rung[ \t]*(?P<inner>\.[ \t]*variant[ \t]*)?\][ \t]*(?:#.*)?$", re.MULTILINE)
 
 TOO_LARGE = "a whole number of more than 64 bits: write a smaller one, of at most 18 digits"
 USUAL = "write key = value, texts in quotes, lists in [ ], tables in { } on one line"
@@ -149,7 +148,7 @@ def _require_bounded(tree: dict[str, Any], text: str, file: str) -> None:
     """Refuse what takes longer to look at than anybody waits: it is no ladder that a person climbs."""
     rungs = tree.get("rung")
     networks = [*_networks(tree, ())]
-    n_rungs = len(rungs) if isinstance(rungs, list) else 0
+    n_rungs = sum(map(_n_in, rungs)) if isinstance(rungs, list) else 0
     where, n_layers = max(networks, key=lambda each: each[1], default=((), 0))
     if n_rungs > MOST_RUNGS:
         where, problem = ("rung", MOST_RUNGS), f"a ladder has at most {MOST_RUNGS:,} rungs, and this one {n_rungs:,}"
@@ -163,6 +162,12 @@ def _require_bounded(tree: dict[str, Any], text: str, file: str) -> None:
         return
     advice = "" if problem.endswith("fewer") else ": split it into several files"
     raise LadderError(f"{file}:{line_of(text, where)}: {problem}{advice}")
+
+
+def _n_in(rung: Any) -> int:
+    """A rung and its variants."""
+    variants = rung.get("variant") if isinstance(rung, dict) else None
+    return 1 + (len(variants) if isinstance(variants, list) else 0)
 
 
 def _networks(value: Any, where: Location) -> Iterator[tuple[Location, int]]:
@@ -198,13 +203,21 @@ def _no_toml(text: str, problem: str, file: str) -> str:
     problem = re.sub(r" \(at line \d+, column (\d+)\)$", r" (at column \1)", problem)  # the line stands before it
     problem = re.sub(r"\(('[^()]*?),?\)", lambda parts: parts[1].replace("', '", "."), problem)
     if _is_twice(problem) and (single := _ONE_BRACKET.search(text)):
-        return f"{file}:{text.count(chr(10), 0, single.start()) + 1}: {BRACKETS}: write [[rung]] for [rung]"
+        return (
+            f"{file}:{text.count(chr(10), 0, single.start()) + 1}: {brackets('variant' if single['inner'] else 'rung')}"
+        )
     column = re.search(r"at column (\d+)\)$", problem)
     before = "\n".join([*lines[: number - 1], line[: int(column[1]) - 1] if column else line])
     rest = line[len(before.rpartition("\n")[2]) :]
     cause = _number(line) or _in_brackets(before, line, rest) or _cause(line, problem)
     cause = cause or (USUAL if found else "a bracket or a quotation mark above is never closed")
     return f"{file}:{number}: not a TOML file: {cut(problem, most=200)}, in the line {shown(line.strip())}: {cause}"
+
+
+def brackets(name: str) -> str:
+    """What to write for a rung or a variant that stands in single brackets."""
+    table = "rung.variant" if name == "variant" else name
+    return f"each {name} begins with [[{table}]], in two brackets: write [[{table}]] for [{table}]"
 
 
 def _has_open_quote(line: str) -> bool:

@@ -43,6 +43,8 @@ def _lines(ladder: "Ladder", folder: Path) -> Iterator[str]:
     for below, rung in zip((None, *ladder.rungs), ladder.rungs, strict=False):
         yield from ("", "[[rung]]", *_fields({"name": rung.name, "why": rung.why}))
         yield from _above(below, rung) if below else ("", "[rung.recipe]", *_fields(rung.recipe.essence()))
+        for each in (variant.rung for variant in ladder.variants if variant.on == rung.name):
+            yield from ("", "[[rung.variant]]", *_fields({"name": each.name, "why": each.why}), *_above(rung, each))
 
 
 def _head(ladder: "Plan", folder: Path) -> dict[str, Any]:
@@ -79,18 +81,15 @@ def _fields(fields: dict[str, Any]) -> Iterator[str]:
 
 def _value(value: Any) -> str:
     """A value of TOML; a text of several lines as that."""
-    match value:
-        case str() if "\n" in value:
-            return '"""\n' + "\n".join(_text(line)[1:-1] for line in value.split("\n")) + '"""'
-        case str():
-            return _text(value)
-        case dict():
-            return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }" if value else "{}"
-        case list():
-            line = ", ".join(map(_value, value))
-            return f"[{line}]" if len(line) < WIDE else "[\n    " + ",\n    ".join(map(_value, value)) + ",\n]"
-        case _:
-            return json.dumps(value)
+    if isinstance(value, str):
+        lines = value.split("\n")
+        return _text(value) if len(lines) == 1 else '"""\n' + "\n".join(_text(line)[1:-1] for line in lines) + '"""'
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }" if value else "{}"
+    if isinstance(value, list):
+        line = ", ".join(map(_value, value))
+        return f"[{line}]" if len(line) < WIDE else "[\n    " + ",\n    ".join(map(_value, value)) + ",\n]"
+    return json.dumps(value)
 
 
 def _text(value: str) -> str:

@@ -4,85 +4,145 @@ Each rule gives what is broken, as the field of a rung that it is about, and a s
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder._base.wording import n_of, shown
+from stepladder.ladders.faults import as_toml
 from stepladder.ladders.terms import Budget, Target
+from stepladder.recipes.concepts import Concept, changed_concepts, with_concepts
 from stepladder.recipes.happening import what_happens, why_alike
 from stepladder.recipes.recipe import Recipe, describe
 
 Broken = tuple[tuple[str, ...], str]
 
-NUMBERS = {2: "two", 3: "three", 4: "four"}
+
+@dataclass(frozen=True)
+class Who:
+    """Whom a rule is broken by, and what it builds on, in words."""
+
+    noun: str
+    name: str
+    below: str
+
+    def __str__(self) -> str:
+        return f"{self.noun} {shown(self.name)}"
+
+
+def rung(name: str) -> Who:
+    return Who("rung", name, "the rung below")
+
+
+def variant(name: str) -> Who:
+    return Who("variant", name, "the rung that it hangs on")
+
+
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}
+MOST_LINES = 3  # of a split that are written out
 
 
 def twice(name: str) -> str:
     return f"two rungs are named {shown(name)}: names are unique: rename one"
 
 
-def unchanged(name: str, field: str, value: Any, *, alone: bool) -> str:
-    """A change to what is there already; ``alone`` if it is all that a rung changes."""
-    remedy = "give it another value, or remove the rung" if alone else f"remove {field} from its change"
-    return (
-        f"rung {shown(name)} changes nothing about {field}: it is {describe(field, value)} on the rung below too:"
-        f" {remedy}"
-    )
+def unchanged(who: Who, field: str, value: Any, *, alone: bool) -> str:
+    """A change to what is there already; ``alone`` if it is all that is changed."""
+    remedy = f"give it another value, or remove the {who.noun}" if alone else f"remove {field} from its change"
+    return f"{who} changes nothing about {field}: it is {describe(field, value)} on {who.below} too: {remedy}"
 
 
 def of_changes(
-    name: str, below: Recipe, recipe: Recipe, *, changes: tuple[str, ...], compound: str | None
+    who: Who, below: Recipe, recipe: Recipe, *, changes: tuple[str, ...], compound: str | None
 ) -> Iterator[Broken]:
     """Exactly one concept differs, unless it is declared why there are more, and something happens otherwise."""
     if not changes:
-        yield (), f"rung {shown(name)} changes nothing: give it one 'change', or remove it"
+        yield (), f"{who} changes nothing: give it one 'change', or remove it"
         return
     if what_happens(recipe) == what_happens(below):
         yield (
             ("change",),
-            f"rung {shown(name)} changes {', '.join(changes)} but nothing that happens: it would train exactly as the"
-            f" rung below, because {why_alike(below, recipe)}",
+            f"{who} changes {', '.join(changes)} but nothing that happens: it would train exactly as"
+            f" {who.below}, because {why_alike(below, recipe)}",
         )
         return
+    concepts = changed_concepts(below, recipe)
     if len(changes) > 1 and compound is None:
-        names = " and ".join([", ".join(changes[:-1]), changes[-1]])
-        yield (
-            ("change",),
-            f"rung {shown(name)} changes {names}; a rung changes one concept: split it into"
-            f" {NUMBERS.get(len(changes), str(len(changes)))} rungs (first only {changes[0]}, then {changes[1]}), or"
-            ' declare it: compound = "why not one at a time"',
-        )
-    if len(changes) == 1 and compound is not None:
+        yield ("change",), undeclared(who, below, recipe)
+    if len(concepts) == 1 and compound is not None:
         yield (
             ("compound",),
-            f"rung {shown(name)} is declared compound but changes only {changes[0]}: remove 'compound'",
+            f"{who} is declared compound but changes only {concepts[0]}: remove 'compound'",
         )
 
 
-def of_budget(name: str, below: Budget, budget: Budget) -> Iterator[Broken]:
+def is_undeclared(below: Recipe, recipe: Recipe, compound: str | None) -> bool:
+    """Whether several concepts differ and nobody said why.
+
+    Where they are all distortions of ``augment`` that was allowed once: such a ladder is still read, but not climbed.
+    """
+    return compound is None and len(changed_concepts(below, recipe)) > 1
+
+
+def undeclared(who: Who, below: Recipe, recipe: Recipe) -> str:
+    """What is to be done about several concepts at once: the change of each rung that they are split into."""
+    concepts = changed_concepts(below, recipe)
+    n = NUMBERS.get(len(concepts), str(len(concepts)))
+    names = " and ".join([", ".join(map(str, concepts[:-1])), str(concepts[-1])])
+    lines = _split(below, recipe, concepts, one_above_another=who.noun == "rung")
+    shown_lines = ", then ".join(lines[:MOST_LINES]) + (
+        f" and {len(lines) - MOST_LINES} more" * (len(lines) > MOST_LINES)
+    )
+    return (
+        f"{who} changes {names}; a {who.noun} changes one concept: split it into {n} {who.noun}s (first {shown_lines}),"
+        ' or declare it: compound = "why not one at a time"'
+    )
+
+
+def _split(below: Recipe, recipe: Recipe, concepts: tuple[Concept, ...], *, one_above_another: bool) -> list[str]:
+    """One change for each of these concepts, as it is written: after the one before, or each of the same recipe."""
+    lines, base = [], below
+    for concept in concepts:
+        changed = with_concepts(base, [concept], of=recipe)
+        value = changed.essence().get(concept.field, {} if concept.distortion else None)
+        if value is None:
+            value = changed.model_dump(mode="json")[concept.field]
+        lines.append(f"change.{concept.field} = {_inline(value)}")
+        base = changed if one_above_another else below
+    return lines
+
+
+def _inline(value: Any) -> str:
+    """A value on one line of TOML; three dots for what stands in a list, as the layers of a network."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_inline(inner)}' for key, inner in value.items())} }}" if value else "{}"
+    return "[...]" if isinstance(value, list) else as_toml(value)
+
+
+def of_budget(who: Who, below: Budget, budget: Budget) -> Iterator[Broken]:
     """A rung may only tighten the budget."""
     for field in ("params", "epochs"):
         before, now = getattr(below, field), getattr(budget, field)
         if now > before:
             text = f"loosens the budget from {before:,} to {now:,} {field}: a rung may only tighten it"
-            yield ("budget", field), f"rung {shown(name)} {text}"
+            yield ("budget", field), f"{who} {text}"
 
 
-def of_target(name: str, below: Target, target: Target) -> Iterator[Broken]:
+def of_target(who: Who, below: Target, target: Target) -> Iterator[Broken]:
     """A rung may only raise the target, and all rungs have one measure."""
     if target.accuracy < below.accuracy or target.last_epochs < below.last_epochs:
-        yield ("target",), f"rung {shown(name)} lowers the target: a rung may only raise it"
+        yield ("target",), f"{who} lowers the target: a rung may only raise it"
     if target.balanced != below.balanced:
         yield (
             ("target",),
-            f"rung {shown(name)} has a target of another measure, {target.measure}: set balanced for the whole ladder",
+            f"{who} has a target of another measure, {target.measure}: set balanced for the whole ladder",
         )
 
 
-def of_epochs(name: str, recipe: Recipe, target: Target) -> Iterator[Broken]:
+def of_epochs(who: Who, recipe: Recipe, target: Target) -> Iterator[Broken]:
     """A target speaks of epochs that there are."""
     if target.last_epochs > recipe.epochs:
         yield (
             ("target",),
-            f"rung {shown(name)} trains for {n_of(recipe.epochs, 'epoch')} but its target speaks of the last"
+            f"{who} trains for {n_of(recipe.epochs, 'epoch')} but its target speaks of the last"
             f" {target.last_epochs}: train longer, or set target.last_epochs to at most {recipe.epochs}",
         )

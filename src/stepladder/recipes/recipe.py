@@ -335,7 +335,7 @@ class Distill(Frozen):
 
 
 class Recipe(Frozen):
-    """One field per concept: a rung of a ladder changes exactly one of them.
+    """One field per concept, of which a rung changes exactly one; of ``augment`` each distortion is one (see concepts).
 
     A default is a promise: a stored run is found again by the fields in which its recipe differs from the defaults,
     so a default never changes its meaning, and a new field's default is what was done before the field existed.

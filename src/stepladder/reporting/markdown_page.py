@@ -13,10 +13,10 @@ from stepladder.datasets.data import describe
 from stepladder.ladders.checking import check_rungs
 from stepladder.ladders.descent import Descent
 from stepladder.reporting.pages.check_page import layer_tables
-from stepladder.reporting.pages.compare_page import comparison_notes, comparison_table, target_table
+from stepladder.reporting.pages.compare_page import comparison_notes, comparison_tables, target_table
 from stepladder.reporting.pages.down_page import down_table
 from stepladder.reporting.pages.provenance import provenance
-from stepladder.reporting.pages.result_page import result_notes, result_table
+from stepladder.reporting.pages.result_page import result_notes, result_tables
 from stepladder.reporting.summary import headline
 from stepladder.reporting.tables import Table
 from stepladder.reporting.words.diagnosis_text import RungNotes, notes
@@ -32,8 +32,8 @@ def markdown_page(results: Results, *, way: Descent | None = None, down: Results
     checked = check_rungs(ladder, describe(ladder.data))
     parts = [f"# {_text(ladder.name)}", *([_text(ladder.about)] if ladder.about else [])]
     parts.append(f"**{_text(headline(results))}**")
-    parts += [_table(result_table(results)), *map(_text, result_notes(results)), "## Verdicts"]
-    parts += [_table(comparison_table(results, comparisons))] if comparisons else []
+    parts += [*map(_table, result_tables(results)), *map(_text, result_notes(results)), "## Verdicts"]
+    parts += map(_table, comparison_tables(results, comparisons))
     parts += [*map(_text, comparison_notes(comparisons, ladder)), _table(target_table(results))]
     if way and down:
         at_top = compare_with_top(down)

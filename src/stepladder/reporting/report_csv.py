@@ -30,7 +30,7 @@ def report_csv(results: Results) -> str:
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(HEADER)
-    for result, params in zip(results.rungs, results.params, strict=True):
+    for result, params in zip(results.trained, results.trained_params, strict=True):
         for run in result.runs:
             names = cell(results.ladder.name), cell(result.rung.name)
             whose = (*names, params, run.identity.seed, cell(run.identity.engine.tag))

@@ -14,9 +14,20 @@ from stepladder.reporting.data.result_json import results_dict
 from stepladder.reporting.evidence import confusion, mistakes
 from stepladder.reporting.pages.provenance import provenance
 from stepladder.reporting.words.diagnosis_text import notes
-from stepladder.runs.results import Results
+from stepladder.runs.results import Results, RungResult
 
 SCHEMA_VERSION = 2
+
+
+def _evidence(result: RungResult) -> dict[str, Any]:
+    """The recipe of a rung or variant, and what its runs came to."""
+    matrix = confusion(result.runs)
+    return {
+        "recipe": result.rung.recipe.model_dump(mode="json"),
+        "confusion": None if matrix is None else matrix.tolist(),
+        "wrong_images": [vars(each) | {"others": list(each.others)} for each in mistakes(result.runs)],
+        "runs": [run.numbers() for run in result.runs],
+    }
 
 
 def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:
@@ -25,13 +36,9 @@ def report_dict(results: Results, *, way: Descent | None = None, down: Results |
     by_rung, known = {each.rung: each for each in compare(results)}, tried(results)
     for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
         words = notes(results, index, by_rung.get(result.rung.name), known=known)
-        matrix = confusion(result.runs)
-        record |= {
-            "notes": {name: list(getattr(words, name)) for name in ("targets", "results", "analysis", "next_steps")},
-            "recipe": result.rung.recipe.model_dump(mode="json"),
-            "confusion": None if matrix is None else matrix.tolist(),
-            "wrong_images": [vars(each) | {"others": list(each.others)} for each in mistakes(result.runs)],
-            "runs": [run.numbers() for run in result.runs],
-        }
+        names = ("targets", "results", "analysis", "next_steps")
+        record.update({"notes": {name: list(getattr(words, name)) for name in names}}, **_evidence(result))
+    for result, record in zip(results.variants, body["variants"], strict=True):
+        record.update(_evidence(result))
     body["down"] = down_dict(way, up=results, down=down) if way and down else None
     return {**body, "provenance": dict(provenance(results)), "schema_version": SCHEMA_VERSION}

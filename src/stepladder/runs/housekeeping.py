@@ -89,7 +89,7 @@ def experiments(store: Store, ladders: Iterable[Plan], *, only: bool = False) ->
 def names_of(ladder: Plan) -> Iterator[tuple[str, str]]:
     """The experiments of a ladder and the rungs that they are; a rung's teacher is called so."""
     data = data_identity(ladder)
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         yield experiment_key(rung.recipe, data), rung.name
         if rung.recipe.teacher:
             yield experiment_key(rung.recipe.teacher, data), f"teacher of {rung.name}"

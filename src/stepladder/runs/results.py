@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class RungResult(Drawn):
             raise ModelError(f"the weights of rung {shown(self.rung.name)} are in no store that is known here")
         found = self.store.model(run, data=self.ladder.data)
         assert found.origin is not None
-        names = tuple(rung.name for rung in self.ladder.rungs if rung.recipe == self.rung.recipe)
+        names = tuple(rung.name for rung in self.ladder.trained if rung.recipe == self.rung.recipe)
         return replace(found, origin=found.origin.model_copy(update={"ladder": self.ladder.name, "rungs": names}))
 
 
@@ -75,8 +76,9 @@ class Results(Drawn):
     Printed, it is the page of ``stepladder show``. ``store`` is where the runs are, None for ones that are made up.
 
     ``n_other_seeds`` counts that engine's runs of seeds that were not asked for. ``params`` are those of each rung's
-    network. ``n_test_looks`` counts every evaluation of these rungs on the test
-    split that the store knows of: all seeds and engines, unfinished and diverged runs too.
+    network, ``variants`` what hangs on the rungs, in the ladder's order, and ``variant_params`` their parameters.
+    ``n_test_looks`` counts every evaluation of all of these on the test split that the store knows of: all seeds and
+    engines, unfinished and diverged runs too.
     """
 
     ladder: Plan
@@ -87,9 +89,11 @@ class Results(Drawn):
     n_test_looks: int
     n_other_seeds: int = 0
     store: Store | None = field(default=None, compare=False)
+    variants: tuple[RungResult, ...] = ()
+    variant_params: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
-        n = sum(len(each.runs) for each in self.rungs)
+        n = sum(len(each.runs) for each in self.trained)
         return f"<Results of {shown(self.ladder.name)}: {n_of(len(self.rungs), 'rung')}, {n_of(n, 'run')}>"
 
     def __str__(self) -> str:
@@ -103,11 +107,11 @@ class Results(Drawn):
         return len(self.rungs)
 
     def __getitem__(self, name: str) -> RungResult:
-        """The results of the rung of this name; raises LadderError, with the names that there are."""
-        known = [each.rung.name for each in self.rungs]
+        """The results of the rung or variant of this name; raises LadderError, with the names that there are."""
+        known = [each.rung.name for each in self.trained]
         if name not in known:
             raise LadderError(f"no rung {shown(name)} on {self.ladder.name!r}{did_you_mean(str(name), known)}")
-        return self.rungs[known.index(name)]
+        return self.trained[known.index(name)]
 
     @property
     def top(self) -> RungResult:
@@ -121,6 +125,29 @@ class Results(Drawn):
         """
         frame: DataFrame = late("runs.frames:data_frame")(self, epochs=epochs)
         return frame
+
+    @property
+    def trained(self) -> tuple[RungResult, ...]:
+        """The rungs, then their variants."""
+        return (*self.rungs, *self.variants)
+
+    @property
+    def trained_params(self) -> tuple[int, ...]:
+        """Those of ``trained``."""
+        return (*self.params, *self.variant_params)
+
+    @property
+    def hung(self) -> tuple[tuple[RungResult, RungResult], ...]:
+        """Each variant after the rung that it hangs on."""
+        by_name = {each.rung.name: each for each in self.rungs}
+        return tuple(
+            (by_name[variant.on], each) for variant, each in zip(self.ladder.variants, self.variants, strict=True)
+        )
+
+    @property
+    def pairs(self) -> tuple[tuple[RungResult, RungResult], ...]:
+        """What is compared: each rung but the first with the one below, then each variant with its rung."""
+        return (*pairwise(self.rungs), *self.hung)
 
     @property
     def reached(self) -> bool:
@@ -143,9 +170,9 @@ def collect(
     """
     store = store if isinstance(store, Store) else Store.open(store)
     data, info = data_identity(ladder), describe(ladder.data)
-    experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.rungs}
+    experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.trained}
     stored = {experiment: list(store.runs_of(experiment, info=info)) for experiment in set(experiments.values())}
-    teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.rungs if rung.recipe.teacher}
+    teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.trained if rung.recipe.teacher}
     taught_by = {experiment: list(store.runs_of(experiment, info=info)) for experiment in teachers}
     found = {
         name: [run for run in stored[experiment] if seeds is None or run.identity.seed in seeds]
@@ -154,18 +181,21 @@ def collect(
     runs = [run for of_rung in found.values() for run in of_rung]
     chosen = _choose(runs, engine)
     rungs = []
-    for rung in ladder.rungs:
+    for rung in ladder.trained:
         own = tuple(run for run in found[rung.name] if run.identity.engine == chosen)
         rungs.append(RungResult(rung, own, summarise(own, rung.target), ladder, store))
     distinct = {run.identity.key: run for run in runs}.values()
     asked = {run.identity.key for run in runs}
     left_out = {run.identity.key for of_rung in stored.values() for run in of_rung if run.identity.engine == chosen}
     others = Counter(str(run.identity.engine) for run in distinct if run.identity.engine != chosen)
+    params, n = tuple(rung.network(info.image).params for rung in ladder.trained), len(ladder.rungs)
     return Results(
         ladder=ladder,
         engine=chosen,
-        rungs=tuple(rungs),
-        params=tuple(rung.network(info.image).params for rung in ladder.rungs),
+        rungs=tuple(rungs[:n]),
+        params=params[:n],
+        variants=tuple(rungs[n:]),
+        variant_params=params[n:],
         others=dict(others),
         n_other_seeds=len(left_out - asked),
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,

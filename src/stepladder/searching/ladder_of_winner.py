@@ -1,9 +1,9 @@
 """From a search's winner to a ladder file that leads there: from the objective's rung, one concept at a time."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from stepladder.datasets import data as data_sets
 from stepladder.errors import LadderError, StoreError
 from stepladder.ladders.checking import check_rungs
 from stepladder.ladders.ladder import Rung
+from stepladder.ladders.ladder_toml import data_path
+from stepladder.recipes.concepts import changed_concepts, with_concepts
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.idle import Sizes
 from stepladder.recipes.recipe import Recipe, changed_fields, describe_network
@@ -37,6 +39,7 @@ ORDER = (
 )
 
 Step = tuple[tuple[str, ...], Recipe]
+"""The names of the concepts that change, one but for a compound step, and the recipe that has them changed."""
 
 
 def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
@@ -58,7 +61,7 @@ def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
         "format_version": 1,
         "name": f"{objective.name}-search",
         "about": begins,
-        "data": _data_path(objective.data, folder),
+        "data": data_path(objective.data, folder),
         "data_sha256": objective.data_sha256,
         "evaluate_on": "dev",
         "dev_images": objective.dev_images,
@@ -71,18 +74,6 @@ def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
     return signed(text, suffix=".toml")
 
 
-def _data_path(data: str, folder: Path) -> str:
-    """A set's path as seen from a ladder's folder; whole where the two have nothing but the root in common."""
-    if data == "mnist":
-        return data
-    there, here = os.path.realpath(data), os.path.realpath(folder)
-    try:
-        common = os.path.commonpath([there, here])
-    except ValueError:  # two drives
-        return there
-    return there if Path(common).parent == Path(common) else Path(os.path.relpath(there, here)).as_posix()
-
-
 def way_up(
     below: Recipe, top: Recipe, *, is_sound: Callable[[Recipe], bool], sizes: Sizes | None = None
 ) -> list[Step] | None:
@@ -92,15 +83,15 @@ def way_up(
     """
     # The scale goes before the network changes, or comes after it: none on the way has more parameters than both ends.
     order = ORDER if top.norm_scale else ("norm_scale", *ORDER)
-    names = sorted(changed_fields(below, top), key=lambda name: [*order, name].index(name))
-    for name in names:
-        step = below.model_copy(update={name: getattr(top, name)})
+    concepts = sorted(changed_concepts(below, top), key=lambda each: [*order, each.field].index(each.field))
+    for concept in concepts:
+        step = with_concepts(below, [concept], of=top)
         if not is_sound(step) or what_happens(step, sizes) == what_happens(below, sizes):
             continue
         rest = way_up(step, top, is_sound=is_sound, sizes=sizes)
         if rest is not None:
-            return [((name,), step), *rest]
-    return None if names else []
+            return [((concept.name,), step), *rest]
+    return None if concepts else []
 
 
 def held_out_text(quest: Quest, n_seeds: int) -> str:
@@ -148,10 +139,11 @@ def _rung_entries(quest: Quest, steps: list[Step]) -> list[dict[str, Any]]:
     rung = quest.objective.rungs[0]
     why = f"The top of {quest.objective.name}, where the search began."
     bottom = {"name": rung.name, "why": why, "recipe": rung.recipe.essence()}
-    return [bottom, *(_entry(rung, names, recipe) for names, recipe in steps)]
+    recipes = [rung.recipe, *(recipe for _, recipe in steps)]
+    return [bottom, *(_entry(rung, names, *pair) for (names, _), pair in zip(steps, pairwise(recipes), strict=True))]
 
 
-def _entry(bottom: Rung, names: tuple[str, ...], recipe: Recipe) -> dict[str, Any]:
+def _entry(bottom: Rung, names: tuple[str, ...], below: Recipe, recipe: Recipe) -> dict[str, Any]:
     values = recipe.model_dump(mode="json") | recipe.essence()
     name = " and ".join(names).replace("_", "-")
     entry: dict[str, Any] = {
@@ -160,7 +152,7 @@ def _entry(bottom: Rung, names: tuple[str, ...], recipe: Recipe) -> dict[str, An
     }
     if len(names) > 1:
         entry["compound"] = "no order was found in which each of these changes can be trained, and has an effect, alone"
-    return entry | {"change": {each: values[each] for each in names}}
+    return entry | {"change": {field: values[field] for field in changed_fields(below, recipe)}}
 
 
 def _goal_text(quest: Quest, winner: Trial) -> str:

@@ -4,23 +4,46 @@ SCHEMA_VERSION history: 1, the first: paired by seed, with p-values. 2, one inte
 "p", "correlation", "negligible" and "look"; "outcome" is "better", "worse", "negligible" or "undecided".
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from stepladder.analysis.comparing import Comparison, TargetVerdict, against_target, compare
-from stepladder.reporting.data.result_json import results_head
+from stepladder.analysis.comparing import Between, Comparison, TargetVerdict, against_target, compare, mean_interval
+from stepladder.reporting.data.result_json import results_dict, results_head
 from stepladder.runs.results import Results
 
 SCHEMA_VERSION = 2
 
 
 def compare_dict(results: Results) -> dict[str, Any]:
-    """What ``stepladder compare --json`` prints."""
+    """What ``stepladder compare --json`` prints; variants are compared with the rungs that they hang on."""
+    found, n = compare(results), len(results.rungs) - 1
     return {
         **results_head(results),
         "schema_version": SCHEMA_VERSION,
-        "n_comparisons": max(results.ladder.comparisons, len(results.rungs) - 1),
-        "comparisons": [comparison_dict(each) for each in compare(results)],
+        "n_comparisons": max(results.ladder.comparisons, len(found)),
+        "comparisons": [comparison_dict(each) for each in found[:n]],
+        "variant_comparisons": [comparison_dict(each) for each in found[n:]],
         "targets": [_target(against_target(each)) for each in results.rungs],
+    }
+
+
+def tops_dict(
+    found: Sequence[Results], between: Sequence[Between], *, refused: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """What ``stepladder compare A B ... --json`` prints: each top rung, and how it differs from that of the first."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "n_comparisons": sum(each.comparison is not None for each in between),
+        "tops": [
+            {"source": each.ladder.source, "mean_interval": mean_interval(each.rungs[-1])} | results_dict(each)
+            for each in found
+        ],
+        "comparisons": [
+            {"first": each.first, "other": each.other, "problem": each.problem or None}
+            | {"comparison": comparison_dict(each.comparison) if each.comparison else None}
+            for each in between
+        ],
+        "refused": [{"source": name, "problem": problem} for name, problem in refused],
     }
 
 

@@ -4,19 +4,26 @@ from fractions import Fraction
 from typing import Any
 
 from stepladder.reporting.data.check_json import SCHEMA_VERSION, rung_dict
+from stepladder.reporting.tables import Step, chain
 from stepladder.runs.results import Results, RungResult
 
 
 def results_dict(results: Results) -> dict[str, Any]:
     """What ``stepladder show --json`` prints; accuracies are named after the split they were measured on."""
+    rungs = [result.rung for result in results.rungs]
     return {
         **results_head(results),
         "other_engines": results.others,
         "n_test_looks": results.n_test_looks,
         "reached": results.reached,
         "rungs": [
-            _rung_result(result, params, results.ladder.evaluate_on)
-            for result, params in zip(results.rungs, results.params, strict=True)
+            _rung_result(step, result, params, results.ladder.evaluate_on)
+            for step, result, params in zip(chain(rungs), results.rungs, results.params, strict=True)
+        ],
+        "variants": [
+            {"on": below.rung.name}
+            | _rung_result((below.rung, result.rung), result, params, results.ladder.evaluate_on)
+            for (below, result), params in zip(results.hung, results.variant_params, strict=True)
         ],
     }
 
@@ -31,9 +38,9 @@ def results_head(results: Results) -> dict[str, Any]:
     }
 
 
-def _rung_result(result: RungResult, params: int, split: str) -> dict[str, Any]:
+def _rung_result(step: Step, result: RungResult, params: int, split: str) -> dict[str, Any]:
     summary = result.summary
-    return rung_dict(result.rung) | {
+    return rung_dict(step) | {
         "params": params,
         "seeds": list(summary.seeds),
         f"{split}_final_mean": _number(summary.final_mean),

@@ -34,11 +34,11 @@ from stepladder.reporting.html.page_networks import network_record
 from stepladder.reporting.html.pictures import image_uri
 from stepladder.reporting.html.rung_page import RungContent, Shown, rung_content
 from stepladder.reporting.html.vega import vega_script
-from stepladder.reporting.pages.check_page import check_table
-from stepladder.reporting.pages.compare_page import comparison_notes, comparison_table, target_table
+from stepladder.reporting.pages.check_page import check_tables
+from stepladder.reporting.pages.compare_page import comparison_notes, comparison_tables, target_table
 from stepladder.reporting.pages.down_page import down_table
 from stepladder.reporting.pages.provenance import provenance
-from stepladder.reporting.pages.result_page import result_notes
+from stepladder.reporting.pages.result_page import result_notes, result_tables
 from stepladder.reporting.summary import facts, headline, headline_so_far
 from stepladder.reporting.tables import MARKS
 from stepladder.runs.results import Results
@@ -69,7 +69,10 @@ class Live:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a page is made from: results, verdicts, what was tried, images, networks, the run that each rung shows."""
+    """What a page is made from: results, verdicts, what was tried, images, networks, the run that each rung shows.
+
+    ``checked`` and ``networks`` are those of the rungs, then of their variants.
+    """
 
     results: Results
     store: Store
@@ -110,14 +113,14 @@ def html_page(
         "ladder_chart": 0 if chart else None,
         "ladder_epochs": ladder_epochs_table(results),
         "rungs": rungs,
-        "shorthand": SHORTHAND if any("network" in each.rung.changes for each in results.rungs) else "",
+        "shorthand": SHORTHAND if any("network" in each.rung.changes for each in results.trained) else "",
         "marks": MARKS,
         "image": material.splits.image,
         "tallest": TALLEST,
         "n_field_images": min(N_FIELD_IMAGES, len(material.splits.evaluated)),
         "drawing": drawing,
         "budget": _budget(material),
-        "check": check_table(material.checked),
+        "checks": check_tables(results.ladder, material.checked),
         "provenance": provenance(results),
         "live": live,
         "data": _data(rungs, charts, networks, live),
@@ -210,7 +213,8 @@ def _verdicts(material: Material, way: Descent | None, down: Results | None) -> 
     results = material.results
     at_top = compare_with_top(down) if down else []
     return {
-        "comparisons": comparison_table(results, material.comparisons),
+        "comparisons": comparison_tables(results, material.comparisons),
+        "variants": result_tables(results)[1:],
         "notes": comparison_notes(material.comparisons, results.ladder),
         "targets": target_table(results),
         "result_notes": result_notes(results),

@@ -8,13 +8,12 @@ from math import ceil, floor
 from statistics import stdev
 
 from stepladder._base.wording import n_of
-from stepladder.analysis.comparing import Comparison
-from stepladder.analysis.intervals import interval_of_mean
+from stepladder.analysis.comparing import Comparison, mean_interval
 from stepladder.reporting.numbers import percent, percents, spread_text
 from stepladder.reporting.pages.compare_page import brief_verdict, tone
 from stepladder.reporting.tables import Tone, changes
 from stepladder.runs.results import Results, RungResult
-from stepladder.runs.stats import measured, one_image
+from stepladder.runs.stats import measured
 
 TICK_STEPS = ("0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50")
 MOST_TICKS = 6
@@ -97,7 +96,7 @@ def ladder_picture(results: Results, comparisons: Sequence[Comparison]) -> Ladde
 
 def _rung(result: RungResult, change: str, params: int, comparison: Comparison | None, scale: _Scale) -> RungPicture:
     summary, target = result.summary, result.rung.target.accuracy
-    n, ends = len(summary.seeds), _interval(result)
+    n, ends = len(summary.seeds), mean_interval(result)
     interval, cut = None, ""
     alone = "compared with none" if result.rung.changes else "the start"
     if ends is not None:
@@ -126,16 +125,6 @@ def _rung(result: RungResult, change: str, params: int, comparison: Comparison |
 def _mean_text(result: RungResult) -> str:
     mean, target = result.measured_mean, result.rung.target
     return percent(mean, target=target.accuracy) + ("" if mean is None else "% balanced" if target.balanced else "%")
-
-
-def _interval(result: RungResult) -> tuple[float, float] | None:
-    """The 95% interval of a rung's mean, of what its target speaks of; it needs two seeds, and none that diverged."""
-    target = result.rung.target
-    finals = [run.final for run in result.runs if run.final is not None]
-    if result.summary.final_mean is None or len(finals) < 2:
-        return None
-    least_spread = float(one_image(finals[0], balanced=target.balanced))
-    return interval_of_mean([float(measured(final, target)) for final in finals], least_spread=least_spread)
 
 
 def _spread(result: RungResult, ends: tuple[float, float] | None) -> str:

@@ -4,9 +4,22 @@ from collections.abc import Iterable, Sequence
 
 from stepladder._base.wording import n_of
 from stepladder.ladders.checking import Check, CheckedRung, Estimate, notes_of
+from stepladder.ladders.ladder import Plan, Rung
 from stepladder.networks.geometry import LayerGeometry, Network
 from stepladder.recipes.recipe import SHORTHAND
-from stepladder.reporting.tables import Entry, Page, Table, changes, compound_notes, duration, target_text
+from stepladder.reporting.tables import (
+    VARIANTS,
+    Entry,
+    Page,
+    Table,
+    chain,
+    change,
+    changes,
+    compound_notes,
+    duration,
+    hung,
+    target_text,
+)
 
 
 def check_page(check: Check) -> Page:
@@ -20,13 +33,13 @@ def check_page(check: Check) -> Page:
         *(f"Note: {note}." for note in check.notes),
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
-        check_table(check.rungs),
-        *([SHORTHAND, ""] if any("network" in rung.changes for rung in ladder.rungs) else []),
-        *(Entry(rung.name, rung.why) for rung in ladder.rungs),
+        *check_tables(ladder, check.trained),
+        *([SHORTHAND, ""] if any("network" in rung.changes for rung in ladder.trained) else []),
+        *(Entry(rung.name, rung.why) for rung in ladder.trained),
         "",
-        *compound_notes(ladder.rungs),
-        *(f"Note: {note}." for note in notes_of(check.rungs)),
-        *layer_tables(check.rungs),
+        *compound_notes([*chain(ladder.rungs), *_hanging(ladder)]),
+        *(f"Note: {note}." for note in notes_of(check.trained)),
+        *layer_tables(check.trained),
         estimate_text(check.estimate),
     ]
 
@@ -51,9 +64,27 @@ def parts_text(check: Check) -> str:
     )
 
 
+def check_tables(ladder: Plan, trained: Sequence[CheckedRung]) -> list[Table]:
+    """A ladder's rungs, and what hangs on them, if there is any: ``trained`` are both, as checking has them."""
+    n, hanging = len(ladder.rungs), _hanging(ladder)
+    if not hanging:
+        return [check_table(trained)]
+    variants = _check_table(trained[n:], [change(variant, below) for below, variant in hanging])
+    on = [below.name for below, _ in hanging]
+    return [check_table(trained[:n]), hung(variants, on, title=VARIANTS)]
+
+
+def _hanging(ladder: Plan) -> list[tuple[Rung, Rung]]:
+    """Each variant after the rung that it hangs on."""
+    return [(ladder.rung(variant.on), variant.rung) for variant in ladder.variants]
+
+
 def check_table(rungs: Sequence[CheckedRung]) -> Table:
     """A ladder's rungs, their sizes and budgets."""
-    words = changes([checked.rung for checked in rungs])
+    return _check_table(rungs, changes([checked.rung for checked in rungs]))
+
+
+def _check_table(rungs: Sequence[CheckedRung], words: Sequence[str]) -> Table:
     return Table(
         title="",
         header=(

@@ -6,10 +6,10 @@ from math import ceil, floor
 from stepladder._base.wording import n_of, seeds_text
 from stepladder.analysis.comparing import Comparison, Needed, TargetVerdict, against_target, compare
 from stepladder.analysis.verdict_errors import error_of_growth
-from stepladder.ladders.ladder import Plan
+from stepladder.ladders.ladder import Plan, Rung
 from stepladder.reporting.numbers import NOTHING, interval_text, points, share_text, spread_text
 from stepladder.reporting.pages.result_page import held_tones, outcome, result_notes
-from stepladder.reporting.tables import Page, Table, Tone, changes
+from stepladder.reporting.tables import Page, Table, Tone, change, hung
 from stepladder.runs.results import Results
 
 
@@ -17,13 +17,28 @@ def compare_page(results: Results) -> Page:
     """All that ``stepladder compare`` shows."""
     comparisons = compare(results)
     notes = comparison_notes(comparisons, results.ladder)
-    verdicts = comparison_table(results, comparisons)
-    return [verdicts, *notes, target_table(results), *result_notes(results), outcome(results)]
+    return [
+        *comparison_tables(results, comparisons),
+        *notes,
+        target_table(results),
+        *result_notes(results),
+        outcome(results),
+    ]
 
 
-def comparison_table(results: Results, comparisons: Sequence[Comparison]) -> Table:
-    """Each rung against the one below."""
-    words = changes([result.rung for result in results.rungs])[1:]
+def comparison_tables(results: Results, comparisons: Sequence[Comparison]) -> list[Table]:
+    """Each rung against the one below, and each variant against the rung that it hangs on, as far as there are any."""
+    n, steps = len(results.rungs) - 1, [(below.rung, above.rung) for below, above in results.pairs]
+    tables = [_comparison_table(comparisons[:n], steps[:n])] if n else []
+    if results.variants:
+        table = _comparison_table(comparisons[n:], steps[n:])
+        on = [below.name for below, _ in steps[n:]]
+        tables.append(hung(table, on, title="Each variant against the rung that it hangs on"))
+    return tables
+
+
+def _comparison_table(comparisons: Sequence[Comparison], steps: Sequence[tuple[Rung, Rung]]) -> Table:
+    words = [change(above, below) for below, above in steps]
     return Table(
         title="Each rung against the rung below",
         header=("rung", "change", "seeds", "points", "verdict"),
@@ -139,19 +154,30 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Plan, *, down: b
             " It is about seeds like these: a rare collapse of one may be missing."
         )
     if len(comparisons) > ladder.comparisons:
-        notes.append(_growth_note(ladder.comparisons, len(comparisons)))
+        notes.append(_growth_note(ladder.comparisons, comparisons))
     return notes + _image_notes(comparisons)
 
 
-def _growth_note(declared: int, n_comparisons: int) -> str:
+def _growth_note(declared: int, comparisons: Sequence[Comparison]) -> str:
     """What it costs that a ladder is judged more often than it said ahead."""
-    share = share_text(error_of_growth(declared, n_comparisons))
+    n_comparisons = len(comparisons)
+    share = share_text(error_of_growth(declared, n_comparisons, _shape(comparisons)))
     return (
         f"This ladder was to have {n_of(declared, 'comparison')}, and has {n_comparisons}. Compared after every"
         f" seed and every new rung, {share} of simulated ladders that grow so show a false verdict at some time; of"
         " those that keep to what they declared it is 5% at most. It should have been set, before the first seed, to"
         f" comparisons = {n_comparisons} or more."
     )
+
+
+def _shape(comparisons: Sequence[Comparison]) -> tuple[int, ...]:
+    """Of each comparison, which of the rungs that were there before the new one is compared with, from 0."""
+    names, shape = [comparisons[0].below], []
+    for each in comparisons:
+        new, old = (each.below, each.rung) if each.rung in names else (each.rung, each.below)
+        names.append(new)
+        shape.append(names.index(old))
+    return tuple(shape)
 
 
 def _both_seeds_text(comparison: Comparison) -> str:
@@ -191,7 +217,7 @@ def target_table(results: Results) -> Table:
         numeric=frozenset(),
         words=frozenset({2}),
         dropped_first=(1, 4),
-        tones=held_tones(results, 2),
+        tones=held_tones(results.rungs, 2),
     )
 
 

@@ -16,7 +16,7 @@ Facts = tuple[tuple[str, str], ...]
 def provenance(results: Results) -> Facts:
     """Names and values, in words. Raises DataError if the images are missing or not those of the ladder."""
     ladder, identity = results.ladder, data_identity(results.ladder)
-    runs = list({run.identity.key: run for result in results.rungs for run in result.runs}.values())
+    runs = list({run.identity.key: run for result in results.trained for run in result.runs}.values())
     facts = [
         ("Ladder", ladder.name if ladder.source == ladder.name else f"{ladder.name} ({ladder.source})"),
         ("Images", f"{identity.name}, SHA-256 {identity.sha256}"),

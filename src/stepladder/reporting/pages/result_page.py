@@ -1,16 +1,41 @@
 """The results of a ladder as a page of text and tables."""
 
+from collections.abc import Sequence
+
 from stepladder._base.wording import n_of
 from stepladder.reporting.numbers import NOTHING, percent, spread_text
 from stepladder.reporting.summary import headline
-from stepladder.reporting.tables import Headline, Page, Table, Tone, changes, compound_notes, target_text
+from stepladder.reporting.tables import (
+    VARIANTS,
+    Headline,
+    Page,
+    Step,
+    Table,
+    Tone,
+    chain,
+    change,
+    changes,
+    compound_notes,
+    hung,
+    target_text,
+)
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.stats import Summary
 
 
 def result_page(results: Results) -> Page:
     """All that ``stepladder show`` shows."""
-    return [result_table(results), *result_notes(results), outcome(results)]
+    return [*result_tables(results), *result_notes(results), outcome(results)]
+
+
+def result_tables(results: Results) -> list[Table]:
+    """A ladder's results, and those of what hangs on its rungs, if there is any."""
+    if not results.variants:
+        return [result_table(results)]
+    on = [below.rung.name for below, _ in results.hung]
+    words = [change(variant.rung, below.rung) for below, variant in results.hung]
+    variants = _result_table(results, results.variants, results.variant_params, words)
+    return [result_table(results), hung(variants, on, title=VARIANTS)]
 
 
 def outcome(results: Results) -> Headline:
@@ -19,10 +44,10 @@ def outcome(results: Results) -> Headline:
     return Headline(headline(results), tone)
 
 
-def held_tones(results: Results, column: int) -> dict[tuple[int, int], Tone]:
+def held_tones(rungs: Sequence[RungResult], column: int) -> dict[tuple[int, int], Tone]:
     """Which rungs hold their targets with every seed, for a table with a row for each rung."""
     tones: dict[tuple[int, int], Tone] = {}
-    for row, result in enumerate(results.rungs):
+    for row, result in enumerate(rungs):
         if n := len(result.summary.seeds):
             tones[row, column] = "reached" if result.summary.n_held == n else "missed"
     return tones
@@ -30,7 +55,10 @@ def held_tones(results: Results, column: int) -> dict[tuple[int, int], Tone]:
 
 def result_table(results: Results) -> Table:
     """A ladder's results, as the objective's authors wrote them down, over seeds."""
-    words = changes([result.rung for result in results.rungs])
+    return _result_table(results, results.rungs, results.params, changes([each.rung for each in results.rungs]))
+
+
+def _result_table(results: Results, rungs: Sequence[RungResult], params: Sequence[int], words: Sequence[str]) -> Table:
     split = results.ladder.evaluate_on
     header: tuple[str, ...] = (
         "rung",
@@ -43,16 +71,13 @@ def result_table(results: Results) -> Table:
         "consistent from",
         "held",
     )
-    rows = [
-        _result_row(result, word, params)
-        for result, word, params in zip(results.rungs, words, results.params, strict=True)
-    ]
+    rows = [_result_row(*each) for each in zip(rungs, words, params, strict=True)]
     balanced = shows_balanced(results)
     if balanced:
         header = (*header, "balanced %")
         rows = [
             (*row, percent(each.summary.balanced_mean, target=each.rung.target.accuracy))
-            for row, each in zip(rows, results.rungs, strict=True)
+            for row, each in zip(rows, rungs, strict=True)
         ]
     told = "Balanced accuracy: each class counts alike, however many images it has; the mean over seeds."
     return Table(
@@ -63,13 +88,13 @@ def result_table(results: Results) -> Table:
         words=frozenset({1, 7, 8}),
         dropped_first=(7, 2, 3),
         legend=((3, "Train accuracy is measured while training."), *(((9, told),) if balanced else ())),
-        tones=held_tones(results, 8),
+        tones=held_tones(rungs, 8),
     )
 
 
 def shows_balanced(results: Results) -> bool:
     """Whether balanced accuracy tells another thing than accuracy, or is what the target speaks of."""
-    return any(each.summary.uneven or each.rung.target.balanced for each in results.rungs)
+    return any(each.summary.uneven or each.rung.target.balanced for each in results.trained)
 
 
 def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:
@@ -86,6 +111,12 @@ def _result_row(result: RungResult, word: str, params: int) -> tuple[str, ...]:
         consistency_text(summary),
         f"{summary.n_held} of {n}" if n else "not trained",
     )
+
+
+def steps_of(results: Results) -> list[Step]:
+    """Each rung with the one below, and each variant with the one that it hangs on."""
+    hanging = ((below.rung, variant.rung) for below, variant in results.hung)
+    return [*chain([result.rung for result in results.rungs]), *hanging]
 
 
 def consistency_text(summary: Summary) -> str:
@@ -119,11 +150,11 @@ def result_notes(results: Results) -> list[str]:
             f"Left out: {n_of(results.n_other_seeds, 'stored run')} with other seeds; 'show', 'compare' and 'report'"
             " take all."
         )
-    notes += compound_notes([result.rung for result in results.rungs])
+    notes += compound_notes(steps_of(results))
     notes += [
         f"Diverged: rung '{r.rung.name}', seed {run.identity.seed}, at epoch {run.diverged_at_epoch}: try a"
         " lower learning rate."
-        for r in results.rungs
+        for r in results.trained
         for run in r.runs
         if run.diverged_at_epoch is not None
     ]

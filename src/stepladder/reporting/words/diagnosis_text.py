@@ -22,7 +22,7 @@ from stepladder.recipes.recipe import Augment
 from stepladder.reporting.numbers import apart, loss_text, points, share_text, spread_text
 from stepladder.reporting.pages.compare_page import brief_verdict, verdict
 from stepladder.reporting.pages.result_page import consistency_text
-from stepladder.reporting.tables import change, target_text
+from stepladder.reporting.tables import Step, change, compound_mark, concepts_of, target_text
 from stepladder.reporting.words.advice_text import next_steps
 from stepladder.reporting.words.mistakes_text import mistakes
 from stepladder.reporting.words.outlier_text import few_images, outlier_sentences, told_apart
@@ -63,7 +63,9 @@ def notes(
     return RungNotes(
         targets=_targets(subject.rung, below),
         results=_results(subject),
-        analysis=_analysis(subject, comparison, more, brief=verdict_elsewhere) if result.runs else (),
+        analysis=_analysis(subject, (below, subject.rung), comparison, more, brief=verdict_elsewhere)
+        if result.runs
+        else (),
         next_steps=next_steps(subject),
     )
 
@@ -129,9 +131,11 @@ def _of_budget(used: int, budget: int) -> str:
 # Analysis.
 
 
-def _analysis(subject: Subject, comparison: Comparison | None, more: int, *, brief: bool) -> tuple[str, ...]:
+def _analysis(
+    subject: Subject, step: Step, comparison: Comparison | None, more: int, *, brief: bool
+) -> tuple[str, ...]:
     return (
-        *([_what_the_change_did(subject, comparison, more, brief=brief)] if comparison else []),
+        *([_what_the_change_did(step, comparison, more, brief=brief)] if comparison else []),
         *_diverged(subject),
         *outlier_sentences(subject),
         *_against_target(subject),
@@ -142,19 +146,23 @@ def _analysis(subject: Subject, comparison: Comparison | None, more: int, *, bri
     )
 
 
-def _what_the_change_did(subject: Subject, comparison: Comparison, more: int, *, brief: bool) -> str:
+def _what_the_change_did(step: Step, comparison: Comparison, more: int, *, brief: bool) -> str:
     """``more`` parameters than the rung below has: a network may be as good and smaller."""
     size = f", with {n_of(abs(more), 'parameter')} {'more' if more > 0 else 'fewer'}" if more else ""
     said = brief_verdict(comparison) if brief else verdict(comparison)
     text = f"Against '{comparison.below}'{size}: {said}."
-    changes = subject.rung.changes
-    if subject.rung.compound:
-        text += f" The verdict is on {len(changes)} changes at once, not on {' or '.join(map(_plain, changes))} alone."
+    if compound_mark(step):
+        concepts = concepts_of(step)
+        text += (
+            f" The verdict is on {len(concepts)} changes at once, not on {' or '.join(map(_plain, concepts))} alone."
+        )
     return text
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+def _plain(concept: str) -> str:
+    """``weight decay``; of a distortion, ``augment.rotation_deg``, the word that it begins with."""
+    field, _, part = concept.partition(".")
+    return part.partition("_")[0] or field.replace("_", " ")
 
 
 def _diverged(subject: Subject) -> list[str]:
