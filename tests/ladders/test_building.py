@@ -154,3 +154,23 @@ def test_images_that_are_there_are_looked_at_and_others_may_come_later(tmp_path:
     np.savez(path, x_train=images, y_train=np.arange(20) % 2, x_test=images[::-1], y_test=np.arange(20) % 2)
     with pytest.raises(sl.GeometryError, match="one number for each of 2 classes"):
         sl.ladder("mine", **limits).start("skeleton", recipe, why="small")
+
+
+def test_a_variant_is_refused_for_what_a_rung_is() -> None:
+    ladder = sl.load("mnist-1000")
+    lr = ladder.rungs[0].recipe.lr
+    with pytest.raises(sl.LadderError, match=r"variant 'same' changes nothing about lr: .* on the rung that it hangs on"):
+        ladder.variant("same", on=ladder.rungs[0].name, lr=lr, why="y")
+    with pytest.raises(sl.LadderError, match="has no rung 'nowhere'"):
+        ladder.variant("lost", on="nowhere", lr=lr / 2, why="y")
+    with pytest.raises(sl.LadderError, match="two rungs are named"):
+        ladder.variant(ladder.rungs[0].name, lr=lr / 2, why="y")
+    with pytest.raises(sl.LadderError, match="variant 'two' changes"):
+        ladder.variant("two", lr=lr / 2, epochs=1, why="y")
+    with pytest.raises(sl.BudgetError, match="large"):
+        ladder.variant("large", network=["conv 64", "conv 64", "gap", "linear 10"], why="y")
+
+
+def test_distortions_at_once_are_refused_at_the_call() -> None:
+    with pytest.raises(sl.LadderError, match=r"augment.shift_px and augment.mirror; a rung changes one concept"):
+        sl.load("mnist-8k").then("both", augment=sl.Augment(rotation_deg=15.0, mirror=True, shift_px=1), why="y")

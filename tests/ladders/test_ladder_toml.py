@@ -49,8 +49,11 @@ def test_changes_of_all_kinds(tmp_path: Path) -> None:
     ladder = (
         begun("all", "")
         .then("lr", lr=1e-8, why="tiny")
-        .then("augment", augment=sl.Augment(rotation_deg=10, mirror=True), why="y", compound=None)
-        .then("none", augment=sl.Augment(), why="back", target=sl.Target(99.25, last_epochs=5))
+        .then("augment", augment=sl.Augment(rotation_deg=10, mirror=True), why="y", compound="one warp")
+        .variant("less", augment=sl.Augment(rotation_deg=10), why="which of them?")
+        .variant("light", on="lr", dropout=0.05, why="y")
+        .variant("both", on="lr", dropout=0.05, weight_decay=1e-4, why="y", compound="together")
+        .then("none", augment=sl.Augment(), why="back", compound="both again", target=sl.Target(99.25, last_epochs=5))
         .then("adam", optimizer=sl.Adam(kind="adamw", beta1=0.8), why="y", budget={"params": 700})
         .then("step", schedule=sl.Step(every_epochs=2), why="y")
         .then("constant", schedule=sl.Constant(), why="back")

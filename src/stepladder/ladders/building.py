@@ -137,7 +137,9 @@ def with_variant(
         raise LadderError(f"ladder {ladder.name!r} has no rung {shown(on)}{did_you_mean(str(on), known)}")
     limits = {"budget": below.budget, "target": below.target}
     rung = _changed(ladder, below, rules.variant(name), why=why, compound=compound, change=change, limits=limits)
-    return _sound(replace(ladder, variants=(*ladder.variants, Variant(on=below.name, rung=rung))))
+    place = {rung.name: at for at, rung in enumerate(ladder.rungs)}
+    variants = sorted((*ladder.variants, Variant(on=below.name, rung=rung)), key=lambda each: place[each.on])
+    return _sound(replace(ladder, variants=tuple(variants)))
 
 
 def _changed(
