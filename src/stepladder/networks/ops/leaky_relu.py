@@ -62,4 +62,4 @@ class LeakyRelu(Step):
     def backward(self, gradient: "Values", y: "Values", arrays: Mapping[str, "Values"]) -> "Values":
         del arrays
         above = y > 0
-        return gradient * (above + self.slope * ~above)
+        return gradient * above + self.slope * gradient * ~above
