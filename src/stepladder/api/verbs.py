@@ -17,7 +17,14 @@ from stepladder.climbing.deciding import climb_until_decided
 from stepladder.datasets import data as data_sets
 from stepladder.engines import Engine, choose_engine
 from stepladder.errors import LadderError, StoreError, UnfinishedClimbError
-from stepladder.ladders.checking import Check, check_rungs, notes_of, require_effects, require_within_budget
+from stepladder.ladders.checking import (
+    Check,
+    check_rungs,
+    notes_of,
+    require_declared,
+    require_effects,
+    require_within_budget,
+)
 from stepladder.ladders.checking import check as check_ladder
 from stepladder.ladders.ladder import Plan
 from stepladder.reporting.writing import FORMS, SUFFIXES, climbed_down, form_of, require_form, write_report
@@ -80,6 +87,7 @@ def _notes(ladder: Plan) -> list[str]:
     """What is to be said of a ladder that can be climbed: one that cannot is refused here, before a folder is made."""
     info = data_sets.describe(ladder.data)
     rungs = check_rungs(ladder, info)
+    require_declared(ladder)
     require_within_budget(ladder, rungs)
     require_effects(ladder, info)
     return notes_of(rungs)
