@@ -23,7 +23,7 @@ from markdown_table import table as markdown
 
 from stepladder._base.files import write_atomically
 from stepladder.analysis.intervals import interval_of_mean
-from stepladder.cli.main import reproduce
+from stepladder.cli.commands.reproduce import reproduce
 from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StepladderError
