@@ -324,6 +324,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "help": "write stepladder --help",
         "version": "write stepladder --version",
         "init create generate scaffold template": "new",
+        "classify infer inference": "predict",
     },
     "option": {
         "seed nseeds": "--seeds",

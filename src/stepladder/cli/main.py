@@ -65,5 +65,5 @@ def main() -> None:
     """
 
 
-for command in (check, climb, compare, ladders, new, predict, report, reproduce, runs, schema, search, show):
+for command in (check, climb, show, compare, report, search, reproduce, ladders, new, predict, runs, schema):
     main.add_command(command)
