@@ -137,7 +137,7 @@ def compare(results: Results) -> Verdicts:
 
 
 def compare_with_top(results: Results) -> list[Comparison]:
-    """The last rung against each of the others, as climbing down makes them (descent.Descent.as_plan)."""
+    """The last rung against each of the others, as an ablation makes them (ablation.Ablation.as_plan)."""
     top = results.rungs[-1]
     return verdicts([(each, top) for each in results.rungs[:-1]], declared=results.ladder.comparisons)
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from stepladder.cli.options import DEVICE, DOWN, JOBS, JSON, LADDER, MAX, MAX_SEEDS, SEEDS, STORE, UNTIL_DECIDED
-from stepladder.cli.printing import print_descent, print_results, print_verdicts
+from stepladder.cli.printing import print_ablation, print_results, print_verdicts
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
 
@@ -56,7 +56,7 @@ def climb(
     from stepladder.datasets.data import describe
     from stepladder.engines import choose_engine
     from stepladder.ladders import checking, ladder_file
-    from stepladder.ladders.descent import descent
+    from stepladder.ladders.ablation import ablate
     from stepladder.runs.results import collect
     from stepladder.runs.store import Store
 
@@ -64,8 +64,8 @@ def climb(
     written = ladder_file.load(ladder)
     checking.require_declared(written)
     whole = written.top if top else written
-    way = descent(written) if down else None
-    loaded = way.as_plan if way else whole
+    ablation = ablate(written) if down else None
+    loaded = ablation.as_plan if ablation else whole
     info = describe(loaded.data)
     rungs = checking.check_rungs(loaded, info)  # before an engine is imported or a folder made
     checking.require_within_budget(loaded, rungs)
@@ -80,9 +80,9 @@ def climb(
         for note in checking.notes_of(rungs):
             watcher.noted(note)
         failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
-    if way:
-        up = collect(way.ladder, opened, engine=chosen.identity, seeds=seeds)
-        print_descent(way, up, results, as_json)
+    if ablation:
+        up = collect(ablation.ladder, opened, engine=chosen.identity, seeds=seeds)
+        print_ablation(ablation, up, results, as_json)
     elif until_decided:
         print_verdicts(results, as_json)
     else:
