@@ -162,7 +162,7 @@ mean stands its 95% interval, or half of that after ±, where it was noted.
 
 | meant for | recipe | seeds | test % | broken off because |
 | --- | --- | --- | --- | --- |
-| fewer than 8,000 parameters | separable convolutions | 6 | 99.583 | one dev split had promised 99.65 |
+| fewer than 8,000 parameters | separable convolutions | 6 | 99.583 | one validation split had promised 99.65 |
 | | 7,958 separable parameters, Muon | 301 to 328 | 99.592 [99.579, 99.604] | 99.60 was wanted |
 | | the same, sharpness-aware | 401 to 416 | 99.591 (± 0.013) | not better |
 | | the same, cosine to a half | 601 to 630 | 99.570 (± 0.016) | not better |

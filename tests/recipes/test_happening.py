@@ -496,7 +496,7 @@ def test_a_change_without_effect_on_the_images_is_refused_by_check(
         ("clean_epochs = 5", "clean_epochs = 5 does nothing: no epoch distorts its images"),
         (
             "augment = { mirror = true }\nclean_epochs = 5",
-            "augment (mirrored) does nothing: clean_epochs = 5 of 2 epochs leave no epoch with distortion",
+            "augment (horizontal flip) does nothing: clean_epochs = 5 of 2 epochs leave no epoch with distortion",
         ),
         ("augment = { cutout_px = 60 }", "cutout_px = 60 blackens each distorted image whole"),
         (
