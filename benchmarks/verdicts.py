@@ -69,7 +69,7 @@ ALIKE = (
     unlike(0.03, 0.03, 0.30, 0.30, 0.03, 0.03),
     unlike(0.01, 0.30),
 )
-# Rungs below that have so many seeds, of a spread of 0.03; the spread of one on top that gets its seeds one by one.
+# Rungs below that have this many seeds, of a spread of 0.03; the spread of one on top that gets its seeds one by one.
 ON_TOP = tuple((n_rungs, n_below, sd) for n_rungs in (2, 6) for n_below in (8, 64) for sd in (0.03, 0.10, 0.30))
 # Seeds, spread of a run, true difference of each step.
 TRUE = (

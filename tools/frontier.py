@@ -91,7 +91,7 @@ def frontier() -> Plan:
 
 @dataclass(frozen=True)
 class Point:
-    """A network of so many parameters, and its accuracy in percent at the last epoch with each seed.
+    """A network of this many parameters, and its accuracy in percent at the last epoch with each seed.
 
     ``held`` says of how many seeds the last five epochs are all at 99.4%, if that is known.
     """

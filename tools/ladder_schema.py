@@ -71,7 +71,7 @@ def _reference(name: str) -> Schema:
 
 
 def _plain(value: Any) -> Any:
-    """Without what TOML has not (null), what only the code is called (titles), and what draft 7 does not know."""
+    """Without what TOML lacks (null), what only the code is called (titles), and what draft 7 does not know."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, Mapping):

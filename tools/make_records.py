@@ -23,7 +23,7 @@ from markdown_table import table as markdown
 
 from stepladder._base.files import write_atomically
 from stepladder.analysis.intervals import interval_of_mean
-from stepladder.cli.main import reproduce
+from stepladder.cli.commands.reproduce import reproduce
 from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
 from stepladder.errors import LadderError, StepladderError
@@ -162,7 +162,7 @@ mean stands its 95% interval, or half of that after ±, where it was noted.
 
 | meant for | recipe | seeds | test % | broken off because |
 | --- | --- | --- | --- | --- |
-| fewer than 8,000 parameters | separable convolutions | 6 | 99.583 | one dev split had promised 99.65 |
+| fewer than 8,000 parameters | separable convolutions | 6 | 99.583 | one validation split had promised 99.65 |
 | | 7,958 separable parameters, Muon | 301 to 328 | 99.592 [99.579, 99.604] | 99.60 was wanted |
 | | the same, sharpness-aware | 401 to 416 | 99.591 (± 0.013) | not better |
 | | the same, cosine to a half | 601 to 630 | 99.570 (± 0.016) | not better |

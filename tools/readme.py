@@ -23,7 +23,7 @@ from stepladder._base.files import write_atomically
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
 from stepladder.analysis.mistakes import confused_pairs
 from stepladder.analysis.movements import Movement, movements_of
-from stepladder.ladders.descent import descent
+from stepladder.ladders.ablation import ablate
 from stepladder.records import record
 from stepladder.reporting.numbers import interval_text, loss_text, percent, points, spread_text
 from stepladder.reporting.pages.compare_page import brief_verdict
@@ -39,7 +39,7 @@ OURS = "stepladder jit"
 
 def keep(store: Store) -> None:
     up = load("mnist-8k")
-    ladders = (up, descent(up).as_plan, load("mnist-8k-as-run"))
+    ladders = (up, ablate(up).as_plan, load("mnist-8k-as-run"))
     compact.write(KEPT, [compact.whole(ladder, store, SEEDS) for ladder in ladders])
 
 
@@ -48,7 +48,7 @@ def climbed() -> tuple[Results, Results, Results]:
     """mnist-8k; its top without each change; the six steps as their authors ran them."""
     kept = compact.read(KEPT)
     up, as_run = load("mnist-8k"), load("mnist-8k-as-run")
-    found = [compact.results(kept, ladder) for ladder in (up, descent(up).as_plan, as_run)]
+    found = [compact.results(kept, ladder) for ladder in (up, ablate(up).as_plan, as_run)]
     return found[0], found[1], found[2]
 
 

@@ -719,8 +719,8 @@ def with_gap(end: int) -> list[Run]:
     ids=["worse", "better", "equal"],
 )
 def test_what_the_ladder_tried_without_a_gain_is_not_advised(end: int, gained: bool, advised: str) -> None:
-    start, mirrored = rung("start", dropout=0.0), rung("rotated", augment=ROTATION)
-    found = results((start, with_gap(9880)), (replace(mirrored, changes=("augment",)), with_gap(end)))
+    start, rotated = rung("start", dropout=0.0), rung("rotated", augment=ROTATION)
+    found = results((start, with_gap(9880)), (replace(rotated, changes=("augment",)), with_gap(end)))
     first = notes(found, 0, None).next_steps
     assert ("No gain showed with augmentation (rung 'rotated')." in first[0]) == (not gained)
     assert any(step.startswith("Augmentation") for step in first) == gained
@@ -859,7 +859,7 @@ def test_a_lower_rate_at_the_end_is_advised_where_there_can_be_one(schedule: Sch
     ("augment", "weaker"),
     [(Augment(mirror=True), False), (Augment(mirror=True, cutout_px=1), False), (Augment(cutout_px=2), True)],
 )
-def test_a_mirrored_image_cannot_be_mirrored_less(augment: Augment, weaker: bool) -> None:
+def test_a_flipped_image_cannot_be_flipped_less(augment: Augment, weaker: bool) -> None:
     runs = [fine(s, 9930, train=97.5) for s in SEEDS]
     assert ("eaker augmentation" in words(Climb(runs, says=(), rung=rung(dropout=0.0, augment=augment)))) == weaker
     both = words(Climb(runs, says=(), rung=rung(dropout=0.05, augment=augment)))

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from stepladder.cli import main as cli
-from stepladder.cli import runs as cli_runs
+from stepladder.cli.commands import runs as cli_runs
 from stepladder.ladders import ladder_file
 from stepladder.runs.store import Store
 

@@ -323,7 +323,7 @@ REMEDIES = {
     "label_smoothing = 0.1": "it belongs in loss: loss = { label_smoothing = 0.1 }",
     "hflip = true": "it belongs in augment: augment = { mirror = true }",
     "rotation = 10.0": "it belongs in augment: augment = { rotation_deg = 10.0 }",
-    "augment = { translate = 0.1 }": "write shift_px: in pixels, not as a part of the image's side",
+    "augment = { translate = 0.1 }": "write shift_px: in pixels, not as a fraction of the image's side",
     "normalize = true": "images are always normalised",
     "drop_last = true": "there is none here: a smaller last batch is kept",
     "epochs = 14.0": "write a whole number, epochs = 14",

@@ -8,8 +8,8 @@ import pytest
 
 from stepladder.datasets.data import describe
 from stepladder.errors import LadderError
+from stepladder.ladders.ablation import ablate
 from stepladder.ladders.checking import check, check_rungs, estimate, notes_of
-from stepladder.ladders.descent import descent
 from stepladder.ladders.ladder import Ladder, Plan, Rung, Variant
 from stepladder.ladders.ladder_file import load
 from stepladder.recipes.recipe import Augment
@@ -107,7 +107,7 @@ def test_what_stands_above_a_rung_builds_on_the_rung(tmp_path: Path) -> None:
 
 def test_a_plan_of_its_rungs_has_no_variants(tmp_path: Path) -> None:
     ladder = ladder_of(tmp_path, STAR)
-    for plan in (ladder.top, ladder.with_rungs(ladder.rungs), descent(ladder).as_plan):
+    for plan in (ladder.top, ladder.with_rungs(ladder.rungs), ablate(ladder).as_plan):
         assert type(plan) is Plan
         assert plan.variants == ()
         assert plan.trained == plan.rungs

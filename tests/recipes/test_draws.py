@@ -350,21 +350,21 @@ def test_bends_and_holes_leave_the_draws_of_the_map_alone() -> None:
     assert np.array_equal(part.curves, busy.curves[1:3])
 
 
-def test_half_of_the_images_are_mirrored_and_otherwise_warped_as_before() -> None:
-    plain, mirrored = (
+def test_half_of_the_images_are_flipped_and_otherwise_warped_as_before() -> None:
+    plain, flipped = (
         augment.draw_warps(what, 400, size=SIZE, rng=lambda purpose: generator(1, 2, purpose=purpose))
         for what in (ALL, ALL.model_copy(update={"mirror": True}))
     )
     images = noise(400)
-    found = augment.warp(images, mirrored)
+    found = augment.warp(images, flipped)
     expected = [augment.warp(each, plain) for each in (images, np.ascontiguousarray(images[..., ::-1]))]
     near = np.stack([np.isclose(found, each, atol=0.02).all((1, 2, 3)) for each in expected])
-    assert (near.sum(0) == 1).all(), "each is mirrored or not, and bent as the plain one"
+    assert (near.sum(0) == 1).all(), "each is flipped or not, and bent as the plain one"
     assert 160 < near[1].sum() < 240
     fewer = augment.draw_warps(
         ALL.model_copy(update={"mirror": True}), 7, size=SIZE, rng=lambda purpose: generator(1, 2, purpose=purpose)
     )
-    assert np.array_equal(fewer.maps, mirrored.maps[:7])
+    assert np.array_equal(fewer.maps, flipped.maps[:7])
 
 
 # The learning rate.

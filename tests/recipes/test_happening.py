@@ -18,8 +18,8 @@ from twins import IMAGE, N_TRAIN, pair, trained
 from stepladder.datasets.sources import MNIST
 from stepladder.errors import LadderError
 from stepladder.ladders import ladder_file
+from stepladder.ladders.ablation import ablate
 from stepladder.ladders.checking import check, check_rungs, notes_of, require_effects
-from stepladder.ladders.descent import descent
 from stepladder.ladders.evaluated import data_identity
 from stepladder.networks.geometry import ImageShape
 from stepladder.recipes.augment import N_COSINES
@@ -496,7 +496,7 @@ def test_a_change_without_effect_on_the_images_is_refused_by_check(
         ("clean_epochs = 5", "clean_epochs = 5 does nothing: no epoch distorts its images"),
         (
             "augment = { mirror = true }\nclean_epochs = 5",
-            "augment (mirrored) does nothing: clean_epochs = 5 of 2 epochs leave no epoch with distortion",
+            "augment (horizontal flip) does nothing: clean_epochs = 5 of 2 epochs leave no epoch with distortion",
         ),
         ("augment = { cutout_px = 60 }", "cutout_px = 60 blackens each distorted image whole"),
         (
@@ -554,12 +554,14 @@ def test_a_bias_before_a_norm_and_an_idle_layer_are_told_of() -> None:
     ]
 
 
-def test_a_descent_leaves_a_change_alone_that_does_nothing_at_the_top(ladder: Write) -> None:
+def test_an_ablation_leaves_a_change_alone_that_does_nothing_at_the_top(ladder: Write) -> None:
     path = ladder("dropout = 0.1", "norm_scale = false")
     path.write_text(path.read_text() + '[[rung]]\nname = "bare"\nwhy = "w"\nchange.block = "conv relu"\n')
-    way = descent(ladder_file.load(path))
-    assert list(way.without) == ["bare"]
-    assert way.kept["second"].startswith("its change does nothing at the top, because no layer's block has a 'norm'")
+    ablation = ablate(ladder_file.load(path))
+    assert list(ablation.without) == ["bare"]
+    assert ablation.kept["second"].startswith(
+        "its change does nothing at the top, because no layer's block has a 'norm'"
+    )
 
 
 @pytest.mark.parametrize("name", ladder_file.shipped())

@@ -298,7 +298,7 @@ def test_changed_fields_are_those_that_carry_the_change(below: Recipe, above: Re
             Augment(rotation_deg=7.5, shift_px=2, scale=0.1, shear_deg=5),
             "rotation ±7.5°, shift ±2 px, scale ±10%, shear ±5°",
         ),
-        ("augment", Augment(shift_px=2, mirror=True), "shift ±2 px, mirrored"),
+        ("augment", Augment(shift_px=2, mirror=True), "shift ±2 px, horizontal flip"),
         ("optimizer", Sgd(), "SGD, momentum 0.9"),
         ("optimizer", Sgd(momentum=0.0, nesterov=True), "SGD, momentum 0, nesterov"),
         ("optimizer", Muon(kind="muon"), "Muon, momentum 0.95, nesterov, 5 rounds, others at 1 times lr"),

@@ -241,7 +241,7 @@ def test_a_diverged_seed_is_listed_and_counts_as_a_miss() -> None:
         (lambda tree: tree.update(experiment="0" * 16), "'average', trains another recipe than that of this record"),
         (lambda tree: tree["claims"][0].update(at_least=99.6), r"'mean ≥ 99\.6%' is not supported"),
         (lambda tree: tree["runs"].pop(3), "no unbroken range"),
-        (lambda tree: tree["runs"][0].update(n_correct=[9950] * 4), "seed 101 has not the last 5 epochs"),
+        (lambda tree: tree["runs"][0].update(n_correct=[9950] * 4), "seed 101 lacks the last 5 epochs"),
         (lambda tree: tree["runs"][0].update(n_correct=[10_001] * 5), "more images right than were evaluated"),
         (lambda tree: tree["runs"][0].update(n_correct=[-1] * 5), "fewer than none"),
         (lambda tree: tree["runs"][0].update(n_correct=[]), "or none although it did not"),

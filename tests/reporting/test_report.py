@@ -30,11 +30,11 @@ from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.jit.code import object_cache
 from stepladder.errors import StoreError
-from stepladder.ladders.descent import descent
+from stepladder.ladders.ablation import ablate
 from stepladder.ladders.ladder import Plan
 from stepladder.reporting.html.pictures import MOST_SIDE
 from stepladder.reporting.html.vega import vega_script
-from stepladder.reporting.writing import climbed_down, report_text, write_report
+from stepladder.reporting.writing import ablation_in, report_text, write_report
 from stepladder.runs.run import Run, WrongImage
 from stepladder.runs.stats import accuracy, typical_run
 from stepladder.runs.weight_files import weights_file
@@ -141,11 +141,11 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(scope="module")
 def climbed(images: Path) -> tuple[Ladder, Store]:
-    """Three rungs, three seeds, and the way down."""
+    """Three rungs, three seeds, and the ablation."""
     ladder = make_ladder(images, ["dropout = 0.1", "augment = { rotation_deg = 10.0 }"], about="An odd ladder.")
     store = Store.open(images.with_name("climbed"), create=True)
     train(ladder, store, seeds=[1, 2, 3])
-    train(descent(ladder).as_plan, store, seeds=[1, 2, 3])
+    train(ablate(ladder).as_plan, store, seeds=[1, 2, 3])
     return ladder, store
 
 
@@ -471,7 +471,7 @@ def test_markdown_is_whole(climbed: tuple[Ladder, Store]) -> None:
 def test_a_climb_up_says_nothing_of_the_way_down(images: Path, store: Store) -> None:
     ladder = make_ladder(images, ["dropout = 0.1", "weight_decay = 0.001"])
     train(ladder, store, seeds=[1, 2])
-    assert climbed_down(collect(ladder, store), store) == (None, None)
+    assert ablation_in(collect(ladder, store), store) == (None, None)
     assert "at the top" not in report_text(ladder, store, engine=None, form="markdown")
 
 

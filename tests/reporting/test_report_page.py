@@ -25,7 +25,7 @@ from stepladder.networks.reference import activations, normalised
 from stepladder.reporting.html.html_page import html_page
 from stepladder.reporting.html.page_networks import network_record
 from stepladder.reporting.numbers import percent
-from stepladder.reporting.writing import climbed_down
+from stepladder.reporting.writing import ablation_in
 from stepladder.runs.results import Results
 from stepladder.runs.stats import typical_run
 
@@ -75,8 +75,8 @@ def trained_in(once: Once) -> Path:
         engine, _ = choose_engine("jit")
         assert not climb(load(folder / "short.toml"), seeds=[1, 2], store=store, engine=engine)
         results, store = results_in(folder)
-        way, down = climbed_down(results, store)
-        page = html_page(results, store=store, way=way, down=down)
+        ablation, down = ablation_in(results, store)
+        page = html_page(results, store=store, ablation=ablation, down=down)
         (folder / "report.html").write_text(page, encoding="utf-8")
 
     return once("report-page", make)

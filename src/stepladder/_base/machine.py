@@ -5,10 +5,8 @@ without.
 """
 
 import os
-import platform
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stepladder import __version__
@@ -35,6 +33,8 @@ def cpu_name() -> str:
             name = line.partition(":")[2].strip()
             if line.startswith("model name") and name:
                 return name
+    import platform  # like importlib.metadata below, slow to import, and --help needs neither
+
     return platform.processor() or platform.machine() or UNKNOWN
 
 
@@ -145,6 +145,8 @@ def numpy_instructions() -> str:
 
 def versions() -> dict[str, str]:
     """Of Stepladder, Python and numpy, and the instructions numpy uses; an engine adds its own libraries'."""
+    import platform
+
     return {
         "stepladder": __version__,
         "python": platform.python_version(),
@@ -154,6 +156,8 @@ def versions() -> dict[str, str]:
 
 
 def _version_of(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:  # it was put there without an installer

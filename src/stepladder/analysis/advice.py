@@ -60,7 +60,7 @@ def other_rates(rung: Rung, known: Tried) -> tuple[NextStep, ...]:
 
 
 def can_be_weaker(augment: Augment) -> bool:
-    """Whether there is weaker distortion that is distortion: an image is mirrored or it is not."""
+    """Whether there is weaker distortion that is distortion: an image is flipped or it is not."""
     return augment != Augment(mirror=augment.mirror, cutout_px=min(1, augment.cutout_px))
 
 

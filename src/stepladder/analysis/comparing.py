@@ -137,7 +137,7 @@ def compare(results: Results) -> Verdicts:
 
 
 def compare_with_top(results: Results) -> list[Comparison]:
-    """The last rung against each of the others, as climbing down makes them (descent.Descent.as_plan)."""
+    """The last rung against each of the others, as an ablation makes them (ablation.Ablation.as_plan)."""
     top = results.rungs[-1]
     return verdicts([(each, top) for each in results.rungs[:-1]], declared=results.ladder.comparisons)
 
@@ -153,7 +153,7 @@ class Between:
 
 
 def compare_tops(found: Sequence[Results]) -> list[Between]:
-    """The top rung of each ladder but the first against that of the first, as so many comparisons together.
+    """The top rung of each ladder but the first against that of the first, as that many comparisons together.
 
     Only where they are trained and evaluated on the same images, by one engine, and are about the same measure.
     """
@@ -203,7 +203,7 @@ def mean_interval(result: RungResult) -> Interval | None:
 
 
 def verdicts(pairs: Sequence[tuple[RungResult, RungResult]], *, declared: int) -> list[Comparison]:
-    """The second of each pair against the first, as so many comparisons as were declared ahead, or more."""
+    """The second of each pair against the first, as many comparisons as were declared ahead, or more."""
     rungs: list[RungResult] = []
     for each in (each for pair in pairs for each in pair):
         if each not in rungs:
@@ -376,7 +376,7 @@ def _too_few(least: int | None, are_paired: bool, below: RungResult, above: Rung
     counts = sorted({len(above.runs)} if are_paired else {len(below.runs), len(above.runs)})
     there = f"there {'is' if counts == [1] else 'are'} {' and '.join(map(str, counts))}"
     if least is None:
-        return f"no number of seeds could tell, with so many comparisons, and {there}"
+        return f"no number of seeds could tell, with that many comparisons, and {there}"
     return f"{n_of(least, 'seed')}{' in common' if are_paired else ''} are the least that could tell, and {there}"
 
 

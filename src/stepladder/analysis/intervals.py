@@ -231,7 +231,7 @@ def fewest(holds: Callable[[int], bool], *, least: int = FEWEST) -> int | None:
 
 
 def spread_range(spread: float, dof: float, *, level: float = POWER) -> Interval:
-    """Between what a spread may be, four times of five, that was measured with so many degrees of freedom."""
+    """Between what a spread may be, four times of five, that was measured with this many degrees of freedom."""
     tail = (1 - level) / 2
     low, high = (spread * sqrt(dof / float(special.chdtri(dof, part))) for part in (tail, 1 - tail))
     return low, high

@@ -45,7 +45,7 @@ class Movement:
 
     @property
     def size(self) -> float:
-        """The change per epoch as a part of the loss."""
+        """The change per epoch as a fraction of the loss."""
         return self.step / self.level if self.level > 0 else 0.0
 
     @property

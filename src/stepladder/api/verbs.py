@@ -27,7 +27,7 @@ from stepladder.ladders.checking import (
 )
 from stepladder.ladders.checking import check as check_ladder
 from stepladder.ladders.ladder import Plan
-from stepladder.reporting.writing import FORMS, SUFFIXES, climbed_down, form_of, require_form, write_report
+from stepladder.reporting.writing import FORMS, SUFFIXES, ablation_in, form_of, require_form, write_report
 from stepladder.runs import speeds
 from stepladder.runs.results import Results, collect
 from stepladder.runs.store import Store
@@ -123,7 +123,7 @@ def report(results: Results, path: str | Path | None = None, *, format: str | No
     require_form(output, form)
     if output is None and form != "html":
         output = name_for(results.ladder.name, f"-report{SUFFIXES[form]}")
-    text = FORMS[form](results, results.store, *climbed_down(results, results.store))
+    text = FORMS[form](results, results.store, *ablation_in(results, results.store))
     return write_report(signed(text, suffix=SUFFIXES[form]), results.ladder, output=output, force=force)
 
 

@@ -54,7 +54,7 @@ class TheseSeeds(click.ParamType[Sequence[int]]):
 
 
 class FreshSeeds(click.ParamType[int | Sequence[int]]):
-    """``8`` for so many that a record has not, ``101-200`` for exactly those."""
+    """``8`` for that many after a record's last seed, ``101-200`` for exactly those."""
 
     name = Seeds.name
 

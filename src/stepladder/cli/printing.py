@@ -36,15 +36,15 @@ def print_results(results: Any, as_json: bool) -> None:
         print_page(result_page(results))
 
 
-def print_descent(way: Any, up: Any, down: Any, as_json: bool) -> None:
+def print_ablation(ablation: Any, up: Any, down: Any, as_json: bool) -> None:
     if as_json:
-        from stepladder.reporting.data.down_json import down_dict
+        from stepladder.reporting.data.ablation_json import ablation_dict
 
-        print_json(down_dict(way, up=up, down=down))
+        print_json(ablation_dict(ablation, up=up, down=down))
     else:
-        from stepladder.reporting.pages.down_page import down_page
+        from stepladder.reporting.pages.ablation_page import ablation_page
 
-        print_page(down_page(way, up=up, down=down))
+        print_page(ablation_page(ablation, up=up, down=down))
 
 
 def print_records(found: Any, as_json: bool) -> None:

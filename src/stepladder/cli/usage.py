@@ -82,7 +82,7 @@ def _options(command: click.Command) -> list[str]:
 
 
 def _unknown_option(option: str, ctx: click.Context) -> str:
-    """What was meant by an option that a command has not, or where it belongs."""
+    """What was meant by an option that a command lacks, or where it belongs."""
     known = [name for name in _options(ctx.command) if name.startswith("--")]
     words = option.lstrip("-").replace("-", "_")
     if (home := _concept(words)) and not did_you_mean(option, known, place="option").startswith("; did you mean"):

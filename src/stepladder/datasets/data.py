@@ -218,7 +218,7 @@ def splits(images: ImageSet, *, n_dev: int, dev_part: int = 0, rule: SplitRule =
     """Train on all training images and evaluate on test; or hold ``n_dev`` training images out as dev.
 
     Which ones says the rule (see split_rules); "given" evaluates on the set's own validation images, and trains on all.
-    Raises DataError if there are not so many, or if that leaves a class without training images.
+    Raises DataError if there are not that many, or if that leaves a class without training images.
     """
     shape = images.info.image
     if n_dev == 0:

@@ -18,7 +18,7 @@ LARGE = 2**28
 
 
 def require_room(name: str, n_bytes: int, *, n_stored: int) -> None:
-    """Raise DataError if so many bytes do not fit into memory, or cannot have been images in ``n_stored`` bytes."""
+    """Raise DataError if this many bytes do not fit into memory, or cannot have been images in ``n_stored`` bytes."""
     memory = memory_bytes()
     if memory is not None and n_bytes > MOST_OF_MEMORY * memory:
         raise DataError(
@@ -107,5 +107,5 @@ _ALIKE = " for training and test images alike"
 
 
 def full_scale(high: float) -> float:
-    """What is white where the brightest pixel is this: the largest number of so many bits, 1 or 16."""
+    """What is white where the brightest pixel is this: the largest number of that many bits, 1 or 16."""
     return next((whole for whole in (1, 15, 16, 31, 63, 127, 255, 1023, 4095, 16383, 65535) if high <= whole), high)

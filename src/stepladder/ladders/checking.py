@@ -188,7 +188,7 @@ def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:
 
 
 def _notes(ladder: Plan, info: DataInfo) -> list[tuple[str, ...]]:
-    """Of each rung the notes that the rung below has not, and what is so little a change that it may be none."""
+    """Of each rung the notes that the rung below lacks, and what is so little a change that it may be none."""
     hang_on = (ladder.rung(variant.on) for variant in ladder.variants)
     before: list[Rung | None] = [None, *ladder.rungs[:-1], *hang_on]
     found = {recipe: idle_notes(recipe, _sizes(ladder, info)) for recipe in {rung.recipe for rung in ladder.trained}}

@@ -24,7 +24,7 @@ class DataIdentity(Frozen):
     """Which images were trained and evaluated on. ``dev_images`` is 0 when evaluated on test.
 
     Dev is chosen as ``split`` says (see split_rules): the last of the training images, or the ``dev_part``-th part of
-    their size before those; so many of each class; or the set's own validation part, with its own SHA-256.
+    their size before those; a number of each class; or the set's own validation part, with its own SHA-256.
     """
 
     name: str

@@ -270,7 +270,7 @@ def _range_remedy(given: object, limits: dict[str, Any], name: str) -> str:
         part = Decimal(repr(given)) - 1
         return f": it is a fraction, either way: {part:f} for up to {float(100 * part):g}% larger or smaller"
     if name == "start":
-        return f": it is a part of lr, 1 / div_factor: {1 / given:.3g} for a div_factor of {given:g}"
+        return f": it is a fraction of lr, 1 / div_factor: {1 / given:.3g} for a div_factor of {given:g}"
     return f": {given:g}% is written {Decimal(repr(given)) / 100:f}"
 
 

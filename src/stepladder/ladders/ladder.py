@@ -24,7 +24,7 @@ COMPARISONS = 5  # that a ladder is taken to grow to
 
 
 def _dev_images(n_train: int) -> str:
-    """How many images can be held out of so many."""
+    """How many of this many images can be held out."""
     if n_train < 2:
         return "at least 2 are needed to train on some and hold some out"
     return f"set dev_images to at most {n_train - 1:,}, as in dev_images = {max(1, n_train // 6)}"
@@ -87,7 +87,7 @@ class Plan(Drawn):
     ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
     the split that accuracies are measured on: ``dev_images`` held out of the training images, or the set's own
     validation images where it has some and no ``dev_images`` are given; or the test images. What verdicts promise, they
-    promise for so many ``comparisons`` together, however few rungs there are yet.
+    promise for this many ``comparisons`` together, however few rungs there are yet.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Plan(Drawn):
         return f"<{type(self).__name__} {shown(self.name)} on {shown(self.data)}: {shown(names)[1:-1]}>"
 
     def check(self, *, seeds: int = 8, jobs: int | None = None, store: str | Path = "runs") -> "Check":
-        """Sizes, receptive fields, budgets, and the time that a climb with so many ``seeds`` takes; trains nothing.
+        """Sizes, receptive fields, budgets, and the time that a climb with this many ``seeds`` takes; trains nothing.
 
         Printed, it is the page of ``stepladder check``. ``jobs`` are processes, one per core unless given; speeds are
         those measured in the ``store``, if there is one. Being over budget is a finding (``excess``). Raises DataError,

@@ -62,13 +62,13 @@ class _RungEntry(Frozen):
     PLACE: ClassVar = "rung"
 
     name: _Name = Field(description="short name, unique on the ladder")
-    why: str = Field(min_length=1, description="why this rung is taken")
+    why: str = Field(min_length=1, description="why this rung is tried")
     recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
     change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
     compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
     budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
     target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
-    variant: list[Any] = Field([], description="what hangs on this rung: each is this rung plus one change")
+    variant: list[Any] = Field([], description="variants of this rung: each is this rung plus one change")
 
 
 class _VariantEntry(Frozen):
@@ -78,7 +78,7 @@ class _VariantEntry(Frozen):
 
     name: _Name = Field(description="short name, unique on the ladder")
     why: str = Field(min_length=1, description="why this variant is tried")
-    change: dict[str, Any] | None = Field(None, description="the one concept that is another one than on its rung")
+    change: dict[str, Any] | None = Field(None, description="the one concept that differs from its rung")
     compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
 
 
@@ -94,17 +94,21 @@ class _LadderEntry(Frozen):
     data_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
     )
-    evaluate_on: Split = Field("dev", description="'dev' (held out of train) or 'test'")
+    evaluate_on: Split = Field(
+        "dev", description="'dev', the validation split held out of the training images, or 'test'"
+    )
     dev_images: int | None = Field(
         None,
         ge=1,
-        description="size of dev; a sixth of the training images, or the set's own validation part, unless given",
+        description="size of the validation split; unless given, a sixth of the training images, or the set's own"
+        " validation images",
     )
     comparisons: int = Field(
         COMPARISONS,
         ge=1,
         le=10_000,
-        description="how many changes will be judged in all, also later: verdicts promise for all of them together",
+        description="how many changes will be judged in all, later ones included: the promise of verdicts covers all of"
+        " them together",
     )
     budget: Budget
     target: Target

@@ -33,7 +33,7 @@ def normalised(
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A forward pass, as the way back needs it.
+    """A forward pass, with what the backward pass needs.
 
     ``values[k]`` are what layer k took in, what its operation gave and what each of its steps gave, (N, C, H, W) each;
     ``weights`` are of the same dtype.

@@ -42,7 +42,7 @@ def draw_warps(augment: Augment, n: int, *, size: int, rng: Callable[[Purpose], 
     """
     maps = draw(augment, n, size=size, rng=rng("augment"))
     return Warps(
-        mirrored(maps, size=size, rng=rng("mirror")) if augment.mirror else maps,
+        flipped(maps, size=size, rng=rng("mirror")) if augment.mirror else maps,
         draw_curves(augment.elastic_px, n, size=size, rng=rng("elastic")) if augment.elastic_px else None,
         draw_holes(augment.cutout_px, n, size=size, rng=rng("cutout")) if augment.cutout_px else None,
     )
@@ -68,8 +68,8 @@ def draw(augment: Augment, n: int, *, size: int, rng: np.random.Generator) -> ND
     return np.concatenate([linear, offset[:, :, None]], 2).astype(np.float32)
 
 
-def mirrored(maps: NDArray[np.float32], *, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Half of the maps (n, 2, 3), by chance, of the image mirrored left to right: its x counts from the other side."""
+def flipped(maps: NDArray[np.float32], *, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The maps (n, 2, 3) with a horizontal flip of each with probability 1/2: x then counts from the other side."""
     other = maps[:, 0] * np.float32(-1) + np.array([0, 0, size - 1], np.float32)
     chosen = rng.integers(0, 2, (len(maps), 1)) == 1
     return np.stack([np.where(chosen, other, maps[:, 0]), maps[:, 1]], 1)

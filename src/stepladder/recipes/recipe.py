@@ -61,25 +61,25 @@ class Augment(Frozen):
     Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default.
     """
 
-    rotation_deg: float = Field(default=0.0, ge=0, le=180, description="rotated by up to this many degrees either way")
+    rotation_deg: float = Field(default=0.0, ge=0, le=180, description="rotation by up to this many degrees either way")
     shift_px: float = Field(
-        default=0.0, ge=0, le=1000, description="moved by up to this many pixels, across and down separately"
+        default=0.0, ge=0, le=1000, description="shift by up to this many pixels, horizontally and vertically"
     )
-    scale: float = Field(default=0.0, ge=0, lt=1, description="enlarged or shrunk by up to this fraction")
-    shear_deg: float = Field(default=0.0, ge=0, lt=90, description="sheared by up to this many degrees either way")
-    mirror: bool = Field(default=False, description="every second image, by chance, mirrored left to right")
+    scale: float = Field(default=0.0, ge=0, lt=1, description="enlarged or reduced by up to this fraction")
+    shear_deg: float = Field(default=0.0, ge=0, lt=90, description="shear by up to this many degrees either way")
+    mirror: bool = Field(default=False, description="horizontal flip of each image with probability 1/2")
     elastic_px: float = Field(
         default=0.0,
         ge=0,
         le=1000,
-        description="bent smoothly: each column and each row of pixels is moved, across and down separately, by a"
-        " random curve of four cosines with this root mean square in pixels",
+        description="elastic warp: each row and each column of pixels is displaced, horizontally and vertically, by a"
+        " random curve of four cosines whose root mean square is this many pixels",
     )
     cutout_px: int = Field(
         default=0,
         ge=0,
         le=1000,
-        description="a square of this side is blackened, its centre anywhere (DeVries & Taylor 2017)",
+        description="a square with sides of this many pixels is blackened, its centre anywhere (DeVries & Taylor 2017)",
     )
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Augment(Frozen):
             f"shift ±{self.shift_px:g} px" if self.shift_px else "",
             f"scale ±{100 * self.scale:g}%" if self.scale else "",
             f"shear ±{self.shear_deg:g}°" if self.shear_deg else "",
-            "mirrored" if self.mirror else "",
+            "horizontal flip" if self.mirror else "",
             f"elastic {self.elastic_px:g} px" if self.elastic_px else "",
             f"cutout {self.cutout_px} px" if self.cutout_px else "",
         ]
@@ -100,7 +100,7 @@ class Sgd(Frozen):
 
     kind: Literal["sgd"] = "sgd"
     momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum")
-    nesterov: bool = Field(default=False, description="look one step of the momentum ahead")
+    nesterov: bool = Field(default=False, description="look ahead by one step of the momentum")
 
     def __str__(self) -> str:
         return f"SGD, momentum {self.momentum:g}" + (", nesterov" if self.nesterov else "")
@@ -120,22 +120,22 @@ class Adam(Frozen):
 
 
 class Muon(Frozen):
-    """Muon (Jordan et al. 2024): SGD with momentum, the step of each weight matrix made orthogonal before it is taken.
+    """Muon (Jordan et al. 2024): SGD with momentum, where the step of each weight matrix is first made orthogonal.
 
-    A convolution's matrix has a row for each of its channels. As the paper advises, the last layer's is left out, and
-    so is all that is no matrix between maps: depthwise weights, those of a squeeze-excite, biases and batch norm move
-    by plain SGD with the same momentum. The step of a matrix is multiplied by the square root of rows / columns where
-    it has more rows (torch.optim.Muon).
+    A convolution's matrix has a row for each of its output channels. As the paper advises, the last layer is left out,
+    and so is whatever is no matrix between feature maps: depthwise weights, those of a squeeze-excite, biases and batch
+    norm are trained by plain SGD with the same momentum. The step of a matrix with more rows than columns is multiplied
+    by the square root of rows / columns (torch.optim.Muon).
     """
 
     kind: Literal["muon"] = KIND
     momentum: float = Field(default=0.95, ge=0, lt=1, description="momentum")
-    nesterov: bool = Field(default=True, description="look one step of the momentum ahead")
+    nesterov: bool = Field(default=True, description="look ahead by one step of the momentum")
     n_steps: int = Field(
-        default=5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes orthogonal"
+        default=5, ge=1, le=100, description="rounds of the Newton-Schulz iteration that makes the step orthogonal"
     )
     other_lr: float = Field(
-        default=1.0, gt=0, description="the learning rate of all that moves by plain SGD, as a part of lr"
+        default=1.0, gt=0, description="the learning rate of what plain SGD trains, as a fraction of lr"
     )
 
     def __str__(self) -> str:
@@ -176,7 +176,7 @@ class Step(Frozen):
 
 
 WARMUP = Field(0.0, ge=0, description="epochs in which the learning rate rises from 0, linearly, before all else")
-FINAL = Field(0.0, ge=0, le=1, description="what the learning rate ends at, as a part of lr")
+FINAL = Field(0.0, ge=0, le=1, description="the last learning rate, as a fraction of lr")
 
 
 class Cosine(Frozen):
@@ -191,7 +191,7 @@ class Cosine(Frozen):
 
 
 class LinearDecay(Frozen):
-    """The learning rate falls along a line."""
+    """The learning rate falls linearly."""
 
     kind: Literal["linear"] = KIND
     warmup_epochs: float = WARMUP
@@ -208,9 +208,9 @@ class OneCycle(Frozen):
     """
 
     kind: Literal["one-cycle"] = KIND
-    rise: float = Field(default=0.3, gt=0, lt=1, description="the part of all steps in which it rises")
-    start: float = Field(default=0.04, gt=0, le=1, description="what it begins at, as a part of lr")
-    final: float = Field(default=4e-6, ge=0, le=1, description="what it ends at, as a part of lr")
+    rise: float = Field(default=0.3, gt=0, lt=1, description="the fraction of all steps in which it rises")
+    start: float = Field(default=0.04, gt=0, le=1, description="the first learning rate, as a fraction of lr")
+    final: float = Field(default=4e-6, ge=0, le=1, description="the last learning rate, as a fraction of lr")
 
     def __str__(self) -> str:
         return f"one cycle, rising for {100 * self.rise:g}%"
@@ -220,16 +220,16 @@ class Plateau(Frozen):
     """The learning rate is multiplied by ``factor`` when the training loss has not fallen for ``patience`` epochs.
 
     PyTorch's ReduceLROnPlateau on the mean training loss: the evaluated images have no say in a training. An epoch has
-    to be better than the best before it by ``threshold``, as a part of that.
+    to be better than the best before it by ``threshold``, as a fraction of that.
     """
 
     kind: Literal["plateau"] = KIND
     patience: int = Field(
-        default=2, ge=0, description="epochs without a fall that are put up with; the next one is too many"
+        default=2, ge=0, description="how many epochs may pass without a fall; after one more the learning rate drops"
     )
     factor: float = Field(default=0.1, gt=0, lt=1, description="what the learning rate is multiplied by")
     threshold: float = Field(
-        default=1e-4, ge=0, lt=1, description="a smaller fall, as a part of the best loss, is none"
+        default=1e-4, ge=0, lt=1, description="the smallest fall that counts, as a fraction of the best loss"
     )
 
     def __str__(self) -> str:
@@ -255,22 +255,24 @@ class Average(Frozen):
     itself is not touched.
     """
 
-    horizon_epochs: float = Field(gt=0, description="after this many epochs a weight counts for 1/e of a present one")
-    every_steps: int = Field(default=10, ge=1, description="steps from one look at the weights to the next")
+    horizon_epochs: float = Field(
+        gt=0, description="weights this many epochs old count 1/e as much as the current ones"
+    )
+    every_steps: int = Field(default=10, ge=1, description="steps between two looks at the weights")
 
     def __str__(self) -> str:
         return f"over {_epochs(self.horizon_epochs)}"
 
 
 class SharpnessAware(Frozen):
-    """Sharpness-aware minimisation (SAM, Foret et al. 2021): a step's gradient is that where the loss nearby is high.
+    """Sharpness-aware minimisation (SAM, Foret et al. 2021): the gradient is taken where the loss nearby is high.
 
-    That is of a second pass over the same batch, from weights moved up the gradient of the first by ``radius``; dropout
-    is drawn anew, and batch norm's statistics are those of the first. An epoch is still one look at each image, but
-    takes twice the time.
+    It comes from a second pass over the same batch, with weights moved up the gradient of the first by ``radius``;
+    dropout is drawn anew, and batch norm's statistics are those of the first pass. An epoch is still one look at each
+    image, but takes twice the time.
     """
 
-    radius: float = Field(gt=0, description="how far, as a length over all parameters")
+    radius: float = Field(gt=0, description="how far the weights are moved: the length of the step over all parameters")
 
     def __str__(self) -> str:
         return f"radius {self.radius:g}"
@@ -300,22 +302,20 @@ def _read_seeds(value: object) -> object:
 
 
 class Distill(Frozen):
-    """The answers of other networks to the same distorted images as targets, besides the labels (Hinton et al. 2015).
+    """Distillation (Hinton et al. 2015): what other networks predict for the same distorted images is the target.
 
-    A teacher is this recipe with its own network, trained before on the same images; it sees each image as the student
-    does (which matters: Beyer et al. 2022). Without ``seeds`` each run has one teacher, trained from its own seed. With
-    them there is one teacher for each, the targets are the mean of their probabilities, and all runs on the same images
-    learn from the same teachers: intervals over the runs' seeds say nothing of other teachers. Give other seeds
-    than the runs'. If a teacher diverges, so do its students. No teacher's parameters are the student's, or a part of
-    the budget.
+    A teacher is this recipe with a network of its own, trained first, on the same images; it sees each image as the
+    student does (which matters: Beyer et al. 2022). Without ``seeds`` each run has a teacher of its own, trained with
+    the run's seed. With them there is one teacher for each seed, the targets are the mean of their probabilities, and
+    all runs on the same images learn from the same teachers: intervals over the runs' seeds then say nothing about
+    other teachers. Give seeds that the runs do not have. If a teacher diverges, so do its students. A teacher's
+    parameters do not count towards the budget.
     """
 
-    network: NetworkLayers = Field(description="a teacher's layers, in their text form")
-    share: float = Field(
-        1.0, gt=0, le=1, description="of the targets that are the teachers'; the others are the label's"
-    )
+    network: NetworkLayers = Field(description="a teacher's layers, as texts")
+    share: float = Field(1.0, gt=0, le=1, description="the teachers' share of the targets; the rest is the label's")
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_read_seeds)] = Field(
-        (), description="the teachers' seeds, shared by all runs; empty for one teacher, of the run's own seed"
+        (), description="the teachers' seeds, shared by all runs; if empty, one teacher with the run's own seed"
     )
 
     if TYPE_CHECKING:
@@ -335,18 +335,21 @@ class Distill(Frozen):
 
 
 class Recipe(Frozen):
-    """One field per concept, of which a rung changes exactly one; of ``augment`` each distortion is one (see concepts).
+    """One field per concept; a rung changes exactly one. In ``augment`` each distortion is a concept (see concepts).
 
     A default is a promise: a stored run is found again by the fields in which its recipe differs from the defaults,
     so a default never changes its meaning, and a new field's default is what was done before the field existed.
     """
 
-    network: NetworkLayers = Field(description="the layers, in their text form")
+    network: NetworkLayers = Field(description="the layers, as texts")
     block: TextBlock = Field(USUAL, description="what follows each convolution, in order")
     norm_scale: bool = Field(
-        True, description="whether batch norm learns a scale besides a shift; the weights after it can do the same"
+        True,
+        description="whether batch norm learns a scale as well as a shift; the weights that follow can do the same",
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="probability of zeroing a value at each 'dropout' of a block")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="probability that a value is set to zero, at each 'dropout' of a block"
+    )
     augment: Augment = Field(Augment(), description="random distortion of training images")
     optimizer: Annotated[
         Annotated[Sgd, Tag("sgd")] | Annotated[Adam, Tag("adam")] | Annotated[Muon, Tag("muon")],
@@ -355,29 +358,31 @@ class Recipe(Frozen):
             custom_error_type="optimizer",
             custom_error_message="the kind of an optimizer is 'sgd', 'adam', 'adamw' or 'muon', as in kind = \"muon\"",
         ),
-    ] = Field(Sgd(), description="how gradients move the parameters")
-    lr: float = Field(0.01, gt=0, description="learning rate before its schedule")
+    ] = Field(Sgd(), description="how gradients become steps of the parameters")
+    lr: float = Field(0.01, gt=0, description="learning rate, before the schedule")
     schedule: Schedule = Field(Constant(), discriminator="kind", description="how the learning rate changes")
     weight_decay: float = Field(
         0.0,
         ge=0,
-        description="times the weight, added to its gradient (AdamW and Muon: times lr too, taken from the weight);"
-        " convolution and linear weights only",
+        description="times the weight, added to its gradient (AdamW and Muon: times lr too, subtracted from the weight)"
+        "; weights of convolutions and linear layers only",
     )
-    loss: CrossEntropy = Field(CrossEntropy(), description="what is minimised")
-    batch_size: int = Field(64, ge=1, le=65536, description="images per step; a smaller last batch is kept")
+    loss: CrossEntropy = Field(CrossEntropy(), description="what training minimises")
+    batch_size: int = Field(
+        64, ge=1, le=65536, description="images per step; the last batch of an epoch may be smaller"
+    )
     epochs: int = Field(ge=1, le=100_000, description="passes over the training images")
-    clean_epochs: int = Field(0, ge=0, description="the last epochs, so many, that train on images without distortion")
+    clean_epochs: int = Field(0, ge=0, description="the number of last epochs that train on undistorted images")
     sharpness_aware: SharpnessAware | None = Field(
-        None, description="take gradients where the loss nearby is high: two passes a step"
+        None, description="take the gradient where the loss nearby is high: two passes a step"
     )
     average: Average | None = Field(None, description="evaluate an average of the weights instead of the last ones")
-    distill: Distill | None = Field(None, description="learn from the answers of other networks, trained before")
+    distill: Distill | None = Field(None, description="learn from what other networks, trained first, predict")
     recalibrate_images: int = Field(
         0,
         ge=0,
-        description="evaluate, and keep, batch norm statistics taken anew over so many training images, undistorted and"
-        " without dropout, in whole batches (Wu & Johnson 2021); 0 for those of the training",
+        description="recompute batch norm's statistics for evaluation over this many training images, undistorted and"
+        " without dropout, in whole batches (Wu & Johnson 2021); with 0 those of the training are kept",
     )
 
     if TYPE_CHECKING:
@@ -389,14 +394,14 @@ class Recipe(Frozen):
 
     @property
     def teacher(self) -> "Recipe | None":
-        """The recipe of the networks that it learns from."""
+        """The recipe of the networks that it learns from; None without distillation."""
         if self.distill is None:
             return None
         return self.model_copy(update={"network": self.distill.network, "distill": None})
 
     @property
     def recalibration_batches(self) -> int:
-        """Batches that statistics are taken over, where there are as many."""
+        """Batches that statistics are recomputed over, if there are that many."""
         return -(-self.recalibrate_images // self.batch_size)
 
     def network_for(self, image: ImageShape) -> Network:

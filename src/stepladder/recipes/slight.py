@@ -159,7 +159,7 @@ def _average(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     elif decay_of(average, per_epoch) < SMALL:
         yield _note("average", "horizon_epochs does next to nothing", "the last look alone counts", "give a longer one")
     elif recipe.epochs < average.horizon_epochs * HALF_DIGIT:
-        why = "over so many epochs each look counts as much as any other"
+        why = "over this many epochs each look counts as much as any other"
         yield _note("average", "horizon_epochs is endless", why, "give less")
 
 

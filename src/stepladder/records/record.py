@@ -294,7 +294,9 @@ def _checked(record: Record, file: str, folder: Path) -> tuple[Record, Plan]:
         raise LadderError(f"{file}: {ABOUT_ACCURACY}: set the target of {ladder.source} on accuracy")
     for run in record.runs:
         if len(run.n_correct) != (0 if run.diverged_at_epoch is not None else top.target.last_epochs):
-            raise LadderError(f"{file}: seed {run.seed} has not the last {top.target.last_epochs} epochs of the target")
+            raise LadderError(
+                f"{file}: seed {run.seed} lacks the last {top.target.last_epochs} epochs, which the target is about"
+            )
         if (run.diverged_at_epoch or 0) > top.recipe.epochs:
             raise LadderError(
                 f"{file}: seed {run.seed} diverged at epoch {run.diverged_at_epoch:,} of {top.recipe.epochs:,}: make"

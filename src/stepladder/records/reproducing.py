@@ -1,4 +1,4 @@
-"""Climb a record again, with seeds that it has not, and say whether its claims stand.
+"""Climb a record again, with fresh seeds, and say whether its claims stand.
 
 A claim *stands* or *fails* only where the new seeds alone show it; with few of them it *cannot be told*, and it is said
 how many would tell. Looked at once, each kind of claim fails with a probability of 2.5% at most although it is true:
@@ -69,7 +69,7 @@ class ClaimVerdict:
     ``value`` is the mean or the worst accuracy in percent, the share of seeds that hold the target, or the parameters;
     ``interval`` the 95% interval of the mean, of the share below the claimed worst, or of the share that holds.
     ``n_missed`` seeds are below the claimed worst, or do not hold, or, for a mean, diverged. ``p`` is the probability
-    that so many of the worst seeds are among the new ones by chance, for a claim of the worst alone. ``needed`` says
+    that this many of the worst seeds are among the new ones by chance, for a claim of the worst alone. ``needed`` says
     how many seeds would tell what cannot be told, where that is known.
     """
 
@@ -100,7 +100,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A record climbed again: ``found`` is about the seeds that the record has not, and so are the verdicts.
+    """A record climbed again: ``found`` is about the fresh seeds, and so are the verdicts.
 
     ``difference`` is the new mean less the record's, in points, with Welch's 95% interval; None without two seeds.
     ``collapsed`` are fresh seeds far below the record's, with their accuracies in percent.

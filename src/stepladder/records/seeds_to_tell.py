@@ -168,7 +168,7 @@ def _largest(holds: Callable[[Floats], NDArray[np.bool_]], n: Floats) -> Floats:
 
 
 def fewest_below(n_new: int, n_record: int) -> int | None:
-    """How many of so many fresh seeds must be below a record's worst for the claim to fail; None if all are too few."""
+    """How many of ``n_new`` fresh seeds must be below a record's worst for the claim to fail, or None."""
     return next(
         (k for k in range(1, n_new + 1) if chance_of_worst(k, n_new=n_new, n_record=n_record) <= ALPHA / 2), None
     )

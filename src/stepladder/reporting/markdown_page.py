@@ -10,11 +10,11 @@ from stepladder._base.plain import neutral
 from stepladder.analysis.attempts import tried
 from stepladder.analysis.comparing import compare, compare_with_top
 from stepladder.datasets.data import describe
+from stepladder.ladders.ablation import Ablation
 from stepladder.ladders.checking import check_rungs
-from stepladder.ladders.descent import Descent
+from stepladder.reporting.pages.ablation_page import ablation_table
 from stepladder.reporting.pages.check_page import layer_tables
 from stepladder.reporting.pages.compare_page import comparison_notes, comparison_tables, target_table
-from stepladder.reporting.pages.down_page import down_table
 from stepladder.reporting.pages.provenance import provenance
 from stepladder.reporting.pages.result_page import result_notes, result_tables
 from stepladder.reporting.summary import headline
@@ -25,8 +25,8 @@ from stepladder.runs.results import Results
 tabulate.MIN_PADDING = 0  # as in terminal: the same text whatever else is imported
 
 
-def markdown_page(results: Results, *, way: Descent | None = None, down: Results | None = None) -> str:
-    """What ``stepladder report --format markdown`` prints; ``down`` are the results of climbing down, if any."""
+def markdown_page(results: Results, *, ablation: Ablation | None = None, down: Results | None = None) -> str:
+    """What ``stepladder report --format markdown`` prints; ``down`` are the results of the ablation, if any."""
     ladder, comparisons = results.ladder, compare(results)
     by_rung = {each.rung: each for each in comparisons}
     checked = check_rungs(ladder, describe(ladder.data))
@@ -35,10 +35,10 @@ def markdown_page(results: Results, *, way: Descent | None = None, down: Results
     parts += [*map(_table, result_tables(results)), *map(_text, result_notes(results)), "## Verdicts"]
     parts += map(_table, comparison_tables(results, comparisons))
     parts += [*map(_text, comparison_notes(comparisons, ladder)), _table(target_table(results))]
-    if way and down:
+    if ablation and down:
         at_top = compare_with_top(down)
         parts += [
-            _table(down_table(way, at_top, up=results, down=down)),
+            _table(ablation_table(ablation, at_top, up=results, down=down)),
             *map(_text, comparison_notes(at_top, ladder, down=True)),
         ]
     parts.append("## The rungs")

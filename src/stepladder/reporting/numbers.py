@@ -17,7 +17,7 @@ Number = Fraction | float
 
 
 def decimal(value: Number, n_decimals: int) -> str:
-    """A number with so many decimals, half to even; never ``-0.00``."""
+    """A number with this many decimals, half to even; never ``-0.00``."""
     units = round(Fraction(value) * 10**n_decimals)
     whole, rest = divmod(abs(units), 10**n_decimals)
     return f"{'-' if units < 0 else ''}{whole}" + (f".{rest:0{n_decimals}d}" if n_decimals else "")

@@ -7,9 +7,9 @@ from typing import Any
 
 from stepladder.analysis.attempts import tried
 from stepladder.analysis.comparing import compare
-from stepladder.ladders.descent import Descent
+from stepladder.ladders.ablation import Ablation
+from stepladder.reporting.data.ablation_json import ablation_dict
 from stepladder.reporting.data.compare_json import compare_dict
-from stepladder.reporting.data.down_json import down_dict
 from stepladder.reporting.data.result_json import results_dict
 from stepladder.reporting.evidence import confusion, mistakes
 from stepladder.reporting.pages.provenance import provenance
@@ -30,8 +30,8 @@ def _evidence(result: RungResult) -> dict[str, Any]:
     }
 
 
-def report_dict(results: Results, *, way: Descent | None = None, down: Results | None = None) -> dict[str, Any]:
-    """What ``stepladder report --format json`` prints; ``down`` are the results of climbing down, if any."""
+def report_dict(results: Results, *, ablation: Ablation | None = None, down: Results | None = None) -> dict[str, Any]:
+    """What ``stepladder report --format json`` prints; ``down`` are the results of the ablation, if any."""
     body = results_dict(results) | compare_dict(results) | {"about": results.ladder.about}
     by_rung, known = {each.rung: each for each in compare(results)}, tried(results)
     for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
@@ -40,5 +40,5 @@ def report_dict(results: Results, *, way: Descent | None = None, down: Results |
         record.update({"notes": {name: list(getattr(words, name)) for name in names}}, **_evidence(result))
     for result, record in zip(results.variants, body["variants"], strict=True):
         record.update(_evidence(result))
-    body["down"] = down_dict(way, up=results, down=down) if way and down else None
+    body["down"] = ablation_dict(ablation, up=results, down=down) if ablation and down else None
     return {**body, "provenance": dict(provenance(results)), "schema_version": SCHEMA_VERSION}

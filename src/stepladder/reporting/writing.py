@@ -8,7 +8,7 @@ from stepladder._base.files import name_for
 from stepladder._base.ours import signed, write_ours
 from stepladder._base.plain import json_text
 from stepladder.errors import StoreError
-from stepladder.ladders.descent import Descent, descent
+from stepladder.ladders.ablation import Ablation, ablate
 from stepladder.ladders.ladder import Ladder, Plan
 from stepladder.runs.results import Results, collect
 from stepladder.runs.run import EngineIdentity
@@ -23,49 +23,49 @@ def report_text(ladder: Plan, store: Store, *, engine: str | EngineIdentity | No
     Raises DataError, and StoreError if the store has runs, but none of that engine's.
     """
     results = collect(ladder, store, engine=engine)
-    way, down = climbed_down(results, store)
-    return signed(FORMS[form](results, store, way, down), suffix=SUFFIXES[form])
+    ablation, down = ablation_in(results, store)
+    return signed(FORMS[form](results, store, ablation, down), suffix=SUFFIXES[form])
 
 
-def climbed_down(results: Results, store: Store) -> tuple[Descent | None, Results | None]:
-    """The descent from the top and its results by the same engine; None where nothing was taken out and trained.
+def ablation_in(results: Results, store: Store) -> tuple[Ablation | None, Results | None]:
+    """The ablation of the top and its results by the same engine; None where nothing was taken out and trained.
 
     What climbing up trains anyway does not count: the top without its last change is the rung below.
     """
     if not isinstance(results.ladder, Ladder) or len(results.rungs) < 2 or results.engine is None:
         return None, None
-    way = descent(results.ladder)
-    down = collect(way.as_plan, store, engine=results.engine)
+    ablation = ablate(results.ladder)
+    down = collect(ablation.as_plan, store, engine=results.engine)
     on_the_way_up = [rung.recipe for rung in results.ladder.rungs]
     taken_out = [each for each in down.rungs[:-1] if each.rung.recipe not in on_the_way_up]
-    return (way, down) if any(each.runs for each in taken_out) else (None, None)
+    return (ablation, down) if any(each.runs for each in taken_out) else (None, None)
 
 
-def _html(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:
+def _html(results: Results, store: Store, ablation: Ablation | None, down: Results | None) -> str:
     from stepladder.reporting.html.html_page import html_page
 
-    return html_page(results, store=store, way=way, down=down)
+    return html_page(results, store=store, ablation=ablation, down=down)
 
 
-def _markdown(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+def _markdown(results: Results, store: Store, ablation: Ablation | None, down: Results | None) -> str:  # noqa: ARG001
     from stepladder.reporting.markdown_page import markdown_page
 
-    return markdown_page(results, way=way, down=down)
+    return markdown_page(results, ablation=ablation, down=down)
 
 
-def _json(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+def _json(results: Results, store: Store, ablation: Ablation | None, down: Results | None) -> str:  # noqa: ARG001
     from stepladder.reporting.report_json import report_dict
 
-    return json_text(report_dict(results, way=way, down=down)) + "\n"
+    return json_text(report_dict(results, ablation=ablation, down=down)) + "\n"
 
 
-def _csv(results: Results, store: Store, way: Descent | None, down: Results | None) -> str:  # noqa: ARG001
+def _csv(results: Results, store: Store, ablation: Ablation | None, down: Results | None) -> str:  # noqa: ARG001
     from stepladder.reporting.report_csv import report_csv
 
     return report_csv(results)
 
 
-FORMS: dict[str, Callable[[Results, Store, Descent | None, Results | None], str]] = {
+FORMS: dict[str, Callable[[Results, Store, Ablation | None, Results | None], str]] = {
     "html": _html,
     "markdown": _markdown,
     "json": _json,

@@ -123,7 +123,7 @@ def _of_epoch(epoch: Epoch) -> Iterator[str]:
 
 
 def _against_loss(loss: float, n_correct: int, n: int, *, n_classes: int) -> str:
-    """Why a mean cross-entropy cannot be that of so many correct answers; empty if it can.
+    """Why a mean cross-entropy cannot be that of this many correct answers; empty if it can.
 
     A wrong answer gives its label half at most, which costs ln 2 or more; a correct one an even share at least, which
     costs ln n_classes or less.

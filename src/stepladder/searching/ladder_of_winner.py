@@ -95,7 +95,7 @@ def way_up(
 
 
 def held_out_text(quest: Quest, n_seeds: int) -> str:
-    """Which images so many seeds are evaluated on."""
+    """Which images this many seeds are evaluated on."""
     n_parts, size = min(n_seeds, len(quest.seen)), f"{quest.seen[0].dev_images:,}"
     if n_parts == 1:
         return f"the last {size} training images, held out"

@@ -191,7 +191,7 @@ def search(
     max_s: float | None = None,
     watcher: SearchWatcher,
 ) -> Found:
-    """Go on with a search until it has so many trials, or for so many seconds.
+    """Go on with a search until it has ``n_trials`` trials, or for ``max_s`` seconds.
 
     ``storage`` is an SQLAlchemy URL, search.db in the store unless told; ``jobs`` processes, one per core unless told,
     train one run each. With an ``executor`` (see climb), trials are begun as long as it has fewer than ``jobs`` runs to
@@ -236,7 +236,7 @@ class Deadline:
         return self._ends_at is not None and time.monotonic() >= self._ends_at
 
     def allows(self, macs: int, *, n_waves: int) -> bool:
-        """Whether a training of so many multiply-adds, which begins after so many others, would end in time."""
+        """Whether a training of this many multiply-adds, which begins after those others, would end in time."""
         if self._ends_at is None or self._macs_per_s is None:
             return not self.is_over
         return time.monotonic() + (n_waves + 1) * macs / self._macs_per_s < self._ends_at

@@ -30,7 +30,7 @@ MOST_PLAIN, MOST_SEPARABLE = (1, 4, 4), (2, 5, 4)
 MOST_POOLS = len(MOST_PLAIN) - 1
 NARROWEST, WIDEST = 3, 48  # channels
 
-# Of the same share, a separable stage is so many times as wide as a plain one: the 1x1 convolution of 3n by 3n channels
+# Of the same share, a separable stage is wider than a plain one by this: the 1x1 convolution of 3n by 3n channels
 # has the 9n² parameters of the 3x3 one of n by n.
 SEPARABLE_WIDTH = 3
 LEAST_SHARE, MOST_SHARE = 0.5, 2.0
@@ -65,7 +65,7 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What may be proposed: changes of ``base`` on these images, of at most so many parameters.
+    """What may be proposed: changes of ``base`` on these images, of at most ``params`` parameters.
 
     ``n_train`` images are trained on. Raises BudgetError if no network is small enough, GeometryError if none fits.
     """
@@ -151,7 +151,7 @@ def propose(space: SearchSpace, draw: Draw) -> Proposal:
 
 
 def recipe_of(space: SearchSpace, proposal: Proposal, *, epochs: int, of_epochs: int | None = None) -> Recipe:
-    """A proposal as a recipe of so many epochs: warm-up and drops are parts of them.
+    """A proposal as a recipe of this many epochs: warm-up and drops are parts of them.
 
     Its clean epochs are those of a whole training of ``of_epochs``, or ``epochs``, and as large a part of a short one.
 

@@ -231,7 +231,7 @@ class SearchStudy:
         self._study.enqueue_trial(guess, user_attrs={**(about or {}), f"{SHA256_OF}{QUEUED}": checksum(guess)})
 
     def _count(self, n_trials: int) -> None:
-        """Keep that there are so many trials at least: it would be seen if they were gone."""
+        """Keep the number of trials that there are at least: it would be seen if some were gone."""
         kept = self._study.user_attrs.get(SEALED)
         if type(kept) is int and kept < n_trials:
             self._study.set_user_attr(SEALED, n_trials)

@@ -21,8 +21,8 @@ from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Run
 from stepladder.runs.stats import holds
 
-KEPT = 3  # one in so many goes on
-ABOUT_ITS_SIZE = 1.25  # --smallest compares a trial with those of up to so many times its parameters
+KEPT = 3  # one in three goes on
+ABOUT_ITS_SIZE = 1.25  # --smallest compares a trial with those of up to this many times its parameters
 STATES = ("whole", "stopped", "running")
 
 # A climb of the winner's ladder trains seeds 1 to 8: these had no say in what was chosen.
@@ -31,7 +31,7 @@ FIRST_SEED = 1001
 
 @dataclass(frozen=True)
 class Round:
-    """What a trial is given at once: so many seeds, each trained for so many epochs."""
+    """What a trial is given at once: a number of seeds, each trained for a number of epochs."""
 
     epochs: int
     n_seeds: int

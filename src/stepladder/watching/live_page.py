@@ -130,7 +130,7 @@ class LivePage:
             self._rendering.acquire(timeout=RENDERING_S)  # for good: nothing is rendered any more
 
     def _see_readers_off(self, at_most_s: float) -> None:
-        """Until nobody is there who has not got the last page."""
+        """Until everybody who is there has got the last page."""
         deadline = time.monotonic() + at_most_s
         with self._changed:
             while (now := time.monotonic()) < deadline and any(
@@ -255,7 +255,7 @@ def _ending(error: BaseException | None) -> str:
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves so many at once, and whoever does not ask makes room for those who do: what it takes is bounded."""
+    """Serves a few at once, and whoever does not ask makes room for those who do: what it takes is bounded."""
 
     daemon_threads = True
     allow_reuse_address = sys.platform != "win32"  # there it would share a port that is taken

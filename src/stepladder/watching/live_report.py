@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stepladder.ladders.ladder import Plan
 from stepladder.reporting.html.html_page import Live, html_page
-from stepladder.reporting.writing import climbed_down
+from stepladder.reporting.writing import ablation_in
 from stepladder.runs.results import collect
 from stepladder.runs.run import EngineIdentity
 from stepladder.runs.store import Store
@@ -23,7 +23,7 @@ def live_report(
     def render(live: Live) -> str:
         store = Store.open(folder)
         results = collect(ladder, store, engine=engine, seeds=seeds)
-        way, down = climbed_down(results, store)
-        return html_page(results, store=store, way=way, down=down, live=live)
+        ablation, down = ablation_in(results, store)
+        return html_page(results, store=store, ablation=ablation, down=down, live=live)
 
     return LivePage(render, port=port)

@@ -76,7 +76,7 @@ class Plan:
         return Buffer(buffer.start, buffer.size, per_block=values * LANES)
 
     def scratch(self, name: str, size: int) -> Buffer:
-        """At least so many floats that all who ask for this name share, until somebody asks for more of them."""
+        """At least this many floats, which all who ask for this name share, until somebody asks for more of them."""
         if name not in self.shared or self.shared[name].size < size:
             self.shared[name] = self.take(size)
         return self.shared[name]

@@ -21,8 +21,8 @@ from stepladder.analysis.attempts import Tried, tried
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
 from stepladder.datasets import data
 from stepladder.datasets.data import Splits
+from stepladder.ladders.ablation import Ablation
 from stepladder.ladders.checking import CheckedRung, check_rungs
-from stepladder.ladders.descent import Descent
 from stepladder.ladders.evaluated import data_identity, splits_for
 from stepladder.networks.effective_field import EffectiveField, effective_fields
 from stepladder.networks.geometry import Network
@@ -34,9 +34,9 @@ from stepladder.reporting.html.page_networks import network_record
 from stepladder.reporting.html.pictures import image_uri
 from stepladder.reporting.html.rung_page import RungContent, Shown, rung_content
 from stepladder.reporting.html.vega import vega_script
+from stepladder.reporting.pages.ablation_page import ablation_table
 from stepladder.reporting.pages.check_page import check_tables
 from stepladder.reporting.pages.compare_page import comparison_notes, comparison_tables, target_table
-from stepladder.reporting.pages.down_page import down_table
 from stepladder.reporting.pages.provenance import provenance
 from stepladder.reporting.pages.result_page import result_notes, result_tables
 from stepladder.reporting.summary import facts, headline, headline_so_far
@@ -88,12 +88,17 @@ class Material:
 
 
 def html_page(
-    results: Results, *, store: Store, way: Descent | None = None, down: Results | None = None, live: Live | None = None
+    results: Results,
+    *,
+    store: Store,
+    ablation: Ablation | None = None,
+    down: Results | None = None,
+    live: Live | None = None,
 ) -> str:
     """The report of a ladder's stored runs.
 
-    ``way`` and ``down`` are the descent from its top and the results of ``way.as_plan``, where there are any. Raises
-    DataError if the images are missing or not those of the ladder.
+    ``down`` are the results of ``ablation.as_plan``, where there are any. Raises DataError if the images are missing or
+    not those of the ladder.
     """
     material = _material(results, store)
     charts = [chart] if (chart := ladder_chart(results)) else []
@@ -109,7 +114,7 @@ def html_page(
         "headline": _headline(results, live),
         "facts": facts(results),
         "picture": ladder_picture(results, material.comparisons),
-        "verdicts": _verdicts(material, way, down),
+        "verdicts": _verdicts(material, ablation, down),
         "ladder_chart": 0 if chart else None,
         "ladder_epochs": ladder_epochs_table(results),
         "rungs": rungs,
@@ -209,7 +214,7 @@ def _fields(material: Material, index: int) -> tuple[EffectiveField, ...]:
     return _FIELDS[run.weights_sha256]
 
 
-def _verdicts(material: Material, way: Descent | None, down: Results | None) -> dict[str, Any]:
+def _verdicts(material: Material, ablation: Ablation | None, down: Results | None) -> dict[str, Any]:
     results = material.results
     at_top = compare_with_top(down) if down else []
     return {
@@ -218,7 +223,7 @@ def _verdicts(material: Material, way: Descent | None, down: Results | None) -> 
         "notes": comparison_notes(material.comparisons, results.ladder),
         "targets": target_table(results),
         "result_notes": result_notes(results),
-        "down": down_table(way, at_top, up=results, down=down) if way and down else None,
+        "down": ablation_table(ablation, at_top, up=results, down=down) if ablation and down else None,
         "down_notes": comparison_notes(at_top, results.ladder, down=True),
     }
 

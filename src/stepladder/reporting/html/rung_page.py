@@ -162,7 +162,7 @@ def _added(charts: list[Spec], chart: Spec | None) -> int | None:
 
 
 def _matrices(result: RungResult, most_cells: int) -> tuple[dict[str, Any], ...]:
-    """The final confusion of each seed, if together they have at most so many cells that are not 0; else their sum."""
+    """The final confusion of each seed, if together they have at most ``most_cells`` cells above 0; else their sum."""
     finals = [(run.identity.seed, np.array(run.final.confusion)) for run in result.runs if run.final is not None]
     if sum(np.count_nonzero(matrix) for _, matrix in finals) <= most_cells:
         return tuple(_cells(matrix, seed) for seed, matrix in finals)

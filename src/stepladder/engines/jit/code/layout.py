@@ -9,5 +9,5 @@ LANES = 16
 
 
 def blocks_for(n_images: int) -> int:
-    """Blocks that hold so many images."""
+    """How many blocks hold this many images."""
     return -(-n_images // LANES)

@@ -61,7 +61,7 @@ class GateShape:
 def gate(name: str, shape: GateShape, *, width: int) -> Kernel:
     """y = x sigmoid(z), both (B, C, H, W, L), by the weights and biases of both parts.
 
-    Written too, for the way back: ``mean``, ``reduced``, ``gate`` and ``gate_slope``, see GateShape.values.
+    Written too, for backward: ``mean``, ``reduced``, ``gate`` and ``gate_slope``, see GateShape.values.
     """
     reduce, expand = shape.parts
     parameters = [f"{part.name}_{kind}" for part in shape.parts for kind in ("weight", "bias")]

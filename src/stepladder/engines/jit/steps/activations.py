@@ -47,7 +47,7 @@ ACTIVATIONS: dict[type[Step], Activation] = {
 }
 
 OF_ANOTHER_KIND: frozenset[type[Step]] = frozenset([ops.BatchNorm, ops.Dropout])
-"""Steps that this table has not, because they are more than a function of a value: see Normalised, and Context."""
+"""Steps that are not in this table, because they are more than a function of a value: see Normalised, and Context."""
 
 UNSUPPORTED: frozenset[type] = frozenset()
 

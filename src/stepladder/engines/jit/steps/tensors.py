@@ -38,7 +38,7 @@ class Chain:
 
 
 class Source(Protocol):
-    """The step that a tensor comes from, where something is left to do on the way back to it."""
+    """The step that a tensor comes from, where backward has something left to do before it."""
 
     def way_back(self) -> Chain: ...
 
@@ -104,7 +104,7 @@ class Context:
         chain.add(ACTIVATIONS[type(step)].forward(step))
 
     def add_gradient(self, chain: Chain, steps: Sequence[Step], *, output: Buffer, key: Buffer | None) -> None:
-        """The way back through such steps; with a ``key`` one of them is a dropout. ``output`` is what they gave.
+        """Backward through such steps; with a ``key`` one of them is a dropout. ``output`` is what they gave.
 
         They keep the sign of a value or make it 0, so that their order does not matter, and the sign of what they gave
         is that of what each of them took in.

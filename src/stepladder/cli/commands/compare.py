@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepladder.cli.options import DOWN, JSON, LADDERS, STORE
-from stepladder.cli.printing import echo_notes, print_descent, print_json, print_page, print_verdicts
+from stepladder.cli.printing import echo_notes, print_ablation, print_json, print_page, print_verdicts
 from stepladder.cli.several import Attempt, each, worst
 from stepladder.cli.usage import Command
 from stepladder.errors import LadderError
@@ -34,7 +34,7 @@ def compare(ladders: tuple[str, ...], engine: str | None, down: bool, store: str
     that of the worst ladder, as for 'check'.
     """
     from stepladder.ladders import ladder_file
-    from stepladder.ladders.descent import descent
+    from stepladder.ladders.ablation import ablate
     from stepladder.runs.results import collect
     from stepladder.runs.store import Store
 
@@ -48,11 +48,11 @@ def compare(ladders: tuple[str, ...], engine: str | None, down: bool, store: str
         sys.exit(worst(attempts))
     loaded = ladder_file.load(ladders[0])
     results = collect(loaded, opened, engine=engine)
-    way = descent(loaded) if down else None
-    below_top = collect(way.as_plan, opened, engine=results.engine) if way else None
+    ablation = ablate(loaded) if down else None
+    below_top = collect(ablation.as_plan, opened, engine=results.engine) if ablation else None
     echo_notes(opened)
-    if way and below_top:
-        print_descent(way, results, below_top, as_json)
+    if ablation and below_top:
+        print_ablation(ablation, results, below_top, as_json)
     else:
         print_verdicts(results, as_json)
 

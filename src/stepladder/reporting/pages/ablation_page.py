@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
-from stepladder.ladders.descent import Descent
+from stepladder.ladders.ablation import Ablation
 from stepladder.reporting.numbers import NOTHING, percent, points
 from stepladder.reporting.pages.compare_page import comparison_notes, n_seeds_text, tone, verdict
 from stepladder.reporting.pages.result_page import result_notes
@@ -11,19 +11,19 @@ from stepladder.reporting.tables import Page, Table, changes
 from stepladder.runs.results import Results
 
 
-def down_page(way: Descent, *, up: Results, down: Results) -> Page:
-    """``up`` are the results of the ladder, ``down`` those of ``way.as_plan``."""
+def ablation_page(ablation: Ablation, *, up: Results, down: Results) -> Page:
+    """``up`` are the results of the ladder, ``down`` those of ``ablation.as_plan``."""
     comparisons = compare_with_top(down)
     return [
-        down_table(way, comparisons, up=up, down=down),
-        *comparison_notes(comparisons, way.ladder, down=True),
+        ablation_table(ablation, comparisons, up=up, down=down),
+        *comparison_notes(comparisons, ablation.ladder, down=True),
         *result_notes(down),
     ]
 
 
-def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, down: Results) -> Table:
+def ablation_table(ablation: Ablation, comparisons: Sequence[Comparison], *, up: Results, down: Results) -> Table:
     """One row for each change."""
-    rungs = way.ladder.rungs
+    rungs = ablation.ladder.rungs
     words = dict(zip((rung.name for rung in rungs), changes(rungs), strict=True))
     brought = {each.rung: points(each.difference, worth=each.worth_knowing) for each in compare(up)}
     worth = {each.below: verdict(each) for each in comparisons}
@@ -33,7 +33,7 @@ def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, 
     rows = []
     for rung in rungs[1:]:
         name = f"without {rung.name}"
-        at_top = worth.get(name, f"cannot be taken out alone: {way.kept.get(rung.name)}")
+        at_top = worth.get(name, f"cannot be taken out alone: {ablation.kept.get(rung.name)}")
         row = (rung.name, words[rung.name], seeds.get(name, NOTHING), left.get(name, NOTHING), at_top)
         rows.append((*row, brought[rung.name]))
     top = percent(down.rungs[-1].summary.final_mean)
@@ -43,7 +43,7 @@ def down_table(way: Descent, comparisons: Sequence[Comparison], *, up: Results, 
             "rung",
             "change",
             "seeds",
-            f"{way.ladder.evaluate_on} % without it",
+            f"{ablation.ladder.evaluate_on} % without it",
             "the top with it is",
             "points on the way up",
         ),

@@ -1,4 +1,4 @@
-"""Climbing down: from the top recipe, take the change of one rung out alone, to see what it is worth at the top."""
+"""Ablation (``--down``): the top recipe without the change of one rung, to see what that change is worth at the top."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,7 +11,7 @@ from stepladder.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Descent:
+class Ablation:
     """A ladder's top rung and, by name of the rung that is taken out, the top without its change.
 
     ``kept`` says of the other rungs why their changes cannot be taken out alone.
@@ -28,8 +28,8 @@ class Descent:
         return self.ladder.with_rungs((*self.without.values(), top))
 
 
-def descent(ladder: Ladder) -> Descent:
-    """The ways down from a ladder's top; raises LadderError for a ladder of one rung."""
+def ablate(ladder: Ladder) -> Ablation:
+    """A ladder's top without each change, where it can be taken out alone; raises LadderError for a single rung."""
     if len(ladder.rungs) < 2:
         raise LadderError(f"{ladder.source}: a ladder of one rung has no change to take out")
     without: dict[str, Rung] = {}
@@ -47,7 +47,7 @@ def descent(ladder: Ladder) -> Descent:
             kept[rung.name] = f"its change does nothing at the top, because {why_alike(recipe, top.recipe)}"
         else:
             without[rung.name] = _top_without(ladder, rung, recipe)
-    return Descent(ladder, without, kept)
+    return Ablation(ladder, without, kept)
 
 
 def _top_without(ladder: Ladder, rung: Rung, recipe: Recipe) -> Rung:

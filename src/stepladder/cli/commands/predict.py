@@ -1,4 +1,4 @@
-"""``stepladder predict``: what a trained network takes pictures for."""
+"""``stepladder predict``: the class that a trained network predicts for pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
