@@ -185,6 +185,11 @@ def load(data: str) -> ImageSet:
 @lru_cache(maxsize=2)
 def _read(kind: kinds.Kind, stamp: Hashable) -> ImageSet:  # noqa: ARG001
     """``stamp`` is that of the set, and is here to be compared (see kinds.Source)."""
+    return read(kind)
+
+
+def read(kind: kinds.Kind) -> ImageSet:
+    """The same, whether or not it was read before."""
     return _assemble(kind.name, kind.shown, kind.read())
 
 
