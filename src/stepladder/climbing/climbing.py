@@ -8,9 +8,10 @@ from typing import Protocol
 
 from stepladder._base.files import NewerFormatError
 from stepladder._base.machine import n_cores
+from stepladder._base.wording import shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.sources import DataInfo
-from stepladder.engines import Engine
+from stepladder.engines import Engine, require_code
 from stepladder.errors import LadderError
 from stepladder.execution.job_queue import JobQueue, require_own_process
 from stepladder.execution.one_run import Work
@@ -99,7 +100,9 @@ class Watchers:
 
 
 def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
-    """The runs of a climb, rung by rung; raises BudgetError, DataError or LadderError before anything trains."""
+    """The runs of a climb, rung by rung; raises BudgetError, DataError, EngineError or LadderError before anything
+    trains.
+    """
     if not seeds:
         raise LadderError("0 seeds train nothing: give at least 1, as in --seeds 8")
     if len(set(seeds)) < len(seeds):
@@ -109,6 +112,7 @@ def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
     info = data_sets.describe(ladder.data)
     require_within_budget(ladder, check_rungs(ladder, info))
     require_effects(ladder, info)
+    _require_code(ladder, engine, info)
     data = data_identity(ladder)
     return [
         Task(
@@ -120,6 +124,15 @@ def plan(ladder: Plan, *, seeds: Sequence[int], engine: Engine) -> list[Task]:
         for rung in ladder.trained
         for seed in seeds
     ]
+
+
+def _require_code(ladder: Plan, engine: Engine, info: DataInfo) -> None:
+    """Raise EngineError if the engine cannot compute the network of a rung, or that of its teacher."""
+    for rung in ladder.trained:
+        require_code(engine, rung.network(info.image), who=f"rung {shown(rung.name)}")
+        if rung.recipe.teacher is not None:
+            teacher = rung.recipe.teacher.network_for(info.image)
+            require_code(engine, teacher, who=f"the teacher of rung {shown(rung.name)}")
 
 
 def climb(

@@ -1,11 +1,9 @@
-"""Image sets: the embedded MNIST, folders of IDX files, ``.npz`` files. Pixels and labels stay integers."""
+"""Image sets, whatever kind of source they come from (see kinds). Pixels and labels stay integers."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
-from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import n_of
-from stepladder.datasets import idx, npz, sources, split_rules
-from stepladder.datasets.odd_files import shown
+from stepladder.datasets import embedded, kinds, npz, sources, split_rules
 from stepladder.datasets.split_rules import SplitRule
 from stepladder.errors import DataError
 from stepladder.networks.geometry import ImageShape
@@ -115,7 +112,8 @@ Dataset = ImageSet  # its name at the door
 
 
 def dataset(source: str | Path) -> Dataset:
-    """A data set: "mnist", which is in the package, or a folder of IDX files, or an ``.npz`` file, by its path.
+    """A data set: "mnist", which is in the package, a folder of IDX files, an ``.npz`` file, by its path, or what a
+    source of an installed package reads (see kinds).
 
     It is read once per process, and again where its files have been replaced since. Raises DataError if it is missing,
     damaged, or disagrees with itself.
@@ -180,17 +178,19 @@ def load(data: str) -> ImageSet:
 
     Raises DataError if it is missing, truncated, not what its checksum says, or disagrees with itself.
     """
-    return _read(data, () if data == "mnist" else sources.stamp(sources.existing(data)))
+    kind = kinds.kind_of(data)
+    return _read(kind, kind.stamp)
 
 
 @lru_cache(maxsize=2)
-def _read(data: str, stamp: tuple[tuple[str, int, int, int, int], ...]) -> ImageSet:  # noqa: ARG001
-    """``stamp`` is that of the files, and is here to be compared (see sources.stamp)."""
-    if data == "mnist":
-        return _assemble("mnist", "the embedded MNIST", {part: _embedded(part) for part in sources.PARTS})
-    path = sources.existing(data)
-    arrays = idx.read(path) if path.is_dir() else npz.read(path)
-    return _assemble(sources.set_name(path), shown(path, 1000), arrays)
+def _read(kind: kinds.Kind, stamp: Hashable) -> ImageSet:  # noqa: ARG001
+    """``stamp`` is that of the set, and is here to be compared (see kinds.Source)."""
+    return read(kind)
+
+
+def read(kind: kinds.Kind) -> ImageSet:
+    """The same, whether or not it was read before."""
+    return _assemble(kind.name, kind.shown, kind.read())
 
 
 def require_sha256(data: str, expected: str | None) -> None:
@@ -204,7 +204,7 @@ def require_sha256(data: str, expected: str | None) -> None:
 
 def train_labels(data: str) -> NDArray[np.int64]:
     """The labels of an image set's training images; of the embedded MNIST without reading its images."""
-    return _embedded("train-labels").astype(np.int64) if data == "mnist" else load(data).train.labels
+    return embedded.read_part("train-labels").astype(np.int64) if data == "mnist" else load(data).train.labels
 
 
 def split_rule(data: str, *, n_dev: int, dev_part: int = 0) -> SplitRule:
@@ -259,21 +259,7 @@ def _which(n_dev: int, dev_part: int) -> str:
     return f"the {n_of(n_dev, 'training image')} before the last {dev_part * n_dev:,}"
 
 
-def _embedded(part: str) -> NDArray[np.uint8]:
-    name, expected = sources.MNIST_FILES[part]
-    file = resources.files("stepladder.datasets") / "mnist" / name
-    try:
-        content = sources.uncompressed(file)
-    except DataError as error:
-        raise DataError(f"{error}; it is part of the embedded MNIST: install Stepladder again") from None
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise DataError(f"{file}: wrong checksum: the embedded MNIST is damaged; install Stepladder again")
-    shape = sources.idx_shape(BytesIO(content), str(file))
-    form = (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(form)
-
-
-def _assemble(name: str, source: str, arrays: dict[str, NDArray[Any]]) -> ImageSet:
+def _assemble(name: str, source: str, arrays: Mapping[str, NDArray[Any]]) -> ImageSet:
     named = [part for part in ("train", "test", "validation") if f"{part}-images" in arrays]
     parts = {part: _labelled(source, arrays, part) for part in named}
     train = parts["train"]
@@ -316,7 +302,7 @@ def _require_classes(source: str, parts: dict[str, Labelled]) -> None:
         )
 
 
-def _labelled(source: str, arrays: dict[str, NDArray[Any]], part: str) -> Labelled:
+def _labelled(source: str, arrays: Mapping[str, NDArray[Any]], part: str) -> Labelled:
     """One part of arrays that a reader has brought into form."""
     images = arrays[f"{part}-images"]
     labels = npz.checked_labels(f"{source}, {part}-labels", arrays[f"{part}-labels"])

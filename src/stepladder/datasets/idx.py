@@ -2,6 +2,7 @@
 promises.
 """
 
+from collections.abc import Hashable
 from io import BufferedReader
 from math import prod
 from pathlib import Path
@@ -12,6 +13,19 @@ from numpy.typing import NDArray
 from stepladder.datasets import pixels, sources
 from stepladder.datasets.odd_files import shown
 from stepladder.errors import DataError
+
+
+class IdxFolder:
+    """See kinds.Source."""
+
+    def name(self, at: str) -> str:
+        return sources.set_name(Path(at))
+
+    def stamp(self, at: str) -> Hashable:
+        return sources.stamp(file for found in sources.idx_files(Path(at)).values() for file in found)
+
+    def read(self, at: str) -> dict[str, NDArray[Any]]:
+        return read(Path(at))
 
 
 def read(folder: Path) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,7 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -46,6 +46,19 @@ _ALIKE = {
     "validation-labels": ("val_y", "valid_y", "yval", "y_dev", "dev_y", "dev_labels", "val_targets", "vallabels"),
 }
 _LONGEST_HEADER = 10_000  # bytes, as in numpy
+
+
+class NpzFile:
+    """See kinds.Source."""
+
+    def name(self, at: str) -> str:
+        return sources.set_name(Path(at))
+
+    def stamp(self, at: str) -> Hashable:
+        return sources.stamp([Path(at)])
+
+    def read(self, at: str) -> dict[str, NDArray[Any]]:
+        return read(Path(at))
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:

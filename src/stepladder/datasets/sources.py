@@ -4,7 +4,7 @@ import gzip
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -15,7 +15,6 @@ from stepladder.datasets.odd_files import (
     GZIP,
     XZ,
     folder_reason,
-    no_image_set,
     not_there,
     require_regular,
     shown,
@@ -25,6 +24,7 @@ from stepladder.errors import DataError
 from stepladder.networks.geometry import ImageShape
 
 PARTS = ("train-images", "train-labels", "test-images", "test-labels")
+OWN_VALIDATION = ("validation-images", "validation-labels")  # of sets that have such a part
 
 # SHA-256 of the uncompressed IDX files, as LeCun, Cortes and Burges published them.
 MNIST_FILES = {
@@ -72,13 +72,8 @@ def set_name(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def from_anywhere(data: str) -> str:
-    """What names the same images in any folder."""
-    return data if data == MNIST.name else str(Path(data).absolute())
-
-
-def existing(data: str) -> Path:
-    """The folder or .npz file at a path. Raises DataError, without opening what is no ordinary file."""
+def there(data: str) -> Path:
+    """The folder or file at a path. Raises DataError, without opening what is no ordinary file."""
     path = Path(data)
     try:
         path.stat()
@@ -89,14 +84,11 @@ def existing(data: str) -> Path:
         raise DataError(f"no data at {data[:200]!r}: {getattr(error, 'strerror', None) or error}") from None
     if not is_folder:
         require_regular(path)
-        if path.suffix != ".npz":
-            raise DataError(no_image_set(path))
     return path
 
 
-def stamp(path: Path) -> tuple[tuple[str, int, int, int, int], ...]:
-    """What tells whether an existing set's files are still the ones that were read. Raises DataError as idx_files."""
-    files = [file for found in idx_files(path).values() for file in found] if path.is_dir() else [path]
+def stamp(files: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
+    """What tells whether files are still the ones that were read."""
     found = [(str(file), file.stat()) for file in files]
     return tuple((name, of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino) for name, of in found)
 

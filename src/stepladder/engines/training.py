@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.datasets.data import Splits
-from stepladder.engines import Engine
+from stepladder.engines import Engine, require_code
 from stepladder.engines.averaging import MovingAverage, averaged
 from stepladder.engines.optimizer import ascend, hidden_matrices, update
 from stepladder.engines.recalibrating import Recalibration, recalibrated
@@ -36,9 +36,11 @@ def train(
     """Train from where ``resume`` stands (``Progress()`` is the start) and yield after every epoch.
 
     The last Progress yielded has all epochs, or the epoch at which the training diverged. ``teachers`` are the weights,
-    by name, of finished runs of ``recipe.teacher``, where the recipe has one.
+    by name, of finished runs of ``recipe.teacher``, where the recipe has one. Raises EngineError if the engine cannot
+    compute the network.
     """
     network = recipe.network_for(splits.image)
+    require_code(engine, network)
     training = Training(engine, network, recipe, splits=splits, seed=seed)
     if recipe.distill is not None:
         training.teachers = Teachers(engine, recipe, teachers, splits=splits)

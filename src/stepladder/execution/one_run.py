@@ -8,7 +8,7 @@ from platform import node, platform
 
 from stepladder._base.machine import cpu_name, versions
 from stepladder.datasets import data as data_sets
-from stepladder.datasets import sources
+from stepladder.datasets import kinds
 from stepladder.datasets.sources import DataInfo
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import initial_arrays, train, weights
@@ -33,7 +33,7 @@ class Work:
 
     def from_anywhere(self) -> "Work":
         """The same for a worker that stands in another folder."""
-        return replace(self, source=sources.from_anywhere(self.source), store=self.store.absolute())
+        return replace(self, source=kinds.from_anywhere(self.source), store=self.store.absolute())
 
 
 def train_one(work: Work, identity: RunIdentity) -> list[str]:
@@ -110,8 +110,12 @@ def _teachers(work: Work, identity: RunIdentity, store: Store) -> list[Run]:
 
 @lru_cache(maxsize=1)
 def _engine(identity: EngineIdentity, *, use_cache: bool) -> Engine:
-    """The engine of an identity. Raises EngineError if another one would compute here."""
-    engine = choose_engine(identity.name, device=identity.device)[0]
+    """The engine of an identity. Raises EngineError if another one would compute here, or none."""
+    try:
+        engine = choose_engine(identity.name, device=identity.device)[0]
+    except EngineError as error:
+        here = node() or "this machine"
+        raise EngineError(f"a run of {identity} is wanted, but on {here} that cannot be had: {error}") from None
     if engine.identity != identity:
         raise EngineError(
             f"a run of {identity} is wanted, but on {node() or 'this machine'} there is {engine.identity}: install the"

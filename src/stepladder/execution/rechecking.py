@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stepladder._base.machine import cpu_name
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.sources import MNIST_SHA256
-from stepladder.engines import Engine, Model, choose_engine
+from stepladder.engines import Engine, Model, choose_engine, require_code
 from stepladder.engines.training import judge
 from stepladder.errors import DataError, EngineError, LadderError, ModelError, StoreError
 from stepladder.ladders.evaluated import DataIdentity, splits_for
@@ -128,6 +128,7 @@ def _evaluation(run: Run, source: str) -> _Evaluation:
     splits = splits_for(data_sets.load(source), run.identity.data)
     network = recipe.network_for(splits.image)
     engine = _engine(run.identity.engine)
+    require_code(engine, network)
     still = recipe.model_copy(update={"dropout": 0.0, "distill": None})
     return _Evaluation(engine, network, engine.model(network, still, splits=splits), splits)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from stepladder._base.frozen import Frozen
 from stepladder._base.wording import did_you_mean, shown
 from stepladder.datasets import data as data_sets
-from stepladder.datasets import sources
+from stepladder.datasets.kinds import is_named
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
 from stepladder.ladders.checking import check_rungs, require_declared, require_effects, require_within_budget
@@ -191,7 +191,7 @@ def _sound(ladder: Ladder) -> Ladder:
     """
     part = ladder if ladder.variants else ladder.with_rungs(ladder.rungs[-2:])
     require_declared(part)
-    if ladder.data != sources.MNIST.name and not Path(ladder.data).exists():
+    if not is_named(ladder.data) and not Path(ladder.data).exists():
         return ladder
     info = data_sets.describe(ladder.data)
     require_within_budget(part, check_rungs(part, info))

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from stepladder._base.files import name_for
 from stepladder._base.wording import shown
-from stepladder.datasets.sources import MNIST, DataInfo, existing, set_name
+from stepladder.datasets.kinds import kind_of
+from stepladder.datasets.sources import MNIST, DataInfo
 from stepladder.errors import LadderError
 from stepladder.ladders.checking import check, require_within_budget
 from stepladder.ladders.ladder_file import ladder_of
@@ -99,11 +100,8 @@ def output_path(data: str, output: str | None) -> Path:
 
     Raises LadderError for a name that is none of a ladder, and where a file is already; DataError without images.
     """
-    if output in (None, "-"):
-        name = data if data == MNIST.name else set_name(existing(data))
-        path = Path(name_for(name, ".toml"))
-    else:
-        path = Path(output or "")
+    is_named = output is not None and output != "-"
+    path = Path(output or "") if is_named else Path(name_for(kind_of(data).name, ".toml"))
     if path.suffix != ".toml":
         raise LadderError(f"{shown(str(path))} is no name of a ladder: give --output a file that ends in .toml")
     if output != "-" and os.path.lexists(path):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from stepladder._base.frozen import Frozen
 from stepladder._base.plain import steering
 from stepladder._base.wording import cut, did_you_mean, shown
+from stepladder.datasets.kinds import is_named
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
 from stepladder.ladders.faults import Fault, dotted, faults_of, listed, named
@@ -227,7 +228,7 @@ class _Reader:
             )
 
     def data(self, data: str) -> str:
-        """The path of a data set, relative to the ladder's file; "mnist" stays."""
+        """The path of a data set, relative to the ladder's file; "mnist" and other words of sources stay."""
         if re.match("[A-Za-z][A-Za-z0-9+.-]+://", data):
             self.refuse(
                 ("data",),
@@ -237,7 +238,7 @@ class _Reader:
         if data != "mnist" and data.lower() == "mnist" and not (self.folder / data).exists():
             self.refuse(("data",), f'data = {shown(data)}: write it in small letters, data = "mnist"')
         try:
-            return data if data == "mnist" else str(self.folder / Path(data).expanduser())
+            return data if is_named(data) else str(self.folder / Path(data).expanduser())
         except (RuntimeError, ValueError) as error:
             self.refuse(("data",), f"data = {shown(data)}: {error} Write the folder's whole path")
 

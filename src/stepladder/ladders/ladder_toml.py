@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepladder._base.wording import shown
-from stepladder.datasets.sources import MNIST
+from stepladder.datasets.kinds import is_named
 from stepladder.errors import LadderError
 from stepladder.recipes.recipe import Recipe
 
@@ -25,7 +25,7 @@ def as_toml(ladder: "Ladder", *, folder: Path) -> str:
 
 def data_path(data: str, folder: Path) -> str:
     """A set's path as seen from a ladder's folder; whole where the two have nothing but the root in common."""
-    if data == MNIST.name:
+    if is_named(data):
         return data
     there, here = os.path.realpath(data), os.path.realpath(folder)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import Field
 
+from stepladder._base import registry
 from stepladder._base.frozen import Frozen
 from stepladder._base.wording import shown
 from stepladder.ladders.evaluated import DataIdentity
@@ -20,7 +21,7 @@ from stepladder.recipes.recipe import Recipe
 
 FORMAT_VERSION = 3
 PLAIN_WEIGHTS_VERSION = CHECKPOINT_VERSION = 2
-ENGINES = ("jit", "torch")
+ENGINES = tuple(registry.ENGINES.built_in)  # the built-in ones
 DEVICES = ("auto", "cpu", "cuda")
 
 Arrays = dict[str, NDArray[Any]]

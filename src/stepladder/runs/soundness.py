@@ -14,7 +14,7 @@ from math import inf, isfinite, log
 from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
 from stepladder.ladders.evaluated import DataIdentity
 from stepladder.recipes.recipe import Recipe
-from stepladder.runs.run import DEVICES, ENGINES, EngineIdentity, Epoch, Provenance, Run, RunIdentity, WrongImage
+from stepladder.runs.run import DEVICES, EngineIdentity, Epoch, Provenance, Run, RunIdentity, WrongImage
 
 MOST_IMAGES = 10**9
 MOST_REVISION = MOST_RESUMED = 10**6
@@ -26,6 +26,7 @@ ROUNDING = 1e-6
 LOOSELY = 1e-3  # losses are sums of float32 numbers
 
 _SHA256 = re.compile("[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # of an engine: it need not be installed where its runs are read
 _WORD = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,99}")
 
 
@@ -96,7 +97,7 @@ def _of_identity(identity: RunIdentity) -> Iterator[str]:
 
 def against_engine(engine: EngineIdentity) -> Iterator[str]:
     """Why nothing can have been computed by this engine."""
-    if engine.name not in ENGINES or engine.device not in DEVICES[1:]:
+    if not _NAME.fullmatch(engine.name) or engine.device not in DEVICES[1:]:
         yield f"there is no engine {engine.name!r} on {engine.device!r}"
     if not _WORD.fullmatch(engine.version):
         yield f"{engine.version!r} is no version of an engine"

@@ -20,8 +20,10 @@ from stepladder.engines.jit.code.machine_code import MachineCode
 from stepladder.engines.jit.code.memory import aligned
 from stepladder.engines.jit.code.target import Target, host
 from stepladder.engines.jit.kernels.gather import Pixels, gathered, lanes_of, warped
-from stepladder.engines.jit.network import PlannedNetwork, plan_network
+from stepladder.engines.jit.network import UNSUPPORTED, PlannedNetwork, plan_network
 from stepladder.engines.jit.plan import Buffer, Plan
+from stepladder.engines.jit.steps import activations
+from stepladder.engines.lacks import lacking
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps
@@ -29,6 +31,13 @@ from stepladder.recipes.recipe import Augment, Recipe
 from stepladder.runs.run import EngineIdentity
 
 MOST_OF_MEMORY = 0.7
+
+
+def for_device(device: str) -> "JitEngine":
+    """The engine of this CPU. Raises EngineError for a GPU, RuntimeError where LLVM does not know the CPU."""
+    if device == "cuda":
+        raise EngineError("the jit engine has no code for GPUs: use --engine torch, or --device cpu")
+    return JitEngine()
 
 
 class JitEngine:
@@ -58,6 +67,9 @@ class JitEngine:
 
     def has_sound_code(self) -> bool:
         return all(code.is_sound() for code in list(self._code))
+
+    def lacks(self, network: Network) -> list[str]:
+        return lacking(network, UNSUPPORTED | activations.UNSUPPORTED)
 
     def compiled(self, planned: PlannedNetwork, recipe: Recipe) -> MachineCode:
         """The machine code of a plan, and of the gathering of its batches."""

@@ -1,0 +1,109 @@
+"""What an installed package may add, by name: it is found when it is asked for by that name, and imported not before.
+
+What is built in stands in the tables here, as the same kind of entry point that a package declares, and is loaded the
+same way. It is not declared in pyproject.toml: that is copied when a package is installed, so that an editable install,
+or a source folder on ``sys.path``, would go on with what was there then.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stepladder._base.wording import cut, did_you_mean, shown
+from stepladder.errors import DataError, EngineError, StepladderError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One kind of thing that can be added: ``built_in`` maps names to ``"module:attribute"``, ``group`` is that of
+    the entry points of others. ``error`` is what is raised where one cannot be had.
+    """
+
+    kind: str
+    group: str
+    built_in: Mapping[str, str]
+    error: type[StepladderError]
+
+    def names(self) -> tuple[str, ...]:
+        """Every name: what is built in, then what packages bring. Looks through all that is installed."""
+        return tuple(dict.fromkeys((*self.built_in, *sorted(entry.name for entry in self._brought()))))
+
+    def load(self, name: str) -> Any:
+        """What a name stands for. What is built in is had without a look at packages, and raises what its import does.
+
+        Raises ``error`` if there is none of that name, if two packages bring one, and if it does not load.
+        """
+        if name in self.built_in:
+            from importlib.metadata import EntryPoint
+
+            return EntryPoint(name, self.built_in[name], self.group).load()
+        entry = self._entry(name)
+        try:
+            return entry.load()
+        except Exception as error:  # whatever an outsider's module does
+            raise self.error(
+                f"the {self.kind} {shown(name)} of {package(entry)} does not load ({reason(error)}): install"
+                f" {package(entry)} again, or leave it out"
+            ) from error
+
+    def brought_by(self, name: str) -> str:
+        """The package, and its version, that a name comes from. Raises as ``load`` does for what cannot be chosen."""
+        return package(self._entry(name))
+
+    def require_alone(self, name: str) -> None:
+        """Raise ``error`` if a package brings what is built in under that name: which one was meant?"""
+        for entry in self._brought():
+            if name in self.built_in and entry.name == name:
+                raise self.error(
+                    f"{package(entry)} brings the {self.kind} {shown(name)}, and that name is a built-in one's: it has"
+                    " to take another name; until then uninstall it"
+                )
+
+    def _entry(self, name: str) -> "EntryPoint":
+        rivals = [entry for entry in self._brought() if entry.name == name]
+        if len(rivals) > 1:
+            raise self.error(
+                f"the {self.kind} {shown(name)} is brought by {package(rivals[0])} and by {package(rivals[1])}:"
+                " uninstall one of them"
+            )
+        if not rivals:
+            raise self.error(f"no {self.kind} {shown(name)}{did_you_mean(name, self.names(), place=self.kind)}")
+        return rivals[0]
+
+    def _brought(self) -> "list[EntryPoint]":
+        """What installed packages declare."""
+        from importlib.metadata import entry_points  # only now: a tenth of what --help takes
+
+        return list(entry_points(group=self.group))
+
+
+def package(entry: "EntryPoint") -> str:
+    """The name and version of the package that declares an entry point."""
+    found = entry.dist
+    return cut(f"{found.name} {found.version}", most=100) if found else "a package without a name"
+
+
+def reason(error: Exception) -> str:
+    """An error of somebody else's code, in a few words."""
+    return cut(f"{type(error).__name__}: {error}", most=300).removesuffix(": ")
+
+
+ENGINES = Registry(
+    "engine",
+    "stepladder.engines",
+    {"jit": "stepladder.engines.jit.engine:for_device", "torch": "stepladder.engines.torch.engine:TorchEngine"},
+    EngineError,
+)
+SOURCES = Registry(
+    "data source",
+    "stepladder.datasets",
+    {
+        "mnist": "stepladder.datasets.embedded:Mnist",
+        "/": "stepladder.datasets.idx:IdxFolder",
+        ".npz": "stepladder.datasets.npz:NpzFile",
+    },
+    DataError,
+)

@@ -1,0 +1,156 @@
+"""The kinds of image sets, by what names one in ``data = ...``: a word, a folder, the ending of a file.
+
+Each is a ``Source``, the built-in ones too (``embedded``, ``idx``, ``npz``); a package that declares one under
+``stepladder.datasets`` is found by its name (docs/extending.md). That is a word, for ``data = "word:rest"``, or an
+ending with its dot, for every path that ends so. No numpy here, and no source is imported until a set of it is read.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stepladder._base import registry
+from stepladder.datasets import sources
+from stepladder.datasets.odd_files import no_image_set, shown
+from stepladder.errors import DataError, StepladderError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOLDER = "/"  # the name of what reads folders
+WORDS, ENDINGS = ("mnist",), (".npz",)  # the other built-in names
+
+
+class Source(Protocol):
+    """Something that reads image sets. What a name stands for makes one, without arguments.
+
+    ``at`` is what is behind the colon of ``"word:rest"``, which must mean the same in any folder, or the path of a file
+    or folder that is there. Every method raises DataError, with the remedy, for what is missing or damaged.
+    """
+
+    def name(self, at: str) -> str:
+        """What the set is called: a label in tables, and the name of a first ladder's file."""
+
+    def stamp(self, at: str) -> Hashable:
+        """What tells whether the set is still the one that was read, found without reading it (see sources.stamp)."""
+
+    def read(self, at: str) -> "Mapping[str, NDArray[Any]]":
+        """All arrays by part, in an order that never changes: "train-images" and "test-images" (N, channels, size,
+        size) uint8 from 0 to 255, "train-labels" and "test-labels" (N,) of any integer type, counted from 0.
+
+        With "validation-images" and "validation-labels" where the set has such a part of its own.
+        """
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A set that was found: its source by the name that it is registered under, and where the set is."""
+
+    source: str
+    at: str
+
+    @property
+    def shown(self) -> str:
+        """The set in messages."""
+        return shown(f"{self.source}:{self.at}" if is_word(self.source) and self.at else self.at or self.source, 1000)
+
+    @property
+    def name(self) -> str:
+        return str(self._asked("name"))
+
+    @property
+    def stamp(self) -> Hashable:
+        found = self._asked("stamp")
+        if not isinstance(found, Hashable):
+            raise DataError(f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {shown(found)}")
+        return found
+
+    def read(self) -> "Mapping[str, NDArray[Any]]":
+        """All arrays by part. Raises DataError, also for arrays of an outsider's that are not as they should be."""
+        arrays: Mapping[str, NDArray[Any]] = self._asked("read")
+        return arrays if self.source in registry.SOURCES.built_in else formed(self._who, arrays)
+
+    @property
+    def _who(self) -> str:
+        return f"{self.shown}: the data source {self.source!r} of {registry.SOURCES.brought_by(self.source)}"
+
+    def _asked(self, method: str) -> Any:
+        """What the source answers. Whatever goes wrong in an outsider's is a DataError."""
+        source = _source(self.source)
+        if self.source in registry.SOURCES.built_in:
+            return getattr(source, method)(self.at)
+        try:
+            return getattr(source, method)(self.at)
+        except StepladderError:
+            raise
+        except Exception as error:
+            raise DataError(f"{self._who} cannot give its {method} ({registry.reason(error)})") from error
+
+
+def kind_of(data: str) -> Kind:
+    """The kind of set that ``data`` names. Raises DataError if there is nothing, or nothing that a source reads."""
+    if is_named(data):
+        word, _, at = data.partition(":")
+        return Kind(word, at)
+    path = sources.there(data)
+    is_folder = path.is_dir()
+    if not is_folder and path.suffix in ENDINGS:
+        return Kind(path.suffix, str(path))
+    if (ending := _brought_ending(path)) is not None:
+        return Kind(ending, str(path))
+    if is_folder:
+        return Kind(FOLDER, str(path))
+    raise DataError(no_image_set(path))
+
+
+def is_named(data: str) -> bool:
+    """Whether ``data`` is the word of a source, or begins with one and a colon, and so means the same in any folder.
+
+    Any other is a path.
+    """
+    word, colon, _ = data.partition(":")
+    if word in WORDS:
+        return True
+    return bool(colon) and is_word(word) and word in registry.SOURCES.names()
+
+
+def is_word(name: str) -> bool:
+    """Whether a source of that name is asked for by a word, and not by a path."""
+    return name.replace("-", "_").isidentifier()
+
+
+def from_anywhere(data: str) -> str:
+    """What names the same images in any folder."""
+    return data if is_named(data) else str(Path(data).absolute())
+
+
+def _brought_ending(path: Path) -> str | None:
+    """The longest ending of a path that an installed package reads."""
+    if not path.suffix:
+        return None
+    endings = [name for name in registry.SOURCES.names() if name.startswith(".") and name not in ENDINGS]
+    return max((each for each in endings if path.name.endswith(each)), key=len, default=None)
+
+
+@lru_cache
+def _source(name: str) -> Source:
+    """The source of that name: one for the whole process."""
+    registry.SOURCES.require_alone(name)
+    source: Source = registry.SOURCES.load(name)()
+    return source
+
+
+def formed(who: str, arrays: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray[Any]]":
+    """An outsider's arrays, in plain C order. Raises DataError if there are others than there should be."""
+    named = set(arrays)
+    if named not in (set(sources.PARTS), set(sources.PARTS) | set(sources.OWN_VALIDATION)):
+        raise DataError(f"{who} gives the arrays {', '.join(sorted(named)) or 'none'}; {', '.join(sources.PARTS)} are")
+    for part, array in arrays.items():
+        if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4 or array.shape[2] != array.shape[3]):
+            raise DataError(
+                f"{who} gives {part} of shape {array.shape}, {shown(array.dtype, 60)}; (N, channels, size, size) and"
+                " uint8 are wanted"
+            )
+    return {part: array.reshape(-1).reshape(array.shape) for part, array in arrays.items()}
