@@ -114,12 +114,19 @@ def test_a_strangers_engine_climbs_on_a_strangers_images(packages: Path, tmp_pat
     assert told["engine"]["revision"] == 1
     assert [rung["seeds"] for rung in told["rungs"]] == [[1, 2], [1, 2]]
     assert "toy 1.0 on cpu, revision 1: asked for" in climbed.stderr
-    assert program("runs", "--check", folder=tmp_path).returncode == 0
+    checked = program("runs", "check", "striped.toml", folder=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert "4 agree" in checked.stdout
     shutil.rmtree(packages)
-    shown = program("runs", folder=tmp_path)
-    assert shown.returncode == 0, shown.stderr
+    listed = program("runs", "list", folder=tmp_path)
+    assert listed.stdout.count("toy-1.0-cpu-r1") == 2, listed.stdout
     gone = program("climb", "striped.toml", "--engine", "toy", folder=tmp_path)
     assert gone.returncode == 4
+    assert "stripes is a package's kind of data, install the package here" in gone.stderr
+    write_ladder(tmp_path, data="mnist", network=["conv 4", "gap", "linear 10"])
+    gone = program("climb", "striped.toml", "--engine", "toy", folder=tmp_path)
+    assert gone.returncode == 2
+    assert "no engine 'toy'; known are auto, jit, torch" in gone.stderr
 
 
 def suite(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":

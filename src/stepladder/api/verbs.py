@@ -58,10 +58,10 @@ def climb(
     """Train every rung with every seed, except what the store already holds, and return the results of these seeds.
 
     ``seeds`` is how many, from 1 on, or which: a range or a list. ``store`` is a folder, made where it is not there.
-    ``engine`` is "auto", "jit" or "torch", and ``device`` "auto", "cpu" or "cuda". ``jobs`` processes (one per core
-    unless given) train one run each, or the workers of an ``executor``. With ``until_decided``, rungs get twice as many
-    seeds, and again, until every verdict is decided or they have ``max_seeds``. ``progress`` goes to stderr: bars on a
-    terminal, elsewhere at most 12 lines; a ``watcher`` is told everything, with or without.
+    ``engine`` is "auto", "jit", "torch" or the name of a package's own, ``device`` "auto", "cpu" or "cuda". ``jobs``
+    processes (one per core unless given) train one run each, or the workers of an ``executor``. With ``until_decided``,
+    rungs get twice as many seeds, and again, until every verdict is decided or they have ``max_seeds``. ``progress``
+    goes to stderr: bars on a terminal, elsewhere at most 12 lines; a ``watcher`` is told everything, with or without.
 
     Stopped, and called again, it goes on where it was. Raises UnfinishedClimbError, whose ``results`` are what there
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.

@@ -5,6 +5,7 @@ Each is a ``Source``, the built-in ones too (``embedded``, ``idx``, ``npz``); a 
 ending with its dot, for every path that ends so. No numpy here, and no source is imported until a set of it is read.
 """
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,7 +95,7 @@ def kind_of(data: str) -> Kind:
     if is_named(data):
         word, _, at = data.partition(":")
         return Kind(word, at)
-    path = sources.there(data)
+    path = _there(data)
     is_folder = path.is_dir()
     if not is_folder and path.suffix in ENDINGS:
         return Kind(path.suffix, str(path))
@@ -103,6 +104,16 @@ def kind_of(data: str) -> Kind:
     if is_folder:
         return Kind(FOLDER, str(path))
     raise DataError(no_image_set(path))
+
+
+def _there(data: str) -> Path:
+    """See sources.there; what may be for a source that is not installed here is told so."""
+    try:
+        return sources.there(data)
+    except DataError as error:
+        if (word := re.search(r"(?:^|/)([A-Za-z][\w-]*):", data)) is None:
+            raise
+        raise DataError(f"{error}; if {shown(word[1])} is a package's kind of data, install the package here") from None
 
 
 def is_named(data: str) -> bool:

@@ -84,10 +84,11 @@ class Variant:
 class Plan(Drawn):
     """Rungs on one data set, in no order: each is trained by itself, as those that a ladder's top has one change less.
 
-    ``data`` is ``"mnist"`` or the path of a folder or ``.npz`` file; ``data_sha256`` pins it. ``evaluate_on`` names
-    the split that accuracies are measured on: ``dev_images`` held out of the training images, or the set's own
-    validation images where it has some and no ``dev_images`` are given; or the test images. What verdicts promise, they
-    promise for this many ``comparisons`` together, however few rungs there are yet.
+    ``data`` is ``"mnist"``, the path of a folder or ``.npz`` file, or what else a source reads (datasets.kinds);
+    ``data_sha256`` pins it. ``evaluate_on`` names the split that accuracies are measured on: ``dev_images`` held out of
+    the training images, or the set's own validation images where it has some and no ``dev_images`` are given; or the
+    test images. What verdicts promise, they promise for this many ``comparisons`` together, however few rungs there are
+    yet.
     """
 
     name: str

@@ -91,7 +91,9 @@ class _LadderEntry(Frozen):
     format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
     name: _Name = Field(description="the ladder's name")
     about: str = Field("", description="what the ladder is about")
-    data: str = Field("mnist", min_length=1, description="'mnist', a folder of IDX files, or an .npz file")
+    data: str = Field(
+        "mnist", min_length=1, description="'mnist', a folder of IDX files, an .npz file, or a package's own kind"
+    )
     data_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
     )
