@@ -7,6 +7,7 @@ Every concept is a variant of the one rung of examples/mnist-concepts.toml, eval
 """
 
 import sys
+import textwrap
 from pathlib import Path
 
 import compact
@@ -17,6 +18,7 @@ from stepladder._base.files import write_atomically
 from stepladder.analysis.comparing import compare
 from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
+from stepladder.recipes.recipe import SHORTHAND
 from stepladder.reporting.numbers import percent, points, spread_text
 from stepladder.reporting.pages.compare_page import verdict
 from stepladder.reporting.tables import change
@@ -33,10 +35,12 @@ HEAD = """\
 Made by `tools/concepts.py` from results/concepts.json; do not edit. Each is a variant of the top rung of `mnist-8k`
 ({params} parameters, {epochs} epochs, {top}% of the test images over {n} seeds), trained with the same {n} seeds
 ({machine}), as examples/mnist-concepts.toml has them. They are compared as
-`stepladder compare` does, with intervals that hold for all {k} concepts together ([verdicts.md](verdicts.md)): of so
-many, eight seeds decide only large differences. What a concept is worth elsewhere, with a better network or beside
-other concepts, this does not say; nor what an optimizer is worth at a learning rate of its own: all have the top
+`stepladder compare` does, with intervals that hold for all {k} concepts together ([verdicts.md](verdicts.md)): with
+this many, eight seeds decide only large differences. The page does not say what a concept is worth elsewhere, with a
+better network or beside other concepts, nor what an optimizer is worth at a learning rate of its own: all have the top
 rung's, 0.01.
+
+{shorthand}
 
 """
 
@@ -67,6 +71,7 @@ def page() -> str:
         epochs=top.rung.recipe.epochs,
         n=len(SEEDS),
         k=len(LADDER.variants),
+        shorthand=textwrap.fill(SHORTHAND, 119, break_on_hyphens=False),
         machine=f"{kept['engine']['name']}, {', '.join(kept['cpus'])}, {kept['finished'][1][:10]}",
     )
     tail = f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""

@@ -6,6 +6,7 @@ with the same 20 seeds.
 """
 
 import sys
+import textwrap
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from stepladder.analysis.intervals import interval_of_mean
 from stepladder.climbing.climbing import climb
 from stepladder.engines import choose_engine
 from stepladder.ladders.ladder import Plan
-from stepladder.recipes.recipe import describe_network
+from stepladder.recipes.recipe import SHORTHAND, describe_network
 from stepladder.records import record
 from stepladder.reporting.numbers import percent, percents
 from stepladder.reporting.vega_lite import SCHEMA
@@ -56,6 +57,8 @@ each network ({first} to {last}); intervals are of the mean, at 95%, over seeds.
 `muon` of `mnist-4500` at a learning rate of {lr:g}; it was chosen on held-out training images, and so were some of the
 networks. The others are widths in between: what a search for each size alone would find is at least as good. The
 records of [records.md](records.md) stand beside them, each with a recipe of its own and 100 seeds.
+
+{shorthand}
 
 ![Parameters against accuracy](frontier.svg)
 
@@ -142,7 +145,8 @@ def page(points: list[Point]) -> str:
         for each in sorted(points, key=lambda point: point.params)
     ]
     header = ("parameters", "mean %", "95% interval", "worst seed", "all last five ≥ 99.40%", "network", "recipe")
-    head = HEAD.format(lr=LR, n=len(SEEDS), first=SEEDS[0], last=SEEDS[-1])
+    shorthand = textwrap.fill(SHORTHAND, 119, break_on_hyphens=False)
+    head = HEAD.format(lr=LR, n=len(SEEDS), first=SEEDS[0], last=SEEDS[-1], shorthand=shorthand)
     return head + table(header, rows, numeric=range(5)) + "\n"
 
 

@@ -16,19 +16,17 @@ from typing import Any
 
 import compact
 from markdown_table import table
-from readme_text import AUTHORS, CHANGES, RECORDS, SPEED, STEPS, WORTH, filled
+from readme_text import AUTHORS, CHANGES, RECORDS, SENTENCES, SPEED, STEPS, WORTH, filled
 
 from stepladder import Store, load
 from stepladder._base.files import write_atomically
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
-from stepladder.analysis.mistakes import confused_pairs
 from stepladder.analysis.movements import Movement, movements_of
 from stepladder.ladders.ablation import ablate
 from stepladder.records import record
 from stepladder.reporting.numbers import interval_text, loss_text, percent, points, spread_text
 from stepladder.reporting.pages.compare_page import brief_verdict
 from stepladder.runs.results import Results, RungResult
-from stepladder.runs.stats import accuracy
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "docs" / "engine.md", ROOT / "docs" / "verdicts.md")
@@ -78,39 +76,43 @@ def steps() -> str:
 
 
 def worth() -> str:
-    """What the five steps are worth, and what of the authors' conclusions follows."""
+    """What the five changes are worth, and a sentence on each rung."""
     up, down, _ = climbed()
     names = [each.rung.name for each in up.rungs]
     compared = dict(zip(names[1:], compare(up), strict=True))
-    without = {each.rung.name: each for each in down.rungs}
     spreads = [each.summary.final_sd or 0.0 for each in up.rungs]
     errors = [each.image_error or 0.0 for each in compared.values()]
-    top = up.rungs[-1]
-    bouncing, settled = (last_movement(up.rungs[names.index(name)]) for name in ("rotation", "steplr"))
-    pairs = [{(pair.label, pair.predicted) for pair in confused_pairs(each.runs)} for each in up.rungs]
     return filled(
         WORTH,
         table=worth_table(compared, {each.below: each for each in compare_with_top(down)}),
+        sentences=table(("rung", "in one sentence"), list(zip(names, sentences(compared), strict=True))),
         n_decided=sum(each.decided for each in compared.values()),
         n_steps=len(compared),
         rotation=points(compared["rotation"].difference).lstrip("+"),
         for_rotation=needed(compared["rotation"].needed_seen),
         times=round(spreads[0] / spreads[-1]),
-        without_rotation=of(top, without["without rotation"].summary.final_mean),
-        top=of(top, top.summary.final_mean),
         least_error=spread_text(min(errors)),
         most_error=spread_text(max(errors)),
-        before=loss_text(bouncing.step),
-        after=loss_text(settled.step),
-        six=sum((6, 0) in of_rung for of_rung in pairs),
-        two=sum((2, 7) in of_rung for of_rung in pairs),
-        schedule=points(compared["steplr"].difference).lstrip("+"),
-        field=brief_verdict(compared["receptive-field"]),
-        n_held=top.summary.n_held,
-        best=percent(max(accuracy(run.epochs[-1]) for run in top.runs)),
         least_spread=spread_text(min(spreads)),
         most_spread=spread_text(max(spreads)),
     )
+
+
+def sentences(compared: dict[str, Comparison]) -> list[str]:
+    """What is to be said of each rung."""
+    up, down, _ = climbed()
+    rungs = {each.rung.name: each for each in (*up.rungs, *down.rungs)}
+    top = up.rungs[-1]
+    values = {
+        "without_rotation": of(top, rungs["without rotation"].summary.final_mean),
+        "top": of(top, top.summary.final_mean),
+        "schedule": points(compared["steplr"].difference).lstrip("+"),
+        "before": loss_text(last_movement(rungs["rotation"]).step),
+        "after": loss_text(last_movement(rungs["steplr"]).step),
+        "field": brief_verdict(compared["receptive-field"]),
+        "n_held": top.summary.n_held,
+    }
+    return [sentence.format_map(values) for sentence in SENTENCES]
 
 
 def last_movement(result: RungResult) -> Movement:

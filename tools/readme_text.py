@@ -15,56 +15,52 @@ SPEED = """\
   and {best} times as fast as with its best settings ([docs/engine.md](docs/engine.md))."""
 
 STEPS = """\
-Seeds {first} to {last} of `mnist-8k`, final epoch, {date} ({engine}); beside them what the objective's authors got in
-their one run.
+Seeds {first} to {last} of `mnist-8k`, last epoch, {date} ({engine}); beside them what the authors of the objective got
+in their one run.
 
 {table}
 
-The authors removed dropout when they brought the schedule, and did not say so. `mnist-8k-as-run` is the ladder they
-really climbed, with that step declared as compound: over 8 seeds its fifth rung ends at {fifth} (theirs: 99.48) and its
-sixth at {sixth} (99.51)."""
+The authors took dropout out when they brought the schedule, and did not say so. `mnist-8k-as-run` is the ladder that
+they really climbed, with that rung declared as compound: over 8 seeds its fifth rung ends at {fifth} (theirs: 99.48)
+and its sixth at {sixth} (99.51)."""
 
 WORTH = """\
 {table}
 
-- {n_decided} of {n_steps} steps is decided with 8 seeds. To show what was seen of rotation, {rotation} points, would
-  take {for_rotation} seeds. The first rung's spread between seeds is {times} times the last one's, which is why the
-  first step needs most.
-- The last column is from `climb --down`. Rotation seemed to help on the way up, but the top ends at {without_rotation}%
-  without it and at {top}% with it.
-- The verdicts are about seeds, on these 10,000 images. For all digits of the kind each difference by
+{sentences}
+
+- {n_decided} of {n_steps} changes is decided with 8 seeds. To show what was seen of rotation, {rotation} points, would
+  take {for_rotation} seeds. The first rung's seeds spread {times} times as far as the last one's, which is why the
+  first change needs most.
+- Verdicts are about seeds, on these 10,000 images. For all digits of the kind each difference by
   itself is uncertain by ±{least_error} to ±{most_error} points, seeds included.
+- The seeds of one recipe differ by more (a standard deviation of {least_spread} to {most_spread} points) than most of
+  these changes bring: that is what one run of each, read by eye, cannot tell."""
 
-The objective's authors had one run of each step, and read its curve by eye. What they *saw* mostly stands:
-
-- a gap between train and test in the first two steps;
-- a loss that bounces at a constant learning rate and settles with the schedule (from one epoch to the next it changes
-  by {before} in the second half of `rotation`, and by {after} in the last epochs of `steplr`);
-- 6 taken for 0, and 2 for 7, which are among the pairs most often confused in {six} and {two} of the six rungs here.
-
-What they *concluded* mostly does not follow:
-
-- Dropout "resolved" the over-fitting and gained 0.08 points. Nothing was over-fitted: over 8 seeds the test loss does
-  not clearly rise in any rung. Dropout gained nothing that shows. The gap closed because train accuracy, which is
-  measured with dropout active, fell.
-- The schedule gained 0.19 points. It gained {schedule}, which is not decided yet, and dropout had been taken out in the
-  same step.
-- The receptive field "may have helped". It did, and is the one step that 8 seeds show: {field}.
-- Their top step ended at 99.51% and held 99.4% from epoch 7. Of 8 seeds {n_held} hold it over the last five epochs.
-  They end at {top}% on average, the best at {best}%.
-
-Nobody did anything wrong: the seeds of one recipe differ by more (a standard deviation of {least_spread} to
-{most_spread} points) than most of these steps bring."""
+# A sentence on each rung: what its authors concluded from their one run, and what eight seeds say.
+SENTENCES = (
+    "Train accuracy is above test, as its authors saw, but nothing over-fits: over 8 seeds the test loss does not"
+    " clearly rise in any rung.",
+    "A fifth fewer parameters cost nothing that 8 seeds show.",
+    'It was to "resolve" the over-fitting and to gain 0.08 points; it gains nothing that shows, and the gap closed'
+    " because train accuracy is measured with dropout active.",
+    "It seemed to help on the way up, but the top ends at {without_rotation}% without it and at {top}% with it.",
+    "It was to gain 0.19 points, with dropout taken out at the same time; it gains {schedule}, not decided yet, and the"
+    " loss settles: from one epoch to the next it changes by {after} instead of {before}.",
+    'It "may have helped", and is the one change that 8 seeds show: {field}; with {n_held} of 8 seeds the top holds'
+    " 99.4% over the last five epochs, as it did in its authors' one run.",
+)
 
 RECORDS = """\
-The ladder `mnist-8k-record` goes on from there in single concepts, to {params_best} parameters and {epochs} epochs.
-Over {n_best} fresh seeds its top rung ends at {best}% of the test images (sd {sd}), the worst of them at {worst}%.
-{held_best} hold 99.4% over their last five epochs. `stepladder reproduce mnist-8k-record` climbs it again.
+The ladder `mnist-8k-record` goes on from there, one concept at a time except for a warp that is declared as compound,
+to {params_best} parameters and {epochs} epochs. Over {n_best} fresh seeds its top rung ends at {best}% of the test
+images (sd {sd}), the worst of them at {worst}%. {held_best} hold 99.4% over their last five epochs. `stepladder
+reproduce mnist-8k-record` climbs it again.
 
 - `mnist-4500` has {params_small} parameters and still holds 99.4% over the last five epochs with {held_small} of
   {n_small} fresh seeds ({small}% on average).
 - `mnist-1000` leads to {params_least} parameters, with {least}% on average over {n_least} fresh seeds.
-- `mnist-fast` needs {seconds} seconds from the command to the result, on one core of an {cpu}, for {fast}% on average
+- `mnist-fast` takes {seconds} seconds from the command to the result, on one core of an {cpu}, for {fast}% on average
   over {n_fast} seeds."""
 
 
