@@ -488,7 +488,7 @@ def test_a_record_that_cannot_be_true_is_left_out_and_said(stored: Stored, name:
 
 def test_records_of_engines_that_are_none_are_left_out(stored: Stored) -> None:
     """Their files are called as their records say."""
-    engines: list[dict[str, Any]] = [{"name": "abacus"}, {"device": "toaster"}, {"revision": 0}, {"version": "1 b"}]
+    engines: list[dict[str, Any]] = [{"name": "ABACUS"}, {"device": "toaster"}, {"revision": 0}, {"version": "1 b"}]
     for seed, changes in enumerate(engines, 3):
         old = keep_false(stored, seed, of_engine(**changes))
         tag = stored.runs[0].identity.engine.model_copy(update=changes).tag
