@@ -78,7 +78,7 @@ def from_anywhere(data: str) -> str:
 
 
 def existing(data: str) -> Path:
-    """The folder or .npz file at a path. Raises DataError, without opening what is no ordinary file."""
+    """The folder or .npz file at a path. Raises DataError, without opening what is not an ordinary file."""
     path = Path(data)
     try:
         path.stat()
