@@ -59,8 +59,8 @@ class Tensor:
     """What flows between steps: (B, C, H, W, L). With a ``norm``, the values are still to be normalised.
 
     ``gradient`` is None where nobody asks for it. ``backward_chain`` is what is left to do with the gradient by the
-    values once it is known: a list of operations, told when all of the forward pass is planned. ``added`` are gradients that
-    reach the values around the layers that come next.
+    values once it is known: a list of operations, told when all of the forward pass is planned. ``added`` are gradients
+    that reach the values around the layers that come next.
     """
 
     channels: int
