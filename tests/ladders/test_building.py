@@ -159,9 +159,8 @@ def test_images_that_are_there_are_looked_at_and_others_may_come_later(tmp_path:
 def test_a_variant_is_refused_for_what_a_rung_is() -> None:
     ladder = sl.load("mnist-1000")
     lr = ladder.rungs[0].recipe.lr
-    with pytest.raises(
-        sl.LadderError, match=r"variant 'same' changes nothing about lr: .* on the rung that it hangs on"
-    ):
+    nothing = r"variant 'same' changes nothing about lr: .* on the rung that it hangs on"
+    with pytest.raises(sl.LadderError, match=nothing):
         ladder.variant("same", on=ladder.rungs[0].name, lr=lr, why="y")
     with pytest.raises(sl.LadderError, match="has no rung 'nowhere'"):
         ladder.variant("lost", on="nowhere", lr=lr / 2, why="y")
