@@ -128,7 +128,7 @@ def test_dev_is_held_out_and_test_is_not_looked_at(stepladder: CommandLine, tiny
         (["check", "mnist-8k", "--seeds", "0"], 2, ["0 seeds train nothing"]),
         (["climb", "mnist-8k", "--seeds", "5-2"], 2, ["runs backwards", "--seeds 2-5"]),
         (["check", "mnist-8k", "--seeds", "1-999999999"], 2, ["more than 10,000 seeds"]),
-        (["show", "mnist-8k", "--store", ""], 2, ["an empty path is no store"]),
+        (["show", "mnist-8k", "--store", ""], 2, ["an empty path is not a store"]),
         (["climb", "mnist8k"], 2, ["no ladder 'mnist8k'", "did you mean 'mnist-8k'"]),
         (["check", "absent.toml"], 2, ["absent.toml", "No such file"]),
         (["climb", "mnist-8k", "--engine", "torhc"], 2, ["no engine 'torhc'", "did you mean 'torch'"]),

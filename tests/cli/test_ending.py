@@ -226,7 +226,7 @@ def test_a_ladder_is_an_ordinary_file(name: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert f"Error: {name}: " in done.stderr
-    assert ("no ladder file" if name == "large.toml" else "cannot read this ladder file: it ") in done.stderr
+    assert ("not a ladder file" if name == "large.toml" else "cannot read this ladder file: it ") in done.stderr
 
 
 @POSIX
@@ -238,7 +238,7 @@ def test_images_are_ordinary_files(name: str, tmp_path: Path) -> None:
         stepladder_command("check", "mine.toml"), cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 4
-    assert "a named pipe, no ordinary file" in done.stderr
+    assert "a named pipe, not an ordinary file" in done.stderr
 
 
 # Signals.

@@ -751,7 +751,10 @@ def test_data_sorted_by_class_is_refused_a_dev_split() -> None:
     with pytest.raises(DataError) as refused:
         data.splits(image_set(parts), n_dev=10)
     message = str(refused.value)
-    assert "with the last 10 training images held out as dev, no training image of class 2 is left" in message
+    assert (
+        "with the last 10 training images held out as the validation split (dev), no training image of class 2 is left"
+        in message
+    )
     assert "shuffle it once and save it again" in message
     with pytest.raises(
         DataError, match=r"with the 10 training images before the last 10 held out .* of class 1 is left"

@@ -80,11 +80,11 @@ def refused(path: Path | str) -> str:
 
 def test_a_pipe_a_socket_and_a_device_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.npz")
-    assert "pipe.npz: a named pipe, no ordinary file" in refused(tmp_path / "pipe.npz")
+    assert "pipe.npz: a named pipe, not an ordinary file" in refused(tmp_path / "pipe.npz")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket.npz"))
-        assert "a socket, no ordinary file" in refused(tmp_path / "socket.npz")
-    assert "/dev/zero: a device, no ordinary file" in refused("/dev/zero")
+        assert "a socket, not an ordinary file" in refused(tmp_path / "socket.npz")
+    assert "/dev/zero: a device, not an ordinary file" in refused("/dev/zero")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
@@ -145,7 +145,7 @@ def test_what_no_images_compress_to_is_not_unpacked(tmp_path: Path) -> None:
     head = idx(arrays()["train-images"][:0], (3 * 2**20, 32, 32))
     digits = folder(tmp_path / "digits", train_images=packed_zeros(head, 3072, gzip.compress))
     n_mib, message = refused_in(digits)
-    assert "no images compress so far" in message
+    assert "no images compress that far" in message
     assert n_mib < 40
 
 
@@ -156,7 +156,7 @@ def test_an_archive_is_not_unpacked_before_its_headers_are_looked_at(tmp_path: P
         text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}".encode()
         bomb(path, head + struct.pack("<H", len(text)) + text, n_mib)
     bomb(long, npy.magic(2, 0) + struct.pack("<I", 100 * 2**20), 100)
-    reasons = ("promises 1,080 bytes, it has 104,857,600", "no images compress so far", "104,857,600 bytes long")
+    reasons = ("promises 1,080 bytes, it has 104,857,600", "no images compress that far", "104,857,600 bytes long")
     for path, words in zip((lying, honest, long), reasons, strict=True):
         n_mib, message = refused_in(path)
         assert words in message

@@ -208,7 +208,7 @@ def test_folders_and_pipes_are_no_pictures(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe")
-    for name, words in ((".", "it is a folder"), ("pipe", "no ordinary file"), ("gone", "No such file")):
+    for name, words in ((".", "it is a folder"), ("pipe", "not an ordinary file"), ("gone", "No such file")):
         with pytest.raises(DataError, match=f"cannot be read: {words}|cannot be read: it is {words}"):
             read_picture(tmp_path / name, channels=1, size=28)
 

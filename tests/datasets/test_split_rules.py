@@ -73,7 +73,10 @@ def test_a_set_sorted_by_class_has_every_class_on_both_sides(tmp_path: Path, n_c
     assert np.array_equal(found.train.images, np.delete(images, last_five, 0))
     page, body = checked(ladder)
     n = 5 * n_classes
-    assert f"evaluated on dev (validation), {n} of the training images, the last of each class in proportion;" in page
+    assert (
+        f"evaluated on the validation split (dev), {n} of the training images, the last of each class in proportion;"
+        in page
+    )
     assert (body["split"], body["n_trained"], body["n_evaluated"]) == ("stratified", 25 * n_classes, n)
 
 
@@ -204,7 +207,7 @@ def test_a_sets_own_validation_part_is_dev(tmp_path: Path, names: tuple[str, str
     found = splits_for(images, identity)
     assert (found.train, found.evaluated) == (images.train, images.validation)
     page, body = checked(ladder)
-    assert "trained on 60 images, evaluated on dev (validation), the set's own 9 validation images;" in page
+    assert "trained on 60 images, evaluated on the validation split (dev), the set's own 9 validation images;" in page
     assert (body["split"], body["n_trained"], body["n_evaluated"], body["notes"]) == ("given", 60, 9, [])
     other = identity.model_copy(update={"validation_sha256": "0" * 64})
     with pytest.raises(DataError, match="are not those that the run was evaluated on"):

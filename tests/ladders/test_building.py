@@ -85,7 +85,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "no effect": (
         lambda: STARTED.then("x", schedule=sl.Cosine(final=1.0), why="y"),
         sl.LadderError,
-        "mine: rung 'x' changes schedule but nothing that happens: it would train exactly as the rung below",
+        "mine: rung 'x' changes schedule without any effect: it would train exactly as the rung below",
     ),
     "an unknown field": (
         lambda: STARTED.then("x", drop=0.1, why="y"),

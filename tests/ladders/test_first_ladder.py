@@ -113,9 +113,9 @@ def test_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: 
     assert output_path(str(digits), None) == Path("digits.toml")
     Path("mnist.toml").write_text("mine")
     for output, message in (
-        (None, "mnist.toml is there already, and is not written over"),
-        ("mine.txt", "'mine.txt' is no name of a ladder"),
-        ("", "'.' is no name of a ladder"),
+        (None, "mnist.toml is there already, and is not overwritten"),
+        ("mine.txt", "'mine.txt' is not a name for a ladder"),
+        ("", "'.' is not a name for a ladder"),
         ("none/mine.toml", "cannot write none/mine.toml: its folder is not there"),
     ):
         with pytest.raises(LadderError, match=message):

@@ -26,7 +26,7 @@ def ladder(*rungs: Rung) -> Ladder:
 
 
 BROKEN: dict[str, tuple[Callable[[], Ladder], str]] = {
-    "no rung": (ladder, "mnist-8k: a ladder has a rung at least"),
+    "no rung": (ladder, "mnist-8k: a ladder has at least one rung"),
     "a bottom that changes": (lambda: ladder(LIGHTER), "rung 'lighter' is the bottom rung, and changes nothing"),
     "twice the same name": (
         lambda: ladder(BOTTOM, replace(LIGHTER, name="skeleton")),
@@ -51,7 +51,7 @@ BROKEN: dict[str, tuple[Callable[[], Ladder], str]] = {
     ),
     "a change of nothing that happens": (
         lambda: ladder(BOTTOM, replace(changed(BOTTOM, clean_epochs=2), name="clean", changes=("clean_epochs",))),
-        "rung 'clean' changes clean_epochs but nothing that happens",
+        "rung 'clean' changes clean_epochs without any effect",
     ),
     "compound of one": (
         lambda: ladder(BOTTOM, replace(LIGHTER, compound="why")),

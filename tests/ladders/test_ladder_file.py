@@ -330,7 +330,7 @@ REMEDIES = {
     "norm_scale = 1": "write norm_scale = true or norm_scale = false",
     'network = ["conv 8 3"]': "a kernel is written 3x3",
     'network = ["conv 8 nobias"]': "a convolution has no bias unless told: leave it out",
-    'block = "conv relu groupnorm"': "'norm' is batch norm, another thing",
+    'block = "conv relu groupnorm"': "'norm' is batch norm, which is something else",
 }
 
 
@@ -541,12 +541,12 @@ def test_what_is_no_ladder_file_is_refused_with_what_to_do(tmp_path: Path) -> No
             r"No such file or directory; did you mean 'ladder\.toml'\? In that folder are huge\.toml",
         ),
         (tmp_path / "no" / "mine.toml", "No such file or directory: there is no folder '"),
-        (tmp_path / "huge.toml", "more than 1,000,000 bytes: this is no ladder file"),
+        (tmp_path / "huge.toml", "more than 1,000,000 bytes: this is not a ladder file"),
         (tmp_path / ("x" * 5000 + ".toml"), "File name too long"),
         (tmp_path / "nul\0.toml", "cannot read this ladder file"),
         ("nul\0", "no ladder 'nul"),
         ("x" * 5000, r"no ladder 'xxx.*\(5,000 characters\)"),
-        ("/dev/null", "it is no ordinary file"),
+        ("/dev/null", "it is not an ordinary file"),
     ):
         with pytest.raises(LadderError, match=words) as refused:
             ladder_file.load(path)
@@ -624,7 +624,7 @@ FILES = {
     "dev as a part": (
         'data = "images"',
         'data = "images"\ndev_images = 0.2  <--',
-        "dev_images: it should be a whole number, not 0.2: it is a number of images, not a part of them: for 20% of"
+        "dev_images: it should be a whole number, not 0.2: it is a number of images, not a fraction of them: for 20% of"
         " 60,000 write 12000",
     ),
     "target missing": (
@@ -880,7 +880,7 @@ def test_a_change_without_effect_is_no_change(tmp_path: Path, bottom: str, chang
         f'[rung.recipe]\nnetwork = ["conv 4", "gap", "linear 10"]\nepochs = 3\n{bottom}\n'
         f'[[rung]]\nname = "c"\nwhy = "d"\n{change}\n'
     )
-    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: rung 'c' changes \w+ but nothing that happens"):
+    with pytest.raises(LadderError, match=r"ladder\.toml:\d+: rung 'c' changes \w+ without any effect"):
         ladder_file.load(path)
 
 

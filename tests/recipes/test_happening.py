@@ -1,7 +1,7 @@
 """What happens in a training: changes without effect are found, say why, and nothing else is taken for one.
 
 Proof is by training: a pair of recipes of which one change is said to have an effect ends in other numbers, and a pair
-that is said to be alike in the same, but for rounding.
+that is said to be alike in the same, except for rounding.
 """
 
 import json
@@ -124,7 +124,7 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (STILL, {"sharpness_aware": {"radius": 1e-30}}, "too little for float32"),
     ({"distill": {"network": NETWORK, "share": 1e-30}}, {"loss": {"label_smoothing": 1e-30}}, "too little for float32"),
     ({"distill": {"network": NETWORK}}, {"distill": {"network": ["conv 4", "maxpool 1", "gap", "linear 10"]}}, "alike"),
-    ({}, {"distill": {"network": NETWORK, "share": 1e-30}}, "float32 has no such part"),
+    ({}, {"distill": {"network": NETWORK, "share": 1e-30}}, "float32 cannot hold that fraction"),
 ]
 
 # What has an effect, however alike it looks.
@@ -168,8 +168,8 @@ ALIKE_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"average": {"horizon_epochs": 1e-4, "every_steps": 6}}, "its one look is at the last step"),
     ({}, {"average": {"horizon_epochs": 1e18, "every_steps": 1}}, "one look counts for nothing"),
     ({}, schedule("step", every_epochs=3, warmup_epochs=0.3), "first drop would come after 3 epochs"),
-    ({"batch_size": 48, "epochs": 1}, schedule("cosine"), "there is but one step"),
-    ({"batch_size": 48, "epochs": 1}, optimizer(momentum=0.5), "there is but one step in all"),
+    ({"batch_size": 48, "epochs": 1}, schedule("cosine"), "there is only one step"),
+    ({"batch_size": 48, "epochs": 1}, optimizer(momentum=0.5), "there is only one step in all"),
     (schedule("cosine", warmup_epochs=2) | {"lr": 0.1}, schedule("cosine", warmup_epochs=4) | {"lr": 0.2}, "lr"),
     ({}, {"network": ["conv 4", "gap", "maxpool 3 pad 1", "linear 3"]}, "its input is one pixel"),
     ({}, {"network": ["conv 4", "gap", "gap", "linear 3"]}, "its input is one pixel: leave it out"),
@@ -276,12 +276,12 @@ SLIGHT_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {},
         {"average": {"horizon_epochs": 1e-4, "every_steps": 3}},
-        "each epoch's last step alone counts, but for rounding",
+        "each epoch's last step alone counts, except for rounding",
     ),
     (
         {"average": {"horizon_epochs": 1.0, "every_steps": 4}},
         {"average": {"horizon_epochs": 2.0, "every_steps": 4}},
-        "there is but one look",
+        "there is only one look",
     ),
     (
         {"average": {"horizon_epochs": 1e9, "every_steps": 2}},
@@ -458,7 +458,7 @@ def test_a_ladder_file_is_refused_with_the_reason(ladder: Write) -> None:
     with pytest.raises(LadderError) as refused:
         ladder_file.load(path)
     assert str(refused.value) == (
-        f"{path}:15: rung 'second' changes optimizer but nothing that happens: it would train exactly as the rung"
+        f"{path}:15: rung 'second' changes optimizer without any effect: it would train exactly as the rung"
         " below, because Adam and AdamW are the same without weight decay: give weight_decay too (both at once are"
         ' compound = "why"), or leave it out'
     )
@@ -477,9 +477,7 @@ def test_a_change_without_effect_on_the_images_is_refused_by_check(
 ) -> None:
     loaded = ladder_file.load(ladder(bottom, change))
     where = rf"ladder\.toml:{len(Path(loaded.source).read_text().splitlines())}: "
-    with pytest.raises(
-        LadderError, match=where + r"rung 'second' changes \w+ but nothing that happens: on these"
-    ) as refused:
+    with pytest.raises(LadderError, match=where + r"rung 'second' changes \w+ without any effect: on these") as refused:
         check(loaded, n_seeds=1, jobs=1, speeds={})
     assert reason in str(refused.value)
     check_rungs(loaded, MNIST)  # what was trained before it was refused can be reported
@@ -501,13 +499,13 @@ def test_a_change_without_effect_on_the_images_is_refused_by_check(
         ("augment = { cutout_px = 60 }", "cutout_px = 60 blackens each distorted image whole"),
         (
             "augment = { shift_px = 0.1 }",
-            "shift_px = 0.1 moves images by at most 0.1 of a pixel: it counts pixels, not parts of the image's side"
+            "shift_px = 0.1 moves images by at most 0.1 of a pixel: it counts pixels, not fractions of the image's side"
             " (give pixels, as in shift_px = 2.8 for 10%)",
         ),
         ("augment = { shift_px = 280.0 }", "shift_px = 280 moves 99% of the images out of sight"),
         (
             'schedule = { kind = "cosine", warmup_epochs = 5 }',
-            "warmup_epochs = 5 of 2 epochs: the learning rate never comes to lr: it ends at 40% of it",
+            "warmup_epochs = 5 of 2 epochs: the learning rate never reaches lr: it ends at 40% of it",
         ),
         ('schedule = { kind = "step", every_epochs = 6 }', "the step schedule does nothing: its first drop would"),
         ('schedule = { kind = "plateau" }', "the plateau schedule does nothing: 4 epochs, of which"),

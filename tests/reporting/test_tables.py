@@ -420,12 +420,12 @@ def test_a_check_says_what_is_trained_on_and_what_is_not_used() -> None:
         (SHIPPED, "trained on all 60,000 training images, evaluated on 10,000 test images."),
         (
             on_dev,
-            "trained on 50,000 images, evaluated on dev (validation), the last 10,000 of the training images;",
+            "on 50,000 images, evaluated on the validation split (dev), the last 10,000 of the training images;",
         ),
         (on_dev, "of the training images; 10,000 test images not used."),
         (
             replace(on_dev, dev_images=1000),
-            "trained on 59,000 images, evaluated on dev (validation), the last 1,000 of the training images;",
+            "trained on 59,000 images, evaluated on the validation split (dev), the last 1,000 of the training images;",
         ),
     ):
         assert words in printed(check_page.check_page(check(ladder)))

@@ -377,7 +377,7 @@ def test_merge_makes_no_store_of_what_is_none(
     before = sorted(into.rglob("*"))
     result = command("merge", "into", "runs")
     assert result.exit_code == 2
-    assert f"{into} is no store" in result.stderr
+    assert f"{into} is not a store" in result.stderr
     assert sorted(into.rglob("*")) == before
 
 

@@ -1084,7 +1084,7 @@ def test_what_optuna_cannot_read_is_one_message(change: str, tmp_path: Path) -> 
 def test_times_are_read(text: str, seconds: float | None, ladder: Path) -> None:
     done = CliRunner().invoke(cli.main, ["search", str(ladder), "--params", "1", "--max-time", text])
     assert done.exit_code == (3 if seconds else 2)
-    assert ("is no time, such as 90s" in done.output) == (seconds is None)
+    assert ("is not a time, such as 90s" in done.output) == (seconds is None)
 
 
 def test_a_foreign_file_is_not_overwritten(ladder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

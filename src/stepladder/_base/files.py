@@ -92,7 +92,7 @@ def checksum(record: Any) -> str:
 
 
 def read_regular(path: Path, *, most: int) -> bytes:
-    """A file's content. Raises OSError, and ValueError if it is no ordinary file or has more than ``most`` bytes."""
+    """A file's content. Raises OSError, and ValueError for one that is not ordinary or has more than ``most`` bytes."""
 
     def without_waiting(name: str, flags: int) -> int:  # for whoever writes to a pipe
         return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
@@ -100,7 +100,7 @@ def read_regular(path: Path, *, most: int) -> bytes:
     try:
         with open(path, "rb", opener=without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError("it is no ordinary file")
+                raise ValueError("it is not an ordinary file")
             content = file.read(most + 1)
     except IsADirectoryError:
         raise ValueError("it is a folder") from None

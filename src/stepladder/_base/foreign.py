@@ -9,7 +9,7 @@ a word to write in its place; any other is an instruction.
 NONE_HERE = "there is none here"
 _ONLY_RELU = "of activations 'relu' and 'leaky' are known, as steps of a block"
 _LEAKY = "leakyrelu lrelu"
-_OTHER_NORM = "there is no such step: 'norm' is batch norm, another thing"
+_OTHER_NORM = "there is no such step: 'norm' is batch norm, which is something else"
 _A_LAYER = "that is a layer of its own"
 _STEPS_OF_CONV = (
     "leave it out: relu, norm and dropout follow every convolution already, unless the recipe's block says otherwise;"
@@ -66,7 +66,8 @@ _TABLES: dict[str, dict[str, str]] = {
         "globalavgpool globalavgpool2d globalaveragepool globalaveragepooling globalaveragepooling2d": "gap",
         "adaptiveavgpool adaptiveavgpool2d": "write 'gap', the average over all places",
         "gmp globalmaxpool globalmaxpool2d globalmaxpooling globalmaxpooling2d adaptivemaxpool adaptivemaxpool2d": (
-            "'gap' is the average, another thing; a maximum over all places is 'maxpool K', K the side of the whole map"
+            "'gap' is the average, which is something else; a maximum over all places is 'maxpool K', K the side of the"
+            " whole map"
         ),
         "dense fc fullyconnected innerproduct affine lin": "linear",
         "flatten reshape view": "leave it out: a linear layer takes in all values of a map, flattened",
@@ -75,13 +76,13 @@ _TABLES: dict[str, dict[str, str]] = {
         "add skip shortcut skipconnection resblock residualblock basicblock resnetblock bottleneck": (
             "write 'residual N' where things are added: it adds what went into the N-th layer back"
         ),
-        "concat concatenate cat densenetblock denseblock": f"{NONE_HERE}: 'residual N' adds, which is another thing",
+        "concat concatenate cat densenetblock denseblock": f"{NONE_HERE}: 'residual N' adds, which is something else",
         "se seblock selayer squeeze squeezeexcitation squeezeandexcite squeezeandexcitation": "squeeze-excite",
         "zeropad zeropad2d zeropadding2d padding": "write 'pad' at the layer, as in 'conv 8 pad 1'",
         f"relu norm dropout {_BATCH_NORM}": _STEP,
         f"{_LEAKY} leaky {_ACTIVATIONS}": _ONLY_RELU,
         _OTHER_NORMS: _OTHER_NORM,
-        _OTHER_DROPOUT: f"{NONE_HERE}: the step 'dropout' zeroes single values, which is another thing",
+        _OTHER_DROPOUT: f"{NONE_HERE}: the step 'dropout' zeroes single values, which is something else",
         "lstm gru rnn attention multiheadattention selfattention transformer embedding bilinear": NONE_HERE,
     },
     "conv": _OPTIONS_OF_BOTH
@@ -116,7 +117,7 @@ _TABLES: dict[str, dict[str, str]] = {
         _OTHER_NORMS: _OTHER_NORM,
         _ACTIVATIONS: _ONLY_RELU,
         "drop": "dropout",
-        _OTHER_DROPOUT: f"{NONE_HERE}: 'dropout' zeroes single values, which is another thing",
+        _OTHER_DROPOUT: f"{NONE_HERE}: 'dropout' zeroes single values, which is something else",
         "conv conv2d convolution linear dense depthwise": "the operation stands once, at the beginning",
         "maxpool avgpool pool gap maxpool2d": _A_LAYER,
         "bias": "write it at the layer, as in 'conv 8 bias'",
@@ -136,7 +137,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "layers layer net model architecture arch": "network",
         "augmentation augmentations transform transforms dataaugmentation aug": "augment",
         "ema ewa movingaverage polyak": "average",
-        "swa": "there is none here: 'average' is an exponential moving average, which is another thing",
+        "swa": "there is none here: 'average' is an exponential moving average, which is something else",
         "sam": "sharpness_aware",
         "distillation distil kd teacher teachers": "distill",
         "order steps blockorder": "block",
@@ -170,7 +171,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "vflip verticalflip randomverticalflip flipud": "there is none here: 'mirror' flips horizontally",
         "elastic elastictransform elasticdeformation elasticdistortion": "elastic_px",
         "cutout cutoutsize": "cutout_px",
-        "randomerasing erasing": "there is none here: cutout_px blackens a square of one size, which is another thing",
+        "randomerasing erasing": "there is none here: cutout_px blackens a square of one size, which is something else",
         "crop randomcrop": "there is none here: shift_px moves the image, with zeros outside",
         "randomresizedcrop": "there is none here: scale and shift_px enlarge and move the image",
         "mixup cutmix randaugment autoaugment trivialaugment augmix colorjitter brightness contrast saturation hue"
@@ -250,7 +251,7 @@ _TABLES: dict[str, dict[str, str]] = {
     "sharpness_aware": {"rho": "radius", "adaptive": NONE_HERE},
     "distill": {
         "teacher teachernetwork model layers": "network",
-        "alpha weight lambda": "write share: the part of the targets that is the teachers'",
+        "alpha weight lambda": "write share: the teachers' share of the targets",
         "temperature t tau": "there is none here: targets are the teachers' probabilities",
         "seed": "seeds",
         "epochs lr": "leave it out: a teacher has the rung's own recipe, and another network",

@@ -46,8 +46,8 @@ def _mark_of(text: str) -> str:
 def require_ours(path: Path, *, force: bool, what: str, instead: str = "") -> None:
     """Raise StoreError if a file is there that Stepladder did not write, or that was changed since.
 
-    ``what`` says what it is not. With ``force`` any file may be written over, as may what is no ordinary file, and what
-    is the beginning of what is to be there ``instead``.
+    ``what`` says what it is not. With ``force`` any file may be overwritten, as may what is not an ordinary file, and
+    what is the beginning of what is to be there ``instead``.
     """
     try:
         if _STORED.fullmatch(path.name) and any((each / "store.json").exists() for each in path.parents[:2]):
@@ -62,7 +62,7 @@ def require_ours(path: Path, *, force: bool, what: str, instead: str = "") -> No
     if not is_ours(content) and not _encoded(instead).startswith(content):
         found = _whose(content) or f"is {what}"
         raise StoreError(
-            f"{path} is there already and {found}: give another file with -o, or write over all of it with --force"
+            f"{path} is there already and {found}: give another file with -o, or overwrite all of it with --force"
         )
 
 

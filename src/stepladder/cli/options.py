@@ -77,11 +77,11 @@ class Duration(click.ParamType[float]):
         parts = match.groups() if match else (None, None, None)
         seconds = sum(int(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
         if not seconds:
-            self.fail(f"{shown(value)} is no time, such as 90s, 30m or 1h30m", param, ctx)
+            self.fail(f"{shown(value)} is not a time, such as 90s, 30m or 1h30m", param, ctx)
         return float(seconds)
 
 
-DOWN = click.option("--down", is_flag=True, help="From the top recipe, take each rung's change out alone.")
+DOWN = click.option("--down", is_flag=True, help="Ablation: the top recipe without each rung's change in turn.")
 LADDER = click.argument("ladder")
 LADDERS = click.argument("ladders", metavar="LADDER...", nargs=-1, required=True)
 SEEDS = click.option("--seeds", type=Seeds(), default="8", show_default=True, help="Seeds 1 to N, or FIRST to LAST.")
@@ -98,15 +98,19 @@ JOBS = click.option(
 )
 MAX_SEEDS = 64
 UNTIL_DECIDED = click.option(
-    "--until-decided", is_flag=True, help="Go on with twice as many seeds, and again, until every verdict is decided."
+    "--until-decided", is_flag=True, help="Double the seeds, again and again, until every verdict is decided."
 )
 MAX = click.option(
     "--max-seeds",
     type=click.IntRange(min=1, max=MOST_SEEDS),
-    help=f"The most seeds that --until-decided goes on to [default: {MAX_SEEDS}].",
+    help=f"Most seeds that --until-decided trains [default: {MAX_SEEDS}].",
 )
-FORCE = click.option("--force", is_flag=True, help="Write over a file that Stepladder did not write.")
+FORCE = click.option("--force", is_flag=True, help="Overwrite a file that Stepladder did not write.")
 DEVICE = click.option(
-    "--device", type=Choice(["auto", "cpu", "cuda"], place="device"), default="auto", show_default=True
+    "--device",
+    type=Choice(["auto", "cpu", "cuda"], place="device"),
+    default="auto",
+    show_default=True,
+    help="What it trains on.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a schema_version.")

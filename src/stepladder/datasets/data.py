@@ -234,8 +234,8 @@ def splits(images: ImageSet, *, n_dev: int, dev_part: int = 0, rule: SplitRule =
     missing = sorted(set(range(shape.n_classes)) - set(np.unique(train.labels).tolist()))
     if missing:
         raise DataError(
-            f"{images.name}: with {_which(n_dev, dev_part)} held out as dev, no training image of class"
-            f" {missing[0]} is left: the file is sorted by class; shuffle it once and save it again"
+            f"{images.name}: with {_which(n_dev, dev_part)} held out as the validation split (dev), no training image"
+            f" of class {missing[0]} is left: the file is sorted by class; shuffle it once and save it again"
         )
     return Splits(train, dev, shape)
 

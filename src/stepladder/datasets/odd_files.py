@@ -99,7 +99,7 @@ def require_regular(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise DataError(f"{shown(path)}: cannot be read ({shown(error)})") from None
     if not stat.S_ISREG(mode):
-        raise DataError(f"{shown(path)}: {_kind(mode)}, no ordinary file: give {FORMS}")
+        raise DataError(f"{shown(path)}: {_kind(mode)}, not an ordinary file: give {FORMS}")
 
 
 def _kind(mode: int) -> str:
@@ -230,7 +230,7 @@ def folder_reason(folder: Path, parts: tuple[str, ...]) -> str | None:
     if reason:
         return reason
     special = [e for e in entries if e not in files and e not in folders and e.name.startswith(parts)]
-    return f"{special[0].name} is no ordinary file, or a link to nothing" if special else None
+    return f"{special[0].name} is not an ordinary file, or a link to nothing" if special else None
 
 
 def _misnamed(files: list[Path], parts: tuple[str, ...]) -> str | None:

@@ -27,7 +27,7 @@ def require_room(name: str, n_bytes: int, *, n_stored: int) -> None:
         )
     if n_bytes > max(LARGE, MOST_TIMES_COMPRESSED * n_stored):
         raise DataError(
-            f"{name}: {n_stored / 1e6:,.1f} MB that promise {n_bytes / 1e9:,.1f} GB: no images compress so far;"
+            f"{name}: {n_stored / 1e6:,.1f} MB that promise {n_bytes / 1e9:,.1f} GB: no images compress that far;"
             " it is damaged, or made to fill the memory"
         )
 

@@ -73,7 +73,7 @@ def set_name(path: Path) -> str:
 
 
 def there(data: str) -> Path:
-    """The folder or file at a path. Raises DataError, without opening what is no ordinary file."""
+    """The folder or file at a path. Raises DataError, without opening what is not an ordinary file."""
     path = Path(data)
     try:
         path.stat()

@@ -61,8 +61,8 @@ def problem(labels: NDArray[np.int64], *, n_dev: int) -> str | None:
         )
     if len(labels) - n_dev < n_classes:
         return (
-            f"with {n_dev:,} of {len(labels):,} training images held out as dev, none is left of some of the"
-            f" {n_classes:,} classes: set dev_images to fewer"
+            f"with {n_dev:,} of {len(labels):,} training images held out as the validation split (dev), none is left"
+            f" of some of the {n_classes:,} classes: set dev_images to fewer"
         )
     return None
 

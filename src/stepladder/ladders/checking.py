@@ -171,8 +171,8 @@ def require_effects(ladder: Plan, info: DataInfo) -> None:
         if what_happens(below.recipe, sizes) == what_happens(rung.recipe, sizes):
             who = _who(ladder, rung)
             raise LadderError(
-                f"{ladder.place(rung.change_line)}: {who} changes {', '.join(rung.changes)} but nothing"
-                f" that happens: on these images it would train exactly as {who.below}, because"
+                f"{ladder.place(rung.change_line)}: {who} changes {', '.join(rung.changes)} without any"
+                f" effect: on these images it would train exactly as {who.below}, because"
                 f" {why_alike(below.recipe, rung.recipe, sizes)}"
             )
 

@@ -306,7 +306,7 @@ def _other_number(given: object, kind: str, name: str) -> str:
     """Of a part of all images their number, of a range its end."""
     if name == "dev_images" and isinstance(given, float) and 0 < given < 1:
         n = round(60_000 * given)
-        return f": it is a number of images, not a part of them: for {100 * given:g}% of 60,000 write {n}"
+        return f": it is a number of images, not a fraction of them: for {100 * given:g}% of 60,000 write {n}"
     if kind == "float_type" and (ends := _ends(given)) is not None:
         return f": it is one number, for both ways: write {name} = {ends}"
     return ""

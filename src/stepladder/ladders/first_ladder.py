@@ -103,9 +103,9 @@ def output_path(data: str, output: str | None) -> Path:
     is_named = output is not None and output != "-"
     path = Path(output or "") if is_named else Path(name_for(kind_of(data).name, ".toml"))
     if path.suffix != ".toml":
-        raise LadderError(f"{shown(str(path))} is no name of a ladder: give --output a file that ends in .toml")
+        raise LadderError(f"{shown(str(path))} is not a name for a ladder: give --output a file that ends in .toml")
     if output != "-" and os.path.lexists(path):
-        raise LadderError(f"{path} is there already, and is not written over: give another file with --output")
+        raise LadderError(f"{path} is there already, and is not overwritten: give another file with --output")
     if not path.absolute().parent.is_dir():
         raise LadderError(f"cannot write {path}: its folder is not there: give another file with --output")
     return path

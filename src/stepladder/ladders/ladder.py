@@ -116,7 +116,7 @@ class Plan(Drawn):
         return found
 
     def n_dev(self, n_train: int) -> int:
-        """How many of the training images are held out as dev: a sixth unless told; 0 when evaluated on test."""
+        """How many training images the validation split holds out: a sixth unless told; 0 when evaluated on test."""
         if self.evaluate_on == "test":
             return 0
         size = n_train // 6 if self.dev_images is None else self.dev_images
@@ -242,7 +242,7 @@ class Ladder(Plan):
 
     def _broken(self) -> Iterator[tuple[Rung, str]]:
         if not self.rungs:
-            raise LadderError(f"{self.source}: a ladder has a rung at least")
+            raise LadderError(f"{self.source}: a ladder has at least one rung")
         names = [rung.name for rung in self.trained]
         for at, rung in enumerate(self.trained):
             who = rules.rung(rung.name) if at < len(self.rungs) else rules.variant(rung.name)

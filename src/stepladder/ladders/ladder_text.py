@@ -39,7 +39,10 @@ _MANY_PARTS = re.compile(rf"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){{{MOST_
 # What a line that is no TOML looks like, and what to write: the first that fits.
 _CAUSES = (
     (r"[“”„‘’«»]", "write straight quotes, \" or '"),
-    (r"\S\u00a0|\u00a0\S|[\u200b\ufeff]", "it has a space that is none: copy the line anew, or type it"),
+    (
+        r"\S\u00a0|\u00a0\S|[\u200b\ufeff]",
+        "it has a space that is not an ordinary one: copy the line again, or type it",
+    ),
     (
         r"^\s*[{<]|^---|^%",
         "this is another format than TOML: docs/ladders.md begins with a short ladder",
@@ -72,11 +75,11 @@ def read_file(path: Path) -> str:
                 f"{name}: cannot read this ladder file: it is a folder: name one file in it, as in {path / example}"
             )
         if path.exists() and not path.is_file():
-            raise LadderError(f"{name}: cannot read this ladder file: it is no ordinary file")
+            raise LadderError(f"{name}: cannot read this ladder file: it is not an ordinary file")
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise LadderError(f"{name}: more than {MOST_BYTES:,} bytes: this is no ladder file")
+            raise LadderError(f"{name}: more than {MOST_BYTES:,} bytes: this is not a ladder file")
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         raise LadderError(

@@ -61,7 +61,7 @@ def of_changes(
     if what_happens(recipe) == what_happens(below):
         yield (
             ("change",),
-            f"{who} changes {', '.join(changes)} but nothing that happens: it would train exactly as"
+            f"{who} changes {', '.join(changes)} without any effect: it would train exactly as"
             f" {who.below}, because {why_alike(below, recipe)}",
         )
         return

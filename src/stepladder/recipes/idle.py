@@ -181,7 +181,7 @@ def _part_of_a_pixel(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     if NOTHING <= shift < LEAST_SHIFT_PX:
         example = f", as in shift_px = {shift * sizes.image.size:g} for {100 * shift:g}%" if sizes else ""
         what = f"shift_px = {shift:g} moves images by at most {shift:g} of a pixel"
-        yield Idle(("augment",), what, "it counts pixels, not parts of the image's side", f"give pixels{example}")
+        yield Idle(("augment",), what, "it counts pixels, not fractions of the image's side", f"give pixels{example}")
 
 
 def _black(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
@@ -223,7 +223,7 @@ def _loss(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # noqa: ARG00
     if distill and distill.share < NOTHING and not _amplifies(recipe):
         what, why = (
             f"distill, with share = {distill.share:g}, does nothing",
-            "float32 has no such part of a target",
+            "float32 cannot hold that fraction of a target",
         )
         yield Idle(("distill",), what, why, "give more", {"distill": None})
         distill = None

@@ -144,7 +144,7 @@ def _betas(optimizer: Adam) -> Iterator[Idle]:
         value = getattr(optimizer, name)
         if 0 < value < least and optimizer.epsilon >= Adam.model_fields["epsilon"].default:
             optimizer = optimizer.model_copy(update={name: 0.0})
-            why = "that part of what was before adds nothing to a gradient in float32"
+            why = "that fraction of what was before adds nothing to a gradient in float32"
             yield Idle(("optimizer",), f"{name} = {value:g} does nothing", why, "give more", {"optimizer": optimizer})
 
 
@@ -158,7 +158,7 @@ def _one_step(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
             f"momentum = {optimizer.momentum:g} does nothing",
             optimizer.model_copy(update={"momentum": 0.0}),
         )
-        why, remedy = "there is but one step in all, and none before it", "train longer, or in smaller batches"
+        why, remedy = "there is only one step in all, and none before it", "train longer, or in smaller batches"
         yield Idle(("optimizer",), what, why, remedy, {"optimizer": instead}, told=False)
 
 
@@ -194,7 +194,7 @@ def _schedule(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     if warmup > epochs:
         yield Idle(
             ("schedule",),
-            f"warmup_epochs = {warmup:g} of {epochs_text(epochs)}: the learning rate never comes to lr",
+            f"warmup_epochs = {warmup:g} of {epochs_text(epochs)}: the learning rate never reaches lr",
             f"it ends at {100 * epochs / warmup:.3g}% of it",
             "give fewer warmup_epochs, or a smaller lr",
         )
@@ -202,7 +202,9 @@ def _schedule(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
         yield Idle(("schedule",), what, *why, {"schedule": rest}, told=warmup <= epochs)
     elif not isinstance(schedule, Constant | Plateau) and sizes and is_at_every_step(recipe, sizes):
         n_steps = epochs * steps_per_epoch(recipe, sizes)
-        reason = f"the learning rate is lr at each of the {n_steps:,} steps" if n_steps > 1 else "there is but one step"
+        reason = (
+            f"the learning rate is lr at each of the {n_steps:,} steps" if n_steps > 1 else "there is only one step"
+        )
         yield Idle(("schedule",), what, reason, "train longer", {"schedule": Constant()})
 
 

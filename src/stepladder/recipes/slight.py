@@ -99,7 +99,7 @@ def _optimizer(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
         what = f"epsilon = {optimizer.epsilon:g} does next to nothing"
         yield _note("optimizer", what, "it adds nothing in float32 but to the smallest roots of a mean of squares")
     if sizes and recipe.epochs * steps_per_epoch(recipe, sizes) == 1 and (optimizer.beta1 or optimizer.beta2):
-        why, remedy = "there is but one step in all, and none before it", "train longer, or in smaller batches"
+        why, remedy = "there is only one step in all, and none before it", "train longer, or in smaller batches"
         yield Idle(("optimizer",), "beta1 and beta2 do nothing but round", why, remedy, told=False)
 
 
@@ -149,12 +149,12 @@ def _average(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     per_epoch, every = steps_per_epoch(recipe, sizes), average.every_steps
     n_looks, rest = divmod(recipe.epochs * per_epoch, every)
     if n_looks == 1 and not rest:
-        why = "its one look is at the last step: that is, but for rounding, what is evaluated without it"
+        why = "its one look is at the last step: that is, except for rounding, what is evaluated without it"
         yield _note("average", "average does next to nothing", why, "give fewer every_steps")
     elif n_looks == 1:
-        yield _note("average", "horizon_epochs does next to nothing", "there is but one look", "look more often")
+        yield _note("average", "horizon_epochs does next to nothing", "there is only one look", "look more often")
     elif decay_of(average, per_epoch) < SMALL and per_epoch % every == 0:
-        why = "its horizon is so short that each epoch's last step alone counts, but for rounding"
+        why = "its horizon is so short that each epoch's last step alone counts, except for rounding"
         yield _note("average", "average does next to nothing", why, "give a longer one")
     elif decay_of(average, per_epoch) < SMALL:
         yield _note("average", "horizon_epochs does next to nothing", "the last look alone counts", "give a longer one")

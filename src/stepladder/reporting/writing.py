@@ -78,7 +78,7 @@ ENDINGS |= {".json": "json", ".csv": "csv"}
 
 
 def form_of(output: str | None) -> str:
-    """The form that the ending of a file says; HTML for none, and for what is no ordinary file.
+    """The form that the ending of a file says; HTML for none, and for what is not an ordinary file.
 
     Raises StoreError for an ending of something that no report is.
     """

@@ -178,7 +178,7 @@ def _delete_run(store: Store, run: StoredRun) -> Iterator[str]:
     """Delete the files of a run; a sentence about each that is left."""
     folder = store.folder / run.experiment
     if not store.holds(folder):
-        yield f"cannot delete {run.key}: {folder} is a link out of this store, and what it leads to is not of it"
+        yield f"cannot delete {run.key}: {folder} is a link out of this store, to what does not belong to it"
         return
     for path in sorted(run.files, key=lambda path: path.suffix != ".json"):  # never a record without its weights
         try:

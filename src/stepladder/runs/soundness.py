@@ -205,7 +205,7 @@ def _of_wrong_images(wrong_images: Sequence[WrongImage], final: Epoch | None) ->
     if counts != expected:
         yield "its wrong images are not those of its final confusion"
     if not all((1 - ROUNDING) / max(n_classes, 1) <= wrong.probability <= 1 for wrong in wrong_images):
-        yield "a wrong image has a probability that no class chosen has"
+        yield "a wrong image has a probability that no chosen class can have"
     elif final.n_evaluated:
         missed = sum(-log(min(wrong.probability, 1 - wrong.probability) + 1e-12) for wrong in wrong_images)
         if final.loss < missed / final.n_evaluated * (1 - LOOSELY) - LOOSELY:  # what is left for their labels is less

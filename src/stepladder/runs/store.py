@@ -88,7 +88,7 @@ class Store:
         Raises StoreError if it cannot be written, or was written by a newer version.
         """
         if not str(folder):
-            raise StoreError("an empty path is no store: give a folder with --store")
+            raise StoreError("an empty path is not a store: give a folder with --store")
         store = cls(Path(folder))
         marker = store.folder / "store.json"
         if not create and not marker.exists():
@@ -120,7 +120,7 @@ class Store:
     def open_or_make(cls, folder: str | Path) -> tuple["Store", bool]:
         """Open a store to write to, or make one where nothing is yet; and whether it was made.
 
-        Raises StoreError as ``open`` does, and for a folder that holds something and is no store.
+        Raises StoreError as ``open`` does, and for a folder that holds something and is not a store.
         """
         if not str(folder) or (Path(folder) / "store.json").exists():
             return cls.open(folder, create=True), False
@@ -128,11 +128,11 @@ class Store:
         try:
             is_free = not os.path.lexists(path) or all(_LEFTOVER.fullmatch(each.name) for each in path.iterdir())
         except OSError as error:
-            raise StoreError(f"{path.absolute()} is no store ({error.strerror}): give the folder of one") from None
+            raise StoreError(f"{path.absolute()} is not a store ({error.strerror}): give the folder of one") from None
         if not is_free:
             raise StoreError(
-                f"{path.absolute()} is no store: it has no store.json, and other files are in it; give the folder of a"
-                " store, or one that is empty or not there yet"
+                f"{path.absolute()} is not a store: it has no store.json, and other files are in it; give the folder of"
+                " a store, or one that is empty or not there yet"
             )
         return cls.open(path, create=True), True
 
@@ -303,7 +303,7 @@ class Store:
             return
         if not self.holds(paths[0].parent):
             raise LeftAloneError(
-                f"{note}, and {paths[0].parent} is a link out of this store: nothing there is moved or written over;"
+                f"{note}, and {paths[0].parent} is a link out of this store: nothing there is moved or overwritten;"
                 " remove the link, and its runs are trained here"
             )
         try:

@@ -110,7 +110,7 @@ def output_path(quest: Quest, output: str | None, *, force: bool = False) -> Pat
     """
     path = Path(output if output is not None else name_for(quest.objective.name, "-search.toml"))
     if path.suffix != ".toml":
-        raise StoreError(f"{str(path)!r} is no name of a ladder: give --output a file that ends in .toml")
+        raise StoreError(f"{str(path)!r} is not a name for a ladder: give --output a file that ends in .toml")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise StoreError(f"cannot write {path}: its folder is not there: give another file with --output")
     for each in (path, path.with_suffix(".svg")):

@@ -289,7 +289,7 @@ def _trial(frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool) -> Trial | No
         if name in about:  # they are there before a proposal is
             _require_int(unsealed(about, name, is_sealed=is_sealed), name, least=least)
     if _guess(frozen) != frozen.system_attrs.get(QUEUED, {}):
-        raise ValueError("what it was queued with is no numbers")
+        raise ValueError("what it was queued with are not numbers")
     state = STATES.get(frozen.state.name, "running")
     if "recipe" not in about and state == "running":
         return None

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def check(ladders: tuple[str, ...], seeds: Sequence[int], jobs: int | None, store: str, as_json: bool) -> None:
     """Show sizes, receptive fields, budgets and the time a climb takes; train nothing.
 
-    Of several ladders each has a line, and what is wrong with it below. The exit code is that of the worst: 2 for a
-    ladder that makes no sense, before 4 for images that are missing, before 3 for one over its budget.
+    With several ladders, each has a line, and below is what is wrong with any of them. The exit code is the worst one:
+    2 for a ladder that makes no sense, before 4 for images that are missing, before 3 for a ladder over its budget.
     """
     from stepladder._base.machine import n_cores
     from stepladder.ladders import ladder_file

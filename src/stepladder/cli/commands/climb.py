@@ -24,7 +24,7 @@ from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
     help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs PyTorch.",
 )
 @DEVICE
-@click.option("--top", is_flag=True, help="The top rung alone.")
+@click.option("--top", is_flag=True, help="Train the top rung alone.")
 @DOWN
 @UNTIL_DECIDED
 @MAX
@@ -49,9 +49,9 @@ def climb(
 ) -> None:
     """Train every rung with every seed; stored runs are not trained again.
 
-    Exits with 1 unless the top rung holds its target with every seed. With --down, the top rung and what is left of it
-    without each change are trained instead, and the verdicts of 'compare --down' shown. With --until-decided, rungs get
-    more seeds until it is decided what their changes did, and verdicts are shown as 'compare' does, of these seeds.
+    Exits with 1 unless the top rung holds its target with every seed. With --down, an ablation is trained instead, the
+    top rung and the top rung without each change, and the verdicts of 'compare --down' are shown. With --until-decided,
+    rungs get more seeds until it is decided what their changes did, and the verdicts of 'compare' are shown.
     """
     from stepladder.datasets.data import describe
     from stepladder.engines import choose_engine

@@ -29,9 +29,9 @@ def compare(ladders: tuple[str, ...], engine: str | None, down: bool, store: str
 
     One interval decides. It holds after every seed: compare as often as you like.
 
-    With --down, what each change is worth at the top, from the runs of 'climb --down'. Of several ladders the top rungs
-    are shown, each against that of the first, if they are trained and evaluated on the same images; the exit code is
-    that of the worst ladder, as for 'check'.
+    With --down, show what each change is worth at the top, from the runs of 'climb --down'. With several ladders, show
+    their top rungs, each against that of the first, where both are trained and evaluated on the same images; the exit
+    code is the worst one, as for 'check'.
     """
     from stepladder.ladders import ladder_file
     from stepladder.ladders.ablation import ablate

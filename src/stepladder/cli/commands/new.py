@@ -19,8 +19,8 @@ SCHEMA_VERSION = 1
 def new(source: str, output: str | None, as_json: bool) -> None:
     """Write a first ladder that climbs: a small network that fits the images, and two changes worth trying.
 
-    FOLDER has IDX files, or is an .npz file; mnist is embedded. The images are looked at; nothing trains. Comments
-    teach the format. A file that is there already is never written over.
+    FOLDER holds IDX files, or is an .npz file; mnist is in the package. The images are read, and nothing trains.
+    Comments in the ladder explain the format. A file that exists already is never overwritten.
     """
     from stepladder._base.outputs import write_output
     from stepladder.ladders.first_ladder import first_ladder, output_path

@@ -13,22 +13,30 @@ from stepladder.cli.printing import echo_notes, print_json, print_page
 from stepladder.cli.usage import Command
 from stepladder.errors import DataError, LadderError
 
-INVERTED = "light and dark may be the other way around in the images trained on: --invert turns them"
+INVERTED = "light and dark may be the other way around in the training images: --invert turns them"
 
 
-@click.command(cls=Command, short_help="Name the class of pictures, by a trained network.")
+@click.command(cls=Command, short_help="Predict the class of pictures with a trained network.")
 @click.argument("model")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--rung", help="Of a ladder: the rung whose network it is [default: the top rung].")
+@click.option("--rung", help="With a ladder: the rung whose network predicts [default: the top rung].")
 @click.option(
     "--seed",
     type=click.IntRange(0, LARGEST_SEED),
-    help="Of a ladder: the seed whose network it is [default: the one of median accuracy].",
+    help="With a ladder: the seed whose network predicts [default: the one of median accuracy].",
 )
-@click.option("--engine", help="Of a ladder: take a run of this engine, such as 'jit' or 'torch cuda'.")
-@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="Show this many classes of each.")
-@click.option("--resize", is_flag=True, help="Resize pictures to the network's size; without it, others are refused.")
-@click.option("--invert", is_flag=True, help="Turn light and dark around, as for ink on paper where MNIST was learned.")
+@click.option("--engine", help="With a ladder: take a run of this engine, such as 'jit' or 'torch cuda'.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Show this many of the most probable classes.",
+)
+@click.option(
+    "--resize", is_flag=True, help="Resize pictures to the network's size; otherwise other sizes are refused."
+)
+@click.option("--invert", is_flag=True, help="Invert light and dark, as for ink on paper with a network of MNIST.")
 @STORE
 @JSON
 def predict(
@@ -43,11 +51,11 @@ def predict(
     store: str,
     as_json: bool,
 ) -> None:
-    """Name the class of each IMAGE, and how probable the network takes it to be.
+    """Predict the class of each IMAGE, and say how probable the network finds it.
 
     MODEL is a file: the weights of a run (.safetensors, in a store), or what model.save wrote in Python; or it is a
-    ladder whose runs are stored. IMAGE is a PNG, JPEG, BMP, GIF, TIFF, WebP or PPM file that shows its subject as the
-    images trained on do. Exits with 4 if any cannot be used; the others are answered.
+    ladder whose runs are stored. IMAGE is a PNG, JPEG, BMP, GIF, TIFF, WebP or PPM file that shows its subject the way
+    the training images do. Where some cannot be used, the others are predicted, and the exit code is 4.
     """
     from stepladder.reporting.pages.predict_page import answers, predict_dict, predict_page
 

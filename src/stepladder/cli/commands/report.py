@@ -27,8 +27,8 @@ def report(
 ) -> None:
     """Write a report of a ladder's stored runs: one page that works offline, or the same for machines.
 
-    Verdicts, curves, confusion, the images that are misclassified, what the networks see, and a digit to draw. The runs
-    of 'climb --down' are in it where there are any.
+    It has verdicts, curves, confusion matrices, misclassified images, what the networks see, and a canvas to draw a
+    digit on. If there are runs of 'climb --down', the ablation is in it too.
     """
     from stepladder._base.outputs import is_stdout
     from stepladder.ladders import ladder_file

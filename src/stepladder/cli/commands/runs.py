@@ -31,7 +31,7 @@ def runs() -> None:
 def list_runs(ladders: tuple[str, ...], store: str, as_json: bool) -> None:
     """List what is stored: which rungs, folders, seeds, sizes.
 
-    Rungs are those of each LADDER and of the shipped ladders.
+    Rungs are named after each LADDER and the shipped ladders.
     """
     from stepladder.reporting.pages.runs_page import list_dict, list_page
     from stepladder.runs.housekeeping import experiments
@@ -50,9 +50,9 @@ def list_runs(ladders: tuple[str, ...], store: str, as_json: bool) -> None:
 def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_json: bool) -> None:
     """Evaluate stored weights again and compare.
 
-    Says of each run of each LADDER whether its weights give the counts of its record; without a LADDER of all that is
-    stored, as far as their images are MNIST; with --seeds of these seeds alone. Every file of these runs is checked
-    too. Exits with 2 if anything is damaged or differs.
+    Says of each run of each LADDER whether its weights give the counts of its record; without a LADDER, of all stored
+    runs on MNIST; with --seeds, of these seeds alone. Every file of these runs is checked too. Exits with 2 if anything
+    is damaged or differs.
     """
     from dataclasses import replace
 
@@ -92,8 +92,8 @@ def check(ladders: tuple[str, ...], seeds: Sequence[int] | None, store: str, as_
 def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, store: str) -> None:
     """Delete the runs of a ladder or a folder.
 
-    Those of a LADDER, or of a FOLDER that 'runs list' names, with their weights and checkpoints. Says what will go, and
-    asks.
+    Deletes the runs of a LADDER, or of a FOLDER that 'runs list' names, with their weights and checkpoints. It says
+    what will go, and asks first.
     """
     from stepladder.reporting.pages.runs_page import delete_lines, deleted_lines
     from stepladder.runs.housekeeping import chosen, experiments
@@ -131,9 +131,9 @@ def delete(what: str, rung: str | None, yes: bool, seeds: Sequence[int] | None, 
 def merge(into: str, other: str, as_json: bool) -> None:
     """Copy into store A what store B has.
 
-    These are the finished runs that A lacks. Each is verified before it is copied. A may be a folder that is empty or
-    not there yet; any other that is no store is refused. Exits with 2 if a run has other numbers in each store, or is
-    damaged.
+    Copies the finished runs that A lacks, each verified first. A may be a folder that is empty or does not exist yet;
+    any other folder that is not a store is refused. Exits with 2 if a run is damaged, or has different numbers in the
+    two stores.
     """
     from stepladder.reporting.pages.runs_page import merge_dict, merge_page
     from stepladder.runs.housekeeping import merge as merge_stores

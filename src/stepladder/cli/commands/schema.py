@@ -6,7 +6,7 @@ from stepladder.cli.usage import Command
 
 
 @click.command(cls=Command, short_help="The JSON schema of ladder files, for editors.")
-@click.option("--json", is_flag=True, expose_value=False, help="The same: it is JSON as it is.")
+@click.option("--json", is_flag=True, expose_value=False, help="Changes nothing: the schema is JSON anyway.")
 def schema() -> None:
     """Print the JSON schema of ladder files: an editor that has it completes fields and marks mistakes as you type.
 

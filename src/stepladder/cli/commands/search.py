@@ -13,12 +13,14 @@ from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
 
 @click.command(cls=Command, short_help="Look for the best network, or the smallest (extra 'search').")
 @LADDER
-@click.option("--params", type=click.IntRange(min=1), help="The most parameters [default: the ladder's budget].")
+@click.option(
+    "--params", type=click.IntRange(min=1), help="Most parameters a network may have [default: the ladder's budget]."
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of a training [default: those of the top rung].")
 @click.option("--smallest", is_flag=True, help="Look for the fewest parameters that hold the target with every seed.")
-@click.option("--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for the best of them.")
+@click.option("--seeds", type=click.IntRange(1, 64), default=4, show_default=True, help="Seeds for the best networks.")
 @click.option("--trials", type=click.IntRange(min=1), default=60, show_default=True, help="Networks to try, in all.")
-@click.option("--max-time", type=Duration(), help="Be at the end by then, as 90s, 30m or 1h30m.")
+@click.option("--max-time", type=Duration(), help="Be done within this time, such as 90s, 30m or 1h30m.")
 @JOBS
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
 @DEVICE

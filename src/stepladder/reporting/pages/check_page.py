@@ -59,8 +59,8 @@ def parts_text(check: Check) -> str:
     if check.split is None:
         return f"trained on all {n_trained:,} training images, evaluated on {n_of(n_evaluated, 'test image')}"
     return (
-        f"trained on {n_of(n_trained, 'image')}, evaluated on dev (validation), {dev_text(check.split, n_evaluated)};"
-        f" {n_of(info.n_test, 'test image')} not used"
+        f"trained on {n_of(n_trained, 'image')}, evaluated on the validation split (dev),"
+        f" {dev_text(check.split, n_evaluated)}; {n_of(info.n_test, 'test image')} not used"
     )
 
 

@@ -164,8 +164,8 @@ def _growth_note(declared: int, comparisons: Sequence[Comparison]) -> str:
     share = share_text(error_of_growth(declared, n_comparisons, _shape(comparisons)))
     return (
         f"This ladder was to have {n_of(declared, 'comparison')}, and has {n_comparisons}. Compared after every"
-        f" seed and every new rung, {share} of simulated ladders that grow so show a false verdict at some time; of"
-        " those that keep to what they declared it is 5% at most. It should have been set, before the first seed, to"
+        f" seed and every new rung, {share} of simulated ladders that grow like this show a false verdict at some time;"
+        " of those that keep to what they declared it is 5% at most. It should have been set, before the first seed, to"
         f" comparisons = {n_comparisons} or more."
     )
 

@@ -118,7 +118,7 @@ class Convolution:
             chain.add(Sums(self.context.plan.ragged), **buffers)
         return chain
 
-    def way_back(self) -> Chain:
+    def backward_chain(self) -> Chain:
         """From the gradient by the output's values to that by the convolution's own result."""
         chain = Chain()
         if self.norm:
@@ -162,13 +162,13 @@ class Convolution:
             x = plan.take_blocks(self.row.out_channels * self.shape.dilated_size**2)
             dilate = dilation(f"dilation_{index}", self.shape, width=plan.width)
             plan.call(calls, dilate, {"dy": self.output.gradient, "y": x})
-        chain = self.input.way_back()
+        chain = self.input.backward_chain()
         spread = isinstance(self.row.layer, Linear) and self.row.in_size > 1
         done = Chain() if spread else chain
         code = convolution_code(plan, f"input_gradient_{index}", self.shape.transposed, bias=False, chain=done)
         code.plan(plan, calls, {"x": x, "w": self.buffers["w_flipped"], "y": to})
         if spread:  # the operations are for channels and rows, and a linear layer knows but numbers
-            plan_pass(plan, f"way_back_before_{index}", chain, self.input, to)
+            plan_pass(plan, f"backward_before_{index}", chain, self.input, to)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Gate:
         assert self.output.gradient is not None
         chain, buffers = Chain(), self.buffers | {"dy": self.output.gradient}
         if to is not None:
-            chain, buffers = self.input.way_back(), buffers | {"dx": to}
+            chain, buffers = self.input.backward_chain(), buffers | {"dx": to}
         kernel = gate_gradient(
             f"gate_gradient_{index}",
             self.shape,

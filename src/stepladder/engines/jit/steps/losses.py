@@ -27,4 +27,4 @@ class Loss:
         )
         buffers = self.buffers | {"logits": self.input.values, "gradient": self.input.gradient}
         plan.call(calls, kernel, buffers)
-        plan_pass(plan, "way_back_of_loss", self.input.way_back(), self.input, self.input.gradient)
+        plan_pass(plan, "backward_of_loss", self.input.backward_chain(), self.input, self.input.gradient)

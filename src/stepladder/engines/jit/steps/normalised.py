@@ -41,7 +41,7 @@ class Normalised:
             self.context.add_activation(chain, step, key=key)
         return chain
 
-    def way_back(self) -> Chain:
+    def backward_chain(self) -> Chain:
         """To the gradient by the normalised values, counted."""
         chain = Chain()
         key = self.context.key(self.index) if self.drops else None
@@ -56,4 +56,4 @@ class Normalised:
         plan.call(plan.backward, sums, buffers)
         plan_norm_gradient(plan, f"norm_gradient_{self.index}", self.norm)
         assert self.input.gradient is not None
-        plan_pass(plan, f"way_back_{self.index}", self.input.way_back(), self.input, self.input.gradient)
+        plan_pass(plan, f"backward_of_{self.index}", self.input.backward_chain(), self.input, self.input.gradient)

@@ -39,7 +39,7 @@ class Pool:
         if self.input.gradient is None or self.output.gradient is None:
             return
         plan, calls, to = self.context.plan, self.context.plan.backward, self.input.gradient
-        chain = self.input.way_back()
+        chain = self.input.backward_chain()
         exact = tiles_exactly(self.shape)
         if not exact:
             clear = cleared(f"cleared_{self.row.index}", self.input, width=plan.width)
@@ -54,7 +54,7 @@ class Pool:
         buffers = {"x": self.input.values, "y": self.output.values, "dy": self.output.gradient, "dx": to}
         plan.call(calls, kernel, buffers | chain.buffers)
         if not exact:
-            plan_pass(plan, f"way_back_before_{self.row.index}", chain, self.input, to)
+            plan_pass(plan, f"backward_before_{self.row.index}", chain, self.input, to)
 
 
 def cleared(name: str, tensor: Tensor, *, width: int) -> Kernel:

@@ -34,6 +34,6 @@ class Sum:
         if self.input.gradient is None or self.output.gradient is None:
             return
         self.other.added.append(self.output.gradient)
-        plan, chain = self.context.plan, self.input.way_back()
+        plan, chain = self.context.plan, self.input.backward_chain()
         buffers = {"x": self.output.gradient, "y": self.input.gradient} | chain.buffers
         plan.call(plan.backward, self._pass("sum_gradient", chain), buffers)

@@ -40,7 +40,7 @@ class Chain:
 class Source(Protocol):
     """The step that a tensor comes from, where backward has something left to do before it."""
 
-    def way_back(self) -> Chain: ...
+    def backward_chain(self) -> Chain: ...
 
 
 @dataclass
@@ -58,9 +58,9 @@ class Norm:
 class Tensor:
     """What flows between steps: (B, C, H, W, L). With a ``norm``, the values are still to be normalised.
 
-    ``gradient`` is None where nobody asks for it. ``way_back`` is what is left to do with the gradient by the values
-    once it is known: a list of operations, told when all of the forward pass is planned. ``added`` are gradients that
-    reach the values around the layers that come next.
+    ``gradient`` is None where nobody asks for it. ``backward_chain`` is what is left to do with the gradient by the
+    values once it is known: a list of operations, told when all of the forward pass is planned. ``added`` are gradients
+    that reach the values around the layers that come next.
     """
 
     channels: int
@@ -71,11 +71,11 @@ class Tensor:
     source: "Source | None" = None
     added: list[Buffer] = field(default_factory=list)
 
-    def way_back(self) -> Chain:
+    def backward_chain(self) -> Chain:
         chain = Chain()
         for number, buffer in enumerate(self.added):
             chain.add(Plus(f"added_{number}"), **{f"added_{number}": buffer})
-        return chain.and_then(self.source.way_back()) if self.source else chain
+        return chain.and_then(self.source.backward_chain()) if self.source else chain
 
 
 @dataclass(frozen=True)
