@@ -1,11 +1,12 @@
 """The verbs with paths and numbers as a person gives them."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_up import results as made_up
 from python_page import make_ready
@@ -143,3 +144,45 @@ def test_reports_that_cannot_be_written_are_refused(folder: Path, tmp_path: Path
         sl.report(results, tmp_path / "x", format="htm")
     with pytest.raises(sl.StoreError, match="these results are of no store"):
         sl.report(made_up([9_900]), tmp_path / "x.html")
+
+
+loose: Any = sl  # what no type checker would let through
+RECIPE: Any = sl.Recipe(network=["conv 4", "gap", "linear 10"], epochs=1)
+BEGUN = sl.ladder("begun", budget=sl.Budget(params=2_000, epochs=10), target=sl.Target(90.0))
+LOADS = 'sl.load("mine.toml") reads one, sl.ladder(...) begins one'
+COLLECTS = "sl.climb(ladder) trains and gives them, sl.collect(ladder) reads those that are stored"
+SAVES = 'arrays become a file by np.savez("set.npz", x_train=x, y_train=y, x_test=..., y_test=...)'
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: loose.climb("mine.toml"), f"climb takes a ladder, not 'mine.toml': {LOADS}"),
+        (lambda: loose.check(Path("mine.toml")), f"check takes a ladder, not PosixPath('mine.toml'): {LOADS}"),
+        (lambda: loose.collect(RECIPE), f"linear 10'], epochs=1): {LOADS}"),
+        (lambda: loose.climb(BEGUN), "not <LadderStart 'begun': .start(name, recipe, why=...) makes it a ladder>"),
+        (lambda: loose.compare(sl.load("mnist-8k")), "not <Ladder 'mnist-8k' on 'mnist': skeleton, lighter, dropout"),
+        (lambda: loose.compare([]), f"compare takes the results of one ladder, not []: {COLLECTS}"),
+        (lambda: loose.report("mine.toml"), f"report takes the results of one ladder, not 'mine.toml': {COLLECTS}"),
+        (lambda: loose.load(3), 'load takes a ladder\'s name or path, not 3: as in sl.load("mine.toml")'),
+        (lambda: loose.dataset(np.zeros((2, 28, 28))), f"28)): {SAVES}"),
+        (lambda: loose.ladder("x", data=sl.dataset("mnist"), budget={}, target={}), f"1 x 28 x 28>>: {SAVES}"),
+        (lambda: RECIPE.network_for((1, 28, 28)), "network_for takes the shape of images, not (1, 28, 28): write"),
+        (lambda: RECIPE.network_for(sl.ImageShape), "not a class, ImageShape: call it, as in ImageShape(...); write"),
+        (
+            lambda: loose.load_model(3),
+            "load_model takes the path of a model's file, not 3: model.save(path) writes one",
+        ),
+        (lambda: loose.Store.open(3), 'store takes the path of a folder, or a store, not 3: as in store="runs"'),
+        (lambda: loose.climb(sl.load("mnist-8k"), jobs="2"), "jobs are a number of processes, such as 2, not '2'"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_at_the_door(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(sl.LadderError, match=re.escape(message)) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_store_is_collected_from_where_a_climb_leaves_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert seeds(sl.collect(sl.load("mine.toml"))) == seeds(sl.collect(sl.load("mine.toml"), "runs"))

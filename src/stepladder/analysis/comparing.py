@@ -41,7 +41,7 @@ from stepladder.analysis.intervals import (
 )
 from stepladder.analysis.other_images import image_error
 from stepladder.ladders.evaluated import data_identity
-from stepladder.runs.results import Results, RungResult
+from stepladder.runs.results import Results, RungResult, require_results
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import measured, one_image
 
@@ -131,8 +131,9 @@ def compare(results: Results) -> Verdicts:
     """Every rung but the first against the one below, then every variant against the rung that it hangs on.
 
     A verdict each (see Comparison). One interval decides. It holds after every seed: compare as often as you like, and
-    stop when you like.
+    stop when you like. Raises LadderError for what is no results of one ladder.
     """
+    require_results(results, of="compare")
     return Verdicts(verdicts(results.pairs, declared=results.ladder.comparisons))
 
 

@@ -26,10 +26,10 @@ from stepladder.ladders.checking import (
     require_within_budget,
 )
 from stepladder.ladders.checking import check as check_ladder
-from stepladder.ladders.ladder import Plan
+from stepladder.ladders.ladder import Plan, require_ladder
 from stepladder.reporting.writing import FORMS, SUFFIXES, ablation_in, form_of, require_form, write_report
 from stepladder.runs import speeds
-from stepladder.runs.results import Results, collect
+from stepladder.runs.results import Results, collect, require_results
 from stepladder.runs.store import Store
 from stepladder.watching.brief import BriefClimb
 
@@ -37,7 +37,14 @@ MAX_SEEDS = 64  # that a climb until decided goes on to
 
 
 def check(ladder: Plan, *, seeds: int = 8, jobs: int | None = None, store: str | Path = "runs") -> Check:
-    """What ``Plan.check`` gives."""
+    """Sizes, receptive fields, budgets, and the time that a climb with this many ``seeds`` takes; trains nothing.
+
+    The same as ``ladder.check()``. Printed, it is the page of ``stepladder check``. ``jobs`` are processes, one per
+    core unless given; speeds are those measured in the ``store``, if there is one. Being over budget is a finding
+    (``excess``). Raises DataError, and LadderError for what cannot be trained on these images.
+    """
+    require_ladder(ladder, of="check")
+    _require_number(jobs)
     return check_ladder(ladder, n_seeds=seeds, jobs=jobs or n_cores(), speeds=speeds.read(store))
 
 
@@ -66,6 +73,8 @@ def climb(
     Stopped, and called again, it goes on where it was. Raises UnfinishedClimbError, whose ``results`` are what there
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
     """
+    require_ladder(ladder, of="climb")
+    _require_number(jobs)
     wanted, notes = seeds_of(seeds), _notes(ladder)
     chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "")
     opened = store if isinstance(store, Store) else Store.open(store, create=True)
@@ -106,6 +115,11 @@ def seeds_of(seeds: int | Collection[int]) -> tuple[int, ...]:
     return tuple(given)
 
 
+def _require_number(jobs: int | None) -> None:
+    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool)):
+        raise LadderError(f"jobs are a number of processes, such as 2, not {shown(jobs)}")
+
+
 def report(results: Results, path: str | Path | None = None, *, format: str | None = None, force: bool = False) -> Path:
     """Write a report of results, and return where it is.
 
@@ -114,6 +128,7 @@ def report(results: Results, path: str | Path | None = None, *, format: str | No
     directory. A file that Stepladder did not write is left as it is, unless by ``force``. Raises StoreError if it
     cannot be written, DataError if the images are not there.
     """
+    require_results(results, of="report")
     if results.store is None:
         raise StoreError("these results are of no store, where a report looks for networks: climb, or collect them")
     output = None if path is None else str(path)

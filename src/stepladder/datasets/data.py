@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import n_of
 from stepladder.datasets import embedded, kinds, npz, sources, split_rules
 from stepladder.datasets.split_rules import SplitRule
@@ -110,6 +111,8 @@ class ImageSet:
 
 Dataset = ImageSet  # its name at the door
 
+KEEP_ARRAYS = 'arrays become a file by np.savez("set.npz", x_train=x, y_train=y, x_test=..., y_test=...)'
+
 
 def dataset(source: str | Path) -> Dataset:
     """A data set: "mnist", which is in the package, a folder of IDX files, an ``.npz`` file, by its path, or what a
@@ -118,6 +121,7 @@ def dataset(source: str | Path) -> Dataset:
     It is read once per process, and again where its files have been replaced since. Raises DataError if it is missing,
     damaged, or disagrees with itself.
     """
+    require(A_PATH, source, of="dataset", takes='"mnist" or a path', remedy=KEEP_ARRAYS)
     return load(str(source))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from stepladder._base.frozen import Frozen
+from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import did_you_mean, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.kinds import is_named
@@ -96,6 +97,7 @@ def ladder(
     judged in all, also later. Each call gives a value of its own; nothing is trained, or written. Raises LadderError
     that says all that is wrong.
     """
+    require(A_PATH, data, of="data", takes='"mnist" or a path', remedy=data_sets.KEEP_ARRAYS)
     limits = {"budget": budget, "target": target}
     given: dict[str, Any] = {"name": name, "about": about, "data": str(data), "evaluate_on": evaluate_on}
     given |= {"dev_images": dev_images, "data_sha256": data_sha256, "comparisons": comparisons}

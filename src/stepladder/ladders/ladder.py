@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from stepladder._base.given import require
 from stepladder._base.late import Drawn, late
 from stepladder._base.wording import n_of, shown
 from stepladder.datasets.sources import DataInfo
@@ -179,6 +180,11 @@ class Plan(Drawn):
                 return rung
         names = ", ".join(each.name for each in self.trained)
         raise LadderError(f"ladder {self.name!r} has no rung {name!r}; it has {names}")
+
+
+def require_ladder(value: Any, *, of: str) -> None:
+    """Raise LadderError for what is no ladder, given to a function of this name."""
+    require(Plan, value, of=of, takes="a ladder", remedy='sl.load("mine.toml") reads one, sl.ladder(...) begins one')
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

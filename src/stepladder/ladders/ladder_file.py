@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from stepladder._base.frozen import Frozen
+from stepladder._base.given import A_PATH, require
 from stepladder._base.plain import steering
 from stepladder._base.wording import cut, did_you_mean, shown
 from stepladder.datasets.kinds import is_named
@@ -134,6 +135,7 @@ def load(name_or_path: str | Path) -> Ladder:
     Raises LadderError that names the file, and for each thing that is wrong in it the line and the remedy. A ladder is
     read from an ordinary file only: its data may stand beside it, and a climb that goes on reads it again.
     """
+    require(A_PATH, name_or_path, of="load", takes="a ladder's name or path", remedy='as in sl.load("mine.toml")')
     name = str(name_or_path)
     if name in shipped():
         text = resources.files("stepladder.ladders").joinpath("shipped", f"{name}.toml").read_text(encoding="utf-8")

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
+from typing import Any
 
+from stepladder._base.given import require
 from stepladder._base.late import Drawn
 from stepladder._base.wording import n_of
 from stepladder.errors import GeometryError
@@ -41,6 +43,12 @@ class ImageShape:
     channels: int
     size: int
     n_classes: int
+
+
+def require_shape(value: Any, *, of: str) -> None:
+    """Raise LadderError for what is no shape of images, given to a function of this name."""
+    remedy = 'write sl.ImageShape(channels=1, size=28, n_classes=10), or take sl.dataset("mnist").info.image'
+    require(ImageShape, value, of=of, takes="the shape of images", remedy=remedy)
 
 
 @dataclass(frozen=True)

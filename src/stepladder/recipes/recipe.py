@@ -17,7 +17,7 @@ from pydantic import (
 from stepladder._base.frozen import KIND, Frozen
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
-from stepladder.networks.geometry import ImageShape, Network
+from stepladder.networks.geometry import ImageShape, Network, require_shape
 from stepladder.networks.ops import (
     Block,
     Layer,
@@ -405,7 +405,8 @@ class Recipe(Frozen):
         return -(-self.recalibrate_images // self.batch_size)
 
     def network_for(self, image: ImageShape) -> Network:
-        """The network on these images; raises GeometryError where it does not fit."""
+        """The network on images of this shape; raises GeometryError where it does not fit."""
+        require_shape(image, of="network_for")
         return _network(self.network, self.block, image, self.norm_scale)
 
     def essence(self) -> dict[str, Any]:

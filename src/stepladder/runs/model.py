@@ -21,6 +21,7 @@ from pydantic import Field
 
 from stepladder._base.files import clipped, read_regular, reason, write_atomically
 from stepladder._base.frozen import Frozen
+from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import n_of
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.odd_files import what_is
@@ -259,6 +260,7 @@ def load_model(path: str | Path) -> Model:
 
     Raises ModelError that says what is wrong, NewerFormatError for what a newer Stepladder wrote.
     """
+    require(A_PATH, path, of="load_model", takes="the path of a model's file", remedy="model.save(path) writes one")
     name = clipped(str(path))
     try:
         content = read_regular(Path(path), most=MOST_WEIGHTS_BYTES)

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from stepladder._base.given import require
 from stepladder._base.late import FACES, Drawn, late
 from stepladder._base.wording import did_you_mean, n_of, named_seeds, seeds_text, shown
 from stepladder.datasets.data import describe
 from stepladder.errors import LadderError, ModelError, StoreError
 from stepladder.ladders.evaluated import data_identity
-from stepladder.ladders.ladder import Plan, Rung
+from stepladder.ladders.ladder import Plan, Rung, require_ladder
 from stepladder.runs.model import Model
 from stepladder.runs.run import EngineIdentity, Run, experiment_key
 from stepladder.runs.stats import Summary, summarise, typical_run
@@ -156,18 +157,26 @@ class Results(Drawn):
         return 0 < len(summary.seeds) == summary.n_held
 
 
+def require_results(value: Any, *, of: str) -> None:
+    """Raise LadderError for what is no results, given to a function of this name."""
+    remedy = "sl.climb(ladder) trains and gives them, sl.collect(ladder) reads those that are stored"
+    require(Results, value, of=of, takes="the results of one ladder", remedy=remedy)
+
+
 def collect(
     ladder: Plan,
-    store: Store | str | Path,
+    store: Store | str | Path = "runs",
     *,
     engine: str | EngineIdentity | None = None,
     seeds: Collection[int] | None = None,
 ) -> Results:
-    """A ladder's runs from a store, or from the folder of one, all seeds or the given ones.
+    """A ladder's runs from a store, or from the folder of one, all seeds or the given ones; trains nothing.
 
     ``engine`` is an identity, or its name, version and device as far as they matter, such as "torch cuda"; without
-    it, the engine that trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
+    it, the engine that trained last speaks. Raises StoreError where there is no store, or if it has runs, but none of
+    that engine's; DataError where the images are not there.
     """
+    require_ladder(ladder, of="collect")
     store = store if isinstance(store, Store) else Store.open(store)
     data, info = data_identity(ladder), describe(ladder.data)
     experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.trained}

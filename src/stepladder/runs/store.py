@@ -37,6 +37,7 @@ from stepladder._base.files import (
     require_readable,
     write_atomically,
 )
+from stepladder._base.given import A_PATH, require
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
@@ -87,6 +88,7 @@ class Store:
 
         Raises StoreError if it cannot be written, or was written by a newer version.
         """
+        require(A_PATH, folder, of="store", takes="the path of a folder, or a store", remedy='as in store="runs"')
         if not str(folder):
             raise StoreError("an empty path is not a store: give a folder with --store")
         store = cls(Path(folder))
