@@ -12,7 +12,7 @@ from stepladder._base.wording import LONGEST_MESSAGE, cut, did_you_mean, n_of, p
 from stepladder.cli import main as cli
 from stepladder.errors import GeometryError, LadderError
 from stepladder.ladders.faults import _kinds, _places, place_of
-from stepladder.ladders.ladder_file import _LadderEntry, _RungEntry
+from stepladder.ladders.ladder_file import _LadderEntry, _RungEntry, _VariantEntry
 from stepladder.networks.ops import LAYERS, STEPS
 from stepladder.networks.ops.convolution import options
 from stepladder.networks.ops.words import WINDOW_OPTIONS
@@ -33,7 +33,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "command": tuple(cli.main.commands),
     "option": tuple({name for each in cli.main.commands.values() for param in each.params for name in param.opts}),
 }
-MODELS: list[type[BaseModel]] = [*_places(), _LadderEntry, _RungEntry]
+MODELS: list[type[BaseModel]] = [*_places(), _LadderEntry, _RungEntry, _VariantEntry]
 for model in MODELS:
     place = place_of(model)
     KNOWN[place] = (*KNOWN.get(place, ()), *model.model_fields)

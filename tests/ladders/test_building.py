@@ -16,6 +16,7 @@ NETWORK = ["conv 8", "maxpool 2", "conv 16", "gap", "linear 10"]
 STARTED = sl.ladder("mine", budget=BUDGET, target=TARGET).start(
     "skeleton", sl.Recipe(network=NETWORK, epochs=5), why="small"
 )
+LOOSE: Any = STARTED  # what no type checker would let through
 LADDER = STARTED.then("dropout", dropout=0.05, why="train is above dev").then(
     "rotation", augment=sl.Augment(rotation_deg=10), why="digits lean"
 )
@@ -74,9 +75,54 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "two changes": (
         lambda: STARTED.then("x", dropout=0.1, lr=0.1, why="y"),
         sl.LadderError,
-        "mine: rung 'x' changes dropout and lr; a rung changes one concept: split it into two rungs",
+        "mine: rung 'x' changes dropout and lr; a rung changes one concept: split it into two rungs (first dropout=0.1,"
+        ' then lr=0.1), or declare it: compound="why not one at a time"',
     ),
-    "no change": (lambda: STARTED.then("x", why="y"), sl.LadderError, "mine: rung 'x' changes nothing: give it one"),
+    "two distortions": (
+        lambda: STARTED.then("x", augment={"rotation_deg": 10, "shift_px": 1}, why="y"),
+        sl.LadderError,
+        "(first augment=sl.Augment(rotation_deg=10.0), then augment=sl.Augment(rotation_deg=10.0, shift_px=1.0))",
+    ),
+    "a network, a block and a schedule": (
+        lambda: STARTED.variant("x", network=NETWORK[1:], block="conv relu", schedule=sl.Cosine(), why="y"),
+        sl.LadderError,
+        "into three variants (first network=[...], then block='conv relu', then schedule=sl.Cosine())",
+    ),
+    "no change": (
+        lambda: STARTED.then("x", why="y"),
+        sl.LadderError,
+        "mine: rung 'x' changes nothing: change one field of its recipe, as in dropout=0.05, or remove it",
+    ),
+    "a budget of no such kind": (
+        lambda: LOOSE.then("x", lr=0.1, budget=7_000, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': budget: it should be an sl.Budget or a dict, not 7000: as in budget={\"params\": 8_000}",
+    ),
+    "a target of no such kind": (
+        lambda: LOOSE.then("x", lr=0.1, target=99.5, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': target: it should be an sl.Target or a dict, not 99.5: as in target={\"accuracy\": 99.4}",
+    ),
+    "an unknown field of a budget": (
+        lambda: STARTED.then("x", lr=0.1, budget={"parms": 7_000}, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': budget: parms: unknown field 'parms'; did you mean 'params'?",
+    ),
+    "a target of a variant": (
+        lambda: STARTED.variant("x", lr=0.1, target=sl.Target(99.5), why="y"),
+        sl.LadderError,
+        "mine: variant 'x': leave target out: a variant has that of the rung that it hangs on",
+    ),
+    "an unknown field of a variant": (
+        lambda: STARTED.variant("x", drop=0.1, why="y"),
+        sl.LadderError,
+        "mine: variant 'x': drop: unknown field 'drop'; did you mean 'dropout'?",
+    ),
+    "a class": (
+        lambda: STARTED.then("x", schedule=sl.Step, why="y"),
+        sl.LadderError,
+        "mine: rung 'x': schedule: it should be a value, not a class: call it, as in sl.Step(every_epochs=6)",
+    ),
     "the same value": (
         lambda: LADDER.then("x", dropout=0.05, why="y"),
         sl.LadderError,

@@ -1,5 +1,6 @@
 """Variants hang on a rung: read from a file, held to the rules of a rung in their place, and no step of the ladder."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,14 @@ REFUSED = {
         'name = "x"\nwhy = "y"\n[rung.variant.recipe]  <--\nepochs = 3',
         "rung 1, variant 1, recipe: unknown field 'recipe'",
     ),
+    "a target of its own": (
+        'name = "x"\nwhy = "y"\nchange.lr = 0.1\ntarget = { accuracy = 99 }  <--',
+        "rung 1, variant 1, target: unknown field 'target'; leave it out: a variant has that of the rung",
+    ),
+    "what it hangs on": (
+        'name = "x"\nwhy = "y"\nchange.lr = 0.1\non = "start"  <--',
+        "rung 1, variant 1, on: unknown field 'on'; leave it out: a variant hangs on the [[rung]] that it stands below",
+    ),
     "an unknown concept": (
         'name = "x"\nwhy = "y"\nchange.droput = 0.2  <--',
         "rung 1, variant 1, change.droput: unknown field 'droput'; did you mean 'dropout'?",
@@ -156,7 +165,10 @@ REFUSED = {
         'name = "x"  <--\nwhy = "y"\nchange.epochs = 1',
         "variant 'x' trains for 1 epoch but its target speaks of the last 2",
     ),
-    "no reason": ('name = "x"  <--\nchange.lr = 0.1', "rung 1, variant 1, why: this field is missing"),
+    "no reason": (
+        'name = "x"  <--\nchange.lr = 0.1',
+        "rung 1, variant 1, why: this field is missing: say of variant 'x'",
+    ),
 }
 
 
@@ -290,3 +302,8 @@ def test_rungs_are_still_found_by_name(tmp_path: Path) -> None:
     assert isinstance(ladder.rung("wider"), Rung)
     with pytest.raises(LadderError, match="it has start, dropout, cosine, wider, rotation"):
         ladder.rung("none")
+
+
+def test_a_variant_of_no_rung_is_told_where_it_belongs(tmp_path: Path) -> None:
+    with pytest.raises(LadderError, match=re.escape("it hangs on a rung: write [[rung.variant]], below the [[rung]]")):
+        ladder_of(tmp_path, STAR.replace("[[rung.variant]]", "[[variant]]", 1))

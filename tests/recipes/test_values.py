@@ -47,6 +47,12 @@ def test_a_recipe_shows_what_one_would_write() -> None:
     for name in ladder_file.shipped():
         for rung in sl.load(name).rungs:
             assert eval(repr(rung.recipe), {"Recipe": sl.Recipe}) == rung.recipe
+    assert [repr(each) for each in (sl.Cosine(), sl.Step(every_epochs=3), sl.Adam(), sl.Adam(kind="adamw"))] == [
+        "Cosine()",
+        "Step(every_epochs=3)",
+        "Adam()",
+        "Adam(kind='adamw')",
+    ]
     assert repr(sl.Augment(rotation_deg=10)) == "Augment(rotation_deg=10.0)"
     assert repr(sl.Recipe(network=LAYERS, epochs=5)) == "Recipe(network=['conv 8 3x3', 'gap', 'linear 10'], epochs=5)"
 
@@ -66,7 +72,7 @@ def test_a_recipe_shows_what_one_would_write() -> None:
         (lambda: sl.Recipe(network=LAYERS, epochs=5, dropout=5), "it should be less than 1, not 5: 5% is written 0.05"),
         (
             lambda: sl.Recipe(network=LAYERS, epochs=5, optimizer="adam"),
-            "it should be a table, not 'adam': write optimizer = dict(kind = \"adam\")",
+            "it should be a dict, or a value made for it, not 'adam': write optimizer=dict(kind=\"adam\")",
         ),
         (lambda: sl.Target(0.994), "Target: accuracy: accuracy is in percent, and 0.994 is 0.994%: write 99.4"),
         (lambda: sl.Budget(params=0, epochs=1), "Budget: params: it should be at least 1, not 0"),

@@ -51,6 +51,13 @@ _OPTIONS_OF_BOTH = {
     "shared sharedweights tied": "there is none here: no two layers share weights",
 }
 
+_OF_A_CHANGE = {
+    "title label id": "name",
+    "rationale motivation because description about notes comment": "why",
+    "changes": "change",
+    "seed seeds": _WHOLE_CLIMB + "stepladder climb my.toml --seeds 8",
+}
+
 _TABLES: dict[str, dict[str, str]] = {
     "layer": {
         "conv2d convolution convolution2d convolutional": "conv",
@@ -267,13 +274,16 @@ _TABLES: dict[str, dict[str, str]] = {
         "loss error errorrate f1 auc": "a target is an accuracy, in percent: 100 minus the error",
     },
     "rung": {
-        "title label id": "name",
-        "rationale motivation because description about notes comment": "why",
-        "parent base from below": "leave it out: each rung builds on the one before it",
-        "changes": "change",
+        **_OF_A_CHANGE,
+        "parent base from below on": "leave it out: each rung builds on the one before it, and what hangs on another is"
+        " its [[rung.variant]]",
         "variants ablation ablations": "variant",
         "accuracy lastepochs": "write target = { accuracy = 99.4, last_epochs = 5 }",
-        "seed seeds": _WHOLE_CLIMB + "stepladder climb my.toml --seeds 8",
+    },
+    "variant": {
+        **_OF_A_CHANGE,
+        "parent base from below on": "leave it out: a variant hangs on the [[rung]] that it stands below",
+        "budget target accuracy lastepochs": "leave it out: a variant has that of the rung that it hangs on",
     },
     "evaluate_on": {"val valid validation heldout development": "dev", "t10k testing": "test"},
     "ladder": {
@@ -287,6 +297,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "rungs step steps experiment experiments runs": "rung",
         "recipe": "it belongs in the bottom rung: a [[rung]] and below it [rung.recipe]",
         "change": "it belongs in a rung: a [[rung]] and below it change = { ... }",
+        "variant variants": "it hangs on a rung: write [[rung.variant]], below the [[rung]] that it hangs on",
         "seed seeds": _WHOLE_CLIMB + "stepladder climb my.toml --seeds 8",
         "engine device": _WHOLE_CLIMB + "stepladder climb my.toml --engine torch --device cuda",
     },

@@ -33,7 +33,9 @@ class Frozen(BaseModel):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # what is read from a file does not go this way
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        yield from self.model_dump(mode="json", exclude_defaults=True).items()
+        model, said = type(self), self.model_dump(mode="json", exclude_defaults=True)
+        said_by_class = _own_kind(model, {}).items()
+        yield from (each for each in said.items() if each not in said_by_class)
 
 
 def _own_kind(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, str]:

@@ -23,6 +23,8 @@ from stepladder.recipes.recipe import Recipe, changed_fields
 
 F = TypeVar("F", bound=Frozen)
 
+_EXAMPLES: dict[type[Frozen], str] = {Budget: 'budget={"params": 8_000}', Target: 'target={"accuracy": 99.4}'}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LadderStart:
@@ -46,7 +48,7 @@ class LadderStart:
 
         Raises LadderError, GeometryError and BudgetError as ``Ladder.then`` does.
         """
-        _require_named(self.name, name, why)
+        _read(ENTRIES[1], {"name": name, "why": why}, of=_place(self.name, name))
         rung = Rung(
             name=name,
             why=why.strip(),
@@ -122,10 +124,11 @@ def with_rung(
     top = below.rungs[-1]
     of = _place(below.name, name)
     limits = {
-        "budget": _read(Budget, _over(top.budget, budget), of=of),
-        "target": _read(Target, _over(top.target, target), of=of),
+        "budget": _limit(Budget, top.budget, budget, of=f"{of}: budget"),
+        "target": _limit(Target, top.target, target, of=f"{of}: target"),
     }
-    rung = _changed(below, top, rules.rung(name), why=why, compound=compound, change=change, limits=limits)
+    who = rules.rung(name, in_file=False)
+    rung = _changed(below, top, who, why=why, compound=compound, change=change, limits=limits)
     return _sound(replace(below, rungs=(*below.rungs, rung)))
 
 
@@ -138,7 +141,10 @@ def with_variant(
         known = [rung.name for rung in ladder.rungs]
         raise LadderError(f"ladder {ladder.name!r} has no rung {shown(on)}{did_you_mean(str(on), known)}")
     limits = {"budget": below.budget, "target": below.target}
-    rung = _changed(ladder, below, rules.variant(name), why=why, compound=compound, change=change, limits=limits)
+    who = rules.variant(name, in_file=False)
+    if own := next((limit for limit in limits if limit in change), None):
+        raise LadderError(f"{ladder.name}: {who}: leave {own} out: a variant has that of the rung that it hangs on")
+    rung = _changed(ladder, below, who, why=why, compound=compound, change=change, limits=limits)
     place = {rung.name: at for at, rung in enumerate(ladder.rungs)}
     variants = sorted((*ladder.variants, Variant(on=below.name, rung=rung)), key=lambda each: place[each.on])
     return _sound(replace(ladder, variants=tuple(variants)))
@@ -155,9 +161,10 @@ def _changed(
     limits: dict[str, Any],
 ) -> Rung:
     """The rung below with a change."""
-    _require_named(ladder.name, who.name, why, compound=compound)
+    of = f"{ladder.name}: {who}"
+    _read(ENTRIES[1], {"name": who.name, "why": why, "compound": compound}, of=of)
     stated = {field: getattr(below.recipe, field) for field in Recipe.model_fields} | dict(change)
-    recipe = _read(Recipe, stated, of=_place(ladder.name, who.name))
+    recipe = _read(Recipe, stated, of=of)
     for field in change:
         if getattr(recipe, field) == (value := getattr(below.recipe, field)):
             raise LadderError(f"{ladder.source}: {rules.unchanged(who, field, value, alone=len(change) == 1)}")
@@ -169,10 +176,6 @@ def _place(ladder: str, rung: str) -> str:
     return f"{ladder}: rung {shown(rung)}"
 
 
-def _require_named(ladder: str, name: str, why: str, *, compound: str | None = None) -> None:
-    _read(ENTRIES[1], {"name": name, "why": why, "compound": compound}, of=_place(ladder, name))
-
-
 def _read(model: type[F], value: Any, *, of: str) -> F:
     """A value as a model. Raises LadderError that says ``of`` what it is, and all that is wrong."""
     try:
@@ -181,9 +184,14 @@ def _read(model: type[F], value: Any, *, of: str) -> F:
         raise refusal(model, error, of=of) from None
 
 
-def _over(below: Frozen, given: Frozen | Mapping[str, Any] | None) -> Any:
-    """The limits of a rung: those from below, and over them what it says."""
-    return below.model_dump() | dict(given) if isinstance(given, Mapping) else given or below
+def _limit(model: type[F], below: F, given: F | Mapping[str, Any] | None, *, of: str) -> F:
+    """What a rung is limited by: what is from below, and over it what it says. Raises LadderError."""
+    if given is None:
+        return below
+    if not isinstance(given, Mapping | model):
+        example = _EXAMPLES[model]
+        raise LadderError(f"{of}: it should be an sl.{model.__name__} or a dict, not {shown(given)}: as in {example}")
+    return _read(model, below.model_dump() | dict(given), of=of) if isinstance(given, Mapping) else given
 
 
 def _sound(ladder: Ladder) -> Ladder:

@@ -179,7 +179,7 @@ def require_effects(ladder: Plan, info: DataInfo) -> None:
 
 def _who(ladder: Plan, rung: Rung) -> rules.Who:
     hangs = any(variant.rung is rung for variant in ladder.variants)
-    return rules.variant(rung.name) if hangs else rules.rung(rung.name)
+    return (rules.variant if hangs else rules.rung)(rung.name, in_file=rung.is_of_file)
 
 
 def notes_of(rungs: Iterable[CheckedRung]) -> list[str]:

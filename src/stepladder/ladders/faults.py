@@ -14,7 +14,7 @@ from stepladder._base.foreign import NONE_HERE
 from stepladder._base.plain import MOST_CHARACTERS, neutral
 from stepladder._base.wording import LONGEST_QUOTE, cut, did_you_mean, n_of, shown, slip, translation
 from stepladder.errors import LadderError
-from stepladder.ladders.ladder_text import LONGEST_PATH, brackets
+from stepladder.ladders.ladder_text import LONGEST_PATH, as_toml, brackets
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, nearest
 from stepladder.recipes.recipe import Recipe
@@ -94,7 +94,10 @@ def faults_of(model: type[BaseModel], error: ValidationError) -> list[Fault]:
         if each["type"] == "extra_forbidden"
     }
     said = [each for each in found if each[2]["type"] != "missing" or each[0] not in mistyped]
-    told = [(_spot(inside, each), _in_words(each, owner, _last(inside))) for inside, owner, each in said]
+    told = [
+        (_spot(inside, each), _of_class(each["input"]) or _in_words(each, owner, _last(inside)))
+        for inside, owner, each in said
+    ]
     return told + besides
 
 
@@ -105,8 +108,11 @@ def refusal(model: type[BaseModel], error: ValidationError, *, of: str) -> Ladde
 
 
 def _in_python(words: str) -> str:
-    """``dict(kind = "cosine")`` for a table of TOML."""
-    return re.sub(r"(?<== )\{ ([^{}]*) \}", r"dict(\1)", words)
+    """``dict(kind="cosine")`` for a table of TOML."""
+    words = re.sub(r" = \{ ([^{}]*) \}", lambda table: f"=dict({table[1].replace(' = ', '=')})", words)
+    return words.replace("it should be a table", "it should be a dict, or a value made for it").replace(
+        ": write a table, as in", ": as in"
+    )
 
 
 def _steps(where: Location) -> Iterator[str]:
@@ -176,6 +182,15 @@ def _in_words(error: Any, owner: type[BaseModel], name: str) -> str:
     return words
 
 
+def _of_class(given: object) -> str | None:
+    """Of a class that a program gave in the place of a value of it."""
+    if not isinstance(given, type) or not issubclass(given, BaseModel):
+        return None
+    needed = (name for name in given.model_fields if name != "kind" and _is_required(given, name))
+    called = ", ".join(f"{name}={_EXAMPLES[name]}" for name in needed)
+    return f"it should be a value, not a class: call it, as in sl.{given.__name__}({called})"
+
+
 def _wanted(error: Any) -> str:
     if error["type"] in _WANTED:
         limits = error.get("ctx", {}).items()
@@ -214,7 +229,7 @@ def _home(name: str, given: object, owner: type[BaseModel]) -> str | None:
     siblings = [model for model, where in _places().items() if where == place and model is not owner]
     if kinds := [kind for model in siblings if name in model.model_fields for kind in _kinds(model)]:
         return f"it goes with kind {' or '.join(map(repr, kinds))}"
-    if name in Recipe.model_fields and place == "rung":
+    if name in Recipe.model_fields and place in ("rung", "variant"):
         return f"a concept: write change = {{ {name} = {value} }}, or for the bottom rung {name} under [rung.recipe]"
     if name in Recipe.model_fields and owner is not Recipe:
         return f"it belongs in the recipe: {name} = {value} under [rung.recipe], or change.{name} in a rung above"
@@ -232,8 +247,9 @@ def _missing_field(name: str, given: object, owner: type[BaseModel]) -> str:
     example = _EXAMPLES.get(name)
     if name == "rung":
         return ": a ladder has at least one [[rung]]"
-    if place_of(owner) == "rung" and isinstance(given, dict) and isinstance(given.get("name"), str):
-        return f": say of rung {shown(given['name'])} why it is taken, as in {name} = {example}"
+    place = place_of(owner)
+    if place in ("rung", "variant") and isinstance(given, dict) and isinstance(given.get("name"), str):
+        return f": say of {place} {shown(given['name'])} why it is taken, as in {name} = {example}"
     return f": write it, as in {name} = {example}" if example else ""
 
 
@@ -325,15 +341,6 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def as_toml(value: object) -> str:
-    """A short value as TOML has it; three dots for any other."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and len(value) <= 40 and value.isprintable() and not set(value) & set('"\\'):
-        return f'"{value}"'
-    return repr(value) if isinstance(value, int | float) and abs(value) < 1e15 else "..."
 
 
 # Models, their places and kinds.

@@ -57,6 +57,11 @@ class Rung:
         changed = f"changes {', '.join(self.changes)}" if self.changes else "the start"
         return f"<Rung {shown(self.name)}: {changed}>"
 
+    @property
+    def is_of_file(self) -> bool:
+        """Whether it was read from a file, and not built in Python: messages speak of what was written there."""
+        return self.line > 0
+
     def line_of_layer(self, index: int | None) -> int:
         """The line of a layer of its network, of the last for None; that of the rung where it is not known."""
         lines = self.layer_lines
@@ -251,13 +256,14 @@ class Ladder(Plan):
             raise LadderError(f"{self.source}: a ladder has at least one rung")
         names = [rung.name for rung in self.trained]
         for at, rung in enumerate(self.trained):
-            who = rules.rung(rung.name) if at < len(self.rungs) else rules.variant(rung.name)
+            who = (rules.rung if at < len(self.rungs) else rules.variant)(rung.name, in_file=rung.is_of_file)
             if rung.name in names[:at]:
                 yield rung, rules.twice(rung.name)
             yield from ((rung, text) for _, text in rules.of_epochs(who, rung.recipe, rung.target))
         yield from ((self.rungs[0], text) for text in _broken_bottom(self.rungs[0]))
         for below, rung in pairwise(self.rungs):
-            yield from ((rung, text) for text in _broken_above(rules.rung(rung.name), below, rung))
+            who = rules.rung(rung.name, in_file=rung.is_of_file)
+            yield from ((rung, text) for text in _broken_above(who, below, rung))
         for each in self.variants:
             yield from ((each.rung, text) for text in self._broken_variant(each))
 
@@ -270,7 +276,8 @@ class Ladder(Plan):
                 f" hang it on one of {rungs}"
             )
             return
-        yield from _broken_above(rules.variant(variant.rung.name), below, variant.rung)
+        who = rules.variant(variant.rung.name, in_file=variant.rung.is_of_file)
+        yield from _broken_above(who, below, variant.rung)
 
 
 def _broken_bottom(rung: Rung) -> Iterator[str]:

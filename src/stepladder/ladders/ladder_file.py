@@ -76,7 +76,7 @@ class _RungEntry(Frozen):
 class _VariantEntry(Frozen):
     """One ``[[rung.variant]]`` as written."""
 
-    PLACE: ClassVar = "rung"
+    PLACE: ClassVar = "variant"
 
     name: _Name = Field(description="short name, unique on the ladder")
     why: str = Field(min_length=1, description="why this variant is tried")
@@ -259,7 +259,7 @@ class _Reader:
         for index, raw in enumerate(written if isinstance(written, list) else []):
             here = ("rung", index)
             entry, is_whole = self.entry(raw, here)
-            who = rules.rung(entry.name)
+            who = rules.rung(entry.name, in_file=True)
             self.check_name(entry, here)
             budget, target = self.budget(entry, here, budget), self.target(entry, here, target)
             below = rungs[-1] if len(rungs) == index and rungs else None
@@ -277,7 +277,7 @@ class _Reader:
         for index, each in enumerate(written if isinstance(written, list) else []):
             here = (*on, "variant", index)
             entry, is_whole = self.entry(each, here)
-            who = rules.variant(entry.name)
+            who = rules.variant(entry.name, in_file=True)
             self.check_name(entry, here)
             known = self.recipe(entry, here, below, who=who, is_whole=is_whole)
             if below and known:
@@ -394,7 +394,7 @@ class _Reader:
             return below
         with self.noting():
             budget = self.validate(Budget, below.model_dump() | entry.budget, (*here, "budget"))
-            self.keep_to(rules.of_budget(rules.rung(entry.name), below, budget), here)
+            self.keep_to(rules.of_budget(rules.rung(entry.name, in_file=True), below, budget), here)
             return budget
         return below
 
@@ -404,7 +404,7 @@ class _Reader:
             return below
         with self.noting():
             target = self.validate(Target, below.model_dump() | entry.target, (*here, "target"))
-            self.keep_to(rules.of_target(rules.rung(entry.name), below, target), here)
+            self.keep_to(rules.of_target(rules.rung(entry.name, in_file=True), below, target), here)
             return target
         return below
 

@@ -290,3 +290,12 @@ def _integers(value: Any, where: Location) -> Any:
     elif isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _integers(inner, (*where, key))
+
+
+def as_toml(value: object) -> str:
+    """A short value as TOML has it; three dots for any other."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and len(value) <= 40 and value.isprintable() and not set(value) & set('"\\'):
+        return f'"{value}"'
+    return repr(value) if isinstance(value, int | float) and abs(value) < 1e15 else "..."

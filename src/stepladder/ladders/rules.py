@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from stepladder._base.frozen import Frozen
 from stepladder._base.wording import n_of, shown
-from stepladder.ladders.faults import as_toml
+from stepladder.ladders.ladder_text import as_toml
 from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.concepts import Concept, changed_concepts, with_concepts
 from stepladder.recipes.happening import what_happens, why_alike
@@ -19,22 +20,23 @@ Broken = tuple[tuple[str, ...], str]
 
 @dataclass(frozen=True)
 class Who:
-    """Whom a rule is broken by, and what it builds on, in words."""
+    """Whom a rule is broken by, and what it builds on, in words; remedies are TOML or Python, as it is written."""
 
     noun: str
     name: str
     below: str
+    in_file: bool
 
     def __str__(self) -> str:
         return f"{self.noun} {shown(self.name)}"
 
 
-def rung(name: str) -> Who:
-    return Who("rung", name, "the rung below")
+def rung(name: str, *, in_file: bool) -> Who:
+    return Who("rung", name, "the rung below", in_file)
 
 
-def variant(name: str) -> Who:
-    return Who("variant", name, "the rung that it hangs on")
+def variant(name: str, *, in_file: bool) -> Who:
+    return Who("variant", name, "the rung that it hangs on", in_file)
 
 
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}
@@ -56,7 +58,8 @@ def of_changes(
 ) -> Iterator[Broken]:
     """Exactly one concept differs, unless it is declared why there are more, and something happens otherwise."""
     if not changes:
-        yield (), f"{who} changes nothing: give it one 'change', or remove it"
+        remedy = "give it one 'change'" if who.in_file else "change one field of its recipe, as in dropout=0.05"
+        yield (), f"{who} changes nothing: {remedy}, or remove it"
         return
     if what_happens(recipe) == what_happens(below):
         yield (
@@ -88,27 +91,41 @@ def undeclared(who: Who, below: Recipe, recipe: Recipe) -> str:
     concepts = changed_concepts(below, recipe)
     n = NUMBERS.get(len(concepts), str(len(concepts)))
     names = " and ".join([", ".join(map(str, concepts[:-1])), str(concepts[-1])])
-    lines = _split(below, recipe, concepts, one_above_another=who.noun == "rung")
+    lines = _split(who, below, recipe, concepts)
     shown_lines = ", then ".join(lines[:MOST_LINES]) + (
         f" and {len(lines) - MOST_LINES} more" * (len(lines) > MOST_LINES)
     )
     return (
         f"{who} changes {names}; a {who.noun} changes one concept: split it into {n} {who.noun}s (first {shown_lines}),"
-        ' or declare it: compound = "why not one at a time"'
+        f' or declare it: compound{" = " if who.in_file else "="}"why not one at a time"'
     )
 
 
-def _split(below: Recipe, recipe: Recipe, concepts: tuple[Concept, ...], *, one_above_another: bool) -> list[str]:
-    """One change for each of these concepts, as it is written: after the one before, or each of the same recipe."""
+def _split(who: Who, below: Recipe, recipe: Recipe, concepts: tuple[Concept, ...]) -> list[str]:
+    """One change for each of these concepts, as it is written: rungs after one another, variants of the same recipe."""
     lines, base = [], below
     for concept in concepts:
         changed = with_concepts(base, [concept], of=recipe)
-        value = changed.essence().get(concept.field, {} if concept.distortion else None)
-        if value is None:
-            value = changed.model_dump(mode="json")[concept.field]
-        lines.append(f"change.{concept.field} = {_inline(value)}")
-        base = changed if one_above_another else below
+        lines.append(_in_toml(concept, changed) if who.in_file else _in_python(concept, changed))
+        base = changed if who.noun == "rung" else below
     return lines
+
+
+def _in_toml(concept: Concept, changed: Recipe) -> str:
+    value = changed.essence().get(concept.field, {} if concept.distortion else None)
+    if value is None:
+        value = changed.model_dump(mode="json")[concept.field]
+    return f"change.{concept.field} = {_inline(value)}"
+
+
+def _in_python(concept: Concept, changed: Recipe) -> str:
+    """``augment=sl.Augment(rotation_deg=10.0)``; three dots for the layers of a network."""
+    value = getattr(changed, concept.field)
+    if isinstance(value, tuple):
+        return f"{concept.field}=[...]"
+    if isinstance(value, Frozen):
+        return f"{concept.field}=sl.{value!r}"
+    return f"{concept.field}={value if isinstance(value, bool | int | float) or value is None else str(value)!r}"
 
 
 def _inline(value: Any) -> str:
