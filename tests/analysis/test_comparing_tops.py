@@ -93,7 +93,7 @@ def test_unlike_protocols_are_not_compared(name: str) -> None:
     assert [(each.problem, each.comparison is None) for each in found] == [(problem, True), ("", False)]
     page = tops_page([FIRST, other, BETTER], found, refused=[])
     assert f"Not compared: a.toml and x.toml: {problem}." in page
-    assert any("for 1 comparison together" in part for part in page if isinstance(part, str))
+    assert any("for this one comparison, and" in part for part in page if isinstance(part, str))
 
 
 def test_other_validation_images_are_told_of() -> None:
@@ -128,3 +128,4 @@ def test_a_page_and_json_of_tops() -> None:
 def test_the_interval_of_a_mean() -> None:
     assert mean_interval(FIRST.rungs[0]) == interval_of_mean([n / 100 for n in LOW], least_spread=0.01)
     assert mean_interval(top_of("x.toml", [9900]).rungs[0]) is None
+    assert mean_interval(top_of("x.toml", [0, 10_000]).rungs[0]) == (0, 100), "no accuracy is beyond"

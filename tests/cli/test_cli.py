@@ -109,6 +109,15 @@ def test_show_before_any_climb(stepladder: CommandLine, tmp_path: Path) -> None:
     assert stepladder("show", "mnist-8k").stdout.count("not trained") == 6
 
 
+def test_a_report_of_nothing_says_so(stepladder: CommandLine, tmp_path: Path) -> None:
+    Store.open(tmp_path / "runs", create=True)
+    done = stepladder("report", "mnist-8k", "-o", "nothing.md")
+    assert (done.returncode, done.stdout) == (0, "nothing.md\n")
+    assert done.stderr == (
+        "note: no run of this ladder is stored, and the report is empty: climb first, with stepladder climb mnist-8k\n"
+    )
+
+
 def test_dev_is_held_out_and_test_is_not_looked_at(stepladder: CommandLine, tiny_ladder: Path) -> None:
     tiny_ladder.write_text(tiny_ladder.read_text().replace('evaluate_on = "test"', "dev_images = 400"))
     body = json.loads(stepladder("climb", tiny_ladder, "--seeds", 1, "--json").stdout)

@@ -209,6 +209,10 @@ def test_no_network_is_shown_as_sure_beyond_doubt(home: Path, tmp_path: Path, co
         (("nothing", "0.png"), "no ladder 'nothing'"),
         (("gone.safetensors", "0.png"), "gone.safetensors: this model cannot be read: No such file"),
         (("small.npz", "0.png"), "small.npz: a zip archive"),
+        (
+            ("0.png", "small.toml"),
+            "0.png is a PNG picture: name the model first, then the pictures, as in stepladder predict mine.toml 0.png",
+        ),
         (("small.toml",), "Missing argument 'IMAGE...'"),
         (("small.toml", "0.png", "--top", "0"), "0 is not in the range x>=1"),
     ],

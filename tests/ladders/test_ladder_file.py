@@ -752,6 +752,25 @@ def test_a_file_beside_is_thought_of_before_a_shipped_ladder(
         ladder_file.load(meant)
 
 
+@pytest.mark.parametrize("name", ["mnist8k", "mnist-8kk", "mnist-8k-recrod"])
+def test_a_shipped_ladder_is_thought_of_where_no_file_beside_is_as_near(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "mnist.toml").write_text(TOP)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LadderError, match=f"no ladder '{name}'; did you mean 'mnist-8k"):
+        ladder_file.load(name)
+    with pytest.raises(LadderError, match=r"no ladder 'mnist'; did you mean 'mnist\.toml'"):
+        ladder_file.load("mnist")
+
+
+def test_a_set_of_images_is_no_ladder_but_gets_one(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    path.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(LadderError, match=rf"it is a set of images: 'stepladder new {path}' writes a ladder for them"):
+        ladder_file.load(path)
+
+
 # Lines
 
 Piece = tuple[list[str], dict[Location, int]]

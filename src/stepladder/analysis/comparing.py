@@ -194,13 +194,17 @@ def _unlike(one: Results, other: Results) -> Iterator[str]:
 
 
 def mean_interval(result: RungResult) -> Interval | None:
-    """The 95% interval of a rung's mean, of what its target speaks of; it needs two seeds, and none that diverged."""
+    """The 95% interval of a rung's mean, of what its target speaks of; it needs two seeds, and none that diverged.
+
+    In percent, within 0 and 100: of two seeds that differ much it is wide, and there are no accuracies beyond.
+    """
     target = result.rung.target
     finals = [run.final for run in result.runs if run.final is not None]
     if result.summary.final_mean is None or len(finals) < 2:
         return None
     least_spread = float(one_image(finals[0], balanced=target.balanced))
-    return interval_of_mean([float(measured(final, target)) for final in finals], least_spread=least_spread)
+    low, high = interval_of_mean([float(measured(final, target)) for final in finals], least_spread=least_spread)
+    return max(0.0, low), min(100.0, high)
 
 
 def verdicts(pairs: Sequence[tuple[RungResult, RungResult]], *, declared: int) -> list[Comparison]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from stepladder._base.files import name_for
 from stepladder._base.machine import n_cores
-from stepladder._base.ours import signed
 from stepladder._base.wording import did_you_mean, n_of, shown
 from stepladder.climbing.climbing import Failure, Watcher, Watchers
 from stepladder.climbing.climbing import climb as climb_ladder
@@ -27,7 +26,7 @@ from stepladder.ladders.checking import (
 )
 from stepladder.ladders.checking import check as check_ladder
 from stepladder.ladders.ladder import Plan, require_ladder
-from stepladder.reporting.writing import FORMS, SUFFIXES, ablation_in, form_of, require_form, write_report
+from stepladder.reporting.writing import FORMS, SUFFIXES, form_of, require_form, text_of, write_report
 from stepladder.runs import speeds
 from stepladder.runs.results import Results, collect, require_results
 from stepladder.runs.store import Store
@@ -138,8 +137,8 @@ def report(results: Results, path: str | Path | None = None, *, format: str | No
     require_form(output, form)
     if output is None and form != "html":
         output = name_for(results.ladder.name, f"-report{SUFFIXES[form]}")
-    text = FORMS[form](results, results.store, *ablation_in(results, results.store))
-    return write_report(signed(text, suffix=SUFFIXES[form]), results.ladder, output=output, force=force)
+    text = text_of(results, results.store, form=form)
+    return write_report(text, results.ladder, output=output, force=force)
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def load(name_or_path: str | Path) -> Ladder:
         text = resources.files("stepladder.ladders").joinpath("shipped", f"{name}.toml").read_text(encoding="utf-8")
         return _Reader(text, name, Path()).read()
     if not name.endswith(".toml") and not _is_there(name):
-        if beside := file_meant(Path(name)):
+        if beside := file_meant(Path(name), others=shipped()):
             raise LadderError(f"no ladder {shown(name)}; did you mean {shown(str(beside))}?")
         hint = did_you_mean(name, shipped())
         end = " A" if hint.endswith("?") else "; a"

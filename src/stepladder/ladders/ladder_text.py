@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -86,10 +86,7 @@ def read_file(path: Path) -> str:
             f"{name}: cannot read this ladder file: No such file or directory{_others_near(path)}"
         ) from None
     except UnicodeDecodeError:
-        raise LadderError(
-            f"{name}: cannot read this ladder file: it is no text in UTF-8, but a picture, an archive, or a text that"
-            " was saved in another encoding"
-        ) from None
+        raise LadderError(f"{name}: cannot read this ladder file: {_no_text(path)}") from None
     except (OSError, ValueError) as error:
         if isinstance(error, LadderError):
             raise
@@ -97,16 +94,26 @@ def read_file(path: Path) -> str:
         raise LadderError(f"{name}: cannot read this ladder file: {reason}") from None
 
 
-def file_meant(path: Path) -> Path | None:
-    """The ladder file beside that a path without the ending .toml, or with a slip in it, is most like."""
+def _no_text(path: Path) -> str:
+    if path.suffix == ".npz":
+        return f"it is a set of images: 'stepladder new {path}' writes a ladder for them"
+    return "it is no text in UTF-8, but a picture, an archive, or a text that was saved in another encoding"
+
+
+def file_meant(path: Path, *, others: Sequence[str]) -> Path | None:
+    """The ladder file beside that a path without the ending .toml, or with a slip in it, is most like.
+
+    None where it is more like one of the ``others``, which are no files.
+    """
     try:
         names = [each.name for each in path.parent.glob("*.toml")]
     except (OSError, ValueError):
         return None
     stems = {name.removesuffix(".toml").lower(): name for name in names}
     written = path.name[:LONGEST_PATH].lower()
-    near = [written] if written in stems else get_close_matches(written.partition(".")[0], stems, n=1, cutoff=0.7)
-    return path.with_name(stems[near[0]]) if near else None
+    known = [*stems, *(name for name in others if name not in stems)]
+    near = [written] if written in stems else get_close_matches(written.partition(".")[0], known, n=1, cutoff=0.7)
+    return path.with_name(stems[near[0]]) if near and near[0] in stems else None
 
 
 def _others_near(path: Path) -> str:

@@ -16,7 +16,7 @@ def headline(results: Results) -> str:
     summary, n = top.summary, len(top.summary.seeds)
     target = target_text(top.rung.target)
     if n == 0:
-        again = _how_to_climb(results.ladder)
+        again = how_to_climb(results.ladder)
         return f"Not climbed yet: '{top.rung.name}', the top rung, has no runs ({again}). Its target is {target}."
     if results.reached:
         seeds = f"with each of {n} seeds" if n > 1 else "with one seed, which proves little"
@@ -27,7 +27,7 @@ def headline(results: Results) -> str:
     return f"Not reached: '{top.rung.name}' does not hold {target} with {seeds}."
 
 
-def _how_to_climb(ladder: Plan) -> str:
+def how_to_climb(ladder: Plan) -> str:
     """What to type for a ladder that has a name or a file; one that a program built it climbs itself."""
     is_known = ladder.source.endswith(".toml") or ladder.source in shipped()
     return shlex.join(["stepladder", "climb", ladder.source]) if is_known else "sl.climb(ladder)"

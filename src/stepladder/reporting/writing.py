@@ -22,9 +22,12 @@ def report_text(ladder: Plan, store: Store, *, engine: str | EngineIdentity | No
 
     Raises DataError, and StoreError if the store has runs, but none of that engine's.
     """
-    results = collect(ladder, store, engine=engine)
-    ablation, down = ablation_in(results, store)
-    return signed(FORMS[form](results, store, ablation, down), suffix=SUFFIXES[form])
+    return text_of(collect(ladder, store, engine=engine), store, form=form)
+
+
+def text_of(results: Results, store: Store, *, form: str) -> str:
+    """A report of results whose networks are in this store; ``form`` is one of FORMS. Raises DataError."""
+    return signed(FORMS[form](results, store, *ablation_in(results, store)), suffix=SUFFIXES[form])
 
 
 def ablation_in(results: Results, store: Store) -> tuple[Ablation | None, Results | None]:

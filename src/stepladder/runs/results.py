@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Any
 
 from stepladder._base.given import require
@@ -57,7 +58,9 @@ class RungResult(Drawn):
         run = typical_run(self.runs)
         if run is None:
             diverged = f"; of {seeds_text(self.summary.diverged)} each diverged" if self.runs else ""
-            raise ModelError(f"no finished run of rung {shown(self.rung.name)} is stored{diverged}: climb first")
+            of_file = self.ladder and self.rung.is_of_file
+            again = f", with {join(['stepladder', 'climb', self.ladder.source])}" if self.ladder and of_file else ""
+            raise ModelError(f"no finished run of rung {shown(self.rung.name)} is stored{diverged}: climb first{again}")
         return self._model_of(run)
 
     def _model_of(self, run: Run) -> Model:

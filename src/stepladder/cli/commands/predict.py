@@ -85,6 +85,7 @@ def _model(name: str, *, rung: str | None, seed: int | None, engine: str | None,
             f"--{each}" for each, value in (("rung", rung), ("seed", seed), ("engine", engine)) if value is not None
         ]:
             raise LadderError(f"{name} is the file of one network: leave {' and '.join(given)} out, or name a ladder")
+        _require_no_picture(name)
         return load_model(name)
     from stepladder.runs.results import collect
     from stepladder.runs.store import Store
@@ -95,6 +96,19 @@ def _model(name: str, *, rung: str | None, seed: int | None, engine: str | None,
     echo_notes(opened)
     result = results.rungs[ladder.rungs.index(wanted)]
     return result.typical_model() if seed is None else result.model(seed)
+
+
+def _require_no_picture(name: str) -> None:
+    """Raise LadderError for a picture where the model belongs."""
+    from stepladder.datasets.odd_files import what_is
+
+    if not _is_other_file(name):
+        return
+    with Path(name).open("rb") as file:
+        what = what_is(file.read(512)) or ""
+    if what.endswith("picture"):
+        example = ending.command_line(["predict", "mine.toml", name])
+        raise LadderError(f"{name} is {what}: name the model first, then the pictures, as in {example}")
 
 
 def _is_other_file(name: str) -> bool:

@@ -3,6 +3,7 @@
 import click
 
 from stepladder._base import plain
+from stepladder.cli.ending import say
 from stepladder.cli.options import FORCE, LADDER, STORE
 from stepladder.cli.printing import echo_notes
 from stepladder.cli.usage import Choice, Command
@@ -32,7 +33,9 @@ def report(
     """
     from stepladder._base.outputs import is_stdout
     from stepladder.ladders import ladder_file
-    from stepladder.reporting.writing import form_of, report_text, require_form, write_report
+    from stepladder.reporting.summary import how_to_climb
+    from stepladder.reporting.writing import form_of, require_form, text_of, write_report
+    from stepladder.runs.results import collect
     from stepladder.runs.store import Store
 
     if as_json and form not in (None, "json"):
@@ -41,8 +44,11 @@ def report(
     require_form(output, form)
     opened = Store.open(store)
     loaded = ladder_file.load(ladder)
-    text = report_text(loaded, opened, engine=engine, form=form)
+    results = collect(loaded, opened, engine=engine)
+    text = text_of(results, opened, form=form)
     echo_notes(opened)
+    if not any(each.runs for each in results.trained):
+        say(f"note: no run of this ladder is stored, and the report is empty: climb first, with {how_to_climb(loaded)}")
     if output == "-" or (output is None and form != "html"):
         click.echo(text, nl=not text.endswith("\n"))
     else:

@@ -127,7 +127,7 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Plan, *, down: b
     n = max(len(comparisons), ladder.comparisons)
     notes = [
         f"points: the difference of mean final {_measures(comparisons)}, in percentage points. The interval beside the"
-        f" verdict decides: better or worse if 0 is not in it. It holds (95%) for {n_of(n, 'comparison')} together, and"
+        f" verdict decides: better or worse if 0 is not in it. It holds (95%) for {_all_of(n)}, and"
         " after every seed: compare as often as you like, and stop when you like."
     ]
     if any(each.needed_seen or each.needed_worth for each in comparisons):
@@ -156,6 +156,10 @@ def comparison_notes(comparisons: Sequence[Comparison], ladder: Plan, *, down: b
     if len(comparisons) > ladder.comparisons:
         notes.append(_growth_note(ladder.comparisons, comparisons))
     return notes + _image_notes(comparisons)
+
+
+def _all_of(n: int) -> str:
+    return "this one comparison" if n == 1 else f"{n_of(n, 'comparison')} together"
 
 
 def _growth_note(declared: int, comparisons: Sequence[Comparison]) -> str:
