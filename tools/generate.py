@@ -9,6 +9,7 @@ from pathlib import Path
 import ladder_schema
 from pydantic import BaseModel
 
+from stepladder._base.frozen import told_of
 from stepladder.ladders.terms import Budget, Target
 from stepladder.networks import text
 from stepladder.recipes.recipe import (
@@ -68,9 +69,9 @@ def table(model: type[BaseModel]) -> str:
 
 def page() -> str:
     vocabulary = (text.__doc__ or "").partition("\n\n")[2]
-    parts = [HEAD, "## Recipe", (Recipe.__doc__ or "").strip(), table(Recipe)]
+    parts = [HEAD, "## Recipe", told_of(Recipe), table(Recipe)]
     for model in MODELS:
-        parts += [f"### {model.__name__}", " ".join((model.__doc__ or "").split()), table(model)]
+        parts += [f"### {model.__name__}", " ".join(told_of(model).split()), table(model)]
     parts += ["## Layers", vocabulary.strip()]
     return "\n\n".join(part.replace("\n    ", "\n") if part is parts[2] else part for part in parts) + "\n"
 

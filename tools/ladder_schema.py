@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import stepladder
+from stepladder._base.frozen import FIELDS
 from stepladder.ladders.ladder_file import ENTRIES
 from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.recipe import Recipe
@@ -86,7 +87,7 @@ def _plain(value: Any) -> Any:
     if options:
         left["allOf" if len(options) == 1 else "anyOf"] = options
     if isinstance(left.get("description"), str):
-        left["description"] = " ".join(left["description"].split())
+        left["description"] = " ".join(left["description"].partition(f"\n{FIELDS}\n")[0].split())
     return left
 
 

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -88,3 +89,12 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(sl.LadderError) as refused:
         sl.Recipe(network=LAYERS, epochs=0, dropot=0.1)
     assert [line.split(":")[1] for line in str(refused.value).splitlines()] == [" epochs", " dropot"]
+
+
+def test_help_says_what_a_call_takes_and_what_each_field_means() -> None:
+    assert str(signature(sl.Adam)) == "(kind='adam', *, beta1=0.9, beta2=0.999, epsilon=1e-08)"
+    assert str(signature(sl.Target)) == "(accuracy, *, last_epochs=5, balanced=False)"
+    for kind in (sl.Recipe, sl.Augment, sl.Cosine, sl.Muon, sl.Distill, sl.Budget, sl.Target):
+        told = (kind.__doc__ or "").partition("\nFields:\n")[2].splitlines()
+        described = {name: field.description for name, field in kind.model_fields.items() if name != "kind"}
+        assert told == [f"    {name}: {description}" for name, description in described.items()]

@@ -1,12 +1,15 @@
 """Frozen values: what they hold is checked once, and never changes."""
 
 from collections.abc import Iterator
+from inspect import Parameter, Signature, cleandoc
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stepladder._base.late import late
 from stepladder.errors import LadderError
+
+FIELDS = "Fields:"
 
 
 class Frozen(BaseModel):
@@ -32,16 +35,42 @@ class Frozen(BaseModel):
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # what is read from a file does not go this way
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Say in ``help(...)`` what one can give, not how it is checked: names, defaults, a line of each field."""
+        super().__pydantic_init_subclass__(**settings)
+        cls.__signature__ = _signature(cls)
+        told = [f"    {name}: {field.description}" for name, field in cls.model_fields.items() if field.description]
+        if told:
+            cls.__doc__ = "\n".join([cleandoc(cls.__doc__ or ""), "", FIELDS, *told])
+
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         model, said = type(self), self.model_dump(mode="json", exclude_defaults=True)
         said_by_class = _own_kind(model, {}).items()
         yield from (each for each in said.items() if each not in said_by_class)
 
 
+def told_of(model: type[BaseModel]) -> str:
+    """What a model's docstring says besides its fields."""
+    return (model.__doc__ or "").partition(f"\n\n{FIELDS}\n")[0]
+
+
+def _signature(model: type[BaseModel]) -> Signature:
+    """``(network, *, block=..., epochs)``: what a call takes, with the defaults."""
+    own = _own_kind(model, {})
+    parameters: list[Parameter] = []
+    for name, field in model.model_fields.items():
+        how = Parameter.KEYWORD_ONLY if parameters else Parameter.POSITIONAL_OR_KEYWORD
+        default = Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
+        parameters.append(Parameter(name, how, default=own.get(name, default)))
+    return Signature(parameters)
+
+
 def _own_kind(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, str]:
     """The kind that a value has by its class: a file has to name it, who calls ``Cosine()`` has done so."""
     kind = model.model_fields.get("kind")
-    return {"kind": get_args(kind.annotation)[0]} if kind and kind.is_required() and "kind" not in fields else {}
+    kinds = get_args(kind.annotation) if kind and kind.is_required() else ()
+    return {"kind": kinds[0]} if kinds and "kind" not in fields else {}
 
 
 KIND: Any = Field()  # required in a file; a call says it by the name of the class

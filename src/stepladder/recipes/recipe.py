@@ -19,6 +19,7 @@ from stepladder._base.wording import shown
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network, require_shape
 from stepladder.networks.ops import (
+    LAYERS,
     Block,
     Layer,
 )
@@ -48,7 +49,8 @@ def _read_block(value: object) -> Block:
     raise LadderError(f"a block order is a text such as 'conv relu norm', not {shown(value)}")
 
 
-_LAYER_SCHEMA = {"type": "string", "description": "a layer, such as 'conv 16 3x3'", "pattern": r"\S"}
+_A_LAYER = rf"^\s*({'|'.join(LAYERS)})(\s|$)"
+_LAYER_SCHEMA = {"type": "string", "description": "a layer, such as 'conv 16 3x3'", "pattern": _A_LAYER}
 _BLOCK_SCHEMA = {"type": "string", "description": "a block order, such as 'conv relu norm'", "pattern": r"^\s*conv\b"}
 
 TextLayer = Annotated[Layer, PlainValidator(_read_layer), PlainSerializer(str), WithJsonSchema(_LAYER_SCHEMA)]
