@@ -186,3 +186,11 @@ def test_a_value_of_another_kind_is_refused_at_the_door(call: Callable[[], Any],
 def test_a_store_is_collected_from_where_a_climb_leaves_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert seeds(sl.collect(sl.load("mine.toml"))) == seeds(sl.collect(sl.load("mine.toml"), "runs"))
+
+
+def test_results_go_by_names(folder: Path) -> None:
+    results: Any = sl.collect(sl.load(folder / "mine.toml"), folder / "runs")
+    first, *_, last = [each.rung.name for each in results]
+    assert results[last] == results.rungs[-1] == results.top
+    with pytest.raises(sl.LadderError, match=f"not by 0: '{first}', '{last}'; \\.rungs has them by number"):
+        results[0]

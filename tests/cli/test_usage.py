@@ -65,6 +65,8 @@ def test_every_command_that_says_something_speaks_json(command: click.Command) -
         ("climb mnist-8k --gpu", "no option '--gpu'; write --device cuda"),
         ("climb mnist-8k --device gpu", "no device 'gpu'; did you mean 'cuda'?"),
         ("show mnist-8k --live", "no option '--live'; it is an option of stepladder climb"),
+        ("show mnist-8k --port 1", "no option '--port'; it is an option of stepladder climb"),
+        ("show mnist-8k --seeds 2", "it is an option of stepladder check, climb, search and reproduce"),
         ("report mnist-8k --format pdf", "no format 'pdf'; write html, and print that page to PDF in a browser"),
         ("report mnist-8k --format md", "no format 'md'; did you mean 'markdown'?"),
         ("report mnist-8k --json --format csv", "Error: --json and --format csv contradict each other: give one"),

@@ -134,11 +134,13 @@ def test_colour_images_come_in_either_order() -> None:
         ),
         (np.zeros((2, 1, 27, 28), np.uint8), r"shape \(2, 1, 27, 28\)"),
         (np.zeros((2, 3, 28, 28), np.uint8), r"\(N, 28, 28, 1\), or \(N, 28, 28\)"),
+        ("7.png", r"'7\.png' is no array of images: .* there is 'stepladder predict'"),
+        (object(), r"<object .*> is no array of images: .* such as sl\.dataset"),
         (np.zeros((2, 28, 28)), r"images of float64: a model takes bytes from 0 to 255"),
         (np.zeros((2, 28, 28), np.int8), "images of int8"),
     ],
 )
-def test_other_images_are_refused(model: Model, images: NDArray[Any], words: str) -> None:
+def test_other_images_are_refused(model: Model, images: Any, words: str) -> None:
     for ask in (model.predict, model.logits, model.probabilities):
         with pytest.raises(DataError, match=words):
             ask(images)

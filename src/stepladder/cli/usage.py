@@ -92,7 +92,8 @@ def _unknown_option(option: str, ctx: click.Context) -> str:
     others = [name for name, each in commands.items() if option in _options(each)]
     hint = did_you_mean(option, known, place="option")
     if others and "known are" in hint:
-        hint = f"; it is an option of {' and '.join(f'stepladder {name}' for name in others)}"
+        last = " and ".join(others[-2:])
+        hint = f"; it is an option of stepladder {', '.join([*others[:-2], last])}"
     return f"no option {shown(option)}{hint}"
 
 

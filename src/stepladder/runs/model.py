@@ -22,7 +22,7 @@ from pydantic import Field
 from stepladder._base.files import clipped, read_regular, reason, write_atomically
 from stepladder._base.frozen import Frozen
 from stepladder._base.given import A_PATH, require
-from stepladder._base.wording import n_of
+from stepladder._base.wording import n_of, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.odd_files import what_is
 from stepladder.datasets.sources import MNIST, MNIST_SHA256
@@ -186,6 +186,11 @@ class Model:
         """Images as (N, C, H, W)."""
         array, channels, size = np.asarray(images), self.image.channels, self.image.size
         forms = {(channels, size, size): (0, 1, 2, 3), (size, size, channels): (0, 3, 1, 2)}
+        if array.dtype.kind in "OUS":
+            raise DataError(
+                f"{shown(images)} is no array of images: a model takes one of bytes, such as"
+                " sl.dataset(\"mnist\").test.images; for a picture's file there is 'stepladder predict'"
+            )
         if array.dtype != np.uint8:
             raise DataError(
                 f"images of {array.dtype}: a model takes bytes from 0 to 255, as in x.round().astype(np.uint8); numbers"

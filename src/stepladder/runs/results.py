@@ -113,6 +113,9 @@ class Results(Drawn):
     def __getitem__(self, name: str) -> RungResult:
         """The results of the rung or variant of this name; raises LadderError, with the names that there are."""
         known = [each.rung.name for each in self.trained]
+        if not isinstance(name, str):
+            names = ", ".join(map(shown, known))
+            raise LadderError(f"results go by names of rungs, not by {shown(name)}: {names}; .rungs has them by number")
         if name not in known:
             raise LadderError(f"no rung {shown(name)} on {self.ladder.name!r}{did_you_mean(str(name), known)}")
         return self.trained[known.index(name)]

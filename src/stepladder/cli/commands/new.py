@@ -37,4 +37,5 @@ def new(source: str, output: str | None, as_json: bool) -> None:
         print_json({"schema_version": SCHEMA_VERSION, "written": str(path)})
         return
     click.echo(plain.neutral(str(path)))
-    say(f"Look at it with {command_line(['check', str(path)])}, then climb it with 'climb'.")
+    look, climb = (command_line([command, str(path)]) for command in ("check", "climb"))
+    say(f"Look at it:   {look}\nThen climb it: {climb}")
