@@ -73,7 +73,7 @@ def test_tops_of_several_ladders_are_compared(stepladder: CommandLine, ladders: 
     done = stepladder("compare", ladders["sound"], ladders["other"], ladders["wrong"])
     assert (done.returncode, done.stderr) == (2, "")
     plain = " ".join(done.stdout.split())
-    assert "for 1 comparison together" in plain
+    assert "for this one comparison, and after every seed" in plain
     assert "did you mean 'dropout'?" in plain
     body = json.loads(stepladder("compare", ladders["sound"], ladders["other"], "--json").stdout)
     (found,) = body["comparisons"]
