@@ -143,3 +143,37 @@ def test_reports_that_cannot_be_written_are_refused(folder: Path, tmp_path: Path
         sl.report(results, tmp_path / "x", format="htm")
     with pytest.raises(sl.StoreError, match="these results are of no store"):
         sl.report(made_up([9_900]), tmp_path / "x.html")
+
+
+LADDER = object()  # in the place of one
+NOT_MEANT: list[tuple[str, Any, dict[str, Any], str]] = [
+    ("climb", "mine.toml", {}, r"a ladder is wanted, not 'mine.toml': load it, as in sl.load"),
+    ("check", Path("mine.toml"), {}, r"load it, as in sl.load\('mine.toml'\)"),
+    ("collect", None, {"store": "runs"}, r"a ladder is wanted, not None: give what sl.load or .start"),
+    ("compare", LADDER, {}, r"results are wanted, not <Ladder .*: give what sl.climb or sl.collect"),
+    ("report", None, {}, "results are wanted, not None"),
+    ("check", LADDER, {"seeds": 0}, "seeds is a whole number from 1 on, not 0"),
+    ("check", LADDER, {"jobs": 0}, "jobs is a whole number from 1 on, not 0"),
+    ("climb", LADDER, {"jobs": 1.5}, "jobs is a whole number from 1 on, not 1.5"),
+    ("climb", LADDER, {"jobs": True}, "jobs is a whole number from 1 on, not True"),
+    ("climb", LADDER, {"max_seeds": "9"}, "max_seeds is a whole number from 1 on, not '9'"),
+    ("climb", LADDER, {"engine": 3}, 'engine is none: 3; give "jit" or "torch", or leave engine out'),
+    ("climb", LADDER, {"device": None}, 'device is none: None; give "cpu" or "cuda"'),
+    ("climb", LADDER, {"executor": 2}, "executor is none: 2; give one of concurrent.futures"),
+    ("climb", LADDER, {"watcher": print}, "watcher is none: .*; give a stepladder.climbing.climbing"),
+    ("climb", LADDER, {"store": None}, "None is no name of a folder"),
+    ("climb", LADDER, {"store": "a\0b"}, r"'a\\x00b' is no name of a folder"),
+    ("load_model", None, {}, "None: this model cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("verb", "given", "how", "message"), NOT_MEANT)
+def test_what_cannot_be_meant_is_told_before_anything_is_made(
+    verb: str, given: Any, how: dict[str, Any], message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ladder = sl.load(folder / "mine.toml")
+    (folder / "empty").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder / "empty")
+    with pytest.raises(sl.StepladderError, match=message):
+        getattr(sl, verb)(ladder if given is LADDER else given, **how)
+    assert not list((folder / "empty").iterdir())

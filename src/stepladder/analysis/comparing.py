@@ -41,7 +41,7 @@ from stepladder.analysis.intervals import (
 )
 from stepladder.analysis.other_images import image_error
 from stepladder.ladders.evaluated import data_identity
-from stepladder.runs.results import Results, RungResult
+from stepladder.runs.results import Results, RungResult, require_results
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import measured, one_image
 
@@ -133,6 +133,7 @@ def compare(results: Results) -> Verdicts:
     A verdict each (see Comparison). One interval decides. It holds after every seed: compare as often as you like, and
     stop when you like.
     """
+    require_results(results)
     return Verdicts(verdicts(results.pairs, declared=results.ladder.comparisons))
 
 

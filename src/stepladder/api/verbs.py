@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from stepladder._base.files import name_for
@@ -26,10 +27,10 @@ from stepladder.ladders.checking import (
     require_within_budget,
 )
 from stepladder.ladders.checking import check as check_ladder
-from stepladder.ladders.ladder import Plan
+from stepladder.ladders.ladder import Plan, require_ladder
 from stepladder.reporting.writing import FORMS, SUFFIXES, ablation_in, form_of, require_form, write_report
 from stepladder.runs import speeds
-from stepladder.runs.results import Results, collect
+from stepladder.runs.results import Results, collect, require_results
 from stepladder.runs.store import Store
 from stepladder.watching.brief import BriefClimb
 
@@ -38,6 +39,9 @@ MAX_SEEDS = 64  # that a climb until decided goes on to
 
 def check(ladder: Plan, *, seeds: int = 8, jobs: int | None = None, store: str | Path = "runs") -> Check:
     """What ``Plan.check`` gives."""
+    require_ladder(ladder)
+    _require_number("seeds", seeds)
+    _require_number("jobs", jobs)
     return check_ladder(ladder, n_seeds=seeds, jobs=jobs or n_cores(), speeds=speeds.read(store))
 
 
@@ -66,6 +70,13 @@ def climb(
     Stopped, and called again, it goes on where it was. Raises UnfinishedClimbError, whose ``results`` are what there
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
     """
+    require_ladder(ladder)
+    _require_number("jobs", jobs)
+    _require_number("max_seeds", max_seeds)
+    _require_able("engine", engine, str, "identity", like='"jit" or "torch"')
+    _require_able("device", device, str, like='"cpu" or "cuda"')
+    _require_able("executor", executor, NoneType, "submit", like="one of concurrent.futures")
+    _require_able("watcher", watcher, NoneType, "finished", like="a stepladder.climbing.climbing.Watcher")
     wanted, notes = seeds_of(seeds), _notes(ladder)
     chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "")
     opened = store if isinstance(store, Store) else Store.open(store, create=True)
@@ -93,6 +104,18 @@ def _notes(ladder: Plan) -> list[str]:
     return notes_of(rungs)
 
 
+def _require_number(name: str, given: object) -> None:
+    """Raise LadderError unless it is a whole number from 1 on, or None."""
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+        raise LadderError(f"{name} is a whole number from 1 on, not {shown(given)}")
+
+
+def _require_able(name: str, given: object, kind: type, ability: str = "", *, like: str) -> None:
+    """Raise LadderError unless it is of a kind, or has an ability."""
+    if not isinstance(given, kind) and not (ability and hasattr(given, ability)):
+        raise LadderError(f"{name} is none: {shown(given)}; give {like}, or leave {name} out")
+
+
 def seeds_of(seeds: int | Collection[int]) -> tuple[int, ...]:
     """Seeds 1 to n of a number n, or those given. Raises LadderError for what is neither."""
     given = range(1, seeds + 1) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
@@ -114,6 +137,7 @@ def report(results: Results, path: str | Path | None = None, *, format: str | No
     directory. A file that Stepladder did not write is left as it is, unless by ``force``. Raises StoreError if it
     cannot be written, DataError if the images are not there.
     """
+    require_results(results)
     if results.store is None:
         raise StoreError("these results are of no store, where a report looks for networks: climb, or collect them")
     output = None if path is None else str(path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from stepladder._base.late import Drawn, late
 from stepladder._base.wording import n_of, shown
@@ -243,6 +243,10 @@ class Ladder(Plan):
     def _broken(self) -> Iterator[tuple[Rung, str]]:
         if not self.rungs:
             raise LadderError(f"{self.source}: a ladder has at least one rung")
+        if self.evaluate_on not in get_args(Split):
+            raise LadderError(f"{self.source}: evaluate_on should be 'dev' or 'test', not {shown(self.evaluate_on)}")
+        if self.comparisons < 1:
+            raise LadderError(f"{self.source}: comparisons should be at least 1, not {self.comparisons}")
         names = [rung.name for rung in self.trained]
         for at, rung in enumerate(self.trained):
             who = rules.rung(rung.name) if at < len(self.rungs) else rules.variant(rung.name)
@@ -265,6 +269,15 @@ class Ladder(Plan):
             )
             return
         yield from _broken_above(rules.variant(variant.rung.name), below, variant.rung)
+
+
+def require_ladder(given: object) -> None:
+    """Raise LadderError for what is none, as the path of one."""
+    if isinstance(given, Plan):
+        return
+    is_path = isinstance(given, str | Path)
+    remedy = f"load it, as in sl.load({str(given)!r})" if is_path else "give what sl.load or .start(...) gave"
+    raise LadderError(f"a ladder is wanted, not {shown(given)}: {remedy}")
 
 
 def _broken_bottom(rung: Rung) -> Iterator[str]:

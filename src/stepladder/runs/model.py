@@ -182,7 +182,7 @@ class Model:
         content = weights_file(dict(self.weights), _about(self))
         try:
             write_atomically(Path(path), content)
-        except (OSError, ValueError) as error:  # a NUL in a name
+        except (OSError, ValueError, TypeError) as error:  # a NUL in a name
             why = getattr(error, "strerror", None) or error
             raise ModelError(f"{clipped(str(path))}: this model cannot be written there: {why}") from None
 
@@ -273,7 +273,7 @@ def load_model(path: str | Path) -> Model:
     name = clipped(str(path))
     try:
         content = read_regular(Path(path), most=MOST_WEIGHTS_BYTES)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ModelError(f"{name}: this model cannot be read: {why}") from None
     try:

@@ -13,7 +13,7 @@ from stepladder._base.wording import did_you_mean, n_of, named_seeds, seeds_text
 from stepladder.datasets.data import describe
 from stepladder.errors import LadderError, ModelError, StoreError
 from stepladder.ladders.evaluated import data_identity
-from stepladder.ladders.ladder import Plan, Rung
+from stepladder.ladders.ladder import Plan, Rung, require_ladder
 from stepladder.runs.model import Model
 from stepladder.runs.run import EngineIdentity, Run, experiment_key
 from stepladder.runs.stats import Summary, summarise, typical_run
@@ -156,6 +156,12 @@ class Results(Drawn):
         return 0 < len(summary.seeds) == summary.n_held
 
 
+def require_results(given: object) -> None:
+    """Raise LadderError for what is none."""
+    if not isinstance(given, Results):
+        raise LadderError(f"results are wanted, not {shown(given)}: give what sl.climb or sl.collect gave")
+
+
 def collect(
     ladder: Plan,
     store: Store | str | Path,
@@ -168,6 +174,7 @@ def collect(
     ``engine`` is an identity, or its name, version and device as far as they matter, such as "torch cuda"; without
     it, the engine that trained last speaks. Raises StoreError if the store has runs, but none of that engine's.
     """
+    require_ladder(ladder)
     store = store if isinstance(store, Store) else Store.open(store)
     data, info = data_identity(ladder), describe(ladder.data)
     experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.trained}

@@ -37,6 +37,7 @@ from stepladder._base.files import (
     require_readable,
     write_atomically,
 )
+from stepladder._base.wording import shown
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
@@ -87,6 +88,8 @@ class Store:
 
         Raises StoreError if it cannot be written, or was written by a newer version.
         """
+        if not isinstance(folder, str | Path) or "\0" in str(folder):
+            raise StoreError(f"{shown(folder)} is no name of a folder: give one with --store")
         if not str(folder):
             raise StoreError("an empty path is not a store: give a folder with --store")
         store = cls(Path(folder))
