@@ -299,21 +299,22 @@ def _broken_above(who: rules.Who, below: Rung, rung: Rung) -> Iterator[str]:
     yield from (text for found in found_rules for _, text in found)
 
 
-def budget_excess(rung: Rung, network: Network) -> list[str]:
-    """How a rung is over its budget, one sentence each; empty when it is within."""
+def budget_excess(rung: Rung, network: Network, *, who: str | None = None) -> list[str]:
+    """How a rung, or ``who`` it is in words, is over its budget, one sentence each; empty when it is within."""
+    who = who or f"rung {shown(rung.name)}"
     excess = []
     over_params = network.params - rung.budget.params
     if over_params > 0:
         largest = network.largest
         excess.append(
-            f"rung {shown(rung.name)} has {n_of(network.params, 'parameter')}, {over_params:,} over its budget of"
+            f"{who} has {n_of(network.params, 'parameter')}, {over_params:,} over its budget of"
             f" {rung.budget.params:,}; its largest layer is layer {largest.index + 1} ('{largest.layer}')"
             f" with {largest.params:,}"
         )
     over_epochs = rung.recipe.epochs - rung.budget.epochs
     if over_epochs > 0:
         excess.append(
-            f"rung {shown(rung.name)} trains for {n_of(rung.recipe.epochs, 'epoch')}, {over_epochs} over its budget of"
+            f"{who} trains for {n_of(rung.recipe.epochs, 'epoch')}, {over_epochs} over its budget of"
             f" {rung.budget.epochs}"
         )
     return excess
