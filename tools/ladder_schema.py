@@ -40,6 +40,8 @@ def schema() -> Schema:
     models: list[type[BaseModel]] = [ladder, rung, variant, Recipe, Budget, Target]
     _, made = models_json_schema([(model, "validation") for model in models], ref_template="#/definitions/{model}")
     found = {name: _plain(each) for name, each in made["$defs"].items()}
+    block = found[Recipe.__name__]["properties"]["block"]
+    found[Recipe.__name__]["properties"]["block"] = block | {"default": str(Recipe.model_fields["block"].default)}
     whole, one, hung = (found.pop(each.__name__) for each in (ladder, rung, variant))
     for name, (model, is_part) in OF_A_RUNG.items():
         told = {"description": one["properties"][name]["description"]}

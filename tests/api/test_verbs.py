@@ -174,7 +174,7 @@ SAVES = 'arrays become a file by np.savez("set.npz", x_train=x, y_train=y, x_tes
             "load_model takes the path of a model's file, not 3: model.save(path) writes one",
         ),
         (lambda: loose.Store.open(3), 'store takes the path of a folder, or a store, not 3: as in store="runs"'),
-        (lambda: loose.climb(sl.load("mnist-8k"), jobs="2"), "jobs are a number of processes, such as 2, not '2'"),
+        (lambda: loose.climb(sl.load("mnist-8k"), jobs="2"), "jobs is a whole number from 1 on, not '2'"),
     ],
 )
 def test_a_value_of_another_kind_is_refused_at_the_door(call: Callable[[], Any], message: str) -> None:
@@ -194,3 +194,34 @@ def test_results_go_by_names(folder: Path) -> None:
     assert results[last] == results.rungs[-1] == results.top
     with pytest.raises(sl.LadderError, match=f"not by 0: '{first}', '{last}'; \\.rungs has them by number"):
         results[0]
+
+
+LADDER = object()  # in the place of one
+NOT_MEANT: list[tuple[str, Any, dict[str, Any], str]] = [
+    ("collect", None, {"store": "runs"}, r"collect takes a ladder, not None"),
+    ("report", None, {}, "report takes the results of one ladder, not None"),
+    ("check", LADDER, {"seeds": 0}, "seeds is a whole number from 1 on, not 0"),
+    ("check", LADDER, {"jobs": 0}, "jobs is a whole number from 1 on, not 0"),
+    ("climb", LADDER, {"jobs": 1.5}, "jobs is a whole number from 1 on, not 1.5"),
+    ("climb", LADDER, {"jobs": True}, "jobs is a whole number from 1 on, not True"),
+    ("climb", LADDER, {"max_seeds": "9"}, "max_seeds is a whole number from 1 on, not '9'"),
+    ("climb", LADDER, {"engine": 3}, 'engine is none: 3; give "jit" or "torch", or leave engine out'),
+    ("climb", LADDER, {"device": None}, 'device is none: None; give "cpu" or "cuda"'),
+    ("climb", LADDER, {"executor": 2}, "executor is none: 2; give one of concurrent.futures"),
+    ("climb", LADDER, {"watcher": print}, "watcher is none: .*; give a stepladder.climbing.climbing"),
+    ("climb", LADDER, {"store": None}, "store takes the path of a folder, or a store, not None"),
+    ("climb", LADDER, {"store": "a\0b"}, r"'a\\x00b' is no name of a folder"),
+    ("load_model", None, {}, "None: this model cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("verb", "given", "how", "message"), NOT_MEANT)
+def test_what_cannot_be_meant_is_told_before_anything_is_made(
+    verb: str, given: Any, how: dict[str, Any], message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ladder = sl.load(folder / "mine.toml")
+    (folder / "empty").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder / "empty")
+    with pytest.raises(sl.StepladderError, match=message):
+        getattr(sl, verb)(ladder if given is LADDER else given, **how)
+    assert not list((folder / "empty").iterdir())

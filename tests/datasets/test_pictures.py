@@ -218,5 +218,43 @@ def test_fractions_are_no_pixels(digit: Pixels, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="its pixels are fractions"):
         read_picture(path, channels=1, size=28)
     path = saved(Image.fromarray(digit.astype(np.int32) * 2**20), tmp_path / "y.tiff")
-    with pytest.raises(DataError, match="more than 16 bits"):
+    with pytest.raises(DataError, match="its pixels are not from 0 to 65,535"):
         read_picture(path, channels=1, size=28)
+
+
+def test_what_32_bits_mean_is_not_guessed(digit: Pixels, tmp_path: Path) -> None:
+    """A picture of bytes that is stored in more of them would be black."""
+    path = saved(Image.fromarray(digit.astype(np.int32)), tmp_path / "x.tiff")
+    with pytest.raises(DataError, match="none is above 255, so that nobody knows what white is: save it with 8 bits"):
+        read_picture(path, channels=1, size=28)
+    path = saved(Image.fromarray(-digit.astype(np.int32)), tmp_path / "y.tiff")
+    with pytest.raises(DataError, match="its pixels are not from 0 to 65,535"):
+        read_picture(path, channels=1, size=28)
+
+
+def test_colours_of_print_are_told_what_to_do(digit: Pixels, tmp_path: Path) -> None:
+    path = saved(Image.fromarray(np.repeat(digit[:, :, None], 3, 2), "LAB"), tmp_path / "x.tiff")
+    for channels in (1, 3, 4):
+        with pytest.raises(DataError, match=r"x\.tiff: its colours are kept as LAB: save it in grey or RGB"):
+            read_picture(path, channels=channels, size=28)
+
+
+def test_an_orientation_that_there_is_not_turns_nothing(digit: Pixels, tmp_path: Path) -> None:
+    picture = Image.fromarray(digit)
+    exif = picture.getexif()
+    exif[0x0112] = 99
+    path = saved(picture, tmp_path / "x.png", exif=exif)
+    found = read_picture(path, channels=1, size=28)
+    assert found.notes == ()
+    assert np.array_equal(found.pixels[0], digit)
+
+
+def test_a_picture_that_would_fill_the_memory_is_to_be_shrunk(tmp_path: Path) -> None:
+    """Also one of which Pillow itself takes fright."""
+    for side in (8_000, 50_000):
+        header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+        chunks = (b"IHDR" + header, b"IDAT" + zlib.compress(b""), b"IEND")
+        parts = (struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in chunks)
+        (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        with pytest.raises(DataError, match="pixels: shrink it first"):
+            read_picture(tmp_path / "x.png", channels=1, size=28)

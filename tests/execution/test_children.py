@@ -98,8 +98,31 @@ def test_after_an_error_a_child_is_not_trusted(training: Training) -> None:
     close_idle()
     damaged = training.order(SHORT).replace('"seed":1', '"seed":"one"')
     report = json.loads(train_in_child("ticket", damaged))
-    assert report["error"]["kind"] == "ValidationError"
+    assert report["error"] == {
+        "kind": "EngineError",
+        "message": "a worker was sent a training that it cannot read (identity.seed: Input should be a valid integer):"
+        " install the same version of Stepladder wherever runs are trained",
+    }
     assert not family()
+
+
+def test_a_child_that_nobody_asks_leaves_in_silence() -> None:
+    """It ends while one of its threads still waits for stdin."""
+    begin = children.BEGIN.replace(
+        "from stepladder.execution.child import serve; serve",
+        "from stepladder.execution import child; child.LEAVE_S = 0.2; child.serve",
+    )
+    assert "LEAVE_S" in begin
+    with subprocess.Popen(
+        [sys.executable, "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdin.write(f"{json.dumps([os.getpid(), sys.path])}\n".encode())
+        child.stdin.flush()
+        assert child.wait(PATIENCE_S) == 0
+        assert (child.stdout.read(), child.stderr.read()) == (b"", b"")
 
 
 def test_a_training_that_is_stopped_is_gone_and_no_other_is(training: Training) -> None:

@@ -87,3 +87,70 @@ def test_what_fails_twice_is_given_back_with_the_reason(worked_off: Callable[[He
 def test_an_executor_that_takes_nothing_ends_each_job(worked_off: Callable[[Here], Told]) -> None:
     told = worked_off(Closed())
     assert [(each.run, each.reason) for each in told.ended] == [(None, "not tried: it is broken")] * 2
+
+
+class Odd(Closed):
+    """Whatever it is given, it does this."""
+
+    def __init__(self, odd: Callable[[], Any]) -> None:
+        self.odd = odd
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ARG002
+        given: Future[Any] = self.odd()
+        return given
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise TypeError("it has no words")
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    def submit() -> None:
+        raise error
+
+    return submit
+
+
+def ending(result: object = None, error: BaseException | None = None) -> Callable[[], Any]:
+    """A future that has ended."""
+
+    def submit() -> Future[Any]:
+        ended: Future[Any] = Future()
+        ended.set_result(result) if error is None else ended.set_exception(error)
+        return ended
+
+    return submit
+
+
+def cancelled() -> Future[Any]:
+    future: Future[Any] = Future()
+    future.cancel()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+NO_REPORT = "failed twice (ValueError: what came back from its worker is no report of a training ("
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (raising(OSError("no such luck")), "not tried: OSError: no such luck"),
+        (lambda: None, "not tried: TypeError: its executor gave None for a training, which is no concurrent.futures"),
+        (ending("{"), f"{NO_REPORT}Invalid JSON"),
+        (ending(None), f"{NO_REPORT}JSON input should be string"),
+        (ending("{}"), "its record cannot be read back: is the store's disk full, or not one for all?"),
+        (ending(error=SystemExit(0)), "failed twice (SystemExit: 0)"),
+        (ending(error=SpeechlessError()), "failed twice (SpeechlessError)"),
+        (ending(error=ValueError("two\n  lines")), "failed twice (ValueError: two lines)"),
+        (cancelled, "failed twice (CancelledError)"),
+    ],
+)
+def test_an_odd_executor_ends_each_job_with_one_line(
+    odd: Callable[[], Any], reason: str, worked_off: Callable[[Here], Told]
+) -> None:
+    """Not the climb, nor the script that climbs."""
+    ended = worked_off(Odd(odd)).ended
+    assert [each.run for each in ended] == [None, None]
+    assert all(each.reason.startswith(reason) and "\n" not in each.reason for each in ended), ended

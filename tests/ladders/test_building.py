@@ -1,5 +1,6 @@
 """Ladders that a program builds: the same value as a file's, refused at the call for what a file is refused for."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +17,11 @@ NETWORK = ["conv 8", "maxpool 2", "conv 16", "gap", "linear 10"]
 STARTED = sl.ladder("mine", budget=BUDGET, target=TARGET).start(
     "skeleton", sl.Recipe(network=NETWORK, epochs=5), why="small"
 )
-LOOSE: Any = STARTED  # what no type checker would let through
+ROUGH: Any = STARTED  # what no type checker would let through
 LADDER = STARTED.then("dropout", dropout=0.05, why="train is above dev").then(
     "rotation", augment=sl.Augment(rotation_deg=10), why="digits lean"
 )
+LOOSE: Any = sl  # called as type checkers would not have it
 FILE = """\
 name = "mine"
 budget = { params = 8_000, epochs = 15 }
@@ -94,12 +96,12 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "mine: rung 'x' changes nothing: change one field of its recipe, as in dropout=0.05, or remove it",
     ),
     "a budget of no such kind": (
-        lambda: LOOSE.then("x", lr=0.1, budget=7_000, why="y"),
+        lambda: ROUGH.then("x", lr=0.1, budget=7_000, why="y"),
         sl.LadderError,
         "mine: rung 'x': budget: it should be an sl.Budget or a dict, not 7000: as in budget={\"params\": 8_000}",
     ),
     "a target of no such kind": (
-        lambda: LOOSE.then("x", lr=0.1, target=99.5, why="y"),
+        lambda: ROUGH.then("x", lr=0.1, target=99.5, why="y"),
         sl.LadderError,
         "mine: rung 'x': target: it should be an sl.Target or a dict, not 99.5: as in target={\"accuracy\": 99.4}",
     ),
@@ -221,3 +223,83 @@ def test_a_variant_is_refused_for_what_a_rung_is() -> None:
 def test_distortions_at_once_are_refused_at_the_call() -> None:
     with pytest.raises(sl.LadderError, match=r"augment.shift_px and augment.mirror; a rung changes one concept"):
         sl.load("mnist-8k").then("both", augment=sl.Augment(rotation_deg=15.0, mirror=True, shift_px=1), why="y")
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert sl.Target(np.float64(99.4)) == sl.Target(99.4)
+    assert sl.Target(np.float64(99.4)).accuracy.as_tuple() == sl.Target(99.4).accuracy.as_tuple()
+
+
+def test_the_first_field_needs_no_name() -> None:
+    """But for a kind that the class says already; and given twice it is not overwritten in silence."""
+    assert (LOOSE.Step(6), LOOSE.Sgd(0.8)) == (sl.Step(every_epochs=6), sl.Sgd(momentum=0.8))
+    assert (LOOSE.Adam("adamw"), LOOSE.CrossEntropy(0.1)) == (
+        sl.Adam(kind="adamw"),
+        sl.CrossEntropy(label_smoothing=0.1),
+    )
+    with pytest.raises(sl.LadderError, match="Budget takes params without its name or with it, and was given both"):
+        LOOSE.Budget(5, params=6, epochs=1)
+
+
+def test_what_went_around_a_recipes_checks_is_checked() -> None:
+    """As pydantic lets one do."""
+    begun = sl.ladder("mine", budget=BUDGET, target=TARGET)
+    recipe = sl.Recipe(network=NETWORK, epochs=5)
+    for odd, message in (
+        (recipe.model_copy(update={"lr": "x"}), "rung 'a': lr: it should be a number, not 'x'"),
+        (recipe.model_copy(update={"dropout": 1.5}), "rung 'a': dropout: it should be less than 1"),
+        (LOOSE.Recipe.model_construct(epochs=5), "rung 'a': network: this field is missing"),
+    ):
+        with pytest.raises(sl.LadderError, match=message):
+            begun.start("a", odd, why="w")
+
+
+@pytest.mark.parametrize("data", [None, 5, b"mnist"])
+def test_data_is_a_text_or_a_path(data: Any) -> None:
+    with pytest.raises(sl.LadderError, match="data: it should be a text or a path, not"):
+        sl.ladder("mine", data=data, budget=BUDGET, target=TARGET)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n\t"])
+def test_a_blank_text_is_none(blank: str, tmp_path: Path) -> None:
+    """It was read, stripped, and could not be read again when the ladder was written."""
+    with pytest.raises(sl.LadderError, match="why: it should be a text that is not empty"):
+        STARTED.then("lr", lr=0.1, why=blank)
+    with pytest.raises(sl.LadderError, match="compound: it should be a text that is not empty"):
+        STARTED.then("lr", lr=0.1, epochs=6, why="faster", compound=blank)
+    with pytest.raises(sl.LadderError, match="name: it should be a text that is not empty"):
+        STARTED.then(blank, lr=0.1, why="faster")
+    (tmp_path / "mine.toml").write_text(FILE.replace('why = "digits lean"', f"why = {json.dumps(blank)}"))
+    with pytest.raises(sl.LadderError, match=r"mine.toml:14: rung 3, why: it should be a text that is not empty"):
+        sl.load(tmp_path / "mine.toml")
+
+
+def test_what_a_file_cannot_hold_is_not_written(tmp_path: Path) -> None:
+    begun = sl.ladder("mine", about="  what it is for\n", budget=BUDGET, target=TARGET)
+    ladder = begun.start("a", sl.Recipe(network=NETWORK, epochs=5), why="w")
+    (tmp_path / "mine.toml").write_text(ladder.to_toml())
+    assert replace(sl.load(tmp_path / "mine.toml"), source="mine") == ladder
+    with pytest.raises(sl.LadderError, match=r"about: '\\ud800' holds half a character, which no file can hold"):
+        sl.ladder("mine", about="\ud800", budget=BUDGET, target=TARGET)
+    for seed, is_written in ((2**63 - 1, True), (2**63, False)):
+        taught = ladder.then("b", distill=sl.Distill(["gap", "linear 10"], seeds=[seed]), why="w")
+        if is_written:
+            assert f"seeds = [{seed}]" in taught.to_toml()
+            continue
+        with pytest.raises(sl.LadderError, match="9223372036854775808 has more than 64 bits, and TOML has no room"):
+            taught.to_toml()
+
+
+def test_a_ladder_is_evaluated_on_a_split_that_there_is() -> None:
+    typo: Any = "tset"
+    with pytest.raises(sl.LadderError, match="mine: evaluate_on should be 'dev' or 'test', not 'tset'"):
+        replace(LADDER, evaluate_on=typo)
+    with pytest.raises(sl.LadderError, match="mine: comparisons should be at least 1, not 0"):
+        replace(LADDER, comparisons=0)
+
+
+@pytest.mark.parametrize("size", [0, -1, True, "28", 28.0, float("nan"), None, np.arange(2)], ids=repr)
+def test_images_have_whole_sizes(size: Any) -> None:
+    with pytest.raises(sl.LadderError, match="size of images is a whole number from 1 on, not"):
+        sl.ImageShape(channels=1, size=size, n_classes=10)
+    assert LOOSE.ImageShape(channels=np.int64(1), size=28, n_classes=10).channels == 1

@@ -113,3 +113,17 @@ def test_every_field_is_explained() -> None:
 
 def test_the_command_prints_it(stepladder: CommandLine) -> None:
     assert stepladder("schema").stdout == ladder_schema.FILE.read_text(encoding="utf-8")
+
+
+def test_every_default_is_what_its_own_schema_allows() -> None:
+    """An editor writes it into the file."""
+    defaults = [
+        (name, each)
+        for part in (VALIDATOR.schema, *VALIDATOR.schema["definitions"].values())
+        for name, each in part["properties"].items()
+        if "default" in each
+    ]
+    assert len(defaults) > 50
+    for name, each in defaults:
+        whole = each | {"definitions": VALIDATOR.schema["definitions"]}
+        assert Draft7Validator(whole).is_valid(each["default"]), name

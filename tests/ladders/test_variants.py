@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from stepladder.datasets.data import describe
-from stepladder.errors import LadderError
+from stepladder.errors import LadderError, StepladderError
 from stepladder.ladders.ablation import ablate
-from stepladder.ladders.checking import check, check_rungs, estimate, notes_of
+from stepladder.ladders.checking import check, check_rungs, estimate, notes_of, require_within_budget
 from stepladder.ladders.ladder import Ladder, Plan, Rung, Variant
 from stepladder.ladders.ladder_file import load
 from stepladder.recipes.recipe import Augment
@@ -259,7 +259,7 @@ def test_a_check_is_about_variants_too(tmp_path: Path) -> None:
 def test_a_variant_over_the_budget_of_its_rung_is_found(tmp_path: Path) -> None:
     tight = ladder_of(tmp_path, BEGIN.replace("2_000", "700") + WIDER)
     found = check(tight, n_seeds=1, jobs=1, speeds={})
-    assert [line.partition(",")[0] for line in found.excess] == ["rung 'wider' has 770 parameters"]
+    assert [line.partition(",")[0] for line in found.excess] == ["variant 'wider' has 770 parameters"]
 
 
 def test_notes_of_a_variant_are_those_that_its_rung_has_not(tmp_path: Path) -> None:
@@ -307,3 +307,20 @@ def test_rungs_are_still_found_by_name(tmp_path: Path) -> None:
 def test_a_variant_of_no_rung_is_told_where_it_belongs(tmp_path: Path) -> None:
     with pytest.raises(LadderError, match=re.escape("it hangs on a rung: write [[rung.variant]], below the [[rung]]")):
         ladder_of(tmp_path, STAR.replace("[[rung.variant]]", "[[variant]]", 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('network = ["conv 4 40x40", "gap", "linear 10"]', r"star.toml:\d+: variant 'odd': layer 1 \('conv 4 40x40'\)"),
+        ('distill = { network = ["conv 4 40x40", "gap", "linear 10"] }', "variant 'odd': its teacher: layer 1"),
+        ('network = ["conv 90", "conv 90", "gap", "linear 10"]', "over budget: .*: variant 'odd' has 74,"),
+        ("epochs = 50", "over budget: .*: variant 'odd' trains for 50 epochs, 40 over its budget of 10"),
+    ],
+)
+def test_what_is_wrong_with_a_variant_is_said_of_a_variant(change: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "star.toml"
+    path.write_text(f"{BEGIN}\n[[rung.variant]]\nname = 'odd'\nwhy = 'w'\nchange.{change}\n")
+    ladder = load(path)
+    with pytest.raises(StepladderError, match=message):
+        require_within_budget(ladder, check_rungs(ladder, describe(ladder.data)))

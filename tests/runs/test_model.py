@@ -1,8 +1,10 @@
 """A trained network by itself: it answers as its engine does, and its file is what was written or is refused."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -282,7 +284,9 @@ def test_an_old_run_needs_its_images(stored: Stored) -> None:
         stored.store.model(run)
     with pytest.raises(DataError, match="mnist: other images than those that the run was trained on: small, SHA-256"):
         stored.store.model(run, data="mnist")
-    with pytest.raises(ModelError, match=r"weights alone, as earlier versions stored them.*Name the ladder instead"):
+    with pytest.raises(
+        ModelError, match=r"weights alone, as earlier versions and other programs store.*name its ladder"
+    ):
         load_model(stored.path(run, "safetensors"))
 
 
@@ -292,6 +296,49 @@ def test_an_old_run_on_mnist_has_its_images_at_hand(stored: Stored) -> None:
     old = run.model_copy(update={"identity": run.identity.model_copy(update={"data": mnist})})
     found = models.model_of_run(old, weights_file(stored.store.weights(run)))
     assert found.pixel_mean == pytest.approx(0.1307, abs=1e-4)
+
+
+def small_model(*, channels: int, size: int) -> Model:
+    """A network that tells every pixel from every other one."""
+    shape = ImageShape(channels=channels, size=size, n_classes=3)
+    network = Recipe(network=["linear 3"], epochs=1).network_for(shape)
+    weights = {
+        name: np.arange(1, 1 + np.prod(each), dtype=np.float32).reshape(each)
+        for name, each in network.parameter_shapes.items()
+    }
+    return Model(network, weights, np.full(channels, 0.5), np.full(channels, 0.25), ("a", "b", "c"))
+
+
+def test_where_both_forms_fit_images_are_as_a_data_sets() -> None:
+    """Two channels of 2 x 2 pixels are (N, C, H, W)."""
+    images = np.arange(8, dtype=np.uint8).reshape(1, 2, 2, 2) * 30
+    model = small_model(channels=2, size=2)
+    scaled = (images / 255 - 0.5) / 0.25
+    weight, bias = model.weights["0.weight"].astype(float), model.weights["0.bias"]
+    assert model.logits(images) == pytest.approx(scaled.reshape(1, -1) @ weight.T + bias)
+
+
+def test_a_model_goes_to_other_processes(model: Model) -> None:
+    images = np.arange(4 * model.image.size**2, dtype=np.uint8).reshape(4, 1, model.image.size, -1)
+    for other in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
+        assert same(other, model)
+        assert other.origin == model.origin
+        assert np.array_equal(other.logits(images), model.logits(images))
+        with pytest.raises(ValueError, match="read-only"):
+            next(iter(other.weights.values()))[...] = 0
+
+
+def test_what_is_no_number_is_no_answer(recwarn: pytest.WarningsRecorder) -> None:
+    """And says so once, not by the warnings of a library."""
+    network = Recipe(network=["conv 1 1x1 bare"] * 9 + ["gap", "linear 3"], epochs=1).network_for(
+        ImageShape(channels=1, size=2, n_classes=3)
+    )
+    weights = {name: np.full(each, 3e38, np.float32) for name, each in network.parameter_shapes.items()}
+    model = Model(network, weights, np.full(1, 0.5), np.full(1, 0.25), ("a", "b", "c"))
+    for ask in (model.logits, model.probabilities, model.predict):
+        with pytest.raises(ModelError, match="this network gives what is no number for these images"):
+            ask(np.full((1, 1, 2, 2), 255, np.uint8))
+    assert not list(recwarn)
 
 
 # Files that lie.
@@ -320,12 +367,15 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "classes alike": (lambda a: a.update(class_names=["a"] * 10), "not as many different names"),
     "other channels": (lambda a: a.update(pixel_mean=[0.1, 0.2]), "another number of channels"),
     "no deviation": (lambda a: a.update(pixel_std=[0.0]), "mean or deviation of its pixels is none"),
+    "next to no deviation": (lambda a: a.update(pixel_std=[1e-320]), "mean or deviation of its pixels is none"),
+    "a mean of 0 to 255": (lambda a: a.update(pixel_mean=[33.0]), "is none: pixels are from 0 to 1"),
     "infinite": (lambda a: a.update(pixel_mean=[float("inf")]), "pixel_mean.0: Input should be a finite number"),
     "too much": (lambda a: a.update(colour="red"), "colour: Extra inputs are not permitted"),
     "another key": (lambda a: a.update(key="0" * 16), "it names another run than it comes from"),
     "no key": (lambda a: a.update(key=None), "it names another run than it comes from"),
     "another seed": (lambda a: a["origin"]["identity"].update(seed=3), "it names another run than it comes from"),
     "a text for a number": (lambda a: a.update(size="28"), "size: Input should be a valid integer"),
+    "an image for nobody": (lambda a: a.update(size=10**6, origin=None, key=None), "have more than 50,000,000 pixels"),
     "an enormous image": (lambda a: a.update(size=10**30), "size: Input should be less than"),
 }
 

@@ -160,12 +160,16 @@ MISTAKES = {
     "< share) / share)": "< share) / 1)",  # dropout that does not scale
     "self.random = np": "self.random = self.random if hasattr(self, 'random') else np",  # draws of epochs before
     "np.random.default_rng(1).integers": "np.random.default_rng().integers",  # other images each time
+    "self._evaluated(self._images(indices, w": "self._evaluated(self._images(np.sort(indices), w",  # in another order
+    "self.parameters = np.zeros(network.params, np.float32)": "self.parameters = SHARED[: network.params]",
 }
 FINDERS = {
     "test_gradients_are_those_by_differences",
     "test_dropout_keeps_the_mean",
     "test_going_on_from_an_epoch_ends_as_if_never_stopped",
     "test_reading_again_gives_the_same",
+    "test_answers_are_those_of_the_reference",
+    "test_models_share_nothing",
 }
 
 
@@ -174,7 +178,7 @@ def test_a_suite_finds_what_is_wrong(packages: Path, tmp_path: Path) -> None:
     for right, wrong in MISTAKES.items():
         assert text.count(right) == 1, right
         text = text.replace(right, wrong)
-    (packages / "toy.py").write_text(text)
+    (packages / "toy.py").write_text(f"{text}\n\nSHARED = np.zeros(100_000, np.float32)\n")
     done = suite(tmp_path / "theirs", "-k", " or ".join(FINDERS), "--tb=no")
     failed = [line.split()[1].partition("[")[0] for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert {name.rpartition("::")[2] for name in failed} == FINDERS
@@ -255,6 +259,34 @@ def test_a_strangers_mistake_is_bad_data_and_says_whose(
     assert done.returncode == 4
     assert "the data source '.stripes' of toy-engine 1.0" in done.stderr
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("given:nothing", "of other 1.0 gives None; arrays by name are wanted: train-images, train-labels"),
+        ("given:a list", "arrays by name are wanted"),
+        ("given:lists", "gives train-images as a list; an array of numpy is wanted"),
+        ("given:numbered", "gives the arrays 0, 1, 2, 3; train-images, train-labels, test-images, test-labels are"),
+        ("given:an end", "cannot give its read (SystemExit: 0)"),
+        ("given:a colour", "a name is to be one line of characters that can be seen, not '\\x1b[31m'"),
+        ("given:a stamp", "a stamp is to be a text, a number or a tuple of them, not (['a stamp'],)"),
+        ("unmade:4", "'unmade' of other 1.0 cannot be made without arguments (TypeError"),
+        ("ending:4", "'ending' of ending 1.0 does not load (SystemExit: 0): install ending 1.0 again, or leave it out"),
+    ],
+)
+def test_what_a_stranger_should_not_give_is_refused(data: str, message: str, packages: Path, tmp_path: Path) -> None:
+    """Not with a traceback, and least of all with an end of the program that says nothing."""
+    install(packages, "other", {DATASETS: {"given": "toy:Given", "unmade": "toy:without_arguments"}})
+    install(packages, "ending", {DATASETS: {"ending": "ending:Source"}})
+    (packages / "ending.py").write_text("import sys\nsys.exit(0)\n")
+    script = (
+        "from stepladder import dataset, DataError\n"
+        f"try:\n    print(dataset({data!r}))\nexcept DataError as error:\n    print('REFUSED', error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("REFUSED"), done.stdout
+    assert message in done.stdout
 
 
 def test_packages_are_not_looked_at_for_what_is_built_in(packages: Path, tmp_path: Path) -> None:

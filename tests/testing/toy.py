@@ -3,6 +3,7 @@
 The engine has no code for half of the vocabulary. Tests install this file where no Stepladder is (see test_outsider).
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,32 @@ class Stripes:
 
     def read(self, at: str) -> Mapping[str, NDArray[Any]]:
         return arrays_with(self.stamp(at))
+
+
+class Given:
+    """A source that gives what it should not."""
+
+    def name(self, at: str) -> str:
+        return "\x1b[31m" if at == "a colour" else at
+
+    def stamp(self, at: str) -> object:
+        return ([at],) if at == "a stamp" else at
+
+    def read(self, at: str) -> Any:
+        return GIVEN[at]()
+
+
+def without_arguments(_: str) -> None:
+    """No source: it wants one."""
+
+
+GIVEN: dict[str, Any] = {
+    "nothing": lambda: None,
+    "a list": lambda: list(arrays_with(4).values()),
+    "lists": lambda: {name: array.tolist() for name, array in arrays_with(4).items()},
+    "numbered": lambda: dict(enumerate(arrays_with(4).values())),
+    "an end": lambda: sys.exit(0),
+}
 
 
 class StripesFile:

@@ -27,7 +27,11 @@ class Frozen(BaseModel):
         model = type(self)
         if len(first) > 1:
             raise LadderError(f"{model.__name__} takes its first field without a name, the others by name")
-        fields = dict(zip(model.model_fields, first, strict=False)) | fields
+        if first:
+            name = next(each for each in model.model_fields if not _is_said_by_class(model, each))
+            if name in fields:
+                raise LadderError(f"{model.__name__} takes {name} without its name or with it, and was given both")
+            fields = {name: first[0]} | fields
         try:
             super().__init__(**_own_kind(model, fields), **fields)
         except ValidationError as error:
@@ -64,6 +68,11 @@ def _signature(model: type[BaseModel]) -> Signature:
         default = Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
         parameters.append(Parameter(name, how, default=own.get(name, default)))
     return Signature(parameters)
+
+
+def _is_said_by_class(model: type[BaseModel], field: str) -> bool:
+    """Whether a field can have one value alone, as the kind of a Cosine."""
+    return field == "kind" and len(get_args(model.model_fields[field].annotation)) == 1
 
 
 def _own_kind(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, str]:

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stepladder._base.wording import cut, did_you_mean, shown
+from stepladder._base.wording import cut, did_you_mean, shown, words_of
 from stepladder.errors import DataError, EngineError, StepladderError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+OUTSIDERS = (Exception, SystemExit)
+"""What somebody else's code may end in. What it does to end a program ends none of ours: nobody would know why."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Registry:
         entry = self._entry(name)
         try:
             return entry.load()
-        except Exception as error:  # whatever an outsider's module does
+        except OUTSIDERS as error:  # whatever an outsider's module does
             raise self.error(
                 f"the {self.kind} {shown(name)} of {package(entry)} does not load ({reason(error)}): install"
                 f" {package(entry)} again, or leave it out"
@@ -86,9 +89,9 @@ def package(entry: "EntryPoint") -> str:
     return cut(f"{found.name} {found.version}", most=100) if found else "a package without a name"
 
 
-def reason(error: Exception) -> str:
-    """An error of somebody else's code, in a few words."""
-    return cut(f"{type(error).__name__}: {error}", most=300).removesuffix(": ")
+def reason(error: BaseException) -> str:
+    """An error of somebody else's code, in a few words on one line."""
+    return cut(f"{type(error).__name__}: {' '.join(words_of(error).split())}", most=300).removesuffix(": ")
 
 
 ENGINES = Registry(

@@ -50,6 +50,14 @@ def shown(value: object, *, most: int = LONGEST_QUOTE) -> str:
         return f"a {type(value).__name__} too large to show"
 
 
+def words_of(error: BaseException) -> str:
+    """What an error says of itself; that of somebody else's code may fail at it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def how_to_install(extra: str) -> str:
     """What to type for what Stepladder is not installed with; it is on no package index, so it names the folder."""
     return f"pip install '.[{extra}]' in Stepladder's folder"

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from stepladder._base.files import name_for
@@ -43,7 +44,8 @@ def check(ladder: Plan, *, seeds: int = 8, jobs: int | None = None, store: str |
     (``excess``). Raises DataError, and LadderError for what cannot be trained on these images.
     """
     require_ladder(ladder, of="check")
-    _require_number(jobs)
+    _require_number("seeds", seeds)
+    _require_number("jobs", jobs)
     return check_ladder(ladder, n_seeds=seeds, jobs=jobs or n_cores(), speeds=speeds.read(store))
 
 
@@ -73,7 +75,12 @@ def climb(
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
     """
     require_ladder(ladder, of="climb")
-    _require_number(jobs)
+    _require_number("jobs", jobs)
+    _require_number("max_seeds", max_seeds)
+    _require_able("engine", engine, str, "identity", like='"jit" or "torch"')
+    _require_able("device", device, str, like='"cpu" or "cuda"')
+    _require_able("executor", executor, NoneType, "submit", like="one of concurrent.futures")
+    _require_able("watcher", watcher, NoneType, "finished", like="a stepladder.climbing.climbing.Watcher")
     wanted, notes = seeds_of(seeds), _notes(ladder)
     chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "")
     opened = store if isinstance(store, Store) else Store.open(store, create=True)
@@ -101,6 +108,18 @@ def _notes(ladder: Plan) -> list[str]:
     return notes_of(rungs)
 
 
+def _require_number(name: str, given: object) -> None:
+    """Raise LadderError unless it is a whole number from 1 on, or None."""
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+        raise LadderError(f"{name} is a whole number from 1 on, not {shown(given)}")
+
+
+def _require_able(name: str, given: object, kind: type, ability: str = "", *, like: str) -> None:
+    """Raise LadderError unless it is of a kind, or has an ability."""
+    if not isinstance(given, kind) and not (ability and hasattr(given, ability)):
+        raise LadderError(f"{name} is none: {shown(given)}; give {like}, or leave {name} out")
+
+
 def seeds_of(seeds: int | Collection[int]) -> tuple[int, ...]:
     """Seeds 1 to n of a number n, or those given. Raises LadderError for what is neither."""
     given = range(1, seeds + 1) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
@@ -112,11 +131,6 @@ def seeds_of(seeds: int | Collection[int]) -> tuple[int, ...]:
     if not given:
         raise LadderError("0 seeds train nothing: give at least 1, as in seeds=8")
     return tuple(given)
-
-
-def _require_number(jobs: int | None) -> None:
-    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool)):
-        raise LadderError(f"jobs are a number of processes, such as 2, not {shown(jobs)}")
 
 
 def report(results: Results, path: str | Path | None = None, *, format: str | None = None, force: bool = False) -> Path:

@@ -59,14 +59,24 @@ class Kind:
 
     @property
     def name(self) -> str:
-        return str(self._asked("name"))
+        found = self._asked("name")
+        if not isinstance(found, str) or not found.strip() or not found.isprintable():
+            raise DataError(
+                f"{self._who}: a name is to be one line of characters that can be seen, not {shown(repr(found))}"
+            )
+        return found
 
     @property
     def stamp(self) -> Hashable:
         found = self._asked("stamp")
-        if not isinstance(found, Hashable):
-            raise DataError(f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {shown(found)}")
-        return found
+        try:
+            hash(found)
+        except TypeError:  # perhaps of what is in a tuple
+            raise DataError(
+                f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {shown(found)}"
+            ) from None
+        stamp: Hashable = found
+        return stamp
 
     def read(self) -> "Mapping[str, NDArray[Any]]":
         """All arrays by part. Raises DataError, also for arrays of an outsider's that are not as they should be."""
@@ -86,7 +96,7 @@ class Kind:
             return getattr(source, method)(self.at)
         except StepladderError:
             raise
-        except Exception as error:
+        except registry.OUTSIDERS as error:
             raise DataError(f"{self._who} cannot give its {method} ({registry.reason(error)})") from error
 
 
@@ -149,16 +159,28 @@ def _brought_ending(path: Path) -> str | None:
 def _source(name: str) -> Source:
     """The source of that name: one for the whole process."""
     registry.SOURCES.require_alone(name)
-    source: Source = registry.SOURCES.load(name)()
+    make = registry.SOURCES.load(name)
+    try:
+        source: Source = make()
+    except registry.OUTSIDERS as error:
+        if name in registry.SOURCES.built_in:
+            raise
+        who = f"the data source {name!r} of {registry.SOURCES.brought_by(name)}"
+        raise DataError(f"{who} cannot be made without arguments ({registry.reason(error)})") from error
     return source
 
 
 def formed(who: str, arrays: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray[Any]]":
     """An outsider's arrays, in plain C order. Raises DataError if there are others than there should be."""
+    if not isinstance(arrays, Mapping):
+        raise DataError(f"{who} gives {shown(arrays)}; arrays by name are wanted: {', '.join(sources.PARTS)}")
     named = set(arrays)
     if named not in (set(sources.PARTS), set(sources.PARTS) | set(sources.OWN_VALIDATION)):
-        raise DataError(f"{who} gives the arrays {', '.join(sorted(named)) or 'none'}; {', '.join(sources.PARTS)} are")
+        names = ", ".join(sorted(map(str, named))) or "none"
+        raise DataError(f"{who} gives the arrays {shown(names)}; {', '.join(sources.PARTS)} are wanted")
     for part, array in arrays.items():
+        if not (hasattr(array, "dtype") and hasattr(array, "shape")):
+            raise DataError(f"{who} gives {part} as a {type(array).__name__}; an array of numpy is wanted")
         if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4 or array.shape[2] != array.shape[3]):
             raise DataError(
                 f"{who} gives {part} of shape {array.shape}, {shown(array.dtype, 60)}; (N, channels, size, size) and"

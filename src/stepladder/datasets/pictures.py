@@ -19,9 +19,26 @@ from stepladder.errors import DataError
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others need programs, or are no pictures
 MOST_BYTES, MOST_PIXELS = 100_000_000, 50_000_000
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # Pillow's, by how many channels a network takes
+KNOWN_MODES = (
+    "1",
+    "L",
+    "LA",
+    "La",
+    "P",
+    "PA",
+    "RGB",
+    "RGBX",
+    "RGBA",
+    "RGBa",
+    "CMYK",
+    "YCbCr",
+    "F",
+    "I",
+    *(f"I;16{each}" for each in ("", "B", "L", "N")),
+)
 GREY = ("1", "L", "LA", "La")
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # of 16 bits a pixel
-ORIENTATION = 0x0112  # of EXIF: 1 is upright
+ORIENTATION, TURNED = 0x0112, range(2, 9)  # of EXIF: 1 is upright, and what else there may be says nothing
 MUCH = 0.2  # of the way from black to white
 
 
@@ -85,11 +102,13 @@ def _opened(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
             if getattr(picture, "n_frames", 1) > 1:
                 notes.append("the first of several frames was taken")
             picture.load()
-            if picture.getexif().get(ORIENTATION, 1) not in (0, 1):
+            if picture.getexif().get(ORIENTATION, 1) in TURNED:
                 picture = ImageOps.exif_transpose(picture)
                 notes.append("turned upright, as its EXIF data say")
     except DataError:
         raise
+    except Image.DecompressionBombError:
+        raise DataError(f"{name}: more than {MOST_PIXELS:,} pixels: shrink it first") from None
     except UnidentifiedImageError:
         raise DataError(f"{name}: {_what(content)}: give a picture ({', '.join(FORMATS)})") from None
     except Exception as error:  # a broken file ends in whatever its decoder stumbles over
@@ -106,6 +125,8 @@ def _what(content: bytes) -> str:
 def _converted(picture: Image.Image, mode: str, name: str) -> tuple[Image.Image, list[str]]:
     """A picture with these channels, and what was converted."""
     notes = []
+    if picture.mode not in KNOWN_MODES:
+        raise DataError(f"{name}: its colours are kept as {picture.mode}: save it in grey or RGB, with 8 bits a pixel")
     if picture.mode in DEEP:
         picture = _of_8_bits(picture, name)
         notes.append("16 bits a pixel were converted to 8")
@@ -127,5 +148,10 @@ def _converted(picture: Image.Image, mode: str, name: str) -> tuple[Image.Image,
 def _of_8_bits(picture: Image.Image, name: str) -> Image.Image:
     pixels = np.array(picture).astype(np.int64)
     if pixels.min() < 0 or pixels.max() > 65_535:
-        raise DataError(f"{name}: its pixels have more than 16 bits: save it with 8, from 0 to 255")
+        raise DataError(f"{name}: its pixels are not from 0 to 65,535: save it with 8 bits a pixel, from 0 to 255")
+    if picture.mode == "I" and pixels.max() <= 255:
+        raise DataError(
+            f"{name}: its pixels have 32 bits, and none is above 255, so that nobody knows what white is: save it with"
+            " 8 bits a pixel, from 0 to 255"
+        )
     return Image.fromarray(((pixels + 128) // 257).astype(np.uint8))

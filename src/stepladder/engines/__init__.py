@@ -135,10 +135,15 @@ def require_code(engine: Engine, network: Network, *, who: str = "the network") 
 
     ``who`` has the network, in words.
     """
-    lacks = engine.lacks(network)
+    name = engine.identity.name
+    try:
+        lacks = engine.lacks(network)
+    except registry.OUTSIDERS as error:
+        if name in ENGINES:
+            raise
+        raise EngineError(f"{who}: the {name} engine cannot tell what it lacks ({registry.reason(error)})") from error
     if not lacks:
         return
-    name = engine.identity.name
     able = next((other for other in registry.ENGINES.names() if other != name and _has_code(other, network)), None)
     remedy = f"use --engine {able}" if able else "no engine that is installed has: take other layers"
     raise EngineError(f"{who}: the {name} engine has no code for {', '.join(lacks)}: {remedy}")
@@ -203,7 +208,7 @@ def _brought(name: str, device: str) -> Engine:
         problems = _problems(engine, name)
     except EngineError:
         raise
-    except Exception as error:  # whatever an outsider's code does
+    except registry.OUTSIDERS as error:  # whatever an outsider's code does
         raise EngineError(f"{who} cannot be made ({registry.reason(error)})") from error
     if problems:
         raise EngineError(f"{who} is none: {problems[0]}; see docs/extending.md")

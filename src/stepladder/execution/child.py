@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from stepladder._base import signals
+from stepladder._base.wording import words_of
 from stepladder.execution.children import ANSWER
 
 LEAVE_S = 60  # without a training; later than the parent would still ask (children.WARM_S)
@@ -27,9 +28,10 @@ def serve(parent: int) -> None:
             try:
                 order = orders.get(timeout=LEAVE_S)
             except Empty:
-                return
+                break
             answers.write(f"\n{ANSWER}{answer(order)}\n".encode())
             answers.flush()
+    os._exit(0)  # Python's own end waits for the lock of stdin, which _receive holds, and aborts
 
 
 def answer(order: str) -> str:
@@ -38,8 +40,8 @@ def answer(order: str) -> str:
         from stepladder.execution.sent_run import answered  # here, so that a failure to import is told
 
         return answered(order)
-    except Exception as error:  # whatever it is: the parent says it
-        return json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}})
+    except (Exception, SystemExit) as error:  # whatever it is: the parent says it
+        return json.dumps({"error": {"kind": type(error).__name__, "message": words_of(error)}})
 
 
 def _receive(stdin: BinaryIO, orders: "SimpleQueue[str]") -> None:

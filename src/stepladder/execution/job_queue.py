@@ -14,6 +14,8 @@ from typing import Generic, Protocol, Self, TypeVar
 from uuid import uuid4
 
 from stepladder._base.machine import limit_in_words
+from stepladder._base.registry import OUTSIDERS, reason
+from stepladder._base.wording import shown
 from stepladder.errors import LadderError
 from stepladder.execution import children, sent_run
 from stepladder.execution.children import LostError
@@ -66,6 +68,11 @@ def require_own_process() -> None:
             "this script climbs or searches again in each process of its own executor: put what it does under"
             ' if __name__ == "__main__":, or leave the executor out'
         )
+
+
+def _require_future(given: object) -> None:
+    if not isinstance(given, Future):
+        raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
 
 
 class JobQueue(Generic[J]):
@@ -142,19 +149,22 @@ class JobQueue(Generic[J]):
             try:
                 assert self._executor is not None
                 future = self._executor.submit(children.train_in_child, trying.ticket, order)
+                _require_future(future)
             except RuntimeError as error:  # a broken executor takes nothing any more
                 self._fail(trying.job, f"not tried: {error}{limit_in_words()}")
+            except Exception as error:  # whatever an outsider's executor does
+                self._fail(trying.job, f"not tried: {reason(error)}")
             else:
                 self._under_way[future] = trying
 
     def _collect(self, future: Future[str], trying: _Try[J]) -> None:
         try:
-            report = Report.model_validate_json(future.result())
+            report = sent_run.reported(future.result())
         except (LostError, BrokenExecutor) as error:
             self._try_again(trying, "lost its worker", str(error))
             return
-        except Exception as error:  # whatever went wrong in this run: the others go on
-            self._try_again(trying, "failed", f"{type(error).__name__}: {error}")
+        except OUTSIDERS as error:  # whatever went wrong in this run: the others go on
+            self._try_again(trying, "failed", reason(error))
             return
         if report.error is None:
             self._finish(trying.job, report)

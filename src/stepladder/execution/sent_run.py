@@ -3,18 +3,20 @@
 A worker may be a process of ours or of any executor, in another folder or on another machine that shares the store.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepladder._base.files import parsed, reason
 from stepladder._base.frozen import Frozen
 from stepladder._base.machine import limit_in_words
+from stepladder._base.wording import shown
 from stepladder.errors import EngineError, StepladderError
 from stepladder.execution.one_run import Work, train_one
 from stepladder.runs.conditions import Origin, origin_of
 from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
 
+ALIKE = "install the same version of Stepladder wherever runs are trained"
 FORMAT_VERSION = 1  # of orders and reports: of a worker with another one nothing is understood
 
 
@@ -64,16 +66,30 @@ def order(work: Work, identity: RunIdentity) -> str:
 
 def answered(text: str) -> str:
     """Train what an order says, and report. Raises whatever it is that keeps the run from being trained."""
-    if (version := json.loads(text)["format_version"]) != FORMAT_VERSION:
-        raise EngineError(
-            f"a worker was sent a training in format {version}, and knows {FORMAT_VERSION}: install the same version of"
-            " Stepladder wherever runs are trained"
-        )
-    sent = Order.model_validate_json(text)
+    sent = _read(text)
     store = Path(sent.store)
     notes = train_one(Work(sent.source, store, use_cache=sent.use_cache), sent.identity)
     run = Store(store).find(sent.identity, set_aside=False)
     return Report(computed_by=origin_of(run) if run else None, notes=tuple(notes)).model_dump_json()
+
+
+def reported(text: str) -> Report:
+    """What came back, as a report. Raises ValueError, on one line, for what is none."""
+    try:
+        return Report.model_validate_json(text)
+    except ValueError as error:
+        raise ValueError(f"what came back from its worker is no report of a training ({reason(error)})") from None
+
+
+def _read(text: str) -> Order:
+    """A training as it was sent. Raises EngineError for what this version does not understand."""
+    try:
+        version = parsed(text)["format_version"]
+        if version == FORMAT_VERSION:
+            return Order.model_validate_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"a worker was sent a training that it cannot read ({reason(error)}): {ALIKE}") from None
+    raise EngineError(f"a worker was sent a training in format {shown(version)}, and knows {FORMAT_VERSION}: {ALIKE}")
 
 
 def require_engine(report: Report, wanted: RunIdentity) -> None:

@@ -101,12 +101,15 @@ def ladder(
     """
     require(A_PATH, data, of="data", takes='"mnist" or a path', remedy=data_sets.KEEP_ARRAYS)
     limits = {"budget": budget, "target": target}
+    if not isinstance(data, str | Path):
+        raise LadderError(f"ladder {shown(name)}: data: it should be a text or a path, not {shown(data)}")
     given: dict[str, Any] = {"name": name, "about": about, "data": str(data), "evaluate_on": evaluate_on}
     given |= {"dev_images": dev_images, "data_sha256": data_sha256, "comparisons": comparisons}
     of = f"ladder {shown(name)}"
     _read(ENTRIES[0], given | limits | {"rung": [{}]}, of=of)
     if dev_images is not None and evaluate_on == "test":
         raise LadderError(f"{of}: dev_images holds images out of train, but evaluate_on is 'test': remove one")
+    given["about"] = about.strip()
     return LadderStart(**given, budget=_read(Budget, budget, of=of), target=_read(Target, target, of=of))
 
 
@@ -179,7 +182,7 @@ def _place(ladder: str, rung: str) -> str:
 def _read(model: type[F], value: Any, *, of: str) -> F:
     """A value as a model. Raises LadderError that says ``of`` what it is, and all that is wrong."""
     try:
-        return model.model_validate(dict(value) if isinstance(value, Mapping) else value)
+        return model.model_validate(dict(value) if isinstance(value, Mapping | model) else value)
     except ValidationError as error:
         raise refusal(model, error, of=of) from None
 

@@ -136,14 +136,15 @@ def check_rungs(ladder: Plan, info: DataInfo) -> tuple[CheckedRung, ...]:
     """Every rung on these images, then every variant; raises LadderError for one that cannot be trained on them."""
     rungs = []
     for rung in ladder.trained:
+        who = str(_who(ladder, rung))
         try:
-            network = rung.network(info.image)
+            network = rung.recipe.network_for(info.image)
         except GeometryError as error:
             place = ladder.place(rung.line_of_layer(error.layer_index))
-            raise GeometryError(f"{place}: {error}", layer_index=error.layer_index) from None
-        _require_trainable(ladder, rung, f"rung {rung.name!r}", network, info)
+            raise GeometryError(f"{place}: {who}: {error}", layer_index=error.layer_index) from None
+        _require_trainable(ladder, rung, who, network, info)
         _require_sound_teacher(ladder, rung, info)
-        rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network))))
+        rungs.append(CheckedRung(rung, network, tuple(budget_excess(rung, network, who=who))))
     return tuple(replace(checked, notes=notes) for checked, notes in zip(rungs, _notes(ladder, info), strict=True))
 
 
@@ -272,7 +273,7 @@ def _runs_of_climb(ladder: Plan, seeds: Iterable[int]) -> list[tuple[Rung, set[i
 
 def _require_sound_teacher(ladder: Plan, rung: Rung, info: DataInfo) -> None:
     """Raise LadderError for a teacher that cannot be trained on these images."""
-    recipe, whose = rung.recipe.teacher, f"rung {rung.name!r}: its teacher"
+    recipe, whose = rung.recipe.teacher, f"{_who(ladder, rung)}: its teacher"
     if recipe is None:
         return
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from stepladder._base.given import require
 from stepladder._base.late import Drawn, late
@@ -254,6 +254,10 @@ class Ladder(Plan):
     def _broken(self) -> Iterator[tuple[Rung, str]]:
         if not self.rungs:
             raise LadderError(f"{self.source}: a ladder has at least one rung")
+        if self.evaluate_on not in get_args(Split):
+            raise LadderError(f"{self.source}: evaluate_on should be 'dev' or 'test', not {shown(self.evaluate_on)}")
+        if self.comparisons < 1:
+            raise LadderError(f"{self.source}: comparisons should be at least 1, not {self.comparisons}")
         names = [rung.name for rung in self.trained]
         for at, rung in enumerate(self.trained):
             who = (rules.rung if at < len(self.rungs) else rules.variant)(rung.name, in_file=rung.is_of_file)
@@ -299,21 +303,22 @@ def _broken_above(who: rules.Who, below: Rung, rung: Rung) -> Iterator[str]:
     yield from (text for found in found_rules for _, text in found)
 
 
-def budget_excess(rung: Rung, network: Network) -> list[str]:
-    """How a rung is over its budget, one sentence each; empty when it is within."""
+def budget_excess(rung: Rung, network: Network, *, who: str | None = None) -> list[str]:
+    """How a rung, or ``who`` it is in words, is over its budget, one sentence each; empty when it is within."""
+    who = who or f"rung {shown(rung.name)}"
     excess = []
     over_params = network.params - rung.budget.params
     if over_params > 0:
         largest = network.largest
         excess.append(
-            f"rung {shown(rung.name)} has {n_of(network.params, 'parameter')}, {over_params:,} over its budget of"
+            f"{who} has {n_of(network.params, 'parameter')}, {over_params:,} over its budget of"
             f" {rung.budget.params:,}; its largest layer is layer {largest.index + 1} ('{largest.layer}')"
             f" with {largest.params:,}"
         )
     over_epochs = rung.recipe.epochs - rung.budget.epochs
     if over_epochs > 0:
         excess.append(
-            f"rung {shown(rung.name)} trains for {n_of(rung.recipe.epochs, 'epoch')}, {over_epochs} over its budget of"
+            f"{who} trains for {n_of(rung.recipe.epochs, 'epoch')}, {over_epochs} over its budget of"
             f" {rung.budget.epochs}"
         )
     return excess

@@ -55,7 +55,22 @@ def _fit_for_a_name(name: str) -> str:
     return name
 
 
-_Name = typing.Annotated[str, Field(min_length=1), AfterValidator(_fit_for_a_name)]
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"it should be a text that is not empty, not {shown(text)}")
+    return text
+
+
+def _can_be_written(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a program can have half a character, a file cannot
+        raise ValueError(f"{shown(text)} holds half a character, which no file can hold: leave it out") from None
+    return text
+
+
+_Text = typing.Annotated[str, Field(min_length=1, json_schema_extra={"pattern": r"\S"}), AfterValidator(_not_blank)]
+_Name = typing.Annotated[_Text, AfterValidator(_fit_for_a_name)]
 
 
 class _RungEntry(Frozen):
@@ -64,10 +79,10 @@ class _RungEntry(Frozen):
     PLACE: ClassVar = "rung"
 
     name: _Name = Field(description="short name, unique on the ladder")
-    why: str = Field(min_length=1, description="why this rung is tried")
+    why: _Text = Field(description="why this rung is tried")
     recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
     change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
-    compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
+    compound: _Text | None = Field(None, description="why several concepts change at once")
     budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
     target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
     variant: list[Any] = Field([], description="variants of this rung: each is this rung plus one change")
@@ -79,9 +94,9 @@ class _VariantEntry(Frozen):
     PLACE: ClassVar = "variant"
 
     name: _Name = Field(description="short name, unique on the ladder")
-    why: str = Field(min_length=1, description="why this variant is tried")
+    why: _Text = Field(description="why this variant is tried")
     change: dict[str, Any] | None = Field(None, description="the one concept that differs from its rung")
-    compound: str | None = Field(None, min_length=1, description="why several concepts change at once")
+    compound: _Text | None = Field(None, description="why several concepts change at once")
 
 
 class _LadderEntry(Frozen):
@@ -91,7 +106,7 @@ class _LadderEntry(Frozen):
 
     format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
     name: _Name = Field(description="the ladder's name")
-    about: str = Field("", description="what the ladder is about")
+    about: typing.Annotated[str, AfterValidator(_can_be_written)] = Field("", description="what the ladder is about")
     data: str = Field(
         "mnist", min_length=1, description="'mnist', a folder of IDX files, an .npz file, or a package's own kind"
     )

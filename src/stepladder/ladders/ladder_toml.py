@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stepladder.ladders.ladder import Ladder, Plan, Rung
 
 FORMAT_VERSION = 1  # that is written
+BITS = 63  # of a whole number of TOML, besides its sign
 WIDE = 100  # columns, of a list on one line
 
 
@@ -89,6 +90,8 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         line = ", ".join(map(_value, value))
         return f"[{line}]" if len(line) < WIDE else "[\n    " + ",\n    ".join(map(_value, value)) + ",\n]"
+    if isinstance(value, int) and value.bit_length() > BITS:
+        raise LadderError(f"{shown(value)} has more than 64 bits, and TOML has no room for that: give a smaller number")
     return json.dumps(value)
 
 

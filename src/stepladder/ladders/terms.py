@@ -14,8 +14,10 @@ def _exact(value: object) -> object:
     """99.4 as written, not as the nearest binary fraction: repr() of a float gives its shortest decimal form."""
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(repr(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, float):  # also of numpy, whose repr is no number
+        return Decimal(repr(float(value)))
     raise LadderError(f"a percentage is a number such as 99.4, without quotes, not {shown(value)}")
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
+from operator import index as as_integer
 from typing import Any
 
 from stepladder._base.given import require
 from stepladder._base.late import Drawn
-from stepladder._base.wording import n_of
-from stepladder.errors import GeometryError
+from stepladder._base.wording import n_of, shown
+from stepladder.errors import GeometryError, LadderError
 from stepladder.networks.ops import (
     BatchNorm,
     Block,
@@ -43,6 +44,18 @@ class ImageShape:
     channels: int
     size: int
     n_classes: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not _is_count(value):
+                raise LadderError(f"{name} of images is a whole number from 1 on, not {shown(value)}")
+
+
+def _is_count(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and as_integer(value) >= 1
+    except TypeError:
+        return False
 
 
 def require_shape(value: Any, *, of: str) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +45,8 @@ from stepladder.runs.weight_files import (
 )
 
 MOST_SIDE = 10**6  # pixels: no image has more
+MOST_PIXELS = 50_000_000  # of all channels: nobody has a larger picture to predict
+LEAST_STD = 1e-7  # of pixels from 0 to 1; that of a data set is 1e-6 at the least (datasets.data)
 AT_ONCE = 2**22  # numbers of the largest layer's windows that a pass looks at
 
 
@@ -150,13 +152,16 @@ class Model:
 
         ``images`` are bytes from 0 to 255: (N, C, H, W) as a data set's are, (N, H, W, C), or (N, H, W) of one channel.
         Computed in float64 by the plain reference, so that no rounding decides. Raises DataError for images of another
-        shape or type.
+        shape or type, ModelError where numbers grow out of all bounds.
         """
         x = self._in_form(images)
         largest = max(row.in_channels * row.kernel**2 * row.out_size**2 for row in self.network.rows)
         n_at_once = max(1, AT_ONCE // largest)
         parts = [self._forward(x[start : start + n_at_once]) for start in range(0, len(x), n_at_once)]
-        return np.concatenate([np.empty((0, self.image.n_classes)), *parts])
+        found = np.concatenate([np.empty((0, self.image.n_classes)), *parts])
+        if not np.isfinite(found).all():
+            raise ModelError("this network gives what is no number for these images: train it anew, or get it again")
+        return found
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """How probable each class of each image is, as the network has it: (N, n_classes), each row of sum 1.
@@ -178,14 +183,14 @@ class Model:
         content = weights_file(dict(self.weights), _about(self))
         try:
             write_atomically(Path(path), content)
-        except (OSError, ValueError) as error:  # a NUL in a name
+        except (OSError, ValueError, TypeError) as error:  # a NUL in a name
             why = getattr(error, "strerror", None) or error
             raise ModelError(f"{clipped(str(path))}: this model cannot be written there: {why}") from None
 
     def _in_form(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Images as (N, C, H, W)."""
         array, channels, size = np.asarray(images), self.image.channels, self.image.size
-        forms = {(channels, size, size): (0, 1, 2, 3), (size, size, channels): (0, 3, 1, 2)}
+        forms = {(size, size, channels): (0, 3, 1, 2), (channels, size, size): (0, 1, 2, 3)}  # the last where both fit
         if array.dtype.kind in "OUS":
             raise DataError(
                 f"{shown(images)} is no array of images: a model takes one of bytes, such as"
@@ -207,8 +212,14 @@ class Model:
         return array.transpose(forms[array.shape[1:]])
 
     def _forward(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        x = normalised(images, pixel_mean=self.pixel_mean, pixel_std=self.pixel_std, dtype=np.float64)
-        return np.asarray(trace(self.network, self.weights, x=x).logits, np.float64)
+        with np.errstate(all="ignore"):  # what is no number is seen in the end
+            x = normalised(images, pixel_mean=self.pixel_mean, pixel_std=self.pixel_std, dtype=np.float64)
+            return np.asarray(trace(self.network, self.weights, x=x).logits, np.float64)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For a process that it is sent to: its weights are read-only there too."""
+        parts = (self.network, dict(self.weights), self.pixel_mean, self.pixel_std, self.class_names)
+        return partial(Model, origin=self.origin), parts
 
     def __repr__(self) -> str:
         return f"Model({self._words()}{f', {self.origin}' if self.origin else ''})"
@@ -269,7 +280,7 @@ def load_model(path: str | Path) -> Model:
     name = clipped(str(path))
     try:
         content = read_regular(Path(path), most=MOST_WEIGHTS_BYTES)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ModelError(f"{name}: this model cannot be read: {why}") from None
     try:
@@ -282,9 +293,9 @@ def load_model(path: str | Path) -> Model:
         ) from None
     if not found.text:
         raise ModelError(
-            f"{name}: weights alone, as earlier versions stored them: their file does not say what network they are of,"
-            " nor the mean of its pixels. Name the ladder instead, with its --rung, --seed and --store; in Python,"
-            " store.model(run, data=...)"
+            f"{name}: weights alone, as earlier versions and other programs store them: their file does not say what"
+            " network they are of, nor the mean of its pixels. If a climb stored it, name its ladder instead, with its"
+            " --rung, --seed and --store; in Python, store.model(run, data=...)"
         )
     return _model_in(found, arrays, name=name)
 
@@ -383,8 +394,10 @@ def _problems(model: Model) -> Iterator[str]:
         yield "a variance of its batch norm is negative"
     if (mean.shape, std.shape) != ((image.channels,), (image.channels,)):
         yield "its images have another number of channels than the mean and deviation of their pixels"
-    if not np.isfinite([mean, std]).all() or std.min() <= 0:
-        yield "mean or deviation of its pixels is none"
+    if not (0 <= mean.min() <= mean.max() <= 1 and LEAST_STD <= std.min() <= std.max() <= 1):  # what is no number isn't
+        yield "mean or deviation of its pixels is none: pixels are from 0 to 1"
+    if image.channels * image.size**2 > MOST_PIXELS:
+        yield f"its images have more than {MOST_PIXELS:,} pixels"
     if len(set(model.class_names)) != len(model.class_names) or len(model.class_names) != image.n_classes:
         yield f"it has {n_of(image.n_classes, 'class', 'classes')}, and not as many different names of them"
     if model.origin is not None and not _has_its_network(model.origin, model.network):

@@ -38,6 +38,7 @@ from stepladder._base.files import (
     write_atomically,
 )
 from stepladder._base.given import A_PATH, require
+from stepladder._base.wording import shown
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
@@ -89,6 +90,8 @@ class Store:
         Raises StoreError if it cannot be written, or was written by a newer version.
         """
         require(A_PATH, folder, of="store", takes="the path of a folder, or a store", remedy='as in store="runs"')
+        if "\0" in str(folder):
+            raise StoreError(f"{shown(str(folder))} is no name of a folder: give one with --store")
         if not str(folder):
             raise StoreError("an empty path is not a store: give a folder with --store")
         store = cls(Path(folder))

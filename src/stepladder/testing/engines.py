@@ -89,7 +89,9 @@ class EngineConformance:
     def test_answers_are_those_of_the_reference(self, engine: Engine, layers: tuple[str, ...], splits: Splits) -> None:
         """To images that it was given to evaluate, to training images, and to training images that are warped."""
         model, network, weights = begun(engine, of_fields(layers, **SOME), splits)
-        images, some = splits.evaluated.images, np.arange(PART_OF_A_BATCH)
+        images = splits.evaluated.images
+        some = np.random.default_rng(5).permutation(made.N_TRAIN)[:PART_OF_A_BATCH]
+        assert model.logits(splits.evaluated).dtype == model.answers(some, None).dtype == np.float32
         close(model.logits(splits.evaluated), trace(network, weights, x=as_doubles(images, splits)).logits)
         chosen = splits.train.images[some]
         close(model.answers(some, None), trace(network, weights, x=as_doubles(chosen, splits)).logits)
@@ -176,6 +178,17 @@ class EngineConformance:
         assert np.array_equal(copy, kept[0])
         assert all(np.array_equal(array, kept[1][name]) for name, array in statistics.items())
 
+    def test_models_share_nothing(self, engine: Engine, splits: Splits) -> None:
+        """A student and its teachers are there at once."""
+        first, _, _ = begun(engine, self.recipe(), splits)
+        first.learn(np.arange(BATCH), None)
+        before = seen_of(first, splits)
+        second, _, _ = begun(engine, self.recipe(), splits)
+        second.parameters *= 0.5
+        second.learn(np.arange(BATCH, 2 * BATCH), None)
+        assert not any(map(np.array_equal, before, seen_of(second, splits)))
+        assert all(map(np.array_equal, before, seen_of(first, splits)))
+
     def test_in_place_arithmetic_changes_the_network(self, engine: Engine, splits: Splits) -> None:
         model, _, _ = begun(engine, self.recipe(), splits)
         before = model.logits(splits.evaluated)
@@ -258,6 +271,12 @@ def begun(engine: Engine, recipe: Recipe, splits: Splits) -> tuple[Model, Networ
     model.set_statistics({name: weights[name] for name in network.statistic_shapes})
     model.begin_epoch(dropout_seed=1)
     return model, network, {name: array.astype(np.float64) for name, array in weights.items()}
+
+
+def seen_of(model: Model, splits: Splits) -> list[NDArray[np.floating]]:
+    """What can be seen of a model in training."""
+    arrays = [model.to_numpy(model.parameters), model.to_numpy(model.gradients), *model.statistics().values()]
+    return [*arrays, np.array(model.tally()[0]), model.logits(splits.evaluated)]
 
 
 def as_doubles(images: NDArray[np.number], splits: Splits) -> made.Doubles:
