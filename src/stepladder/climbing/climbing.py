@@ -26,7 +26,7 @@ from stepladder.ladders.checking import (
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.image_notes import examined
 from stepladder.ladders.ladder import Plan, Rung
-from stepladder.runs.run import Run, RunIdentity
+from stepladder.runs.run import Epoch, Run, RunIdentity
 from stepladder.runs.store import LeftAloneError, Store
 
 
@@ -63,7 +63,8 @@ class Watcher(Protocol):
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         """The runs to train by key, each with the epochs it has behind it, and how many runs are stored."""
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None: ...
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
+        """A run is being trained: all the epochs that it has behind it, each with its metrics."""
 
     def finished(self, task: Task, run: Run) -> None: ...
 
@@ -82,9 +83,9 @@ class Watchers:
         for watcher in self.watchers:
             watcher.planned(to_train, n_stored)
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None:
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
         for watcher in self.watchers:
-            watcher.advanced(task, epochs_done=epochs_done)
+            watcher.advanced(task, epochs=epochs)
 
     def finished(self, task: Task, run: Run) -> None:
         for watcher in self.watchers:
@@ -194,8 +195,8 @@ def _watched(queue: JobQueue[Task], watcher: Watcher) -> list[Failure]:
             else:
                 failures.append(Failure(ended.job, ended.reason))
                 watcher.failed(failures[-1])
-        for task, epochs_done in queue.epochs_done():
-            watcher.advanced(task, epochs_done=epochs_done)
+        for task, epochs in queue.advanced():
+            watcher.advanced(task, epochs=epochs)
     return failures
 
 

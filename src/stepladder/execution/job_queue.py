@@ -6,7 +6,7 @@ report through the store, which a killed climb goes on from; what comes back ove
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing import current_process
@@ -21,7 +21,7 @@ from stepladder.execution.one_run import Work
 from stepladder.execution.sent_run import Report
 from stepladder.runs import speeds
 from stepladder.runs.conditions import Origin, conditions
-from stepladder.runs.run import Run, RunIdentity
+from stepladder.runs.run import Epoch, Run, RunIdentity
 from stepladder.runs.store import LeftAloneError, Store
 
 POLL_S = 0.3
@@ -118,11 +118,11 @@ class JobQueue(Generic[J]):
         ended, self._ended = self._ended, []
         return ended
 
-    def epochs_done(self) -> Iterator[tuple[J, int]]:
-        """The jobs that are being trained, each with how many epochs it has behind it, if any."""
+    def advanced(self) -> Iterator[tuple[J, Sequence[Epoch]]]:
+        """The jobs that are being trained, each with the epochs that it has behind it, if any."""
         for future, trying in self._under_way.items():
-            if future.running() and (n_epochs := self._store.epochs_done(trying.job.identity)[0]):
-                yield trying.job, n_epochs
+            if future.running() and (epochs := self._store.epochs_under_way(trying.job.identity)):
+                yield trying.job, epochs
 
     def close(self) -> None:
         """Begin nothing more, and stop what is trained in processes of this one."""

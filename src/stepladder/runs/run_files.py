@@ -196,10 +196,10 @@ def read_checkpoint(path: Path, identity: RunIdentity, *, info: DataInfo | None 
     return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
 
 
-def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, int] | None:
+def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, tuple[Epoch, ...]] | None:
     """Whose training a checkpoint is, and its finished epochs; None if there is no file. Raises as read_checkpoint."""
     found = _checkpoint(path, key=key)
-    return found and (found[0].identity, len(found[0].epochs))
+    return found and (found[0].identity, found[0].epochs)
 
 
 def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[_Checkpoint, bytes] | None:
