@@ -11,8 +11,8 @@ from here import Here
 
 from stepladder.climbing.climbing import Task, plan
 from stepladder.engines import choose_engine
+from stepladder.execution import place
 from stepladder.execution.job_queue import Ended, JobQueue
-from stepladder.execution.one_run import Work
 from stepladder.execution.sent_run import Order
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.store import Store
@@ -58,8 +58,8 @@ def worked_off(tiny_ladder: Path, tmp_path: Path) -> Callable[[Here], Told]:
 
     def work_off(executor: Here) -> Told:
         told = Told([], [])
-        work = Work(ladder.data, store.folder)
-        with JobQueue[Task](executor, work, store=store, jobs=1, tell=told.said.append) as queue:
+        at = place.of(executor)
+        with JobQueue[Task](at, source=ladder.data, store=store, jobs=1, tell=told.said.append) as queue:
             for task in tasks:
                 queue.submit(task)
             while queue:

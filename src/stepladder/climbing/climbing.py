@@ -13,8 +13,9 @@ from stepladder.datasets import data as data_sets
 from stepladder.datasets.sources import DataInfo
 from stepladder.engines import Engine, require_code
 from stepladder.errors import LadderError
+from stepladder.execution import place
 from stepladder.execution.job_queue import JobQueue, require_own_process
-from stepladder.execution.one_run import Work
+from stepladder.execution.place import Place
 from stepladder.ladders.checking import (
     check_rungs,
     macs_of_run,
@@ -143,14 +144,13 @@ def climb(
     store: Store,
     engine: Engine,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Place | None = None,
     watcher: Watcher | None = None,
 ) -> list[Failure]:
     """Train every rung and every variant with every seed, except what the store already holds.
 
     ``jobs`` processes (one per core unless given) train one run each, on one thread. With an ``executor``, each of its
-    workers does, in a process of its own; it may stand in another folder, or on another machine that shares the
-    store's.
+    workers does, piece by piece, in a process of its own; it may stand in another folder, or on another machine.
     Returns the runs that failed twice; raises BudgetError, DataError, EngineError, LadderError or StoreError.
     """
     if jobs is not None and jobs < 1:
@@ -175,9 +175,8 @@ def climb(
     data_sets.load(ladder.data)  # and so does a damaged MNIST
     Store.open(store.folder, create=True)  # as workers do not
     n_jobs = min(jobs or n_cores(), len(to_train))
-    with JobQueue[Task](
-        executor, Work(ladder.data, store.folder), store=store, jobs=n_jobs, tell=watcher.noted
-    ) as queue:
+    at = place.of(executor)
+    with JobQueue[Task](at, source=ladder.data, store=store, jobs=n_jobs, tell=watcher.noted) as queue:
         for task in to_train.values():
             queue.submit(task)
         failures = _watched(queue, watcher)
