@@ -207,13 +207,12 @@ def search(
     images = data_sets.load(sought.objective.data)
     for data in sought.seen:
         splits_for(images, data)
-    jobs = jobs or n_cores()
+    at = place.of(executor)
+    jobs = jobs or (at.most() if at and at.most else n_cores())
     limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images, sought.score, sought.proposed)
     with (
         SearchStudy(sought.name(engine), storage=url, first_guesses=guesses, limits=limits) as study,
-        JobQueue[_Training](
-            place.of(executor), source=sought.objective.data, store=store, jobs=jobs, tell=watcher.noted
-        ) as queue,
+        JobQueue[_Training](at, source=sought.objective.data, store=store, jobs=jobs, tell=watcher.noted) as queue,
     ):
         study.adopt()
         watcher.started(n_known=sum(each.state != "running" for each in study.trials()), n_trials=n_trials)
