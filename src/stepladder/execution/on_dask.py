@@ -50,14 +50,9 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
 def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
     with ExitStack() as stack:
         if not rest:
-            address: Any = stack.enter_context(
-                distributed.LocalCluster(
-                    n_workers=jobs or n_cores(),
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
+            n, quiet = jobs or n_cores(), logging.CRITICAL
+            cluster = distributed.LocalCluster(n, threads_per_worker=1, dashboard_address=None, silence_logs=quiet)
+            address: Any = stack.enter_context(cluster)
         else:
             address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
         try:
