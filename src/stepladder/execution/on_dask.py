@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
+from stepladder._base import signals
 from stepladder._base.machine import n_cores
 from stepladder._base.wording import how_to_install
 from stepladder.errors import LadderError, UnfinishedClimbError
 from stepladder.execution import children, sent_images
-from stepladder.execution.place import Place
+from stepladder.execution.place import PIECE_S, Place
+from stepladder.execution.places import seconds
 
 CONNECT_S = 10
 LOOK_S = 0.5
@@ -27,20 +30,25 @@ COUNT_EVERY_S = 2.0
 def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     """A cluster of one worker per job on this machine, or with ``//host:port`` that of a scheduler.
 
-    Raises LadderError without Dask, or where nothing answers.
+    ``?piece_s=10`` behind it says how long a piece takes. Raises LadderError without Dask, or where nothing answers.
     """
     try:
         import distributed
     except ImportError:
         raise LadderError(f"--on dask needs Dask: {how_to_install('dask')}") from None
+    address, _, option = rest.partition("?")
+    if option and not option.startswith("piece_s="):
+        raise LadderError(f"--on dask:{rest}: the one option is piece_s, as in dask://host:8786?piece_s=10")
+    piece_s = seconds(option.removeprefix("piece_s="), on=f"dask:{rest}") if option else PIECE_S
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said here
     with ExitStack() as stack:
-        client = stack.enter_context(_client(distributed, rest, jobs))
+        client = stack.enter_context(_client(distributed, address, jobs))
         looking = stack.enter_context(ThreadPoolExecutor(1))
-        workers = _Workers(client, most=jobs if rest else None)
+        workers = _Workers(client, most=jobs if address else None)
         yield Place(
             workers,
             most=workers.count,
+            piece_s=piece_s,
             stop=workers.stop,
             spread=lambda name, content: looking.submit(_spread, client, name, content),
         )
@@ -51,7 +59,11 @@ def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
     with ExitStack() as stack:
         if not rest:
             n, quiet = jobs or n_cores(), logging.CRITICAL
-            cluster = distributed.LocalCluster(n, threads_per_worker=1, dashboard_address=None, silence_logs=quiet)
+            resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
+            with signals.blocked():  # for its threads and processes: it is us who end them
+                cluster = distributed.LocalCluster(
+                    n, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=quiet
+                )
             address: Any = stack.enter_context(cluster)
         else:
             address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"

@@ -5,25 +5,26 @@ submitit as they are (``timeout_min``, ``mem_gb``, ``cpus_per_task``), those of 
 """
 
 import shutil
+import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from stepladder._base import signals
 from stepladder._base.machine import n_cores
 from stepladder._base.wording import how_to_install
 from stepladder.errors import LadderError
 from stepladder.execution import children
 from stepladder.execution.children import LostError
 from stepladder.execution.place import PIECE_S, Place
+from stepladder.execution.places import seconds
 
 MOST_JOBS = 100  # in SLURM's queue at once
 PIECE_IN_JOB_S = 600.0
 LOOK_S = 0.5
-END_S = 2.0  # that a job on this machine has to end when it is cancelled
 FOLDER = "slurm-jobs"  # what is written of jobs, which must see it under the same path
 SPARE_MIN = 10  # a job may take longer than its piece: an epoch, and what comes before the first
 
@@ -55,7 +56,8 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     folder = Path(str(options.pop("folder", FOLDER)))
     executor = submitit.AutoExecutor(folder=folder / "%j")
     is_local = executor.cluster == "local"
-    piece_s = float(options.pop("piece_s", PIECE_S if is_local else PIECE_IN_JOB_S))
+    default = PIECE_S if is_local else PIECE_IN_JOB_S
+    piece_s = seconds(str(options.pop("piece_s")), on=f"slurm:{rest}") if "piece_s" in options else default
     defaults = {"name": "stepladder", "timeout_min": int(piece_s // 60) + SPARE_MIN}
     named = {name if name in _SUBMITITS else f"slurm_{name}": value for name, value in options.items()}
     try:
@@ -80,8 +82,6 @@ def _options(rest: str) -> dict[str, Any]:
         if not (name.isidentifier() and equals and value):
             raise LadderError(f"--on slurm:{rest}: write options as name=value, as in slurm:partition=short,mem_gb=4")
         options[name] = int(value) if value.isdecimal() else value
-    if not isinstance(options.get("piece_s", 1), int) or options.get("piece_s") == 0:
-        raise LadderError(f"--on slurm:{rest}: piece_s is a number of seconds, 1 or more")
     return options
 
 
@@ -99,9 +99,11 @@ class _Jobs(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
-        job = self._executor.submit(fn, *args, **kwargs)
+        ticket, given = (str(args[0]), _train) if fn is children.train_in_child else ("", fn)
+        with signals.blocked():  # it is us who end a job on this machine
+            job = self._executor.submit(given, *args, **kwargs)
         with self._lock:
-            self._jobs[future] = (str(args[0]) if fn is children.train_in_child else "", job)
+            self._jobs[future] = (ticket, job)
         return future
 
     def stop(self, tickets: Sequence[str]) -> None:
@@ -109,14 +111,12 @@ class _Jobs(Executor):
             jobs = [job for ticket, job in self._jobs.values() if ticket in tickets]
         for job in jobs:
             with suppress(Exception):  # it has ended, or nobody listens
-                job.cancel(check=False)
-        until = time.monotonic() + END_S
-        for job in jobs:
-            _see_ended(job, until=until)
+                _cancel(job)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         self._is_over.set()
         self._thread.join()
+        self._jobs.clear()  # now: when Python ends, they complain
 
     def _look(self) -> None:
         """Now and then: which jobs have ended?"""
@@ -145,12 +145,16 @@ def _pass_on(job: Any, future: Future[Any]) -> None:
         shutil.rmtree(job.paths.folder, ignore_errors=True)
 
 
-def _see_ended(job: Any, *, until: float) -> None:
-    """A job on this machine that does not end in time is killed; its child ends with it."""
+def _cancel(job: Any) -> None:
+    """One on this machine is a process that passes SIGTERM on; to Ctrl-C, which submitit would send, it is deaf."""
     process = getattr(job, "_process", None)
     if process is None:
-        return
-    while process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    with suppress(OSError):
-        process.kill()
+        job.cancel(check=False)
+    else:
+        process.terminate()
+
+
+def _train(ticket: str, order: str) -> str:
+    """In a job: as train_in_child, but SIGTERM ends it, and with it its child. submitit lets that pass by otherwise."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return children.train_in_child(ticket, order)

@@ -1,11 +1,12 @@
 """Places by name, as ``--on`` gives them: ``local``, ``dask``, ``slurm``, ``python``, or what a package brings.
 
-What is behind the first colon belongs to the place: ``dask://10.0.0.1:8786``, ``slurm:partition=short``,
+What is behind the name belongs to the place: ``dask://10.0.0.1:8786``, ``slurm:partition=short``,
 ``python:module:factory``. No library of a cluster is imported until its place is asked for.
 """
 
 import importlib
 import os
+import string
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -18,7 +19,7 @@ from stepladder.errors import LadderError
 from stepladder.execution import place
 from stepladder.execution.place import Place
 
-LOCAL = "local"
+_LETTERS = f"{string.ascii_lowercase}{string.digits}_"  # of names
 
 Opens = Callable[..., AbstractContextManager[Place | None]]  # (rest: str, *, jobs: int | None)
 
@@ -29,10 +30,10 @@ def opened(on: str, *, jobs: int | None) -> AbstractContextManager[Place | None]
     ``jobs`` is how many runs it is to train at once, as many as it has workers unless given. Raises LadderError for one
     that cannot be had, with the remedy.
     """
-    name, _, rest = on.partition(":")
+    name, rest = on[: len(on) - len(on.lstrip(_LETTERS))], on.lstrip(_LETTERS)
     registry.EXECUTORS.require_alone(name)
     opens: Opens = registry.EXECUTORS.load(name)
-    return opens(rest, jobs=jobs)
+    return opens(rest.removeprefix(":"), jobs=jobs)
 
 
 @contextmanager
@@ -65,6 +66,17 @@ def of_python(rest: str, *, jobs: int | None) -> Iterator[Place]:
 @contextmanager
 def _nothing_to_leave() -> Iterator[None]:
     yield
+
+
+def seconds(value: str, *, on: str) -> float:
+    """How long a piece takes, as an option says. Raises LadderError for what is no such number."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise LadderError(f"--on {on}: piece_s is a number of seconds above 0, not {shown(value)}")
+    return found
 
 
 def _factory(rest: str) -> Callable[[], Any]:
