@@ -23,6 +23,7 @@ from stepladder.ladders.ladder import Ladder
 from stepladder.ladders.ladder_file import load
 from stepladder.records import record
 from stepladder.runs.run import Progress, Run, RunIdentity
+from stepladder.runs.run_files import checkpoint_file
 from stepladder.runs.store import Store
 
 SEEDS = (1, 2)
@@ -91,7 +92,7 @@ def make_store(folder: Path) -> Stored:
     under_way = plan(ladder, seeds=[9], engine=engine)[0].identity
     splits = data.splits(data.load(ladder.data), n_dev=0)
     progress = next(train(engine, under_way.recipe, splits=splits, seed=9, resume=Progress()))
-    store.checkpoint(under_way, progress)
+    store.checkpoint(under_way, checkpoint_file(under_way, progress))
     (store.folder / "looks.json").write_bytes(old_looks(runs[0].identity, runs[2].identity))
     return Stored(ladder, path, store, engine, runs, under_way, progress)
 

@@ -21,7 +21,7 @@ from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.training import initial_arrays, train
 from stepladder.errors import BudgetError, LadderError
-from stepladder.execution.one_run import Work, finish, train_one
+from stepladder.execution.piece import finished
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.results import collect
 from stepladder.runs.run import Progress, Run
@@ -301,8 +301,7 @@ def test_a_teacher_is_trained_first_once_and_kept_as_a_run(tmp_path: Path, digit
 
     before = (store / f"{trained.key}.json").read_bytes()
     (store / f"{identity.key}.json").unlink()
-    work = Work(str(digits), store)
-    assert train_one(work, identity) == []
+    assert climb(load(path).top, seeds=[1], store=opened, engine=engine, jobs=1) == []
     assert (store / f"{trained.key}.json").read_bytes() == before, "a teacher that is there is not trained again"
     again = opened.find(identity, set_aside=False)
     assert again is not None
@@ -352,7 +351,7 @@ def test_the_looks_of_a_teacher_count_and_its_divergence_is_its_students(tmp_pat
     assert trained.recipe is not None
     arrays = initial_arrays(trained.recipe.network_for(splits.image), 2)
     end = Progress(diverged_at_epoch=1, arrays=arrays)
-    finish(store, trained, progress=end, engine=engine, splits=splits)
+    store.save(*finished(trained, progress=end, engine=engine, splits=splits))
     assert climb(ladder, seeds=[2], store=store, engine=engine, jobs=1) == []
     summary = collect(ladder, store).rungs[-1].summary
     assert (summary.seeds, summary.diverged, summary.final_mean) == ((1, 2), (2,), None)

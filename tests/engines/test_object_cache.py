@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 from conftest import stepladder_command
+from here import train_here
 from processes import Climb
 
 from stepladder.climbing.climbing import plan
@@ -20,7 +21,6 @@ from stepladder.engines.jit.code.machine_code import assembly, labelled, object_
 from stepladder.engines.jit.code.target import host
 from stepladder.engines.jit.engine import kernels_for
 from stepladder.engines.jit.engine import plan as plan_code
-from stepladder.execution.one_run import Work, train_one
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.run import Run, RunIdentity
 from stepladder.runs.store import Store
@@ -80,7 +80,7 @@ class Place:
     def trained(self, store: Path, *identities: RunIdentity) -> tuple[list[Result], list[str]]:
         """Numbers and weights of runs trained in a new store, and what was said."""
         opened = Store.open(store, create=True)
-        notes = [note for each in identities for note in train_one(Work(self.source, store), each)]
+        notes = [note for each in identities for note in train_here(Store.open(store), self.source, each)]
         runs = [self.run(store, each) for each in identities]
         return [(run.numbers(), (store / f"{run.identity.key}.safetensors").read_bytes()) for run in runs], [
             *notes,

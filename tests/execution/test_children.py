@@ -20,8 +20,7 @@ from stepladder.climbing.climbing import plan
 from stepladder.engines import choose_engine
 from stepladder.execution import children
 from stepladder.execution.children import LostError, close_idle, stop, train_in_child
-from stepladder.execution.one_run import Work
-from stepladder.execution.sent_run import order
+from stepladder.execution.sent_run import Order
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.store import Store
 
@@ -51,7 +50,7 @@ class Training:
     def order(self, epochs: int, *, number: int = 0) -> str:
         identity = self.identities[number]
         recipe = identity.recipe.model_copy(update={"epochs": epochs})
-        return order(Work(self.ladder.data, self.store.folder), identity.model_copy(update={"recipe": recipe}))
+        return Order(identity=identity.model_copy(update={"recipe": recipe}), source=self.ladder.data).model_dump_json()
 
 
 @pytest.fixture
@@ -126,9 +125,12 @@ def test_a_child_that_nobody_asks_leaves_in_silence() -> None:
 
 
 def test_a_training_that_is_stopped_is_gone_and_no_other_is(training: Training) -> None:
+    heard: list[list[str]] = [[], []]
     with ThreadPoolExecutor(2) as executor:
-        futures = [executor.submit(train_in_child, f"{n}", training.order(LONG, number=n)) for n in range(2)]
-        soon(lambda: len(list(training.store.folder.glob("*/*.partial.safetensors"))) == 2)
+        futures = [
+            executor.submit(train_in_child, f"{n}", training.order(LONG, number=n), heard[n].append) for n in range(2)
+        ]
+        soon(lambda: all(heard))
         assert len(family()) == 2
         stop(["0"])
         with pytest.raises(LostError, match="it was killed by SIGTERM"):
@@ -143,16 +145,18 @@ def test_a_training_that_is_stopped_is_gone_and_no_other_is(training: Training) 
 
 def test_one_that_is_stopped_before_it_begins_does_not(training: Training) -> None:
     stop(["early"])
+    heard: list[str] = []
     with pytest.raises(LostError, match="it was stopped"):
-        train_in_child("early", training.order(LONG))
-    assert not list(training.store.folder.glob("*/*"))
+        train_in_child("early", training.order(LONG), heard.append)
+    assert not heard
 
 
 def test_a_child_that_is_suspended_is_stopped_too(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "STOP_S", 0.2)
     with ThreadPoolExecutor(1) as executor:
-        future = executor.submit(train_in_child, "ticket", training.order(LONG))
-        soon(lambda: list(training.store.folder.glob("*/*.partial.safetensors")))
+        heard: list[str] = []
+        future = executor.submit(train_in_child, "ticket", training.order(LONG), heard.append)
+        soon(lambda: heard)
         (child,) = family()
         child.suspend()
         soon(lambda: child.status() == psutil.STATUS_STOPPED)

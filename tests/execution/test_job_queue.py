@@ -11,8 +11,8 @@ from here import Here
 
 from stepladder.climbing.climbing import Task, plan
 from stepladder.engines import choose_engine
+from stepladder.execution import place
 from stepladder.execution.job_queue import Ended, JobQueue
-from stepladder.execution.one_run import Work
 from stepladder.execution.sent_run import Order
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.store import Store
@@ -58,8 +58,8 @@ def worked_off(tiny_ladder: Path, tmp_path: Path) -> Callable[[Here], Told]:
 
     def work_off(executor: Here) -> Told:
         told = Told([], [])
-        work = Work(ladder.data, store.folder)
-        with JobQueue[Task](executor, work, store=store, jobs=1, tell=told.said.append) as queue:
+        at = place.of(executor)
+        with JobQueue[Task](at, source=ladder.data, store=store, jobs=1, tell=told.said.append) as queue:
             for task in tasks:
                 queue.submit(task)
             while queue:
@@ -140,7 +140,7 @@ NO_REPORT = "failed twice (ValueError: what came back from its worker is no repo
         (lambda: None, "not tried: TypeError: its executor gave None for a training, which is no concurrent.futures"),
         (ending("{"), f"{NO_REPORT}Invalid JSON"),
         (ending(None), f"{NO_REPORT}JSON input should be string"),
-        (ending("{}"), "its record cannot be read back: is the store's disk full, or not one for all?"),
+        (ending("{}"), f"{NO_REPORT}ValueError: it brings nothing"),
         (ending(error=SystemExit(0)), "failed twice (SystemExit: 0)"),
         (ending(error=SpeechlessError()), "failed twice (SpeechlessError)"),
         (ending(error=ValueError("two\n  lines")), "failed twice (ValueError: two lines)"),

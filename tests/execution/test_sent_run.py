@@ -15,16 +15,16 @@ import psutil
 import pytest
 from conftest import TINY_LADDER, stepladder_command
 from elsewhere import another, elsewhere, other_revision
-from here import Here
+from here import Here, train_here
 
 from stepladder._base.machine import THREADS, blas_kernels, numpy_instructions
 from stepladder.climbing.climbing import Watchers, climb, plan
 from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.training import train
-from stepladder.errors import EngineError, StoreError
-from stepladder.execution.child import answer
-from stepladder.execution.one_run import Work, finish, train_one
+from stepladder.errors import EngineError
+from stepladder.execution.child import told
+from stepladder.execution.piece import finished
 from stepladder.execution.sent_run import Report
 from stepladder.ladders.evaluated import splits_for
 from stepladder.ladders.ladder import Ladder
@@ -152,16 +152,18 @@ def test_a_run_is_stored_as_of_the_engine_that_computed_it(path: Path, tmp_path:
     wanted = own.model_copy(update={"engine": another(engine.identity)})
     splits = splits_for(data.load(ladder.data), own.data)
     *_, progress = train(engine, own.recipe, splits=splits, seed=1, resume=Progress())
-    finish(store, wanted, progress=progress, engine=engine, splits=splits)
+    store.save(*finished(wanted, progress=progress, engine=engine, splits=splits))
     assert store.find(wanted, set_aside=False) is None
     assert sorted(store.folder.glob("*/*.json")) == [store.folder / f"{own.key}.json"]
 
 
 def test_a_task_of_another_format_is_refused() -> None:
-    report = Report.model_validate_json(answer('{"format_version": 99}'))
+    ((text, goes_on),) = told('{"format_version": 99}')
+    report = Report.model_validate_json(text)
+    assert not goes_on
     assert report.error is not None
     assert isinstance(report.error.refusal(), EngineError)
-    assert "was sent a training in format 99, and knows 1: install the same version" in str(report.error)
+    assert "was sent a training in format 99, and knows 2: install the same version" in str(report.error)
 
 
 def test_a_run_is_the_same_after_its_way_as_text() -> None:
@@ -198,21 +200,13 @@ def test_what_numpy_is_told_not_to_use_changes_no_number(path: Path, here: Numbe
     assert instructions == {numpy_instructions()}
 
 
-def test_a_worker_makes_no_store(path: Path, tmp_path: Path) -> None:
-    ladder = load(path)
-    identity = plan(ladder, seeds=[1], engine=choose_engine()[0])[0].identity
-    with pytest.raises(StoreError, match=r"no runs at .*/none.*a folder that all workers share, under the same path"):
-        train_one(Work(ladder.data, tmp_path / "none"), identity)
-    assert not (tmp_path / "none").exists()
-
-
 def test_a_run_is_not_stored_under_an_engine_that_did_not_compute_it(path: Path, tmp_path: Path) -> None:
     ladder, store = load(path), Store.open(tmp_path / "runs", create=True)
     identity = plan(ladder, seeds=[1], engine=choose_engine("jit")[0])[0].identity
     for change in ({"revision": 99}, {"version": "0.1.0"}):
         other = identity.model_copy(update={"engine": identity.engine.model_copy(update=change)})
         with pytest.raises(EngineError, match=r"is wanted, but on .* there is jit .*: install the same versions"):
-            train_one(Work(ladder.data, store.folder), other)
+            train_here(Store.open(store.folder), ladder.data, other)
     assert not list(store.folder.glob("*/*"))
 
 

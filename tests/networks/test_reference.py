@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from here import train_here
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from light import small
@@ -18,7 +19,6 @@ from stepladder.datasets import data
 from stepladder.engines import choose_engine
 from stepladder.engines.training import judge
 from stepladder.errors import GeometryError
-from stepladder.execution.one_run import Work, train_one
 from stepladder.ladders.ladder_file import load
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.ops import Block
@@ -136,7 +136,7 @@ def test_a_stored_run_is_judged_as_it_was(tiny_ladder: Path, tmp_path: Path) -> 
     ladder, engine = load(tiny_ladder), choose_engine("jit")[0]
     identity = plan(ladder, seeds=[1], engine=engine)[0].identity
     store = Store.open(tmp_path / "runs", create=True)
-    train_one(Work(ladder.data, store.folder), identity)
+    train_here(Store.open(store.folder), ladder.data, identity)
     run = store.find(identity, set_aside=False)
     assert run is not None
     assert run.final is not None

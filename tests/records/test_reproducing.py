@@ -24,7 +24,7 @@ from stepladder.engines.jit.code.target import Target, host
 from stepladder.engines.jit.engine import JitEngine
 from stepladder.engines.training import train
 from stepladder.errors import EngineError, LadderError
-from stepladder.execution.one_run import finish
+from stepladder.execution.piece import finished
 from stepladder.execution.rechecking import check_runs
 from stepladder.ladders import ladder_file
 from stepladder.ladders.evaluated import data_identity, splits_for
@@ -77,7 +77,7 @@ def trained(ladder: Ladder, seed: int, *, engine: Engine, store: Store) -> Run:
     )
     splits = splits_for(data.load(ladder.data), identity.data)
     *_, progress = train(engine, identity.recipe, splits=splits, seed=seed, resume=Progress(), teachers=[])
-    finish(store, identity, progress=progress, engine=engine, splits=splits)
+    store.save(*finished(identity, progress=progress, engine=engine, splits=splits))
     run = store.find(identity, set_aside=False)
     assert run is not None
     return run

@@ -294,9 +294,10 @@ def test_what_another_process_trains_is_not_deleted(stored: Stored, command: Cal
     code = (
         "import sys, time\n"
         "from stepladder.runs.run import RunIdentity\n"
+        "from stepladder.runs.run_files import checkpoint_file, progress_of\n"
         "from stepladder.runs.store import Store\n"
         "store, identity = Store.open(sys.argv[1]), RunIdentity.model_validate_json(sys.stdin.read())\n"
-        "store.checkpoint(identity, store.resume(identity))\n"
+        "store.checkpoint(identity, checkpoint_file(identity, progress_of(store.resume(identity), identity)))\n"
         "print('kept', flush=True)\n"
         "time.sleep(600)\n"
     )

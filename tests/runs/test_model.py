@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from here import train_here
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from light import small
@@ -26,7 +27,6 @@ import stepladder as sl
 from stepladder._base.files import NewerFormatError
 from stepladder.datasets import data
 from stepladder.errors import DataError, GeometryError, ModelError, StoreError
-from stepladder.execution.one_run import Work, train_one
 from stepladder.execution.rechecking import check_runs
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.reference import normalised, trace
@@ -205,7 +205,7 @@ def test_the_same_run_is_the_same_bytes(original: Stored, tmp_path: Path) -> Non
     run = original.runs[0]
     Store.open(tmp_path / "again", create=True)
     source = str(original.ladder_path.parent / "small.npz")
-    train_one(Work(source, tmp_path / "again"), run.identity)
+    train_here(Store.open(tmp_path / "again"), source, run.identity)
     again = tmp_path / "again" / f"{run.identity.key}.safetensors"
     assert again.read_bytes() == original.path(run, "safetensors").read_bytes()
 

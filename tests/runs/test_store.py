@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +18,11 @@ from stepladder.datasets import data
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.training import train
 from stepladder.errors import StoreError
-from stepladder.execution.one_run import finish
+from stepladder.execution.piece import finished
 from stepladder.ladders.ladder_file import load
 from stepladder.runs import speeds
 from stepladder.runs.run import Progress, Run, RunIdentity
+from stepladder.runs.run_files import checkpoint_file, progress_of
 from stepladder.runs.store import ASIDE, LeftAloneError, Store
 
 Damage = Callable[[Path], None]
@@ -52,8 +52,8 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def stored(store: Store, identity: RunIdentity, steps: list[Progress], tiny_ladder: Path, engine: Engine) -> Run:
     splits = data.splits(data.load(load(tiny_ladder).data), n_dev=0)
-    store.checkpoint(identity, steps[-1])
-    finish(store, identity, progress=steps[-1], engine=engine, splits=splits)
+    store.checkpoint(identity, checkpoint_file(identity, steps[-1]))
+    store.save(*finished(identity, progress=steps[-1], engine=engine, splits=splits))
     run = store.find(identity, set_aside=True)
     assert run is not None
     return run
@@ -144,9 +144,11 @@ def test_reading_moves_nothing(store: Store, stored: Run) -> None:
 
 
 def test_a_checkpoint_gives_back_the_whole_state(store: Store, steps: list[Progress], identity: RunIdentity) -> None:
-    assert store.resume(identity).epochs == ()
-    store.checkpoint(identity, steps[1])
-    found = store.resume(identity)
+    assert store.resume(identity) is None
+    store.checkpoint(identity, checkpoint_file(identity, steps[1]))
+    resumed = store.resume(identity)
+    assert resumed is not None
+    found = progress_of(resumed, identity)
     assert found.epochs == steps[1].epochs
     assert found.wrong_images == steps[1].wrong_images
     assert found.arrays is not None
@@ -159,9 +161,9 @@ def test_a_checkpoint_gives_back_the_whole_state(store: Store, steps: list[Progr
 def test_a_damaged_checkpoint_is_set_aside(
     store: Store, steps: list[Progress], identity: RunIdentity, damage: Damage
 ) -> None:
-    store.checkpoint(identity, steps[1])
+    store.checkpoint(identity, checkpoint_file(identity, steps[1]))
     damage(store.partial_path(identity))
-    assert store.resume(identity).epochs == ()
+    assert store.resume(identity) is None
     assert "trained from the start" in store.notes[0]
     assert not store.partial_path(identity).exists()
 
@@ -289,7 +291,7 @@ def test_damaged_files_go_to_another_folder_of_the_store(
 def test_what_is_behind_a_link_out_of_the_store_is_left_alone(
     store: Store, stored: Run, steps: list[Progress], tmp_path: Path, tiny_ladder: Path, engine: Engine
 ) -> None:
-    store.checkpoint(stored.identity, steps[0])
+    store.checkpoint(stored.identity, checkpoint_file(stored.identity, steps[0]))
     for path in (record(store, stored.identity), store.partial_path(stored.identity)):
         cut_in_half(path)
     folder, outside = record(store, stored.identity).parent, tmp_path / "outside"
@@ -358,38 +360,3 @@ def test_a_store_opens_while_others_write_to_it(tmp_path: Path) -> None:
         for writer in writers:
             writer.kill()
             writer.wait()
-
-
-HOLD = """\
-import sys, time
-from stepladder.runs.run import RunIdentity
-from stepladder.runs.store import Store
-with Store.open(sys.argv[1]).claim(RunIdentity.model_validate_json(sys.stdin.read())):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_a_claim_waits_for_another_and_ends_with_its_process(store: Store, identity: RunIdentity) -> None:
-    held = threading.Event()
-
-    def wait() -> None:
-        with store.claim(identity):
-            held.set()
-
-    command = [sys.executable, "-c", HOLD, str(store.folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        try:
-            assert holder.stdin is not None
-            assert holder.stdout is not None
-            holder.stdin.write(identity.model_dump_json())
-            holder.stdin.close()
-            assert holder.stdout.readline() == "held\n"
-            waiting = threading.Thread(target=wait, daemon=True)
-            waiting.start()
-            assert not held.wait(1), "another process has it"
-        finally:
-            holder.kill()
-    assert held.wait(60), "its process is gone"
-    waiting.join()
-    assert not list(store.folder.glob("*/*.lock"))

@@ -25,13 +25,13 @@ from stepladder.cli.main import main
 from stepladder.climbing.climbing import climb
 from stepladder.engines.training import train
 from stepladder.errors import LadderError, StepladderError, StoreError
-from stepladder.execution.one_run import finish
+from stepladder.execution.piece import finished
 from stepladder.records import record
 from stepladder.runs import speeds
 from stepladder.runs.model import about_run
 from stepladder.runs.results import collect
 from stepladder.runs.run import FORMAT_VERSION, Progress, Run
-from stepladder.runs.run_files import checkpoint_file
+from stepladder.runs.run_files import checkpoint_file, progress_of
 from stepladder.runs.store import Store
 from stepladder.runs.weight_files import weights_file
 
@@ -74,13 +74,13 @@ def read_checkpoint(stored: Stored, path: Path) -> str:
     store.epochs_done(stored.under_way)
     n_epochs = store.n_epochs_under_way(stored.under_way.experiment)
     assert n_epochs == 1 or store.notes, "epochs that are not counted are said"
-    found = store.resume(stored.under_way)
+    resumed = store.resume(stored.under_way)
     path.write_bytes(content)
-    if found.arrays is None:
-        assert found == Progress() or found.epochs == ()
+    if resumed is None:
         return " ".join(store.notes)
-    kept = stored.progress
+    kept, found = stored.progress, progress_of(resumed, stored.under_way)
     assert kept.arrays is not None
+    assert found.arrays is not None
     assert (found.epochs, found.wrong_images) == (kept.epochs, kept.wrong_images)
     assert found.arrays.keys() == kept.arrays.keys()
     assert all(np.array_equal(found.arrays[name], array) for name, array in kept.arrays.items())
@@ -181,10 +181,11 @@ def go_on_from_damage(stored: Stored, n: int) -> None:
 def trained_to_the_end(stored: Stored) -> Run:
     """The run of the training under way, from its checkpoint."""
     identity, splits = stored.under_way, stored.splits()
-    progress = stored.store.resume(identity, info=stored.info)
+    resumed = stored.store.resume(identity, info=stored.info)
+    progress = Progress() if resumed is None else progress_of(resumed, identity)
     for after in train(stored.engine, identity.recipe, splits=splits, seed=identity.seed, resume=progress):
         progress = after
-    finish(stored.store, identity, progress=progress, engine=stored.engine, splits=splits)
+    stored.store.save(*finished(identity, progress=progress, engine=stored.engine, splits=splits))
     run = stored.store.find(identity, set_aside=False)
     assert run is not None
     return run
@@ -216,7 +217,7 @@ def test_a_checkpoint_with_a_right_checksum_is_held_against_itself_and_its_netwo
         ({"epochs": (epoch.model_copy(update={"n_train": epoch.n_train - 1}),)}, "contradicts itself"),
     ):
         edited_checkpoint(stored, **changes)
-        assert stored.store.resume(stored.under_way, info=stored.info).arrays is None
+        assert stored.store.resume(stored.under_way, info=stored.info) is None
         assert words in stored.store.notes.pop()
 
 
@@ -224,7 +225,7 @@ def test_a_checkpoint_of_format_1_is_not_trusted(stored: Stored) -> None:
     path = stored.path(stored.under_way, "partial.safetensors")
     shutil.copy(CORPUS / "stored" / "format-1.partial.safetensors", path)
     assert stored.store.n_epochs_under_way(stored.under_way.experiment) == 1, "it was evaluated all the same"
-    assert stored.store.resume(stored.under_way).epochs == ()
+    assert stored.store.resume(stored.under_way) is None
     (note,) = stored.store.notes
     assert "is not trusted (it is of format 1, whose numbers no checksum covers): trained from the start" in note
     assert "damaged (" not in note
@@ -635,7 +636,7 @@ def read_unkept(stored: Stored, path: Path, read: Callable[[Stored, Path], str])
     store = Store.open(stored.store.folder)
     assert store.epochs_done(stored.under_way) == (0, 0)
     assert store.n_epochs_under_way(stored.under_way.experiment) == 0
-    assert store.resume(stored.under_way).arrays is None
+    assert store.resume(stored.under_way) is None
     return " ".join(store.notes)
 
 

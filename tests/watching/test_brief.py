@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from records import make_run
+from records import make_epoch, make_run
 
 from stepladder.climbing.climbing import Failure, Task, plan
 from stepladder.engines import choose_engine
@@ -25,7 +25,7 @@ def climbed(tasks: list[Task], *, n_notes: int = 0, n_failures: int = 0) -> None
             watcher.failed(Failure(task, "failed twice"))
         for task in tasks[n_failures:]:
             for epoch in range(1, task.identity.recipe.epochs + 1):
-                watcher.advanced(task, epochs_done=epoch)
+                watcher.advanced(task, epochs=[make_epoch(9_000)] * epoch)
             watcher.finished(task, make_run(task.identity.seed, [9_900]))
 
 
@@ -66,6 +66,6 @@ def test_what_was_trained_before_does_not_count_as_done(capsys: pytest.CaptureFi
     task = TASKS[0]
     with BriefClimb() as watcher:
         watcher.planned({task.identity.key: (task, 7)}, n_stored=0)
-        watcher.advanced(task, epochs_done=7)
-        watcher.advanced(task, epochs_done=10)
+        watcher.advanced(task, epochs=[make_epoch(9_000)] * 7)
+        watcher.advanced(task, epochs=[make_epoch(9_000)] * 10)
     assert "43% done" in capsys.readouterr().err

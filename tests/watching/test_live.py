@@ -21,6 +21,7 @@ import psutil
 import pytest
 from conftest import TINY_LADDER, CommandLine, stepladder_command
 from playwright.sync_api import Browser, Page, TimeoutError
+from records import make_epoch
 
 from stepladder import load
 from stepladder.climbing.climbing import Failure, plan
@@ -388,7 +389,7 @@ def test_what_goes_wrong_is_said(ladder: Callable[[int], Path]) -> None:
     def fail() -> None:
         assert state(page.url)["lines"] == ["The climb is about to begin."]
         page.planned({each.identity.key: (each, 0) for each in (one, other, third)}, 2)
-        page.advanced(other, epochs_done=1)
+        page.advanced(other, epochs=[make_epoch(9_000)])
         page.failed(Failure(one, "lost its worker twice"))
         followers.append(Follower(page.url))
         raise DataError("these images changed")

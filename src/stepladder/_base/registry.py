@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stepladder._base.wording import cut, did_you_mean, shown, words_of
-from stepladder.errors import DataError, EngineError, StepladderError
+from stepladder.errors import DataError, EngineError, LadderError, StepladderError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -109,4 +109,15 @@ SOURCES = Registry(
         ".npz": "stepladder.datasets.npz:NpzFile",
     },
     DataError,
+)
+EXECUTORS = Registry(
+    "place to train",
+    "stepladder.executors",
+    {
+        "local": "stepladder.execution.places:local",
+        "dask": "stepladder.execution.on_dask:place",
+        "slurm": "stepladder.execution.on_slurm:place",
+        "python": "stepladder.execution.places:of_python",
+    },
+    LadderError,
 )

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -17,6 +17,8 @@ from stepladder.climbing.deciding import climb_until_decided
 from stepladder.datasets import data as data_sets
 from stepladder.engines import Engine, choose_engine
 from stepladder.errors import LadderError, StoreError, UnfinishedClimbError
+from stepladder.execution.place import Place
+from stepladder.execution.places import opened as opened_place
 from stepladder.ladders.checking import (
     Check,
     check_rungs,
@@ -57,7 +59,8 @@ def climb(
     engine: str | Engine = "auto",
     device: str = "auto",
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Place | None = None,
+    on: str = "local",
     until_decided: bool = False,
     max_seeds: int = MAX_SEEDS,
     progress: bool = True,
@@ -67,9 +70,10 @@ def climb(
 
     ``seeds`` is how many, from 1 on, or which: a range or a list. ``store`` is a folder, made where it is not there.
     ``engine`` is "auto", "jit", "torch" or the name of a package's own, ``device`` "auto", "cpu" or "cuda". ``jobs``
-    processes (one per core unless given) train one run each, or the workers of an ``executor``. With ``until_decided``,
-    rungs get twice as many seeds, and again, until every verdict is decided or they have ``max_seeds``. ``progress``
-    goes to stderr: bars on a terminal, elsewhere at most 12 lines; a ``watcher`` is told everything, with or without.
+    processes (one per core unless given) train one run each, or the workers of an ``executor``, or those that ``on``
+    names as ``--on`` does: "dask", "dask://host:port", "slurm:partition=short". With ``until_decided``, rungs get twice
+    as many seeds, and again, until every verdict is decided or they have ``max_seeds``. ``progress`` goes to stderr:
+    bars on a terminal, elsewhere at most 12 lines; a ``watcher`` is told everything, with or without.
 
     Stopped, and called again, it goes on where it was. Raises UnfinishedClimbError, whose ``results`` are what there
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
@@ -84,8 +88,8 @@ def climb(
     wanted, notes = seeds_of(seeds), _notes(ladder)
     chosen, reason = choose_engine(engine, device=device) if isinstance(engine, str) else (engine, "")
     opened = store if isinstance(store, Store) else Store.open(store, create=True)
-    how: dict[str, Any] = {"seeds": wanted, "store": opened, "engine": chosen, "jobs": jobs, "executor": executor}
-    with _watched(progress, watcher) as told:
+    how: dict[str, Any] = {"seeds": wanted, "store": opened, "engine": chosen, "jobs": jobs}
+    with _watched(progress, watcher) as told, _place(executor, on, jobs) as how["executor"]:
         for note in notes if not reason or reason.endswith("the default") else (f"engine {reason}", *notes):
             told.noted(note)
         if until_decided:
@@ -96,6 +100,15 @@ def climb(
     if failures:
         raise _unfinished(failures, results)
     return results
+
+
+def _place(executor: Executor | Place | None, on: str, jobs: int | None) -> AbstractContextManager[Any]:
+    """What an executor of the caller's own is, or a place by its name."""
+    if executor is None:
+        return opened_place(on, jobs=jobs)
+    if on != "local":
+        raise LadderError(f"an executor and on={on!r} both say where to train: give one of them")
+    return nullcontext(executor)
 
 
 def _notes(ladder: Plan) -> list[str]:

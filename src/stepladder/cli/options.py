@@ -96,6 +96,13 @@ STORE = click.option(
 JOBS = click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
 )
+ON = click.option(
+    "--on",
+    default="local",
+    show_default=True,
+    metavar="WHERE",
+    help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION.",
+)
 MAX_SEEDS = 64
 UNTIL_DECIDED = click.option(
     "--until-decided", is_flag=True, help="Double the seeds, again and again, until every verdict is decided."

@@ -13,8 +13,9 @@ from stepladder.datasets import data as data_sets
 from stepladder.datasets.sources import DataInfo
 from stepladder.engines import Engine, require_code
 from stepladder.errors import LadderError
+from stepladder.execution import place
 from stepladder.execution.job_queue import JobQueue, require_own_process
-from stepladder.execution.one_run import Work
+from stepladder.execution.place import Place
 from stepladder.ladders.checking import (
     check_rungs,
     macs_of_run,
@@ -26,7 +27,7 @@ from stepladder.ladders.checking import (
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.image_notes import examined
 from stepladder.ladders.ladder import Plan, Rung
-from stepladder.runs.run import Run, RunIdentity
+from stepladder.runs.run import Epoch, Run, RunIdentity
 from stepladder.runs.store import LeftAloneError, Store
 
 
@@ -63,7 +64,8 @@ class Watcher(Protocol):
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         """The runs to train by key, each with the epochs it has behind it, and how many runs are stored."""
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None: ...
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
+        """A run is being trained: all the epochs that it has behind it, each with its metrics."""
 
     def finished(self, task: Task, run: Run) -> None: ...
 
@@ -82,9 +84,9 @@ class Watchers:
         for watcher in self.watchers:
             watcher.planned(to_train, n_stored)
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None:
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
         for watcher in self.watchers:
-            watcher.advanced(task, epochs_done=epochs_done)
+            watcher.advanced(task, epochs=epochs)
 
     def finished(self, task: Task, run: Run) -> None:
         for watcher in self.watchers:
@@ -142,14 +144,13 @@ def climb(
     store: Store,
     engine: Engine,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Place | None = None,
     watcher: Watcher | None = None,
 ) -> list[Failure]:
     """Train every rung and every variant with every seed, except what the store already holds.
 
     ``jobs`` processes (one per core unless given) train one run each, on one thread. With an ``executor``, each of its
-    workers does, in a process of its own; it may stand in another folder, or on another machine that shares the
-    store's.
+    workers does, piece by piece, in a process of its own; it may stand in another folder, or on another machine.
     Returns the runs that failed twice; raises BudgetError, DataError, EngineError, LadderError or StoreError.
     """
     if jobs is not None and jobs < 1:
@@ -174,9 +175,8 @@ def climb(
     data_sets.load(ladder.data)  # and so does a damaged MNIST
     Store.open(store.folder, create=True)  # as workers do not
     n_jobs = min(jobs or n_cores(), len(to_train))
-    with JobQueue[Task](
-        executor, Work(ladder.data, store.folder), store=store, jobs=n_jobs, tell=watcher.noted
-    ) as queue:
+    at = place.of(executor)
+    with JobQueue[Task](at, source=ladder.data, store=store, jobs=n_jobs, tell=watcher.noted) as queue:
         for task in to_train.values():
             queue.submit(task)
         failures = _watched(queue, watcher)
@@ -194,8 +194,8 @@ def _watched(queue: JobQueue[Task], watcher: Watcher) -> list[Failure]:
             else:
                 failures.append(Failure(ended.job, ended.reason))
                 watcher.failed(failures[-1])
-        for task, epochs_done in queue.epochs_done():
-            watcher.advanced(task, epochs_done=epochs_done)
+        for task, epochs in queue.advanced():
+            watcher.advanced(task, epochs=epochs)
     return failures
 
 

@@ -13,6 +13,7 @@ from stepladder.analysis.comparing import Comparison, compare
 from stepladder.climbing.climbing import Failure, Watcher, climb
 from stepladder.engines import Engine
 from stepladder.errors import LadderError
+from stepladder.execution.place import Place
 from stepladder.ladders.ladder import Plan
 from stepladder.runs.results import Results, collect
 from stepladder.runs.stats import summarise
@@ -29,7 +30,7 @@ def climb_until_decided(
     store: Store,
     engine: Engine,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Place | None = None,
     watcher: Watcher | None = None,
 ) -> tuple[list[Failure], Results]:
     """Train every rung with these seeds, then twice as many and so on until each verdict is decided, or ``max_seeds``.

@@ -44,7 +44,7 @@ def train(
     training = Training(engine, network, recipe, splits=splits, seed=seed)
     if recipe.distill is not None:
         training.teachers = Teachers(engine, recipe, teachers, splits=splits)
-    progress = replace(resume, n_resumed=resume.n_resumed + bool(resume.epochs))
+    progress = resume
     training.set_arrays(progress.arrays or initial_arrays(network, seed))
     while not progress.is_finished(recipe):
         number = len(progress.epochs)

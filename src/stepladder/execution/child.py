@@ -1,16 +1,17 @@
-"""In a child process: train what comes in, a line of text each, and answer with a line. See children."""
+"""In a child process: train what comes in, a line of text each, and answer with a line for each epoch. See children."""
 
 import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from stepladder._base import signals
 from stepladder._base.wording import words_of
-from stepladder.execution.children import ANSWER
+from stepladder.execution.children import ANSWER, MEANWHILE
 
 LEAVE_S = 60  # without a training; later than the parent would still ask (children.WARM_S)
 LOOK_S = 1.0
@@ -29,19 +30,21 @@ def serve(parent: int) -> None:
                 order = orders.get(timeout=LEAVE_S)
             except Empty:
                 break
-            answers.write(f"\n{ANSWER}{answer(order)}\n".encode())
-            answers.flush()
+            for text, goes_on in told(order):
+                answers.write(f"\n{MEANWHILE if goes_on else ANSWER}{text}\n".encode())
+                answers.flush()
     os._exit(0)  # Python's own end waits for the lock of stdin, which _receive holds, and aborts
 
 
-def answer(order: str) -> str:
-    """Train what an order says; the report, whatever happens (see sent_run)."""
+def told(order: str) -> Iterator[tuple[str, bool]]:
+    """Train what an order says; each report, whatever happens, and whether others follow (see sent_run)."""
     try:
-        from stepladder.execution.sent_run import answered  # here, so that a failure to import is told
+        from stepladder.execution.piece import reports  # here, so that a failure to import is told
 
-        return answered(order)
+        for report in reports(order):
+            yield report.model_dump_json(), report.goes_on
     except (Exception, SystemExit) as error:  # whatever it is: the parent says it
-        return json.dumps({"error": {"kind": type(error).__name__, "message": words_of(error)}})
+        yield json.dumps({"error": {"kind": type(error).__name__, "message": words_of(error)}}), False
 
 
 def _receive(stdin: BinaryIO, orders: "SimpleQueue[str]") -> None:

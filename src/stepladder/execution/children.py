@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing import parent_process
 from signal import Signals
@@ -27,7 +27,8 @@ BEGIN = (
     "import json, sys; parent, sys.path[:] = json.loads(sys.stdin.buffer.readline());"
     " from stepladder.execution.child import serve; serve(parent)"
 )
-ANSWER = "stepladder answers: "  # begins a line of stdout that is one; others are what somebody prints
+ANSWER = "stepladder answers: "  # begins a line of stdout that is one; others are what somebody prints,
+MEANWHILE = "stepladder reports: "  # or what is told before the answer
 WARM_S = 30  # so long a child is taken again after its last training; it leaves by itself later than that
 STOP_S = 5
 
@@ -50,8 +51,8 @@ class _Child:
         self._first = json.dumps([os.getpid(), _absolute(sys.path)]) + "\n"
         self.idle_since = time.monotonic()
 
-    def ask(self, order: str) -> str:
-        """What the child answers. Raises LostError if it ends instead."""
+    def ask(self, order: str, heard: Callable[[str], None] | None) -> str:
+        """What the child answers; what it tells before is ``heard``. Raises LostError if it ends instead."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with suppress(OSError):  # it is gone
@@ -59,9 +60,13 @@ class _Child:
             self._process.stdin.flush()
             self._first = ""
             for line in self._process.stdout:
-                if line.startswith(ANSWER.encode()) and line.endswith(b"\n"):
+                if not line.endswith(b"\n"):
+                    continue
+                if line.startswith(ANSWER.encode()):
                     self.idle_since = time.monotonic()
                     return line.decode().removeprefix(ANSWER)
+                if heard and line.startswith(MEANWHILE.encode()):
+                    heard(line.decode().removeprefix(MEANWHILE))
         raise LostError(self._end())
 
     def _end(self) -> str:
@@ -199,19 +204,20 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def train_in_child(ticket: str, order: str) -> str:
-    """Have a run trained (see sent_run): this is what an executor runs, wherever it does.
+def train_in_child(ticket: str, order: str, heard: Callable[[str], None] | None = None) -> str:
+    """Have a piece of a run trained (see sent_run): this is what an executor runs, wherever it does.
 
-    ``ticket`` is a name of this try alone, to stop it by. Raises LostError if the child dies. One that answers with an
-    error is not used again, and none goes on that nobody waits for any more.
+    ``ticket`` is a name of this try alone, to stop it by. What is reported before the last report is ``heard``. Raises
+    LostError if the child dies. One that answers with an error is not used again, and none goes on that nobody waits
+    for any more.
     """
     child = _here.take(ticket)
     try:
-        answer = child.ask(order)
+        answer = child.ask(order, heard)
     except BaseException:
         _here.drop(ticket)
         raise
-    if json.loads(answer)["error"] is None:
+    if json.loads(answer).get("error") is None:
         _here.give_back(ticket)
     else:
         _here.drop(ticket)

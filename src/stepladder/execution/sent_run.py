@@ -1,36 +1,50 @@
 """A run as it is sent to a worker, and what comes back: text alone, and nothing of the place that it was sent from.
 
-A worker may be a process of ours or of any executor, in another folder or on another machine that shares the store.
+A worker may be a process of ours or of any executor, in another folder or on another machine. It writes to no store:
+where a training stands goes with the order, and comes back with each report, as the files that a store holds.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+
+from pydantic import ConfigDict
 
 from stepladder._base.files import parsed, reason
 from stepladder._base.frozen import Frozen
 from stepladder._base.machine import limit_in_words
 from stepladder._base.wording import shown
 from stepladder.errors import EngineError, StepladderError
-from stepladder.execution.one_run import Work, train_one
-from stepladder.runs.conditions import Origin, origin_of
-from stepladder.runs.run import RunIdentity
-from stepladder.runs.store import Store
+from stepladder.runs.conditions import Origin
+from stepladder.runs.run import Run, RunIdentity
 
 ALIKE = "install the same version of Stepladder wherever runs are trained"
-FORMAT_VERSION = 1  # of orders and reports: of a worker with another one nothing is understood
+FORMAT_VERSION = 2  # of orders and reports: of a worker with another one nothing is understood
 
 
-class Order(Frozen):
-    """All that a worker needs: what to train, and under which absolute paths it finds images and store.
+class _WithFiles(Frozen):
+    """Its fields may be files: bytes, in Base64 as text."""
 
-    The identity has recipe, seed, engine and the images' SHA-256. ``use_cache`` as in Work.
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Order(_WithFiles):
+    """All that a worker needs to take a run from where it stands through some whole epochs.
+
+    ``source`` names the images where the order was given, by an absolute path if they have one; where they are not
+    there, the worker can ask for them if ``sends_images``. ``checkpoint`` is where the run stands (see run_files), None
+    at its start; ``resumes`` if it was interrupted there. ``teachers`` are the weights (see weight_files) of the runs
+    that it learns from, where its recipe has a teacher: none of them if one diverged. The piece ends with the first
+    epoch that ends after ``seconds``, or with the run. Without ``use_cache`` all machine code is compiled anew.
     """
 
     format_version: int = FORMAT_VERSION
-    source: str
-    store: str
-    use_cache: bool
     identity: RunIdentity
+    source: str
+    sends_images: bool = False
+    checkpoint: bytes | None = None
+    resumes: bool = False
+    teachers: tuple[bytes, ...] = ()
+    seconds: float | None = None
+    use_cache: bool = True
 
 
 class Trouble(Frozen):
@@ -48,41 +62,26 @@ class Trouble(Frozen):
         return kinds[self.kind](self.message) if self.kind in kinds else None
 
 
-class Report(Frozen):
-    """What comes back: what computed the run that is now in the store, what is to be said of store and engine, or why
-    there is no run."""
+class Report(_WithFiles):
+    """What comes back: of each epoch a checkpoint, at the end the run with its weights; or why there is neither.
 
+    More reports of the same order follow if it ``goes_on``. ``machine`` tells the places apart where images are kept
+    that are sent. ``notes`` are to be said, a sentence each.
+    """
+
+    machine: str = ""
     computed_by: Origin | None = None
+    goes_on: bool = False
+    checkpoint: bytes | None = None
+    run: Run | None = None
+    weights: bytes | None = None
+    needs_images: bool = False
     notes: tuple[str, ...] = ()
     error: Trouble | None = None
 
 
-def order(work: Work, identity: RunIdentity) -> str:
-    """A run to be trained, for a worker that may stand in another folder."""
-    away = work.from_anywhere()
-    sent = Order(source=away.source, store=str(away.store), use_cache=away.use_cache, identity=identity)
-    return sent.model_dump_json()
-
-
-def answered(text: str) -> str:
-    """Train what an order says, and report. Raises whatever it is that keeps the run from being trained."""
-    sent = _read(text)
-    store = Path(sent.store)
-    notes = train_one(Work(sent.source, store, use_cache=sent.use_cache), sent.identity)
-    run = Store(store).find(sent.identity, set_aside=False)
-    return Report(computed_by=origin_of(run) if run else None, notes=tuple(notes)).model_dump_json()
-
-
-def reported(text: str) -> Report:
-    """What came back, as a report. Raises ValueError, on one line, for what is none."""
-    try:
-        return Report.model_validate_json(text)
-    except ValueError as error:
-        raise ValueError(f"what came back from its worker is no report of a training ({reason(error)})") from None
-
-
-def _read(text: str) -> Order:
-    """A training as it was sent. Raises EngineError for what this version does not understand."""
+def order_of(text: str) -> Order:
+    """The order that a text is. Raises EngineError for what this version does not understand."""
     try:
         version = parsed(text)["format_version"]
         if version == FORMAT_VERSION:
@@ -90,6 +89,17 @@ def _read(text: str) -> Order:
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(f"a worker was sent a training that it cannot read ({reason(error)}): {ALIKE}") from None
     raise EngineError(f"a worker was sent a training in format {shown(version)}, and knows {FORMAT_VERSION}: {ALIKE}")
+
+
+def reported(text: str) -> Report:
+    """What came back, as a report. Raises ValueError, on one line, for what is none."""
+    try:
+        report = Report.model_validate_json(text)
+        if not (report.error or report.needs_images or report.checkpoint or (report.run and report.weights)):
+            raise ValueError("it brings nothing")
+    except ValueError as error:
+        raise ValueError(f"what came back from its worker is no report of a training ({reason(error)})") from None
+    return report
 
 
 def require_engine(report: Report, wanted: RunIdentity) -> None:

@@ -32,6 +32,7 @@ from stepladder.analysis.intervals import ALPHA, interval_of_mean, share_interva
 from stepladder.climbing.climbing import Failure, Watcher, climb
 from stepladder.engines import Engine
 from stepladder.errors import LadderError
+from stepladder.execution.place import Place
 from stepladder.ladders.ladder import Plan
 from stepladder.records.protocol import MOST_SEED, beyond_the_largest
 from stepladder.records.record import (
@@ -154,7 +155,7 @@ def reproduce(
     store: Store,
     engine: Engine,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Place | None = None,
     watcher: Watcher | None = None,
 ) -> tuple[list[Failure], Reproduction]:
     """Climb the top rung alone with these seeds, as ``climb`` does with ``jobs`` or an ``executor``.

@@ -122,7 +122,7 @@ def _state_of(folder: Path, stem: str, info: DataInfo | None) -> tuple[State, in
             return state, len(run.epochs), run, run.identity, ""
         about = read_progress(folder / f"{stem}.partial.safetensors", key=key)
         if about is not None:
-            return "under way", about[1], None, about[0], ""
+            return "under way", len(about[1]), None, about[0], ""
         return "damaged", 0, None, None, "it has no record"
     except NewerFormatError as error:
         return "newer", 0, None, None, str(error)

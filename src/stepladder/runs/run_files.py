@@ -53,6 +53,7 @@ from stepladder.runs.soundness import against_progress, contradictions
 from stepladder.runs.weight_files import MOST_WEIGHTS_BYTES, WeightsFile, arrays_of, examined
 from stepladder.runs.weight_files import WRONG as _WRONG
 
+_SENT = Path("a checkpoint")  # that is no file
 _SEAL = "sha256"
 _UNSEALED = sha256().digest()  # in the place of the checksum, while that is computed
 
@@ -177,15 +178,23 @@ def checkpoint_file(identity: RunIdentity, progress: Progress) -> bytes:
     return rest + sha256(rest).digest()
 
 
-def read_checkpoint(path: Path, identity: RunIdentity, *, info: DataInfo | None = None) -> Progress:
-    """Where a training stands, on these images if they are known; at its start if there is no file.
+def read_checkpoint(path: Path, identity: RunIdentity, *, info: DataInfo | None = None) -> bytes | None:
+    """A checkpoint that a training can go on from, on these images if they are known; None if there is no file.
 
     Raises DamagedError, OldCheckpointError, NewerFormatError, and OSError.
     """
-    found = _checkpoint(path, key=identity.key, info=info)
-    if found is None:
-        return Progress()
-    about, content = found
+    content = _content(path)
+    if content is not None:
+        progress_of(content, identity, info=info, path=path)
+    return content
+
+
+def progress_of(content: bytes, identity: RunIdentity, *, info: DataInfo | None = None, path: Path = _SENT) -> Progress:
+    """Where a training stands by the content of its checkpoint, on these images if they are known.
+
+    Raises DamagedError, OldCheckpointError and NewerFormatError.
+    """
+    about = _about(content, key=identity.key, info=info, path=path)
     try:
         arrays = load_tensors(content)
     except _WRONG as error:
@@ -196,16 +205,33 @@ def read_checkpoint(path: Path, identity: RunIdentity, *, info: DataInfo | None 
     return Progress(about.epochs, about.wrong_images, about.diverged_at_epoch, about.n_resumed, arrays)
 
 
-def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, int] | None:
+def read_progress(path: Path, *, key: str) -> tuple[RunIdentity, tuple[Epoch, ...]] | None:
     """Whose training a checkpoint is, and its finished epochs; None if there is no file. Raises as read_checkpoint."""
-    found = _checkpoint(path, key=key)
-    return found and (found[0].identity, len(found[0].epochs))
+    content = _content(path)
+    if content is None:
+        return None
+    about = _about(content, key=key, path=path)
+    return about.identity, about.epochs
 
 
-def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[_Checkpoint, bytes] | None:
-    """What the checkpoint of a run of this key says, checked, and the file; None if there is none."""
+def epochs_of(content: bytes, identity: RunIdentity) -> tuple[Epoch, ...]:
+    """The finished epochs that the content of a checkpoint tells of. Raises as progress_of."""
+    return _about(content, key=identity.key).epochs
+
+
+def _content(path: Path) -> bytes | None:
+    """A checkpoint's content; None if there is none. Raises DamagedError, and OSError."""
     try:
-        content = read_regular(path, most=MOST_WEIGHTS_BYTES)
+        return read_regular(path, most=MOST_WEIGHTS_BYTES)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DamagedError(reason(error)) from None
+
+
+def _about(content: bytes, *, key: str, info: DataInfo | None = None, path: Path = _SENT) -> _Checkpoint:
+    """What the checkpoint of a run of this key says, checked."""
+    try:
         if not _is_sealed(content):
             if _metadata(content).get("format_version") == 1:
                 raise OldCheckpointError("it is of format 1, whose numbers no checksum covers")
@@ -213,8 +239,6 @@ def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[
         text = json.dumps(_metadata(content))
         require_readable(parsed(text)["format_version"], path, known=CHECKPOINT_VERSION)
         about = _Checkpoint.model_validate_json(text)
-    except FileNotFoundError:
-        return None
     except _WRONG as error:
         raise DamagedError(reason(error)) from None
     if about.identity.key != key:
@@ -222,7 +246,7 @@ def _checkpoint(path: Path, *, key: str, info: DataInfo | None = None) -> tuple[
     kept = (about.identity, about.epochs, about.wrong_images, about.diverged_at_epoch)
     for problem in against_progress(*kept, info=info):
         raise DamagedError(clipped(f"it contradicts itself: {problem}"))
-    return about, content
+    return about
 
 
 def _against_state(arrays: Arrays, recipe: Recipe, image: ImageShape) -> str:

@@ -6,7 +6,7 @@
     <experiment>/seed-<n>.<engine>.json                   a finished run, with a checksum
     <experiment>/seed-<n>.<engine>.safetensors            its weights
     <experiment>/seed-<n>.<engine>.partial.safetensors    a training at its last finished epoch
-    <experiment>/seed-<n>.<engine>.lock                   held by who trains a teacher that others wait for
+    <experiment>/seed-<n>.<engine>.lock                   of older versions: what others waited for
     damaged/                                what could not be read, set aside; damaged-2/ where that is no folder of it
     speed.json                              how fast each engine trained here (see speeds)
     looks.json                              of older versions: looks at verdicts, which nothing reads any more
@@ -22,8 +22,8 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,6 @@ from pathlib import Path
 from stepladder._base.files import (
     MOST_JSON_BYTES,
     NewerFormatError,
-    locked,
     parsed,
     read_regular,
     require_readable,
@@ -43,15 +42,15 @@ from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
 from stepladder.runs.model import Model, model_of_run
-from stepladder.runs.run import Arrays, Progress, Run, RunIdentity
+from stepladder.runs.run import Arrays, Epoch, Run, RunIdentity
 from stepladder.runs.run_files import (
     DamagedError,
     OldCheckpointError,
     against_weights,
-    checkpoint_file,
     counted_epochs,
     epochs_in,
     read_checkpoint,
+    read_progress,
     read_run,
     read_weights,
     read_weights_file,
@@ -237,22 +236,12 @@ class Store:
         write_atomically(self._path(run.identity, "json"), record)
         self.partial_path(run.identity).unlink(missing_ok=True)
 
-    def checkpoint(self, identity: RunIdentity, progress: Progress) -> None:
-        """Keep a training at its last finished epoch, in one atomic file."""
-        write_atomically(self.partial_path(identity), checkpoint_file(identity, progress))
+    def checkpoint(self, identity: RunIdentity, content: bytes) -> None:
+        """Keep a training at its last finished epoch (see run_files.checkpoint_file), in one atomic file."""
+        write_atomically(self.partial_path(identity), content)
 
-    @contextmanager
-    def claim(self, identity: RunIdentity) -> Iterator[None]:
-        """While another process has a run claimed, wait (see files.locked)."""
-        path = self._path(identity, "lock")
-        path.parent.mkdir(exist_ok=True)
-        with locked(path):
-            yield
-            with suppress(OSError):  # open elsewhere, on Windows; who comes next finds the run, and needs no lock
-                path.unlink()
-
-    def resume(self, identity: RunIdentity, *, info: DataInfo | None = None) -> Progress:
-        """Where a training on these images stands: at its last checkpoint, or at the start.
+    def resume(self, identity: RunIdentity, *, info: DataInfo | None = None) -> bytes | None:
+        """The checkpoint that a training on these images goes on from; None if it begins at its start.
 
         A checkpoint is trusted as a whole or not at all: one that is not is noted and set aside.
         """
@@ -266,7 +255,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from None
         self._note([path], problem, set_aside=True, what="trained from the start")
-        return Progress()
+        return None
 
     def drop_checkpoint(self, identity: RunIdentity) -> None:
         """Remove what is left of the training of a stored run, whose process was killed before it could."""
@@ -276,6 +265,14 @@ class Store:
     def epochs_done(self, identity: RunIdentity) -> tuple[int, int]:
         """Finished epochs of a training under way and the process that trained them; (0, 0) if there is none."""
         return epochs_in(self.partial_path(identity))
+
+    def epochs_under_way(self, identity: RunIdentity) -> Sequence[Epoch]:
+        """The finished epochs of a training under way, as they are said; none where that cannot be read just now."""
+        try:
+            found = read_progress(self.partial_path(identity), key=identity.key)
+        except (DamagedError, NewerFormatError, OSError):
+            return ()
+        return found[1] if found else ()
 
     def n_epochs_under_way(self, experiment: str) -> int:
         """Finished epochs of all the experiment's trainings that are not finished runs yet; damaged ones are noted."""

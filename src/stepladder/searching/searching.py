@@ -19,8 +19,9 @@ from stepladder.climbing.climbing import Task, plan
 from stepladder.datasets import data as data_sets
 from stepladder.engines import Engine
 from stepladder.errors import BudgetError, LadderError
+from stepladder.execution import place
 from stepladder.execution.job_queue import Ended, JobQueue, require_own_process
-from stepladder.execution.one_run import Work
+from stepladder.execution.place import Place
 from stepladder.ladders import checking
 from stepladder.ladders.evaluated import DataIdentity, data_identity, splits_for, with_dev_part
 from stepladder.ladders.image_notes import examined
@@ -187,7 +188,7 @@ def search(
     storage: str | None = None,
     n_trials: int = 60,
     jobs: int | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Place | None = None,
     max_s: float | None = None,
     watcher: SearchWatcher,
 ) -> Found:
@@ -206,12 +207,12 @@ def search(
     images = data_sets.load(sought.objective.data)
     for data in sought.seen:
         splits_for(images, data)
-    jobs = jobs or n_cores()
-    work = Work(sought.objective.data, store.folder)
+    at = place.of(executor)
+    jobs = jobs or (at.most() if at and at.most else n_cores())
     limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images, sought.score, sought.proposed)
     with (
         SearchStudy(sought.name(engine), storage=url, first_guesses=guesses, limits=limits) as study,
-        JobQueue[_Training](executor, work, store=store, jobs=jobs, tell=watcher.noted) as queue,
+        JobQueue[_Training](at, source=sought.objective.data, store=store, jobs=jobs, tell=watcher.noted) as queue,
     ):
         study.adopt()
         watcher.started(n_known=sum(each.state != "running" for each in study.trials()), n_trials=n_trials)

@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from stepladder._base.plain import message
 from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.reporting.tables import duration
-from stepladder.runs.run import Run
+from stepladder.runs.run import Epoch, Run
 
 SHARES = 6  # of the work: a line after each but the last
 MOST_NOTES = 4  # that are told; others are counted
@@ -53,7 +53,10 @@ class BriefClimb:
         self._epochs_left |= {key: task.identity.recipe.epochs - done for key, (task, done) in to_train.items()}
         self._macs += sum(task.macs_per_epoch * self._epochs_left[key] for key, (task, _) in to_train.items())
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None:
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
+        self._move(task, epochs_done=len(epochs))
+
+    def _move(self, task: Task, *, epochs_done: int) -> None:
         left = task.identity.recipe.epochs - epochs_done
         self._macs_done += max(0, self._epochs_left[task.identity.key] - left) * task.macs_per_epoch
         self._epochs_left[task.identity.key] = min(left, self._epochs_left[task.identity.key])
@@ -64,13 +67,13 @@ class BriefClimb:
             self._say(f"{self._macs_done / self._macs:.0%} done, about {duration(left_s)} left.")
 
     def finished(self, task: Task, run: Run) -> None:  # noqa: ARG002 (a Watcher is told)
-        self.advanced(task, epochs_done=task.identity.recipe.epochs)
+        self._move(task, epochs_done=task.identity.recipe.epochs)
 
     def failed(self, failure: Failure) -> None:
         self._n_failed += 1
         self.noted(f"{failure}; the others go on")
         if failure.task.identity.key in self._epochs_left:
-            self.advanced(failure.task, epochs_done=failure.task.identity.recipe.epochs)
+            self._move(failure.task, epochs_done=failure.task.identity.recipe.epochs)
 
     def noted(self, text: str) -> None:
         if text in self._notes:

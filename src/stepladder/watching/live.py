@@ -1,7 +1,7 @@
 """A climb while it goes on: finished runs as lines, bars with the time left (rich), or a line a minute."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -20,7 +20,7 @@ from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.reporting.numbers import percent
 from stepladder.reporting.tables import duration
-from stepladder.runs.run import Run
+from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import holds, measured, reaches
 
 LINE_EVERY_S = 60
@@ -73,7 +73,10 @@ class LiveClimb:
         self._started_at = self._last_line_at = time.monotonic()
         self._progress.reset(self._overall, total=self._macs_left)
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None:
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
+        self._move(task, epochs_done=len(epochs))
+
+    def _move(self, task: Task, *, epochs_done: int) -> None:
         key, epochs = task.identity.key, task.identity.recipe.epochs
         words = neutral(f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}")
         if key not in self._bars:
@@ -98,7 +101,7 @@ class LiveClimb:
         self._say(f"note: {text}")
 
     def _leave(self, task: Task) -> None:
-        self.advanced(task, epochs_done=task.identity.recipe.epochs)
+        self._move(task, epochs_done=task.identity.recipe.epochs)
         self._progress.remove_task(self._bars.pop(task.identity.key))
         self._n_left -= 1
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -28,7 +28,7 @@ from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.errors import StepladderError
 from stepladder.reporting.html.html_page import Live, policy
-from stepladder.runs.run import Run
+from stepladder.runs.run import Epoch, Run
 
 HOST = "127.0.0.1"
 OWN_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)  # others come from other sites (DNS rebinding)
@@ -153,8 +153,8 @@ class LivePage:
             self._n_stored, self._n_finished, self._left = n_stored, 0, set(to_train)
             self._change(of_page=True)
 
-    def advanced(self, task: Task, *, epochs_done: int) -> None:
-        words = f"{task}: epoch {epochs_done} of {task.identity.recipe.epochs}"
+    def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
+        words = f"{task}: epoch {len(epochs)} of {task.identity.recipe.epochs}"
         with self._changed:
             if self._under_way.get(task.identity.key) != words:
                 self._under_way[task.identity.key] = words

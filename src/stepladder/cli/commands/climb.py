@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stepladder.cli.options import DEVICE, DOWN, JOBS, JSON, LADDER, MAX, MAX_SEEDS, SEEDS, STORE, UNTIL_DECIDED
+from stepladder.cli.options import DEVICE, DOWN, JOBS, JSON, LADDER, MAX, MAX_SEEDS, ON, SEEDS, STORE, UNTIL_DECIDED
 from stepladder.cli.printing import print_ablation, print_results, print_verdicts
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
@@ -17,11 +17,12 @@ from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
 @LADDER
 @SEEDS
 @JOBS
+@ON
 @click.option(
     "--engine",
     default="auto",
     show_default=True,
-    help="Engine to train with: jit (fast, CPU), or torch (PyTorch, CPU or GPU), which needs PyTorch.",
+    help="Engine to train with: jit (fast, CPU), torch (PyTorch, CPU or GPU), which needs PyTorch, or a package's own.",
 )
 @DEVICE
 @click.option("--top", is_flag=True, help="Train the top rung alone.")
@@ -36,6 +37,7 @@ def climb(
     ladder: str,
     seeds: Sequence[int],
     jobs: int | None,
+    on: str,
     engine: str,
     device: str,
     top: bool,
@@ -55,6 +57,7 @@ def climb(
     """
     from stepladder.datasets.data import describe
     from stepladder.engines import choose_engine
+    from stepladder.execution.places import opened as opened_place
     from stepladder.ladders import checking, ladder_file
     from stepladder.ladders.ablation import ablate
     from stepladder.runs.results import collect
@@ -79,7 +82,8 @@ def climb(
         watcher.noted(f"engine {reason}")
         for note in checking.notes_of(rungs):
             watcher.noted(note)
-        failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, jobs=jobs, watcher=watcher)
+        how = {"jobs": jobs, "executor": stack.enter_context(opened_place(on, jobs=jobs)), "watcher": watcher}
+        failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, **how)
     if ablation:
         up = collect(ablation.ladder, opened, engine=chosen.identity, seeds=seeds)
         print_ablation(ablation, up, results, as_json)
@@ -126,14 +130,14 @@ def _watchers(stack: ExitStack, page: Any) -> Any:
 
 
 def _train(
-    ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int], most: int | None, jobs: int | None, watcher: Any
+    ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int], most: int | None, **how: Any
 ) -> tuple[Any, Any]:
     """What failed, and the results; with ``most`` given, seeds up to that until each verdict is decided."""
     from stepladder.climbing.climbing import climb as climb_ladder
     from stepladder.climbing.deciding import climb_until_decided
     from stepladder.runs.results import collect
 
-    how = {"seeds": seeds, "store": store, "engine": engine, "jobs": jobs, "watcher": watcher}
+    how |= {"seeds": seeds, "store": store, "engine": engine}
     if most:
         return climb_until_decided(ladder, max_seeds=most, **how)
     failures = climb_ladder(ladder, **how)

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from stepladder.cli.options import DEVICE, JOBS, JSON, STORE, FreshSeeds
+from stepladder.cli.options import DEVICE, JOBS, JSON, ON, STORE, FreshSeeds
 from stepladder.cli.printing import print_records, print_reproduction
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
@@ -21,12 +22,20 @@ from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
     help="How many to train, after the record's last seed; or which, as FIRST-LAST: 401-401 for seed 401 alone.",
 )
 @JOBS
+@ON
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
 @DEVICE
 @STORE
 @JSON
 def reproduce(
-    name: str | None, seeds: int | Sequence[int], jobs: int | None, engine: str, device: str, store: str, as_json: bool
+    name: str | None,
+    seeds: int | Sequence[int],
+    jobs: int | None,
+    on: str,
+    engine: str,
+    device: str,
+    store: str,
+    as_json: bool,
 ) -> None:
     """Climb a record again, and say whether each of its claims stands; without a NAME, list the records.
 
@@ -38,6 +47,7 @@ def reproduce(
     decides it is the same.
     """
     from stepladder.engines import choose_engine
+    from stepladder.execution.places import opened as opened_place
     from stepladder.records import record as records
     from stepladder.records.reproducing import fresh_seeds
     from stepladder.records.reproducing import reproduce as climb_again
@@ -52,12 +62,11 @@ def reproduce(
     wanted = fresh_seeds(record, seeds)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
-    with LiveClimb() as watcher:
+    with opened_place(on, jobs=jobs) as executor, LiveClimb() as watcher:
         watcher.noted(seeds_note(record, wanted))
         watcher.noted(f"engine {reason}")
-        failures, again = climb_again(
-            record, ladder, seeds=wanted, store=opened, engine=chosen, jobs=jobs, watcher=watcher
-        )
+        how: dict[str, Any] = {"jobs": jobs, "executor": executor, "watcher": watcher}
+        failures, again = climb_again(record, ladder, seeds=wanted, store=opened, engine=chosen, **how)
     print_reproduction(again, as_json)
     if failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))

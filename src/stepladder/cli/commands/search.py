@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from stepladder.cli.options import DEVICE, FORCE, JOBS, JSON, LADDER, STORE, Duration
+from stepladder.cli.options import DEVICE, FORCE, JOBS, JSON, LADDER, ON, STORE, Duration
 from stepladder.cli.printing import print_found
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
@@ -22,6 +22,7 @@ from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
 @click.option("--trials", type=click.IntRange(min=1), default=60, show_default=True, help="Networks to try, in all.")
 @click.option("--max-time", type=Duration(), help="Be done within this time, such as 90s, 30m or 1h30m.")
 @JOBS
+@ON
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
 @DEVICE
 @click.option(
@@ -43,6 +44,7 @@ def search(
     trials: int,
     max_time: float | None,
     jobs: int | None,
+    on: str,
     engine: str,
     device: str,
     storage: str | None,
@@ -58,6 +60,7 @@ def search(
     seed.
     """
     from stepladder.engines import choose_engine
+    from stepladder.execution.places import opened as opened_place
     from stepladder.ladders import ladder_file
     from stepladder.runs.store import Store
     from stepladder.searching.ladder_of_winner import output_path
@@ -72,9 +75,9 @@ def search(
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     how: dict[str, Any] = {"storage": storage, "n_trials": trials, "jobs": jobs, "max_s": max_time}
-    with LiveSearch() as watcher:
+    with opened_place(on, jobs=jobs) as executor, LiveSearch() as watcher:
         watcher.noted(f"engine {reason}")
-        found = search_networks(sought, store=opened, engine=chosen, watcher=watcher, **how)
+        found = search_networks(sought, store=opened, engine=chosen, executor=executor, watcher=watcher, **how)
     print_found(found, path, as_json, force=force)
     if found.failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(found.failures))

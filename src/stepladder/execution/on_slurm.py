@@ -1,0 +1,160 @@
+"""Training in jobs of SLURM, by submitit; in processes of this machine where there is no SLURM, by the same means.
+
+A job waits in a queue before it begins: pieces are longer here. Options are given by name behind the colon, those of
+submitit as they are (``timeout_min``, ``mem_gb``, ``cpus_per_task``), those of sbatch too (``partition``, ``account``).
+"""
+
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from stepladder._base import signals
+from stepladder._base.machine import n_cores
+from stepladder._base.wording import how_to_install
+from stepladder.errors import LadderError
+from stepladder.execution import children
+from stepladder.execution.children import LostError
+from stepladder.execution.place import PIECE_S, Place
+from stepladder.execution.places import seconds
+
+MOST_JOBS = 100  # in SLURM's queue at once
+PIECE_IN_JOB_S = 600.0
+LOOK_S = 0.5
+FOLDER = "slurm-jobs"  # what is written of jobs, which must see it under the same path
+SPARE_MIN = 10  # a job may take longer than its piece: an epoch, and what comes before the first
+
+# What AutoExecutor knows by these names; all else is SLURM's own, and takes a prefix there.
+_SUBMITITS = {
+    "name",
+    "timeout_min",
+    "mem_gb",
+    "nodes",
+    "cpus_per_task",
+    "gpus_per_node",
+    "tasks_per_node",
+    "stderr_to_stdout",
+}
+
+
+@contextmanager
+def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
+    """SLURM, with options such as ``partition=short,timeout_min=60``; ``piece_s`` is how long a piece takes.
+
+    ``jobs`` is how many jobs are in the queue at once. Raises LadderError without submitit, or for an option that it
+    does not know.
+    """
+    try:
+        import submitit
+    except ImportError:
+        raise LadderError(f"--on slurm needs submitit: {how_to_install('slurm')}") from None
+    options = _options(rest)
+    folder = Path(str(options.pop("folder", FOLDER)))
+    executor = submitit.AutoExecutor(folder=folder / "%j")
+    is_local = executor.cluster == "local"
+    default = PIECE_S if is_local else PIECE_IN_JOB_S
+    piece_s = seconds(str(options.pop("piece_s")), on=f"slurm:{rest}") if "piece_s" in options else default
+    defaults = {"name": "stepladder", "timeout_min": int(piece_s // 60) + SPARE_MIN}
+    named = {name if name in _SUBMITITS else f"slurm_{name}": value for name, value in options.items()}
+    try:
+        executor.update_parameters(**(defaults | named))
+    except Exception as error:  # whichever: an unknown name, a value of another type
+        raise LadderError(f"--on slurm:{rest}: {error}") from None
+    workers = _Jobs(executor)
+    n = jobs or (n_cores() if is_local else MOST_JOBS)
+    try:
+        yield Place(workers, most=lambda: n, piece_s=piece_s, stop=workers.stop)
+    finally:
+        workers.shutdown()
+        with suppress(OSError):
+            for each in (folder / "%j", folder):  # nothing is left in them unless a job failed
+                each.rmdir()
+
+
+def _options(rest: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for each in filter(None, rest.split(",")):
+        name, equals, value = each.partition("=")
+        if not (name.isidentifier() and equals and value):
+            raise LadderError(f"--on slurm:{rest}: write options as name=value, as in slurm:partition=short,mem_gb=4")
+        options[name] = int(value) if value.isdecimal() else value
+    return options
+
+
+class _Jobs(Executor):
+    """Jobs of submitit as futures."""
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+        self._lock = threading.Lock()
+        self._jobs: dict[Future[Any], tuple[str, Any]] = {}  # ticket and job of each
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        ticket, given = (str(args[0]), _train) if fn is children.train_in_child else ("", fn)
+        with signals.blocked():  # it is us who end a job on this machine
+            job = self._executor.submit(given, *args, **kwargs)
+        with self._lock:
+            self._jobs[future] = (ticket, job)
+        return future
+
+    def stop(self, tickets: Sequence[str]) -> None:
+        with self._lock:
+            jobs = [job for ticket, job in self._jobs.values() if ticket in tickets]
+        for job in jobs:
+            with suppress(Exception):  # it has ended, or nobody listens
+                _cancel(job)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        self._is_over.set()
+        self._thread.join()
+        self._jobs.clear()  # now: when Python ends, they complain
+
+    def _look(self) -> None:
+        """Now and then: which jobs have ended?"""
+        while not self._is_over.wait(LOOK_S):
+            with self._lock:
+                found = list(self._jobs.items())
+            for future, (_, job) in found:
+                if job.done():
+                    with self._lock:
+                        del self._jobs[future]
+                    _pass_on(job, future)
+
+
+def _pass_on(job: Any, future: Future[Any]) -> None:
+    import submitit
+
+    try:
+        future.set_result(job.result())
+    except submitit.core.utils.FailedJobError as error:
+        future.set_exception(RuntimeError(str(error).strip().splitlines()[-1]))
+    except submitit.core.utils.UncompletedJobError:
+        future.set_exception(LostError(f"its job {job.job_id} ended without a result: see {job.paths.stderr}"))
+    except Exception as error:  # whatever submitit finds: it is of this job alone
+        future.set_exception(error)
+    else:
+        shutil.rmtree(job.paths.folder, ignore_errors=True)
+
+
+def _cancel(job: Any) -> None:
+    """One on this machine is a process that passes SIGTERM on; to Ctrl-C, which submitit would send, it is deaf."""
+    process = getattr(job, "_process", None)
+    if process is None:
+        job.cancel(check=False)
+    else:
+        process.terminate()
+
+
+def _train(ticket: str, order: str) -> str:
+    """In a job: as train_in_child, but SIGTERM ends it, and with it its child. submitit lets that pass by otherwise."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return children.train_in_child(ticket, order)

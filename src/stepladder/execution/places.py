@@ -1,0 +1,97 @@
+"""Places by name, as ``--on`` gives them: ``local``, ``dask``, ``slurm``, ``python``, or what a package brings.
+
+What is behind the name belongs to the place: ``dask://10.0.0.1:8786``, ``slurm:partition=short``,
+``python:module:factory``. No library of a cluster is imported until its place is asked for.
+"""
+
+import importlib
+import os
+import string
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from stepladder._base import registry
+from stepladder._base.wording import shown
+from stepladder.errors import LadderError
+from stepladder.execution import place
+from stepladder.execution.place import Place
+
+_LETTERS = f"{string.ascii_lowercase}{string.digits}_"  # of names
+
+Opens = Callable[..., AbstractContextManager[Place | None]]  # (rest: str, *, jobs: int | None)
+
+
+def opened(on: str, *, jobs: int | None) -> AbstractContextManager[Place | None]:
+    """The place of a name, for as long as it is entered; None for processes of this machine.
+
+    ``jobs`` is how many runs it is to train at once, as many as it has workers unless given. Raises LadderError for one
+    that cannot be had, with the remedy.
+    """
+    name, rest = on[: len(on) - len(on.lstrip(_LETTERS))], on.lstrip(_LETTERS)
+    registry.EXECUTORS.require_alone(name)
+    opens: Opens = registry.EXECUTORS.load(name)
+    return opens(rest.removeprefix(":"), jobs=jobs)
+
+
+@contextmanager
+def local(rest: str, *, jobs: int | None) -> Iterator[None]:  # noqa: ARG001
+    """Processes of this machine."""
+    if rest:
+        raise LadderError(f"--on local:{rest}: local takes nothing behind a colon; give --jobs to say how many")
+    yield
+
+
+@contextmanager
+def of_python(rest: str, *, jobs: int | None) -> Iterator[Place]:
+    """The executor that a function gives, ``module:factory``, which is called without arguments and left at the end."""
+    make, where = _factory(rest), f"--on python:{rest}"
+    try:
+        executor = make()
+    except Exception as error:  # whatever somebody's function does
+        raise LadderError(f"{where}: it cannot be made ({registry.reason(error)})") from error
+    if not isinstance(executor, Executor) and not callable(getattr(executor, "submit", None)):
+        raise LadderError(
+            f"{where}: it gives {shown(type(executor).__name__)}, not an executor of concurrent.futures: let it return"
+            " something with submit()"
+        )
+    with executor if hasattr(executor, "__exit__") else _nothing_to_leave():
+        found = place.of(executor)
+        assert found is not None
+        yield place.Place(executor, most=lambda: jobs) if jobs else found
+
+
+@contextmanager
+def _nothing_to_leave() -> Iterator[None]:
+    yield
+
+
+def seconds(value: str, *, on: str) -> float:
+    """How long a piece takes, as an option says. Raises LadderError for what is no such number."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise LadderError(f"--on {on}: piece_s is a number of seconds above 0, not {shown(value)}")
+    return found
+
+
+def _factory(rest: str) -> Callable[[], Any]:
+    """Raises LadderError if it cannot be had."""
+    module, _, name = rest.partition(":")
+    if not (module and name):
+        raise LadderError(f"--on python:{rest}: write python:module:function, as in --on python:cluster:make")
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        found: Callable[[], Any] = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever somebody's module does
+        raise LadderError(
+            f"--on python:{rest}: it does not load ({registry.reason(error)}): name a function of a module that is"
+            " installed, or in this folder"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    return found

@@ -1,0 +1,94 @@
+"""Places by name, and those of Python."""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import TINY_LADDER
+
+import stepladder
+from stepladder.errors import LadderError
+from stepladder.execution.place import Place
+from stepladder.execution.places import opened
+
+MODULE = """\
+from concurrent.futures import ThreadPoolExecutor
+
+class Executor:
+    def submit(self, function, /, *args):
+        return pool.submit(function, *args)
+
+pool = ThreadPoolExecutor(1)
+make = Executor
+number = lambda: 3
+
+def fails():
+    raise OSError("no cluster today")
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "my_cluster.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [
+        ("locale", "no place to train 'locale'; did you mean 'local'"),
+        ("", "no place to train ''"),
+        ("local:4", "local takes nothing behind a colon; give --jobs"),
+        ("dask://host:8786?pieces=3", "the one option is piece_s"),
+        ("dask?piece_s=nan", "piece_s is a number of seconds above 0, not 'nan'"),
+        ("python", "write python:module:function"),
+        ("python:my_cluster", "write python:module:function"),
+        ("python:no_such:make", "it does not load (ModuleNotFoundError: No module named 'no_such')"),
+        ("python:my_cluster:none", "it does not load (AttributeError"),
+        ("python:my_cluster:number", "it gives 'int', not an executor"),
+        ("python:my_cluster:fails", "it cannot be made (OSError: no cluster today)"),
+    ],
+)
+def test_what_cannot_be_had(on: str, said: str, module: Path) -> None:  # noqa: ARG001
+    with pytest.raises(LadderError) as caught, opened(on, jobs=None):
+        pass
+    assert said in str(caught.value)
+
+
+def test_anything_that_submits_will_do(module: Path, digits: Path) -> None:
+    path = module / "one.toml"
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=3).partition('\n[[rung]]\nname = "dropout"')[0])
+    how = {"seeds": 2, "progress": False}
+    there = stepladder.climb(stepladder.load(path), store="there", on="python:my_cluster:make", **how)  # type: ignore[arg-type]
+    here = stepladder.climb(stepladder.load(path), store="here", **how)  # type: ignore[arg-type]
+    assert [run.numbers() for run in there.rungs[0].runs] == [run.numbers() for run in here.rungs[0].runs]
+
+
+def test_an_executor_and_a_name_do_not_go_together(tiny_ladder: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as executor, pytest.raises(LadderError, match="both say where to train"):
+        stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", executor=executor, on="dask")
+
+
+def test_a_place_is_left_when_it_is_no_longer_needed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+
+    class Watched(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            left.append(self)
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    monkeypatch.syspath_prepend(module)
+    import my_cluster  # type: ignore[import-not-found]
+
+    monkeypatch.setattr(my_cluster, "make", lambda: Watched(3))
+    with opened("python:my_cluster:make", jobs=None) as found:
+        assert isinstance(found, Place)
+        assert isinstance(found.executor, Executor)
+        assert found.most is not None
+        assert found.most() == 4
+    assert len(left) == 1
+    with opened("python:my_cluster:make", jobs=2) as found:
+        assert isinstance(found, Place)
+        assert found.most is not None
+        assert found.most() == 2
