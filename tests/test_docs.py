@@ -6,6 +6,7 @@ from pathlib import Path
 
 import compact
 import concepts
+import fashion
 import pytest
 import readme
 
@@ -16,6 +17,8 @@ from stepladder.ladders import ladder_file
 from stepladder.ladders.checking import check_rungs, excess_of, require_declared
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.recipe import SHORTHAND, changed_fields
+from stepladder.reporting.numbers import interval_text
+from stepladder.reporting.pages.compare_page import brief_verdict
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -98,6 +101,16 @@ def test_the_concepts_that_are_kept_are_found_by_their_keys() -> None:
     unknown = [each.rung.name for each in found.trained if not each.runs]
     assert set(unknown) <= {"separable convolutions", "distillation", "distillation from three"}  # being trained
     assert {len(each.runs) for each in found.trained if each.runs} == {len(concepts.SEEDS)}
+
+
+def test_the_verdicts_of_fashion_are_those_of_the_runs_that_are_kept() -> None:
+    lines, found = fashion.PAGE.read_text().partition("## Verdicts")[2].splitlines(), fashion.verdicts()
+    assert len(found) == 5
+    for each in found:
+        row = next(line for line in lines if line.startswith(f"| {each.rung} "))
+        assert f"| {brief_verdict(each)} " in row, "run: python tools/fashion.py STORE"
+        assert each.interval is not None
+        assert interval_text(each.interval) in row
 
 
 def test_the_page_of_concepts_is_made_from_what_is_kept() -> None:

@@ -211,7 +211,7 @@ NOT_MEANT: list[tuple[str, Any, dict[str, Any], str]] = [
     ("climb", LADDER, {"watcher": print}, "watcher is none: .*; give a stepladder.climbing.climbing"),
     ("climb", LADDER, {"store": None}, "store takes the path of a folder, or a store, not None"),
     ("climb", LADDER, {"store": "a\0b"}, r"'a\\x00b' is no name of a folder"),
-    ("load_model", None, {}, "None: this model cannot be read"),
+    ("load_model", None, {}, "load_model takes the path of a model's file, not None"),
 ]
 
 

@@ -140,7 +140,7 @@ NO_REPORT = "failed twice (ValueError: what came back from its worker is no repo
         (lambda: None, "not tried: TypeError: its executor gave None for a training, which is no concurrent.futures"),
         (ending("{"), f"{NO_REPORT}Invalid JSON"),
         (ending(None), f"{NO_REPORT}JSON input should be string"),
-        (ending("{}"), f"{NO_REPORT}ValueError: it brings nothing"),
+        (ending("{}"), f"{NO_REPORT}it brings nothing"),
         (ending(error=SystemExit(0)), "failed twice (SystemExit: 0)"),
         (ending(error=SpeechlessError()), "failed twice (SpeechlessError)"),
         (ending(error=ValueError("two\n  lines")), "failed twice (ValueError: two lines)"),

@@ -69,8 +69,7 @@ def climb(
     whole = written.top if top else written
     ablation = ablate(written) if down else None
     loaded = ablation.as_plan if ablation else whole
-    info = describe(loaded.data)
-    rungs = checking.check_rungs(loaded, info)  # before an engine is imported or a folder made
+    rungs = checking.check_rungs(loaded, info := describe(loaded.data))  # before an engine is imported, a folder made
     checking.require_within_budget(loaded, rungs)
     checking.require_effects(loaded, info)
     chosen, reason = choose_engine(engine, device=device)
@@ -87,10 +86,8 @@ def climb(
     if ablation:
         up = collect(ablation.ladder, opened, engine=chosen.identity, seeds=seeds)
         print_ablation(ablation, up, results, as_json)
-    elif until_decided:
-        print_verdicts(results, as_json)
     else:
-        print_results(results, as_json)
+        (print_verdicts if until_decided else print_results)(results, as_json)
     if failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
     if not results.reached:
