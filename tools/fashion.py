@@ -1,7 +1,7 @@
-"""docs/fashion-8k.md: ``python tools/fashion.py STORE`` in this repository's folder, where the 48 runs of examples/fashion-8k.toml are.
+"""docs/fashion-8k.md: ``python tools/fashion.py STORE`` in this repository's folder; the store has the 48 runs of
+examples/fashion-8k.toml.
 
-The page is the report of those runs. What they came to is kept in docs/results, and a test holds the page's verdicts to
-it.
+The page is their report. What they came to is kept in docs/results, and a test holds the page's verdicts to it.
 """
 
 import sys

@@ -256,7 +256,7 @@ def test_what_went_around_a_recipes_checks_is_checked() -> None:
 
 @pytest.mark.parametrize("data", [None, 5, b"mnist"])
 def test_data_is_a_text_or_a_path(data: Any) -> None:
-    with pytest.raises(sl.LadderError, match="data takes "mnist" or a path, not"):
+    with pytest.raises(sl.LadderError, match='data takes "mnist" or a path, not'):
         sl.ladder("mine", data=data, budget=BUDGET, target=TARGET)
 
 
