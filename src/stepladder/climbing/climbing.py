@@ -209,6 +209,7 @@ def _stored(tasks: Sequence[Task], store: Store, info: DataInfo) -> tuple[dict[s
             found[task.identity.key] = store.find(task.identity, set_aside=True, info=info)
         except (NewerFormatError, LeftAloneError) as error:  # it is left alone, and so must not be trained over
             newer.append(Failure(task, str(error)))
+    store.index.keep()
     return found, newer
 
 
