@@ -1,6 +1,6 @@
 """What a ladder has measured already: which of the steps that could be advised its rungs tried, and what came of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -64,14 +64,17 @@ class Tried:
         return [each for each in found if each.is_of(rung) or each.step not in here]
 
 
-def tried(results: Results) -> Tried:
-    """What the ladder has measured. Where the verdict is open, a rung that is ahead speaks neither way."""
+def tried(results: Results, compared: Sequence[Comparison] | None = None) -> Tried:
+    """What the ladder has measured; ``compared`` are its verdicts, where they are known already.
+
+    Where a verdict is open, a rung that is ahead speaks neither way.
+    """
     pairs = results.pairs
     image = describe(results.ladder.data).image
     steps = [_steps_between(below.rung, above.rung, image) for below, above in pairs]
     found: list[Attempt] = []
     if any(steps):
-        for (below, above), of_pair, comparison in zip(pairs, steps, compare(results), strict=True):
+        for (below, above), of_pair, comparison in zip(pairs, steps, compared or compare(results), strict=True):
             found += [each for step in of_pair for each in _attempt(below.rung, above.rung, step, comparison)]
     for below, above in pairs:
         found += _steadier(below, above)

@@ -6,11 +6,11 @@ The evaluated images are the same in every run. Shares are counted in images, an
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import mean, median
+from statistics import median
 
 from stepladder.analysis.outliers import ONE_ANSWER
 from stepladder.runs.run import Run
-from stepladder.runs.stats import balanced_accuracy, is_uneven
+from stepladder.runs.stats import balanced_accuracy, exact_mean, is_uneven
 
 FAR_BELOW = 3  # times the mistakes that the usual class has
 MUCH_LOWER = Fraction(1, 5)  # of a class's images, where the usual class has many mistakes too
@@ -61,7 +61,9 @@ def classes(runs: Sequence[Run]) -> Classes:
     present = [label for label, n in enumerate(sizes) if n]
     if len(present) < 2:
         return Classes()
-    recalls = {label: mean(Fraction(each[label][label], sum(each[label])) for each in matrices) for label in present}
+    recalls = {
+        label: exact_mean(Fraction(each[label][label], sum(each[label])) for each in matrices) for label in present
+    }
     n_wrong = sum(((1 - recalls[label]) * sizes[label] for label in present), Fraction(0))
     found = [_class(label, sizes, recalls, n_wrong) for label in present]
     one_answer, answer, share = _one_answer(matrices)
@@ -76,7 +78,7 @@ def classes(runs: Sequence[Run]) -> Classes:
         answer=answer,
         answer_share=share,
         unequal=(few, most) if unequal else None,
-        balanced=mean(balanced_accuracy(run.epochs[-1]) for run in runs) / 100 if unequal else None,
+        balanced=exact_mean(balanced_accuracy(run.epochs[-1]) for run in runs) / 100 if unequal else None,
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from math import floor, isfinite, log10
-from statistics import mean, median
+from statistics import median
 from typing import Literal
 
 from stepladder._base.late import FACES, Drawn, late
@@ -43,7 +43,7 @@ from stepladder.analysis.other_images import image_error
 from stepladder.ladders.evaluated import data_identity
 from stepladder.runs.results import Results, RungResult, require_results
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import measured, one_image
+from stepladder.runs.stats import exact_mean, measured, one_image
 
 IMAGES_WORTH_KNOWING = 5
 MOST_WORTH_KNOWING = 10.0  # points: where five images are more, nothing can be said to be too little to know
@@ -306,7 +306,7 @@ def trains_alike(below: RungResult, above: RungResult) -> bool:
 def _measured(comparison: Comparison, below: RungResult, above: RungResult) -> Comparison:
     """The same with its difference."""
     target = above.rung.target  # all rungs of a ladder have one measure
-    low, high = (mean(measured(_final(run), target) for run in each.runs) for each in (below, above))
+    low, high = (exact_mean(measured(_final(run), target) for run in each.runs) for each in (below, above))
     error = None if target.balanced else image_error(below.runs, above.runs, are_paired=comparison.paired)
     return replace(comparison, difference=high - low, n_evaluated=_final(above.runs[0]).n_evaluated, image_error=error)
 

@@ -1,7 +1,7 @@
 """Curves of a rung's runs, epoch by epoch: their means over runs, and averages of a few epochs."""
 
 from collections.abc import Sequence
-from statistics import mean
+from statistics import fmean
 
 from stepladder.runs.run import Run
 
@@ -16,12 +16,12 @@ def losses_of(runs: Sequence[Run]) -> list[list[float]]:
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
     """The mean curve, epoch by epoch."""
-    return [mean(values) for values in zip(*curves, strict=True)]
+    return [fmean(values) for values in zip(*curves, strict=True)]
 
 
 def windows_of(curve: Sequence[float]) -> list[float]:
     """Means of WINDOW epochs in a row; the first ends with epoch WINDOW."""
-    return [mean(curve[start : start + WINDOW]) for start in range(len(curve) - WINDOW + 1)]
+    return [fmean(curve[start : start + WINDOW]) for start in range(len(curve) - WINDOW + 1)]
 
 
 def clearly_falls(before: float, after: float) -> bool:

@@ -19,7 +19,7 @@ from stepladder.networks.ops import Dropout
 from stepladder.recipes.happening import simplified
 from stepladder.recipes.recipe import Augment, Recipe
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import accuracy, train_accuracy
+from stepladder.runs.stats import accuracy, exact_mean, train_accuracy
 
 CLEAR_RISE = 0.10  # of the lowest loss: mnist-8k's skeleton, whose loss is flat, ends 4% above its lowest window
 FAR = 3  # times the mistakes that the target allows: mnist-8k's skeleton is nearer from its second epoch on
@@ -161,8 +161,8 @@ def fit_of(rung: Rung, runs: Sequence[Run], network: Network) -> Fit:
     """The fit of runs that did not diverge, at least one."""
     finals = [run.epochs[-1] for run in runs]
     fit = Fit(
-        train=mean(map(train_accuracy, finals)),
-        evaluated=mean(map(accuracy, finals)),
+        train=exact_mean(map(train_accuracy, finals)),
+        evaluated=exact_mean(map(accuracy, finals)),
         target=None if rung.target.balanced else Fraction(rung.target.accuracy),
         error=_error_of_gap(finals),
         masks=masks_of(rung.recipe, network),
@@ -199,7 +199,7 @@ def _error_of_gap(finals: Sequence[Epoch]) -> float:
     them was otherwise does not say that none could be. And chance explains at least one image.
     """
     least = Fraction(1, finals[0].n_evaluated + 2)
-    share = min(max(mean(map(accuracy, finals)) / 100, least), 1 - least)
+    share = min(max(exact_mean(map(accuracy, finals)) / 100, least), 1 - least)
     per_image = Fraction(1, finals[0].n_evaluated) + Fraction(1, finals[0].n_train)
     one_image = 100 / finals[0].n_evaluated
     of_images = max(100 * float(share * (1 - share) * per_image) ** 0.5, one_image / CLEAR_GAP)
@@ -256,8 +256,8 @@ def _decline(runs: Sequence[Run]) -> Decline | None:
     lowest = _lowest_before_rise([[epoch.n_evaluated - epoch.n_correct for epoch in run.epochs] for run in runs])
     if lowest is None:
         return None
-    right = [mean(accuracy(run.epochs[number]) for run in runs) for number in range(len(runs[0].epochs))]
-    highest, last = mean(right[lowest : lowest + WINDOW]), mean(right[-WINDOW:])
+    right = [exact_mean(accuracy(run.epochs[number]) for run in runs) for number in range(len(runs[0].epochs))]
+    highest, last = exact_mean(right[lowest : lowest + WINDOW]), exact_mean(right[-WINDOW:])
     train, loss = windows_of(_train_losses(runs)), windows_of(mean_curve(losses_of(runs)))
     harmful = clearly_falls(train[lowest], train[-1]) and loss[-1] >= loss[lowest]
     return Decline(highest, last, lowest + WINDOW, harmful)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from statistics import mean, median
+from statistics import median
 
 from stepladder.ladders.terms import Target
 from stepladder.runs.run import Run
-from stepladder.runs.stats import measured, reaches
+from stepladder.runs.stats import exact_mean, measured, reaches
 
 BOTH_WAYS = 0.5  # of the more frequent direction
 MOST_PAIRS = 3  # on MNIST those that follow are about equally frequent
@@ -110,7 +110,7 @@ def hard_images(runs: Sequence[Run], target: Target) -> HardImages | None:
 
 def shortfall_of(runs: Sequence[Run], target: Target) -> Shortfall:
     """What these runs are missing to the target."""
-    missing = max(Fraction(0), Fraction(target.accuracy) - mean(measured(run.epochs[-1], target) for run in runs))
+    missing = max(Fraction(0), Fraction(target.accuracy) - exact_mean(measured(run.epochs[-1], target) for run in runs))
     n_evaluated = runs[0].epochs[-1].n_evaluated
     counted = [epoch for run in runs for epoch in run.epochs[-target.last_epochs :]]
     at_target = ceil(Fraction(target.accuracy) * n_evaluated / 100)

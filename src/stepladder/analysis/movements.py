@@ -12,7 +12,7 @@ from stepladder.analysis.intervals import interval_of_mean
 from stepladder.recipes.recipe import Augment, Plateau, Recipe
 from stepladder.recipes.schedule import learning_rate
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import accuracy
+from stepladder.runs.stats import accuracy, exact_mean
 
 BOUNCE_SIZE = 0.05  # of the loss, per epoch: on MNIST 8 to 12% at lr 0.01, 2 to 3% after its drop to 0.001
 BOUNCE_OVER_TREND = 2.0  # times the trend per epoch: no more than half of the movement leads anywhere
@@ -178,8 +178,8 @@ def first_drop(movements: Sequence[Movement], runs: Sequence[Run]) -> Drop | Non
         epoch=before.last,
         before=before,
         after=after,
-        accuracy_before=mean(accuracy(run.epochs[before.last - 1]) for run in runs),
-        accuracy_after=mean(accuracy(run.epochs[after.first - 1]) for run in runs),
+        accuracy_before=exact_mean(accuracy(run.epochs[before.last - 1]) for run in runs),
+        accuracy_after=exact_mean(accuracy(run.epochs[after.first - 1]) for run in runs),
     )
 
 

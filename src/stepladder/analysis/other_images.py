@@ -22,30 +22,45 @@ def image_error(below: Sequence[Run], above: Sequence[Run], *, are_paired: bool 
     """
     if min(len(below), len(above)) < 2:
         return None
-    low, high = _right(below), _right(above)
-    if low is None or high is None:
+    wrong = [_wrong(each) for each in (below, above)]
+    if wrong[0] is None or wrong[1] is None:
         return None
-    gained = high.mean(0) - low.mean(0)
-    of_seeds = _of_seeds(high - low) if are_paired else _of_seeds(low) + _of_seeds(high)
-    variance = float(gained.var(dtype=np.float64)) / len(gained) + of_seeds
+    seen = sorted(set().union(*wrong[0], *wrong[1]))  # what all have right adds nothing to any sum below
+    low, high = (_right(each, seen) for each in (wrong[0], wrong[1]))
+    n_images = below[0].epochs[-1].n_evaluated
+    gained = (high.mean(0) - low.mean(0)).astype(np.float64)
+    squares = float(np.square(gained).sum()) - float(gained.sum()) ** 2 / n_images
+    of_seeds = _of_seeds(high - low, n_images) if are_paired else _of_seeds(low, n_images) + _of_seeds(high, n_images)
+    variance = max(0.0, squares) / n_images**2 + of_seeds
     return 100 * float(special.ndtri(1 - ALPHA / 2)) * sqrt(variance) or None
 
 
-def _right(runs: Sequence[Run]) -> NDArray[np.float32] | None:
-    """1 for each image (run, image) that a run has right; None if it does not add up."""
-    right = np.ones((len(runs), runs[0].epochs[-1].n_evaluated), np.float32)
-    for row, run in zip(right, runs, strict=True):
-        indices = {image.index for image in run.wrong_images}
-        n_wrong = len(row) - run.epochs[-1].n_correct
-        if not len(indices) == len(run.wrong_images) == n_wrong or not all(0 <= each < len(row) for each in indices):
+def _wrong(runs: Sequence[Run]) -> list[set[int]] | None:
+    """The images that each run has wrong; None if it does not add up."""
+    found = []
+    for run in runs:
+        indices, n = {image.index for image in run.wrong_images}, run.epochs[-1].n_evaluated
+        n_wrong = n - run.epochs[-1].n_correct
+        if not len(indices) == len(run.wrong_images) == n_wrong or not all(0 <= each < n for each in indices):
             return None
-        row[list(indices)] = 0
+        found.append(indices)
+    return found
+
+
+def _right(wrong: Sequence[set[int]], seen: Sequence[int]) -> NDArray[np.float32]:
+    """1 for each of the images ``seen`` (run, image) that a run has right, 0 for what it has wrong."""
+    place = {image: at for at, image in enumerate(seen)}
+    right = np.ones((len(wrong), len(seen)), np.float32)
+    for row, of_run in zip(right, wrong, strict=True):
+        row[[place[image] for image in of_run]] = 0
     return right
 
 
-def _of_seeds(values: NDArray[np.float32]) -> float:
-    """The variance of the mean of values (run, image) that is due to what a run has in common on all images."""
-    n_runs, n_images = len(values), values.shape[1]
-    by_chance = float(values.var(0, ddof=1, dtype=np.float64).mean()) / n_images
-    of_runs = float(values.mean(1, dtype=np.float64).var(ddof=1))
-    return float(max(0.0, of_runs - by_chance)) / n_runs
+def _of_seeds(values: NDArray[np.float32], n_images: int) -> float:
+    """The variance of the mean over images of values (run, image) that is due to what a run has in common on all.
+
+    Of the images that have no column, all runs have the same value.
+    """
+    by_chance = float(values.var(0, ddof=1, dtype=np.float64).sum()) / n_images**2
+    of_runs = float((values.sum(1, dtype=np.float64) / n_images).var(ddof=1))
+    return max(0.0, of_runs - by_chance) / len(values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stepladder._base.files import NewerFormatError
+from stepladder._base.frozen import without_collecting
 from stepladder._base.machine import n_cores
 from stepladder._base.wording import shown
 from stepladder.datasets import data as data_sets
@@ -203,11 +204,13 @@ def _stored(tasks: Sequence[Task], store: Store, info: DataInfo) -> tuple[dict[s
     """What the store holds of these runs, by key, and the failures of those that a newer Stepladder has stored."""
     found: dict[str, Run | None] = {}
     newer = []
-    for task in tasks:
-        try:
-            found[task.identity.key] = store.find(task.identity, set_aside=True, info=info)
-        except (NewerFormatError, LeftAloneError) as error:  # it is left alone, and so must not be trained over
-            newer.append(Failure(task, str(error)))
+    with without_collecting():
+        for task in tasks:
+            try:
+                found[task.identity.key] = store.find(task.identity, set_aside=True, info=info)
+            except (NewerFormatError, LeftAloneError) as error:  # it is left alone, and so must not be trained over
+                newer.append(Failure(task, str(error)))
+    store.index.keep()
     return found, newer
 
 

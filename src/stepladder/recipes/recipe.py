@@ -29,10 +29,21 @@ from stepladder.networks.text import parse
 
 def _read_layer(value: object) -> Layer:
     if isinstance(value, str):
-        return parse(value)
+        return _parsed(value)
     if isinstance(value, Layer):
         return value
     raise LadderError(f"a layer is a text such as 'conv 16 3x3', not {shown(value)}")
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Layer:
+    """Thousands of runs have the same few layers."""
+    return parse(text)
+
+
+@lru_cache(maxsize=256)
+def _parsed_block(text: str) -> Block:
+    return Block.parse(text)
 
 
 def _read_network(value: object) -> object:
@@ -43,7 +54,7 @@ def _read_network(value: object) -> object:
 
 def _read_block(value: object) -> Block:
     if isinstance(value, str):
-        return Block.parse(value)
+        return _parsed_block(value)
     if isinstance(value, Block):
         return value
     raise LadderError(f"a block order is a text such as 'conv relu norm', not {shown(value)}")

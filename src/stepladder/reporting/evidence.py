@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ def mistakes(runs: Sequence[Run]) -> list[Mistake]:
 
 
 def _mistake(index: int, label: int, given: Sequence[tuple[int, float]], n_seeds: int) -> Mistake:
+    if len(given) == 1:  # as most images are that any of many seeds gets wrong
+        ((predicted, probability),) = given
+        return Mistake(index, label, predicted, (), probability, n_wrong=1, n_seeds=n_seeds)
     counts = Counter(predicted for predicted, _ in given)
     predicted = min(counts, key=lambda each: (-counts[each], each))
     return Mistake(
@@ -49,7 +52,7 @@ def _mistake(index: int, label: int, given: Sequence[tuple[int, float]], n_seeds
         label=label,
         predicted=predicted,
         others=tuple(sorted(set(counts) - {predicted})),
-        probability=mean(probability for answer, probability in given if answer == predicted),
+        probability=fmean(probability for answer, probability in given if answer == predicted),
         n_wrong=len(given),
         n_seeds=n_seeds,
     )

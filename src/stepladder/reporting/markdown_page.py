@@ -42,7 +42,7 @@ def markdown_page(results: Results, *, ablation: Ablation | None = None, down: R
             *map(_text, comparison_notes(at_top, ladder, down=True)),
         ]
     parts.append("## The rungs")
-    known = tried(results)
+    known = tried(results, comparisons)
     for index, result in enumerate(results.rungs):
         parts += _rung(index, result.rung.name, notes(results, index, by_rung.get(result.rung.name), known=known))
     parts += ["## Receptive fields", *map(_table, layer_tables(checked)), "## Provenance"]

@@ -33,7 +33,8 @@ def _evidence(result: RungResult) -> dict[str, Any]:
 def report_dict(results: Results, *, ablation: Ablation | None = None, down: Results | None = None) -> dict[str, Any]:
     """What ``stepladder report --format json`` prints; ``down`` are the results of the ablation, if any."""
     body = results_dict(results) | compare_dict(results) | {"about": results.ladder.about}
-    by_rung, known = {each.rung: each for each in compare(results)}, tried(results)
+    comparisons = compare(results)
+    by_rung, known = {each.rung: each for each in comparisons}, tried(results, comparisons)
     for index, (result, record) in enumerate(zip(results.rungs, body["rungs"], strict=True)):
         words = notes(results, index, by_rung.get(result.rung.name), known=known)
         names = ("targets", "results", "analysis", "next_steps")

@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
+from stepladder._base.frozen import without_collecting
 from stepladder._base.given import require
 from stepladder._base.late import FACES, Drawn, late
 from stepladder._base.wording import did_you_mean, n_of, named_seeds, seeds_text, shown
@@ -186,23 +187,23 @@ def collect(
     store = store if isinstance(store, Store) else Store.open(store)
     data, info = data_identity(ladder), describe(ladder.data)
     experiments = {rung.name: experiment_key(rung.recipe, data) for rung in ladder.trained}
-    stored = {experiment: list(store.runs_of(experiment, info=info)) for experiment in set(experiments.values())}
     teachers = {experiment_key(rung.recipe.teacher, data) for rung in ladder.trained if rung.recipe.teacher}
-    taught_by = {experiment: list(store.runs_of(experiment, info=info)) for experiment in teachers}
-    found = {
-        name: [run for run in stored[experiment] if seeds is None or run.identity.seed in seeds]
-        for name, experiment in experiments.items()
+    with without_collecting():
+        stored = {each: list(store.runs_of(each, info=info)) for each in set(experiments.values())}
+        taught_by = {each: list(store.runs_of(each, info=info)) for each in teachers}
+    store.index.keep()
+    asked = {
+        experiment: [run for run in runs if seeds is None or run.identity.seed in seeds]
+        for experiment, runs in stored.items()
     }
-    runs = [run for of_rung in found.values() for run in of_rung]
-    chosen = _choose(runs, engine)
+    chosen = _choose([run for experiment in experiments.values() for run in asked[experiment]], engine)
     rungs = []
     for rung in ladder.trained:
-        own = tuple(run for run in found[rung.name] if run.identity.engine == chosen)
+        own = tuple(run for run in asked[experiments[rung.name]] if run.identity.engine == chosen)
         rungs.append(RungResult(rung, own, summarise(own, rung.target), ladder, store))
-    distinct = {run.identity.key: run for run in runs}.values()
-    asked = {run.identity.key for run in runs}
-    left_out = {run.identity.key for of_rung in stored.values() for run in of_rung if run.identity.engine == chosen}
-    others = Counter(str(run.identity.engine) for run in distinct if run.identity.engine != chosen)
+    engines, engines_asked = (
+        Counter(run.identity.engine for runs in found.values() for run in runs) for found in (stored, asked)
+    )
     params, n = tuple(rung.network(info.image).params for rung in ladder.trained), len(ladder.rungs)
     return Results(
         ladder=ladder,
@@ -211,8 +212,8 @@ def collect(
         params=params[:n],
         variants=tuple(rungs[n:]),
         variant_params=params[n:],
-        others=dict(others),
-        n_other_seeds=len(left_out - asked),
+        others={str(each): n for each, n in engines_asked.items() if each != chosen},
+        n_other_seeds=engines[chosen] - engines_asked[chosen] if chosen else 0,
         n_test_looks=_n_evaluations(store, stored | taught_by) if ladder.evaluate_on == "test" else 0,
         store=store,
     )

@@ -78,6 +78,14 @@ class _Checkpoint(Frozen):
     pid: int = Field(description="the process that wrote it")
 
 
+class _Record(Frozen):
+    """A record, as its file has it."""
+
+    format_version: int
+    sha256: str
+    run: Run
+
+
 def run_file(run: Run, *, weights: WeightsFile) -> bytes:
     """A finished run as its record.
 
@@ -92,12 +100,28 @@ def read_run(path: Path, *, key: str, info: DataInfo | None = None) -> Run | Non
 
     ``info`` is what is known of its images. Raises DamagedError, NewerFormatError, and OSError.
     """
+    content = read_record(path)
+    return None if content is None else checked_run(content, path, key=key, info=info)
+
+
+def read_record(path: Path) -> bytes | None:
+    """A record as it is stored, unchecked; None if there is no such file. Raises DamagedError, and OSError."""
     try:
-        content = read_regular(path, most=MOST_JSON_BYTES)
-        record = unsealed(content, "run", path=path, known=FORMAT_VERSION)
-        run = Run.model_validate_json(json.dumps(record))
+        return read_regular(path, most=MOST_JSON_BYTES)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise DamagedError(reason(error)) from None
+
+
+def checked_run(content: bytes, path: Path, *, key: str, info: DataInfo | None = None) -> Run:
+    """The run that this content of a record says, checked against itself and the weights beside ``path``.
+
+    Raises as read_run does.
+    """
+    try:
+        record = unsealed(content, "run", path=path, known=FORMAT_VERSION)
+        run = Run.model_validate_json(json.dumps(record))
     except _WRONG as error:
         raise DamagedError(reason(error)) from None
     if run.identity.key != key:
@@ -108,6 +132,11 @@ def read_run(path: Path, *, key: str, info: DataInfo | None = None) -> Run | Non
         info = MNIST
     read_weights(path.with_suffix(".safetensors"), run, image=info.image if info else None)
     return run
+
+
+def believed_run(content: bytes) -> Run:
+    """The same of a content that was checked before: these very bytes, beside these very weights (see index)."""
+    return _Record.model_validate_json(content).run
 
 
 def read_weights(path: Path, run: Run, *, image: ImageShape | None) -> Arrays:

@@ -1,14 +1,41 @@
 """What runs add up to. Integers and exact fractions inside; a comparison comes before any rounding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import mean, stdev
+from math import lcm
+from statistics import stdev
 
 from stepladder.ladders.terms import Target
 from stepladder.runs.run import Epoch, Run
 
 UNEVEN = 2  # times the smallest class: MNIST's and Fashion's largest are 1.3 and 1.0 times theirs
+
+
+def exact_mean(values: Iterable[Fraction]) -> Fraction:
+    """What statistics.mean gives of fractions, in a tenth of the time: there are thousands, of the same few images."""
+    ratios = [value.as_integer_ratio() for value in values]
+    whole = lcm(*{of for _, of in ratios})
+    return Fraction(sum(n * (whole // of) for n, of in ratios), whole * len(ratios))
+
+
+Spread = tuple[Fraction, Fraction, Fraction]  # the lowest, the mean, the highest
+
+
+def spread_of(counts: Sequence[int], of: int) -> Spread:
+    """The spread of counts of so many images each, in percent."""
+    least, total, most = 100 * min(counts), 100 * sum(counts), 100 * max(counts)
+    return Fraction(least, of), Fraction(total, of * len(counts)), Fraction(most, of)
+
+
+def accuracies(epochs: Sequence[Epoch]) -> Spread:
+    """The spread of the accuracy of epochs, of the same images, on the evaluated split, in percent."""
+    return spread_of([epoch.n_correct for epoch in epochs], epochs[0].n_evaluated)
+
+
+def train_accuracies(epochs: Sequence[Epoch]) -> Spread:
+    """The same during training."""
+    return spread_of([epoch.n_train_correct for epoch in epochs], epochs[0].n_train)
 
 
 def accuracy(epoch: Epoch) -> Fraction:
@@ -29,7 +56,9 @@ def class_sizes(epoch: Epoch) -> list[int]:
 def balanced_accuracy(epoch: Epoch) -> Fraction:
     """The mean over classes of the share of a class's images that is right, in percent; of classes that have images."""
     rows = [(row[label], sum(row)) for label, row in enumerate(epoch.confusion)]
-    return mean(Fraction(100 * right, n) for right, n in rows if n)
+    of_classes = [(right, n) for right, n in rows if n]
+    whole = lcm(*(n for _, n in of_classes))
+    return Fraction(100 * sum(right * (whole // n) for right, n in of_classes), whole * len(of_classes))
 
 
 def is_uneven(epoch: Epoch) -> bool:
@@ -58,7 +87,8 @@ def one_image(epoch: Epoch, *, balanced: bool) -> Fraction:
 
 def reaches(epoch: Epoch, target: Target) -> bool:
     """Whether an epoch is at or above the target, exactly."""
-    return measured(epoch, target) >= Fraction(target.accuracy)
+    value, (goal, of) = measured(epoch, target), target.accuracy.as_integer_ratio()
+    return value.numerator * of >= goal * value.denominator
 
 
 def consistent_from(run: Run, target: Target) -> int | None:
@@ -75,7 +105,11 @@ def consistent_from(run: Run, target: Target) -> int | None:
 
 def holds(run: Run, target: Target) -> bool:
     """Whether every one of the run's last epochs reaches the target, as many as the target asks for."""
-    first = consistent_from(run, target)
+    return _holds_from(run, consistent_from(run, target), target)
+
+
+def _holds_from(run: Run, first: int | None, target: Target) -> bool:
+    """The same of a run that reaches it from this epoch on."""
     return first is not None and first <= len(run.epochs) - target.last_epochs + 1
 
 
@@ -106,16 +140,17 @@ def summarise(runs: Sequence[Run], target: Target) -> Summary:
     finals = [run.final for run in runs if run.final is not None]
     complete = bool(runs) and len(finals) == len(runs)
     accuracies = [accuracy(epoch) for epoch in finals]
+    firsts = [consistent_from(run, target) for run in runs]
     return Summary(
         seeds=tuple(run.identity.seed for run in runs),
         diverged=tuple(run.identity.seed for run in runs if run.final is None),
-        final_mean=mean(accuracies) if complete else None,
+        final_mean=exact_mean(accuracies) if complete else None,
         final_min=min(accuracies) if complete else None,
         final_sd=float(stdev(accuracies)) if complete and len(finals) > 1 else None,
-        train_final_mean=mean(map(train_accuracy, finals)) if complete else None,
-        consistent_from=tuple(consistent_from(run, target) for run in runs),
-        n_held=sum(holds(run, target) for run in runs),
-        balanced_mean=mean(map(balanced_accuracy, finals)) if complete else None,
+        train_final_mean=exact_mean(map(train_accuracy, finals)) if complete else None,
+        consistent_from=tuple(firsts),
+        n_held=sum(_holds_from(run, first, target) for run, first in zip(runs, firsts, strict=True)),
+        balanced_mean=exact_mean(map(balanced_accuracy, finals)) if complete else None,
         uneven=any(map(is_uneven, finals[:1])),
     )
 

@@ -9,6 +9,7 @@
     <experiment>/seed-<n>.<engine>.lock                   of older versions: what others waited for
     damaged/                                what could not be read, set aside; damaged-2/ where that is no folder of it
     speed.json                              how fast each engine trained here (see speeds)
+    index/                                  which runs were checked already (see index); can be deleted
     looks.json                              of older versions: looks at verdicts, which nothing reads any more
 
 How runs are files, and what is checked of them, is in run_files.
@@ -41,6 +42,7 @@ from stepladder._base.wording import shown
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
+from stepladder.runs.index import Index
 from stepladder.runs.model import Model, model_of_run
 from stepladder.runs.run import Arrays, Epoch, Run, RunIdentity
 from stepladder.runs.run_files import (
@@ -78,9 +80,11 @@ class Store:
 
     folder: Path
     notes: list[str] = field(default_factory=list)
+    index: Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))  # a str will do
+        object.__setattr__(self, "index", Index(self.folder))
 
     @classmethod
     def open(cls, folder: str | Path, *, create: bool = False) -> "Store":
@@ -160,7 +164,7 @@ class Store:
         """
         path = self._path(identity, "json")
         try:
-            return read_run(path, key=identity.key, info=info)
+            return self._read(path, identity.key, info)
         except DamagedError as damage:
             files = [path, self._path(identity, "safetensors")]
             self._note(files, f"is damaged ({damage})", set_aside=set_aside, what="trained again")
@@ -175,7 +179,7 @@ class Store:
         """
         for path in sorted((self.folder / experiment).glob("seed-*.json")):
             try:
-                run = read_run(path, key=f"{experiment}/{path.stem}", info=info)
+                run = self._read(path, f"{experiment}/{path.stem}", info)
             except DamagedError as damage:
                 self._note([path], f"is damaged ({damage})", what="left out")
             except NewerFormatError as error:
@@ -186,6 +190,12 @@ class Store:
                 if run is not None:
                     yield run
 
+    def _read(self, path: Path, key: str, info: DataInfo | None) -> Run | None:
+        """A record, checked; by the index, where its images are known. Raises as read_run does."""
+        if info is None:
+            return read_run(path, key=key)
+        return self.index.read_run(path, experiment=key.partition("/")[0], info=info)
+
     def weights(self, run: Run, *, image: ImageShape | None = None) -> Arrays:
         """A finished run's parameters and statistics by name, as its network has them on these images, if given.
 
@@ -195,6 +205,7 @@ class Store:
         try:
             return read_weights(path, run, image=image)
         except DamagedError as damage:
+            self.index.forget(run.identity.experiment)
             raise StoreError(f"{path} cannot be used ({damage}): start again, and its run is left out") from None
 
     def weights_file(self, run: Run) -> bytes:
@@ -203,6 +214,7 @@ class Store:
         try:
             return read_weights_file(path, run)
         except DamagedError as damage:
+            self.index.forget(run.identity.experiment)
             raise StoreError(f"{path} cannot be used ({damage}): start again, and its run is left out") from None
 
     def model(self, run: Run, *, data: str | None = None) -> Model:

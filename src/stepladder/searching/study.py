@@ -88,6 +88,7 @@ class SearchStudy:
                 self._study = optuna.load_study(storage=backend, study_name=name)
         self._limits = limits
         self._own: dict[int, Any] = {}
+        self._done: dict[int, tuple[optuna.trial.FrozenTrial, Trial | None]] = {}
 
     def __enter__(self) -> "SearchStudy":
         return self
@@ -198,7 +199,7 @@ class SearchStudy:
         for frozen in all_frozen:
             try:
                 with _damage(f"trial {frozen.number} of this search"):
-                    trial = self._checked(frozen, is_sealed=SEALED in about, has_draws=n_kept is not None)
+                    trial = self._known(frozen, is_sealed=SEALED in about, has_draws=n_kept is not None)
                     if trial is not None and trial.number in found:
                         raise ValueError(f"another one has its number {trial.number}")
                     if trial is not None:
@@ -208,6 +209,15 @@ class SearchStudy:
         if damaged:
             raise StoreError("; ".join([*(f"{each}".partition(REMEDY)[0] for each in damaged[:-1]), f"{damaged[-1]}"]))
         return list(found.values())
+
+    def _known(self, frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool, has_draws: bool) -> Trial | None:
+        """As _checked. A finished trial, which Optuna keeps too, is checked once, not once for each of thousands."""
+        if self._done.get(frozen.number, (None,))[0] is not frozen:
+            trial = self._checked(frozen, is_sealed=is_sealed, has_draws=has_draws)
+            if not frozen.state.is_finished():
+                return trial
+            self._done[frozen.number] = frozen, trial
+        return self._done[frozen.number][1]
 
     def _checked(self, frozen: "optuna.trial.FrozenTrial", *, is_sealed: bool, has_draws: bool) -> Trial | None:
         """A trial that counts and has a proposal, or None. Raises as _trial does, or LadderError."""

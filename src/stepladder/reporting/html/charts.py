@@ -6,7 +6,7 @@ made into text here: Vega would round 99.398 up to the target.
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 from stepladder._base.plain import neutral
@@ -16,11 +16,11 @@ from stepladder.reporting.tables import Table
 from stepladder.reporting.vega_lite import SCHEMA
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import accuracy, train_accuracy
+from stepladder.runs.stats import Spread, accuracies, train_accuracies
 
 Spec = dict[str, Any]
 Records = list[dict[str, Any]]
-Measure = Callable[[Epoch], Fraction]
+Measure = Callable[[Sequence[Epoch]], Spread]
 
 N_COLOURS = 6  # var(--series-1) and so on in the page's style sheet; with more lines, dashes tell them apart
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
@@ -32,15 +32,15 @@ SETTLED = 0.25  # the first quarter of the epochs would squeeze all others toget
 def accuracy_chart(result: RungResult, split: str) -> Spec | None:
     """Accuracy by epoch, training and evaluated: the mean over seeds, their range, and the target."""
     target = result.rung.target
-    measures: dict[str, Measure] = {f"{split} %": accuracy, "train %": train_accuracy}
+    measures: dict[str, Measure] = {f"{split} %": accuracies, "train %": train_accuracies}
     return _curves(result.runs, measures, text=lambda value: percent(value, target=target.accuracy), target=target)
 
 
 def loss_chart(result: RungResult, split: str) -> Spec | None:
     """Mean cross-entropy by epoch, in nats, training and evaluated."""
     measures: dict[str, Measure] = {
-        f"{split} loss": lambda epoch: Fraction(epoch.loss),
-        "train loss": lambda epoch: Fraction(epoch.train_loss),
+        f"{split} loss": lambda epochs: _losses([epoch.loss for epoch in epochs]),
+        "train loss": lambda epochs: _losses([epoch.train_loss for epoch in epochs]),
     }
     return _curves(result.runs, measures, text=lambda value: f"{float(value):.4f}")
 
@@ -60,7 +60,7 @@ def ladder_chart(results: Results) -> Spec | None:
     lines: Records = []
     for line, (name, of_rung) in enumerate(epochs.items()):
         for number, of_seeds in enumerate(of_rung, 1):
-            value = mean(map(accuracy, of_seeds))
+            _, value, _ = accuracies(of_seeds)
             lines.append({"epoch": number, "line": name, "mean": _drawn(value)})
             hovers[number - 1][f"text{line}"] = percent(value, target=target.accuracy)
     title = f"{results.ladder.evaluate_on} %, mean over seeds"
@@ -72,10 +72,10 @@ def epochs_table(result: RungResult, split: str) -> Table:
     target = result.rung.target.accuracy
     rows = []
     for number, epochs in enumerate(_by_epoch(result.runs), 1):
-        evaluated, trained = ([measure(epoch) for epoch in epochs] for measure in (accuracy, train_accuracy))
-        ends = (percent(end(evaluated), target=target) for end in (min, max))
-        losses = (mean(getattr(epoch, name) for epoch in epochs) for name in ("loss", "train_loss"))
-        means = (percent(mean(evaluated), target=target), *ends, percent(mean(trained), target=target))
+        (low, evaluated, high), (_, trained, _) = accuracies(epochs), train_accuracies(epochs)
+        ends = (percent(end, target=target) for end in (low, high))
+        losses = (fmean(getattr(epoch, name) for epoch in epochs) for name in ("loss", "train_loss"))
+        means = (percent(evaluated, target=target), *ends, percent(trained, target=target))
         rows.append((str(number), *means, *(f"{loss:.4f}" for loss in losses)))
     header = ("epoch", f"{split} %", "lowest", "highest", "train %", f"{split} loss", "train loss")
     return Table(title="", header=header, rows=tuple(rows), numeric=frozenset(range(len(header))))
@@ -84,7 +84,7 @@ def epochs_table(result: RungResult, split: str) -> Table:
 def ladder_epochs_table(results: Results) -> Table:
     """Mean accuracy on the evaluated split by epoch, one column for each rung."""
     columns = [
-        [percent(mean(map(accuracy, epochs)), target=each.rung.target.accuracy) for epochs in _by_epoch(each.runs)]
+        [percent(accuracies(epochs)[1], target=each.rung.target.accuracy) for epochs in _by_epoch(each.runs)]
         for each in results.rungs
     ]
     longest = max(map(len, columns))
@@ -101,14 +101,17 @@ def _curves(
     for number, epochs in enumerate(_by_epoch(runs), 1):
         hover: dict[str, Any] = {"epoch": number}
         for line, (name, measure) in enumerate(measures.items()):
-            values = [measure(epoch) for epoch in epochs]
-            low, middle, high = min(values), mean(values), max(values)
+            low, middle, high = measure(epochs)
             ends = {"low": _drawn(low), "high": _drawn(high)}
             lines.append({"epoch": number, "line": name, "mean": _drawn(middle), **ends})
-            spread = f" ({text(low)} to {text(high)})" if len(values) > 1 else ""
+            spread = f" ({text(low)} to {text(high)})" if len(epochs) > 1 else ""
             hover[f"text{line}"] = f"{text(middle)}{spread}"
         hovers.append(hover)
     return _spec(lines, hovers, list(measures), title=None, target=target) if lines else None
+
+
+def _losses(values: Sequence[float]) -> Spread:
+    return Fraction(min(values)), Fraction(fmean(values)), Fraction(max(values))
 
 
 def _drawn(value: Fraction) -> float:

@@ -163,13 +163,14 @@ def _neutral(value: object) -> object:
 def _material(results: Results, store: Store) -> Material:
     ladder = results.ladder
     images = data.load(ladder.data)
+    comparisons = tuple(compare(results))
     return Material(
         results=results,
         store=store,
         splits=splits_for(images, data_identity(ladder)),
         checked=check_rungs(ladder, images.info),
-        comparisons=tuple(compare(results)),
-        known=tried(results),
+        comparisons=comparisons,
+        known=tried(results, comparisons),
         typical=tuple(typical_run(result.runs) for result in results.rungs),
     )
 

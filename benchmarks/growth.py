@@ -1,0 +1,246 @@
+"""How does cost grow with seeds, rungs, runs in a store, images, parameters and trials of a search?
+
+``python benchmarks/growth.py store``: commands about ladders of 6 and 30 rungs with 8 and 100 seeds, the last in a
+store of 10,000 runs, without an index and with one. ``training``: an epoch, by images and by parameters. ``search
+--storage URL``: a trial of a study of 100, 1,000 and 2,000 trials, by one process and by several, where each training
+is in the store already.
+
+Runs and outcomes are made up (many_runs.py), all else is what a person would call. CPU seconds are those of the process
+and its children: on a machine that does other things too, they say more than the time that passes.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from many_runs import ENGINE, make, tall_ladder
+
+from stepladder._base.files import checksum
+from stepladder._base.machine import cpu_name, n_cores
+from stepladder.climbing.climbing import Task, plan
+from stepladder.datasets import data
+from stepladder.datasets.sources import DataInfo
+from stepladder.engines import choose_engine
+from stepladder.engines.training import train
+from stepladder.ladders.ladder_file import load
+from stepladder.runs.run import Epoch, Progress, Provenance, Run, RunIdentity
+from stepladder.runs.store import Store
+from stepladder.searching.searching import Found, quest, search
+from stepladder.searching.trials import Trial
+
+SIZES = ((6, 8, 48), (6, 100, 600), (30, 8, 240), (30, 100, 10_000))  # rungs, seeds, runs in the store
+COMMANDS = (
+    ("show",),
+    ("compare",),
+    ("report", "-o", "page.html", "--force"),
+    ("report", "--format", "markdown"),
+    ("report", "--format", "csv"),
+    ("report", "--format", "json"),
+)
+N_TRIALS = (100, 1_000, 2_000)
+N_MORE, N_PROCESSES = 10, 8
+
+
+def heading() -> None:
+    busy = f"{os.getloadavg()[0]:.1f} processes running besides" if hasattr(os, "getloadavg") else ""
+    print(f"{cpu_name()}, {n_cores()} cores, {busy}; Python {platform.python_version()}\n")
+
+
+def timed(arguments: list[str], *, folder: Path) -> tuple[float, float]:
+    """Seconds that pass, and CPU seconds, of a command."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "stepladder", *arguments]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.stderr
+        said = process.stderr.read().decode()
+    assert process.returncode == 0, said
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime
+
+
+def of_store(kept: Path | None) -> None:
+    print("| rungs x seeds, runs in the store | command | CPU s, no index | CPU s | s |\n|---|---|---|---|---|")
+    for n_rungs, n_seeds, n_runs in SIZES:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = kept / f"{n_rungs}x{n_seeds}" if kept else Path(scratch)
+            folder.mkdir(parents=True, exist_ok=True)
+            ladder = tall_ladder(folder, n_rungs=n_rungs)
+            if not (folder / "runs").exists():
+                make(folder / "runs", load(ladder), n_runs=n_runs, n_seeds=n_seeds)
+                time.sleep(3)  # or the last runs are too fresh to be noted
+            size = f"{n_rungs} x {n_seeds}, {n_runs:,}"
+            for arguments in (("check", "tall.toml"), *((each[0], "tall.toml", *each[1:]) for each in COMMANDS)):
+                shutil.rmtree(folder / "runs" / "index", ignore_errors=True)
+                (_, first), (elapsed, cpu) = (timed(list(arguments), folder=folder) for _ in range(2))
+                words = " ".join(word for word in arguments if word not in ("tall.toml", "-o", "page.html", "--force"))
+                print(f"| {size} | {words} | {first:.1f} | {cpu:.1f} | {elapsed:.1f} |", flush=True)
+            start = time.process_time()
+            n_found = planned(folder, n_seeds=n_seeds)
+            print(f"| {size} | what a climb begins with | | {time.process_time() - start:.1f} | |", flush=True)
+            assert n_found == n_rungs * n_seeds
+
+
+def planned(folder: Path, *, n_seeds: int) -> int:
+    """Plan a climb of what is there already, and look for it; how many runs are found."""
+    from stepladder.climbing.climbing import _stored
+
+    class Engine:
+        identity = ENGINE
+
+        def lacks(self, network: object) -> list[str]:
+            del network
+            return []
+
+    ladder = load(folder / "tall.toml")
+    tasks: list[Task] = plan(ladder, seeds=range(1, n_seeds + 1), engine=Engine())  # type: ignore[arg-type]
+    found, _ = _stored(tasks, Store.open(folder / "runs"), data.describe(ladder.data))
+    return sum(run is not None for run in found.values())
+
+
+def of_training() -> None:
+    """One epoch, without the first, in which code is compiled; evaluated on 1,000 images."""
+    images = data.load("mnist")
+    print("| images | parameters | CPU s an epoch | microseconds an image |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for n_images, width in ((2_500, 8), (10_000, 8), (40_000, 8), (10_000, 16), (10_000, 32), (10_000, 64)):
+            path = Path(folder) / f"{n_images}.npz"
+            parts = {"x_train": images.train.images[:n_images, 0], "y_train": images.train.labels[:n_images]}
+            tests = {"x_test": images.test.images[:1_000, 0], "y_test": images.test.labels[:1_000]}
+            np.savez(path, allow_pickle=False, **parts, **tests)
+            recipe = load(tall_ladder(Path(folder), n_rungs=1, source=str(path), width=width, epochs=5)).rungs[0].recipe
+            splits = data.splits(data.load(str(path)), n_dev=0)
+            epochs = train(choose_engine("jit")[0], recipe, splits=splits, seed=1, resume=Progress())
+            next(epochs)
+            start = time.process_time()
+            list(islice(epochs, 2))
+            used = (time.process_time() - start) / 2
+            params = recipe.network_for(splits.image).params
+            print(f"| {n_images:,} | {params:,} | {used:.2f} | {1e6 * used / n_images:.0f} |", flush=True)
+
+
+class Trained(Store):
+    """A store in which every run is, with an accuracy by its key."""
+
+    def find(self, identity: RunIdentity, *, set_aside: bool, info: DataInfo | None = None) -> Run:
+        del set_aside, info
+        luck = int(sha256(identity.key.encode()).hexdigest()[:8], 16) / 2**32
+        wrong = int(60 + 60 * luck)
+        counts = {"n_train": 50_000, "n_train_correct": 49_000, "n_evaluated": 10_000, "n_correct": 10_000 - wrong}
+        numbers = {"train_loss": 0.1, "loss": 0.05, "confusion": ((1,),), "train_s": 1.0, "evaluate_s": 0.1}
+        return Run(
+            identity=identity,
+            epochs=(Epoch(**counts, **numbers),) * identity.recipe.epochs,
+            diverged_at_epoch=None,
+            wrong_images=(),
+            weights_sha256="0" * 64,
+            provenance=Provenance(
+                versions={}, cpu="", platform="", finished_at="2026-01-01T00:00:00+00:00", n_resumed=0
+            ),
+        )
+
+
+class Stopwatch:
+    """A watcher that notes when trials are at their end."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[float, float]] = []
+
+    def started(self, *, n_known: int, n_trials: int) -> None:
+        del n_known, n_trials
+        self.ends.append((time.perf_counter(), time.process_time()))
+
+    def judged(self, trial: Trial, *, goes_on: bool, found: Found) -> None:
+        del trial, found
+        if not goes_on:
+            self.ends.append((time.perf_counter(), time.process_time()))
+
+    def noted(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+
+def searched(storage: str, n_trials: int) -> list[tuple[float, float]]:
+    """Go on with a study until it has so many trials: when it began, and when each trial ended (see Stopwatch)."""
+    with tempfile.TemporaryDirectory() as folder:
+        Store.open(folder, create=True)
+        watcher, engine = Stopwatch(), choose_engine("jit")[0]
+        store = Trained(Path(folder))
+        search(
+            quest(load("mnist-8k")),
+            store=store,
+            engine=engine,
+            storage=storage,
+            n_trials=n_trials,
+            jobs=1,
+            watcher=watcher,
+        )
+        return watcher.ends
+
+
+def grown(storage: str, n_trials: int) -> None:
+    """Copy a study's finished trials, under numbers of their own, until there are so many."""
+    import optuna
+
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    there = study.get_trials(deepcopy=False)
+    finished = [each for each in there if each.state.name in ("COMPLETE", "PRUNED")]
+    for number in range(len(there), n_trials):
+        each = finished[number % len(finished)]
+        about = each.user_attrs | {"number": number, "sha256 of number": checksum(number)}
+        copied = {"params": each.params, "distributions": each.distributions, "user_attrs": about}
+        scores = {"value": each.value if each.values else None, "intermediate_values": each.intermediate_values}
+        study.add_trial(optuna.trial.create_trial(state=each.state, **copied, **scores))
+    study.set_user_attr("every attribute has a checksum", max(len(there), n_trials))
+
+
+def each_trial(ends: list[tuple[float, float]]) -> Iterator[float]:
+    """Seconds, and CPU seconds, a trial."""
+    for first, last in zip(ends[0], ends[-1], strict=True):
+        yield (last - first) / (len(ends) - 1)
+
+
+def of_search(storage: str) -> None:
+    print("| trials | processes | CPU s a trial | s a trial of a process |\n|---|---|---|---|")
+    searched(storage, 20)
+    for n_trials in N_TRIALS:
+        grown(storage, n_trials)
+        elapsed, cpu = each_trial(searched(storage, n_trials + N_MORE))
+        print(f"| {n_trials:,} | 1 | {cpu:.2f} | {elapsed:.2f} |", flush=True)
+    n_trials = N_TRIALS[-1] + N_MORE + N_PROCESSES * N_MORE
+    with ProcessPoolExecutor(N_PROCESSES, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(searched, [storage] * N_PROCESSES, [n_trials] * N_PROCESSES))
+    each = [list(each_trial(ends)) for ends in found if len(ends) > 1]
+    elapsed, cpu = (sum(values) / len(each) for values in zip(*each, strict=True))
+    print(f"| {N_TRIALS[-1]:,} | {N_PROCESSES} | {cpu:.2f} | {elapsed:.2f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["store", "training", "search"])
+    parser.add_argument("--keep", type=Path, help="a folder for the stores, which are made if they are not there")
+    parser.add_argument("--storage", help="of the search: an empty database, as an SQLAlchemy URL")
+    asked = parser.parse_args()
+    heading()
+    if asked.what == "store":
+        of_store(asked.keep)
+    elif asked.what == "training":
+        of_training()
+    else:
+        of_search(asked.storage or parser.error("search needs --storage"))
+
+
+if __name__ == "__main__":
+    main()
