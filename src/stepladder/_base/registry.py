@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stepladder._base.wording import cut, did_you_mean, shown
-from stepladder.errors import DataError, EngineError, StepladderError
+from stepladder.errors import DataError, EngineError, StepladderError, TrackerError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -106,4 +106,15 @@ SOURCES = Registry(
         ".npz": "stepladder.datasets.npz:NpzFile",
     },
     DataError,
+)
+TRACKERS = Registry(
+    "tracker",
+    "stepladder.trackers",
+    {
+        "tensorboard": "stepladder.tracking.tensorboard:TensorBoard",
+        "mlflow": "stepladder.tracking.mlflow:Mlflow",
+        "wandb": "stepladder.tracking.wandb:Wandb",
+        "trackio": "stepladder.tracking.trackio:Trackio",
+    },
+    TrackerError,
 )

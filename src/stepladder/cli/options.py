@@ -96,6 +96,9 @@ STORE = click.option(
 JOBS = click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
 )
+LOG_DIR = click.option(
+    "--log-dir", help="Folder that a tracker writes to [default: its own choice; see docs/trackers.md]."
+)
 MAX_SEEDS = 64
 UNTIL_DECIDED = click.option(
     "--until-decided", is_flag=True, help="Double the seeds, again and again, until every verdict is decided."

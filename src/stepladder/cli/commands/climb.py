@@ -7,7 +7,19 @@ from typing import Any
 
 import click
 
-from stepladder.cli.options import DEVICE, DOWN, JOBS, JSON, LADDER, MAX, MAX_SEEDS, SEEDS, STORE, UNTIL_DECIDED
+from stepladder.cli.options import (
+    DEVICE,
+    DOWN,
+    JOBS,
+    JSON,
+    LADDER,
+    LOG_DIR,
+    MAX,
+    MAX_SEEDS,
+    SEEDS,
+    STORE,
+    UNTIL_DECIDED,
+)
 from stepladder.cli.printing import print_ablation, print_results, print_verdicts
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
@@ -30,6 +42,14 @@ from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
 @MAX
 @click.option("--live", is_flag=True, help="Serve the report on this machine while climbing; it updates by itself.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the live report [default: one that is free].")
+@click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="TRACKER",
+    help="Tell tensorboard, mlflow, wandb or trackio meanwhile.",
+)
+@LOG_DIR
 @STORE
 @JSON
 def climb(
@@ -44,6 +64,8 @@ def climb(
     max_seeds: int | None,
     live: bool,
     port: int | None,
+    trackers: tuple[str, ...],
+    log_dir: str | None,
     store: str,
     as_json: bool,
 ) -> None:
@@ -61,6 +83,8 @@ def climb(
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
+    if log_dir is not None and not trackers:
+        raise LadderError("--log-dir is that of a tracker: add --track tensorboard")
     written = ladder_file.load(ladder)
     checking.require_declared(written)
     whole = written.top if top else written
@@ -75,7 +99,8 @@ def climb(
     most = (max_seeds or MAX_SEEDS) if until_decided else None
     with ExitStack() as stack:
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
-        watcher = _watchers(stack, page)
+        tracked = [_tracked(loaded, each, opened, log_dir=log_dir) for each in dict.fromkeys(trackers)]
+        watcher = _watchers(stack, page, tracked)
         watcher.noted(f"engine {reason}")
         for note in checking.notes_of(rungs):
             watcher.noted(note)
@@ -113,15 +138,25 @@ def _live_report(ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int] |
     return live_report(ladder, store.folder, engine=engine.identity, seeds=seeds, port=port)
 
 
-def _watchers(stack: ExitStack, page: Any) -> Any:
-    """The terminal, and the live page if there is one, both for as long as the stack lasts."""
+def _tracked(ladder: Any, tracker: str, store: Any, *, log_dir: str | None) -> Any:
+    from stepladder.tracking.tracked_climb import TrackedClimb
+
+    return TrackedClimb(ladder, tracker, log_dir=log_dir, store=store)
+
+
+def _watchers(stack: ExitStack, page: Any, tracked: Sequence[Any]) -> Any:
+    """The terminal, the live page if there is one, and trackers, all for as long as the stack lasts."""
     from stepladder.climbing.climbing import Watchers
     from stepladder.watching.live import LiveClimb
 
-    watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page) if each])
+    watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page, *tracked) if each])
+    for each in (page, *tracked):
+        if each:
+            each.complain = watcher.noted
     if page:
-        page.complain = watcher.noted
         watcher.noted(f"live report at {page.url}")
+    for each in tracked:
+        watcher.noted(f"tracked in {each.where}")
     return watcher
 
 
