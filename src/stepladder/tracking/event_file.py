@@ -33,7 +33,7 @@ def beginning(run: TrackedRun) -> bytes:
     }
     started = b"".join(_bytes(1, _entry(*pair)) for pair in {**run.params, **hparams}.items())
     started += _bytes(4, f"{run.project}/{run.group}".encode()) + _double(5, run.began_s)
-    about = _value("about/text_summary", _plugin("text"), tensor=_texts(_table(run.tags)))
+    about = _value("about", _plugin("text"), tensor=_texts(_table(run.tags)))
     return (
         version + again + _event(run.began_s, _bytes(5, about + _hparams("_hparams_/session_start_info", 3, started)))
     )
@@ -80,7 +80,7 @@ def _entry(name: str, value: Value) -> bytes:
 def _table(tags: Mapping[str, str]) -> str:
     """What is said of a run, as Markdown; a bar in it would be a new column."""
     rows = [f"| {name} | {' '.join(text.split()).replace('|', '&#124;')} |" for name, text in tags.items()]
-    return "\n".join(["| | |", "|---|---|", *rows])
+    return "\n".join(["| run | |", "|---|---|", *rows])
 
 
 def _texts(text: str) -> bytes:

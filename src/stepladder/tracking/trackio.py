@@ -35,7 +35,7 @@ class Trackio:
 
     @property
     def where(self) -> str:
-        return f"{self._folder}: trackio show"
+        return f"{self._folder.absolute()}: TRACKIO_DIR={self._folder} trackio show"
 
     def close(self) -> None:
         """All is written when it is told."""

@@ -40,7 +40,9 @@ class Wandb:
     @property
     def where(self) -> str:
         folder = self._folder.absolute() / "wandb"
-        return f"{folder}: wandb sync {folder}/offline-run-*" if self._is_offline else str(folder)
+        return (
+            f"{folder}: wandb sync {self._folder / 'wandb'}/offline-run-* sends it" if self._is_offline else str(folder)
+        )
 
     @property
     def _is_offline(self) -> bool:
