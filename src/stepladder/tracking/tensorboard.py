@@ -1,9 +1,10 @@
 """Runs as TensorBoard's event files: a folder for each run, in one for each rung, in one for each ladder.
 
 Nothing has to be installed for that; TensorBoard is, to see it. The file of a run that is over is replaced whole; one
-that trains gets a file of its own, which grows and is removed at the end.
+that trains gets a file of its own, which grows, and is empty at the end.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -47,15 +48,15 @@ class TensorBoard:
         folder = self._folder(run)
         path, content = folder / file_name(run), event_file(run)
         others = [each for each in folder.glob("*tfevents*") if each != path]
-        is_new = not path.is_file() or path.read_bytes() != content
+        is_new = not path.is_file() or path.read_bytes() != content or any(each.stat().st_size for each in others)
         if is_new:
             unnamed = folder / run.id  # until it is whole: no name that TensorBoard reads
             write_atomically(unnamed, content)
             unnamed.replace(path)
         for each in others:
-            each.unlink(missing_ok=True)
+            _end(each)
         self._n_told.pop(run.id, None)
-        return is_new or bool(others)
+        return is_new
 
     def _growing(self, run: TrackedRun) -> bool:
         folder = self._folder(run)
@@ -81,6 +82,14 @@ class TensorBoard:
             if before:
                 before.rename(folder)
         return folder
+
+
+def _end(path: Path) -> None:
+    """Empty a file, or remove one that is: TensorBoard does not get from a file that is gone to the next one."""
+    if path.stat().st_size:
+        os.truncate(path, 0)
+    else:
+        path.unlink()
 
 
 def readable(group: str) -> str:
