@@ -59,8 +59,15 @@ class Mlflow:
         """Every request is answered before the next one is made."""
 
     def tell(self, run: TrackedRun) -> bool:
-        kept = self._kept(run)
-        tags = _tags(run)
+        try:
+            return self._told(run)
+        except Exception:
+            self._experiments.clear()  # a server may have done what it did not answer: ask it again
+            self._found.clear()
+            raise
+
+    def _told(self, run: TrackedRun) -> bool:
+        kept, tags = self._kept(run), _tags(run)
         if all(kept.tags.get(name) == text for name, text in tags.items()):
             return False
         if kept.tags.get(STATE) in OVER and not run.is_over:

@@ -21,6 +21,7 @@ from stepladder.tracking.told import Place, TrackedRun, of_epochs, of_run, place
 from stepladder.tracking.trackers import Tracker, choose_tracker, told
 
 STOPPED_WITHIN_S = 5.0  # when the climb breaks off
+TRY_AGAIN_S = 30.0  # after which a tracker that failed is told again
 
 
 class TrackedClimb:
@@ -28,7 +29,8 @@ class TrackedClimb:
 
     ``to`` is the name of a tracker, or one that you have; ``log_dir`` is the folder that it is to write to. With a
     ``store``, what that holds of the ladder is told first. Leaving the block waits until all is told, or a moment if
-    the climb broke off; ``complain`` is called with a sentence if the tracker fails, and the climb goes on without it.
+    the climb broke off. A tracker that fails is tried again, and at the end once more; the climb goes on, and
+    ``complain`` is called with what is wrong.
     Raises TrackerError where there is no such tracker, DataError for the ladder's images.
     """
 
@@ -111,23 +113,38 @@ class TrackedClimb:
             self._thread.join(within_s)
 
     def _work(self) -> None:
-        """Tell what waits, the oldest first, until the end; a tracker that fails is told nothing more."""
+        """Tell what waits, the oldest first, until the end; a tracker that fails is tried again now and then."""
+        problem = ""
+        while (run := self._next()) is not None:
+            before, problem = problem, self._problem(run)
+            if problem and not before:
+                self.complain(f"{self._name}: {problem}; the climb goes on, and it is tried again")
+            if problem and not self._waits_to_try_again(run):
+                self.complain(f"{self._name} was not told all: stepladder replay --to {self._name} tells it the rest")
+                return
         try:
-            while (run := self._next()) is not None:
-                told(self._tracker, run)
             self._tracker.close()
-        except StepladderError as error:
-            self._lost(str(error))
         except Exception as error:  # closing goes through a library too
-            self._lost(registry.reason(error))
+            self.complain(f"{self._name} could not be closed: {registry.reason(error)}")
 
     def _next(self) -> TrackedRun | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._has_ended)
             return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
 
-    def _lost(self, reason: str) -> None:
-        self.complain(
-            f"{self._name}: {reason}; the climb goes on without it, and stepladder replay --to {self._name} tells it"
-            " the rest"
-        )
+    def _problem(self, run: TrackedRun) -> str:
+        """What was wrong when the tracker was told of a run; empty if nothing was."""
+        try:
+            told(self._tracker, run)
+        except StepladderError as error:
+            return str(error)
+        return ""
+
+    def _waits_to_try_again(self, run: TrackedRun) -> bool:
+        """False at once if all is over: then it was the last try."""
+        with self._changed:
+            if self._has_ended:
+                return False
+            self._waiting.setdefault(run.id, run)  # unless it went on meanwhile
+            self._changed.wait_for(lambda: self._has_ended, TRY_AGAIN_S)
+            return True
