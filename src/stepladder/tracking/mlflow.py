@@ -109,7 +109,9 @@ class Mlflow:
         if run.state == "running":
             self._client.update_run(kept.run_id, status="RUNNING")
         else:
-            self._client.set_terminated(kept.run_id, STATUS[run.state], end_time=_ms(run.ended_s))
+            took_ms = _ms(run.ended_s - run.began_s)  # stored times are whole seconds, watched ones are not
+            ended_ms = max(_ms(run.ended_s), kept.began_ms + took_ms)
+            self._client.set_terminated(kept.run_id, STATUS[run.state], end_time=ended_ms)
         kept.status = STATUS[run.state]
 
     def _kept(self, run: TrackedRun) -> "_Kept":
@@ -150,6 +152,7 @@ class _Kept:
     def __init__(self, run: Any) -> None:
         self.run_id: str = run.info.run_id
         self.status: str = run.info.status
+        self.began_ms: int = run.info.start_time
         self.tags: dict[str, str] = dict(run.data.tags)
         self.has_params = bool(run.data.params)
         self.steps: dict[str, set[int]] = {}

@@ -6,6 +6,7 @@ and ``log`` all epochs would have the time of the replay. Nothing is sent: ``tra
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stepladder._base.wording import how_to_install
@@ -17,11 +18,11 @@ OVER = ("finished", "diverged")
 
 
 class Trackio:
-    """A Tracker that writes to trackio's database, in the user's TRACKIO_DIR, else in ``log_dir``."""
+    """A Tracker that writes to trackio's database, in the user's TRACKIO_DIR, else in ``trackio/`` of ``log_dir``."""
 
     def __init__(self, log_dir: str | None = None) -> None:
         if log_dir is not None:
-            os.environ.setdefault("TRACKIO_DIR", log_dir)
+            os.environ.setdefault("TRACKIO_DIR", str(Path(log_dir) / "trackio"))  # where every .db is one of its own
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         try:
             from trackio.sqlite_storage import SQLiteStorage
