@@ -83,8 +83,7 @@ def climb(
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
-    if log_dir is not None and not trackers:
-        raise LadderError("--log-dir is that of a tracker: add --track tensorboard")
+    _refuse_untracked(trackers, log_dir)
     written = ladder_file.load(ladder)
     checking.require_declared(written)
     whole = written.top if top else written
@@ -99,8 +98,7 @@ def climb(
     most = (max_seeds or MAX_SEEDS) if until_decided else None
     with ExitStack() as stack:
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
-        tracked = [_tracked(loaded, each, opened, log_dir=log_dir) for each in dict.fromkeys(trackers)]
-        watcher = _watchers(stack, page, tracked)
+        watcher = _watchers(stack, page, _tracked(loaded, trackers, opened, log_dir=log_dir))
         watcher.noted(f"engine {reason}")
         for note in checking.notes_of(rungs):
             watcher.noted(note)
@@ -108,10 +106,8 @@ def climb(
     if ablation:
         up = collect(ablation.ladder, opened, engine=chosen.identity, seeds=seeds)
         print_ablation(ablation, up, results, as_json)
-    elif until_decided:
-        print_verdicts(results, as_json)
     else:
-        print_results(results, as_json)
+        (print_verdicts if until_decided else print_results)(results, as_json)
     if failures:
         raise UnfinishedClimbError("not trained: " + "; ".join(map(str, failures)))
     if not results.reached:
@@ -138,10 +134,18 @@ def _live_report(ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int] |
     return live_report(ladder, store.folder, engine=engine.identity, seeds=seeds, port=port)
 
 
-def _tracked(ladder: Any, tracker: str, store: Any, *, log_dir: str | None) -> Any:
+def _refuse_untracked(trackers: Sequence[str], log_dir: str | None) -> None:
+    if log_dir is not None and not trackers:
+        raise LadderError("--log-dir is that of a tracker: add --track tensorboard, or another one")
+
+
+def _tracked(ladder: Any, trackers: Sequence[str], store: Any, *, log_dir: str | None) -> list[Any]:
+    """Who tells these trackers, each once."""
+    if not trackers:
+        return []
     from stepladder.tracking.tracked_climb import TrackedClimb
 
-    return TrackedClimb(ladder, tracker, log_dir=log_dir, store=store)
+    return [TrackedClimb(ladder, each, log_dir=log_dir, store=store) for each in dict.fromkeys(trackers)]
 
 
 def _watchers(stack: ExitStack, page: Any, tracked: Sequence[Any]) -> Any:
