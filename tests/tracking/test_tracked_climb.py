@@ -1,5 +1,8 @@
 """A climb that is tracked: it ends with what a replay would have written, and no tracker stops or slows it."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -211,3 +214,18 @@ def test_a_tracker_that_hangs_does_not_hold_up_an_end(
         raise KeyboardInterrupt
     assert time.monotonic() - began < 5
     released.set()
+
+
+def test_without_a_block_all_is_told_before_the_process_ends(tmp_path: Path) -> None:
+    script = (
+        "import stepladder as sl\n"
+        "from records import make_run\n"
+        "from stepladder.climbing.climbing import plan\n"
+        "ladder = sl.load('mnist-8k')\n"
+        "task = plan(ladder, seeds=[1], engine=sl.choose_engine()[0])[0]\n"
+        "watcher = sl.TrackedClimb(ladder, 'tensorboard', log_dir='logs')\n"
+        "watcher.finished(task, make_run(1, [9_000, 9_500]))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=True)
+    assert len(list(tmp_path.glob("logs/mnist-8k/*/seed-1-*/events*"))) == 1

@@ -1,15 +1,19 @@
 """The runs of a store as trackers are told of them, one after the other."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from stepladder.datasets.sources import MNIST, MNIST_SHA256
 from stepladder.errors import StepladderError
 from stepladder.ladders.ladder import Plan
-from stepladder.networks.geometry import Network
+from stepladder.networks.geometry import ImageShape, Network
 from stepladder.runs.housekeeping import Experiment, experiments
 from stepladder.runs.results import Results
-from stepladder.runs.run import experiment_key
+from stepladder.runs.run import Run, experiment_key
 from stepladder.runs.store import Store
+from stepladder.runs.weight_files import WRONG, examined
 from stepladder.tracking.told import Place, TrackedRun, nowhere, of_run, places
 from stepladder.tracking.trackers import Tracker, told
 
@@ -51,13 +55,20 @@ def _runs_of(store: Store, experiment: Experiment, here: Sequence[Place]) -> Ite
 
 
 def _network(store: Store, experiment: Experiment) -> Network | None:
-    """That of an experiment's runs, where one of them has kept it."""
+    """That of an experiment's runs, where what they kept says which images it is for."""
     for stored in experiment.runs:
-        if stored.run is not None and stored.run.final is not None:
-            try:
-                return store.model(stored.run).network
-            except StepladderError:  # its images are not at hand, or its weights are damaged: that is no news here
-                continue
+        if stored.run is not None and (image := _image(store, stored.run)) is not None:
+            return stored.run.identity.recipe.network_for(image)
+    return None
+
+
+def _image(store: Store, run: Run) -> ImageShape | None:
+    """What a run's images are like, if they are MNIST's or its weights tell; what is damaged tells nothing."""
+    if run.identity.data.sha256 == MNIST_SHA256:
+        return MNIST.image
+    with suppress(StepladderError, *WRONG):
+        about = examined(store.weights_file(run), path=Path(run.identity.key)).about or {}
+        return ImageShape(channels=about["channels"], size=about["size"], n_classes=len(about["class_names"]))
     return None
 
 
