@@ -89,6 +89,22 @@ def test_a_climb_ends_with_what_a_replay_writes(ladder: Ladder, store: Store, en
     assert files(tmp_path / "live") == files(tmp_path / "replayed") != {}
 
 
+def test_a_teacher_is_told_at_the_end(ladder: Ladder, store: Store, engine: Engine, tmp_path: Path) -> None:
+    """It is trained by the run that wants it, and stored as a run of its own."""
+    taught = (
+        LADDER
+        + '\n[[rung]]\nname = "taught"\nwhy = "?"\nchange.distill = { network = ["conv 2", "gap", "linear 10"] }\n'
+    )
+    Path(ladder.source).write_text(taught)
+    ladder = sl.load(ladder.source)
+    with TrackedClimb(ladder, "tensorboard", log_dir=str(tmp_path / "live"), store=store) as watcher:
+        climbed(ladder, store, engine, watcher, seeds=[1])
+    replayed = choose_tracker("tensorboard", log_dir=str(tmp_path / "replayed"))
+    groups = [each.run.group for each in replay(stored_runs(store, [ladder], only=True), replayed)]
+    assert sorted(groups) == ["slower", "start", "taught", "teacher of taught"]
+    assert files(tmp_path / "live") == files(tmp_path / "replayed")
+
+
 def test_what_is_stored_is_told_too(ladder: Ladder, store: Store, engine: Engine, tmp_path: Path) -> None:
     """As after a climb that was not tracked, or was killed before it told its last run."""
     quiet = Listening()

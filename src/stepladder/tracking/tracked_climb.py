@@ -6,7 +6,7 @@ went on meanwhile only how it is now; training never waits for that.
 
 import atexit
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -28,9 +28,9 @@ class TrackedClimb:
     """A Watcher that tells a tracker: ``with TrackedClimb(ladder, "mlflow") as watcher``, and climb with that.
 
     ``to`` is the name of a tracker, or one that you have; ``log_dir`` is the folder that it is to write to. With a
-    ``store``, what that holds of the ladder is told first. Leaving the block waits until all is told, or a moment if
-    the climb broke off. A tracker that fails is tried again, and at the end once more; the climb goes on, and
-    ``complain`` is called with what is wrong.
+    ``store``, what that holds of the ladder is told first, and at the end what it holds besides, such as teachers.
+    Leaving the block waits until all is told, or a moment if the climb broke off. A tracker that fails is tried again,
+    and at the end once more; the climb goes on, and ``complain`` is called with what is wrong.
     Raises TrackerError where there is no such tracker, DataError for the ladder's images.
     """
 
@@ -48,8 +48,9 @@ class TrackedClimb:
         self._places: Mapping[str, Place] = places(ladder)
         self.complain = complain or (lambda _: None)
         self._changed = threading.Condition()  # guards all below
-        stored = stored_runs(store, [ladder], only=True) if store else ()
-        self._waiting: dict[str, TrackedRun] = {run.id: run for run in stored}
+        self._ladder, self._store = ladder, store
+        self._waiting: dict[str, TrackedRun] = {run.id: run for run in self._stored()}
+        self._over = set(self._waiting)  # told, or about to be
         self._training: dict[str, TrackedRun] = {}
         self._has_ended = False
         self._thread: threading.Thread | None = None
@@ -65,6 +66,10 @@ class TrackedClimb:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is None:
+            for run in self._stored():
+                if run.id not in self._over:  # a teacher, which no watcher is told of
+                    self._tell(run)
         self._end(within_s=None if kind is None else STOPPED_WITHIN_S)
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:  # noqa: ARG002
@@ -86,8 +91,13 @@ class TrackedClimb:
     def noted(self, text: str) -> None:
         """A tracker keeps runs, and no notes."""
 
+    def _stored(self) -> Iterator[TrackedRun]:
+        return stored_runs(self._store, [self._ladder], only=True) if self._store else iter(())
+
     def _tell(self, run: TrackedRun) -> None:
         self._begin()
+        if run.is_over:
+            self._over.add(run.id)
         with self._changed:
             self._waiting[run.id] = run
             self._training.pop(run.id, None)
