@@ -8,6 +8,7 @@ import atexit
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 from stepladder._base import registry
@@ -39,16 +40,18 @@ class TrackedClimb:
         ladder: Plan,
         to: str | Tracker,
         *,
-        log_dir: str | None = None,
+        log_dir: str | Path | None = None,
         store: Store | None = None,
         complain: Callable[[str], None] | None = None,
     ) -> None:
-        self._tracker = choose_tracker(to, log_dir=log_dir) if isinstance(to, str) else to
+        folder = None if log_dir is None else str(log_dir)
+        self._tracker = choose_tracker(to, log_dir=folder) if isinstance(to, str) else to
         self._name = to if isinstance(to, str) else type(to).__name__
         self._places: Mapping[str, Place] = places(ladder)
         self.complain = complain or (lambda _: None)
         self._changed = threading.Condition()  # guards all below
-        self._ladder, self._store = ladder, store
+        self._ladder = ladder
+        self._store = Store(store.folder) if store else None  # with notes of its own, which the climb has too
         self._waiting: dict[str, TrackedRun] = {run.id: run for run in self._stored()}
         self._over = set(self._waiting)  # told, or about to be
         self._training: dict[str, TrackedRun] = {}
@@ -67,9 +70,7 @@ class TrackedClimb:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            for run in self._stored():
-                if run.id not in self._over:  # a teacher, which no watcher is told of
-                    self._tell(run)
+            self._tell_of_teachers()
         self._end(within_s=None if kind is None else STOPPED_WITHIN_S)
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:  # noqa: ARG002
@@ -90,6 +91,15 @@ class TrackedClimb:
 
     def noted(self, text: str) -> None:
         """A tracker keeps runs, and no notes."""
+
+    def _tell_of_teachers(self) -> None:
+        """No watcher is told of them: what is stored by now, and was not told."""
+        try:
+            for run in self._stored():
+                if run.id not in self._over:
+                    self._tell(run)
+        except (StepladderError, OSError) as error:
+            self.complain(f"{self._name}: {error}")
 
     def _stored(self) -> Iterator[TrackedRun]:
         return stored_runs(self._store, [self._ladder], only=True) if self._store else iter(())
