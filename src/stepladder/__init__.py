@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from stepladder.analysis.comparing import Comparison, compare
-    from stepladder.api.verbs import check, climb, report
+    from stepladder.api.verbs import check, climb, replay, report
     from stepladder.datasets.data import Dataset, dataset
     from stepladder.engines import choose_engine
     from stepladder.errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ModelError,
         StepladderError,
         StoreError,
+        TrackerError,
         UnfinishedClimbError,
     )
     from stepladder.ladders.building import ladder
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from stepladder.runs.results import Results, RungResult, collect
     from stepladder.runs.run import Run
     from stepladder.runs.store import Store
+    from stepladder.tracking.tracked_climb import TrackedClimb
 
 _HOMES = {
     "Adam": "recipes.recipe",
@@ -93,6 +95,8 @@ _HOMES = {
     "Store": "runs.store",
     "StoreError": "errors",
     "Target": "ladders.terms",
+    "TrackedClimb": "tracking.tracked_climb",
+    "TrackerError": "errors",
     "UnfinishedClimbError": "errors",
     "check": "api.verbs",
     "choose_engine": "engines",
@@ -103,6 +107,7 @@ _HOMES = {
     "ladder": "ladders.building",
     "load": "ladders.ladder_file",
     "load_model": "runs.model",
+    "replay": "api.verbs",
     "report": "api.verbs",
 }
 
@@ -144,6 +149,8 @@ __all__ = [
     "Store",
     "StoreError",
     "Target",
+    "TrackedClimb",
+    "TrackerError",
     "UnfinishedClimbError",
     "check",
     "choose_engine",
@@ -154,6 +161,7 @@ __all__ = [
     "ladder",
     "load",
     "load_model",
+    "replay",
     "report",
 ]
 

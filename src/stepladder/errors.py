@@ -59,6 +59,10 @@ class ModelError(StepladderError):
     """A trained network that cannot be used: damaged, without what its file should say, or never trained to its end."""
 
 
+class TrackerError(StepladderError):
+    """A tracker that is not installed, or does not take what it is told."""
+
+
 class BudgetError(StepladderError):
     """A rung over its budget of parameters or epochs."""
 

@@ -6,7 +6,7 @@ from itertools import chain
 import pytest
 from pydantic import BaseModel
 
-from stepladder._base import foreign
+from stepladder._base import foreign, registry
 from stepladder._base.foreign import FIELD_WORDS
 from stepladder._base.wording import LONGEST_MESSAGE, cut, did_you_mean, n_of, plainly, shown, slip
 from stepladder.cli import main as cli
@@ -28,6 +28,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "step": tuple(STEPS),
     "evaluate_on": ("dev", "test"),
     "engine": ("auto", *ENGINES),
+    "tracker": tuple(registry.TRACKERS.built_in),
     "device": DEVICES,
     "format": tuple(FORMS),
     "command": tuple(cli.main.commands),
@@ -66,6 +67,7 @@ ELSEWHERE = {
     " OneCycleLR:one-cycle ReduceLROnPlateau:plateau LinearLR PolynomialLR CyclicLR LambdaLR none:constant",
     "optimizer kind": "RMSprop Adagrad Adadelta Adamax NAdam RAdam AdamP Lion LAMB LARS LBFGS SGDW SGD:sgd Adam:adam",
     "loss kind": "CrossEntropyLoss:cross-entropy nll:cross-entropy mse bce focal",
+    "tracker": "tb:tensorboard weights-and-biases:wandb tensorboardX:tensorboard neptune aim",
     "engine": "pytorch:torch cuda cpu tensorflow jax numba:jit",
     "device": "gpu:cuda mps rocm tpu",
     "command": "train:climb fit:climb run:climb eval:show test:show plot:report list:ladders validate:check tune:search"

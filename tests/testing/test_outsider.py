@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-ENGINES, DATASETS = "stepladder.engines", "stepladder.datasets"
-TOY = {ENGINES: {"toy": "toy:ToyEngine"}, DATASETS: {"stripes": "toy:Stripes", ".stripes": "toy:StripesFile"}}
+ENGINES, DATASETS, TRACKERS = "stepladder.engines", "stepladder.datasets", "stepladder.trackers"
+TOY = {
+    ENGINES: {"toy": "toy:ToyEngine"},
+    DATASETS: {"stripes": "toy:Stripes", ".stripes": "toy:StripesFile"},
+    TRACKERS: {"lines": "toy:Lines"},
+}
 
 LADDER = """\
 name = "striped"
@@ -36,10 +40,12 @@ change.dropout = 0.1
 """
 NETWORK = ["conv 4", "conv 6 stride 2", "gap", "linear 4"]
 SUITE = """\
+import json
 from pathlib import Path
 
-from stepladder.testing import DatasetConformance, EngineConformance
-from toy import ToyEngine
+from stepladder.testing import DatasetConformance, EngineConformance, TrackerConformance
+from stepladder.testing.trackers import Seen
+from toy import Lines, ToyEngine
 
 
 class TestToy(EngineConformance):
@@ -68,6 +74,21 @@ class TestStripesFile(DatasetConformance):
             (folder / f"{text}.stripes").write_text(text)
             yield str(folder / f"{text}.stripes")
         yield str(folder / "nothing.stripes")
+
+
+class TestLines(TrackerConformance):
+    def make_tracker(self, folder):
+        return Lines(str(folder / "lines"))
+
+    def seen(self, folder):
+        return [self.read(path) for path in sorted(folder.glob("lines/*.json"))]
+
+    def read(self, path):
+        kept, values = json.loads(path.read_text()), {}
+        for epoch, _, metrics in kept["points"]:
+            for name, value in metrics.items():
+                values.setdefault(name, {})[epoch] = value
+        return Seen(kept["group"], kept["params"], values, {epoch: at_s for epoch, at_s, _ in kept["points"]})
 """
 
 
@@ -162,6 +183,7 @@ MISTAKES = {
     "np.random.default_rng(1).integers": "np.random.default_rng().integers",  # other images each time
     "self._evaluated(self._images(indices, w": "self._evaluated(self._images(np.sort(indices), w",  # in another order
     "self.parameters = np.zeros(network.params, np.float32)": "self.parameters = SHARED[: network.params]",
+    'if kept["is_over"] and not run.is_over': "if False",  # a run that is over begins again
 }
 FINDERS = {
     "test_gradients_are_those_by_differences",
@@ -170,6 +192,7 @@ FINDERS = {
     "test_reading_again_gives_the_same",
     "test_answers_are_those_of_the_reference",
     "test_models_share_nothing",
+    "test_a_run_that_is_over_stays_as_it_is",
 }
 
 
@@ -312,3 +335,35 @@ def test_a_first_ladder_of_a_strangers_images(packages: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert 'data = "stripes:4"' in (tmp_path / "stripes-4.toml").read_text()
     assert program("check", "stripes-4.toml", folder=tmp_path).returncode == 0
+
+
+def test_a_climb_is_tracked_by_a_stranger(packages: Path, tmp_path: Path) -> None:
+    assert packages.exists()
+    write_ladder(tmp_path)
+    words = ("--engine", "toy", "--seeds", "1", "--track", "lines", "--log-dir", "told")
+    climbed = program("climb", "striped.toml", *words, folder=tmp_path)
+    assert climbed.returncode in (0, 1), climbed.stderr
+    assert "tracked in " in climbed.stderr
+    assert len(list(tmp_path.glob("told/*.json"))) == 2
+    replayed = program("replay", "striped.toml", "--to", "lines", "--log-dir", "told", folder=tmp_path)
+    assert replayed.returncode == 0, replayed.stderr
+
+
+NO_TRACKERS = {
+    "does not load": ("nowhere:Tracker", "the tracker 'bad' of other 1.0 does not load (ModuleNotFound"),
+    "half of one": ("toy:HalfATracker", "the tracker 'bad' of other 1.0 is none: it has no tell; see docs/extending"),
+    "none": ("toy:Stripes", "the tracker 'bad' of other 1.0 cannot be had (TypeError"),
+}
+
+
+@pytest.mark.parametrize("case", NO_TRACKERS)
+def test_what_is_no_tracker_is_told_in_one_message(case: str, packages: Path, tmp_path: Path) -> None:
+    home, message = NO_TRACKERS[case]
+    install(packages, "other", {TRACKERS: {"bad": home}})
+    script = (
+        "from stepladder import TrackerError, replay\n"
+        "try:\n    replay(None, 'bad')\nexcept TrackerError as error:\n    print('REFUSED', error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("REFUSED")
+    assert message in done.stdout

@@ -1,8 +1,9 @@
-"""What an outsider might write, in a package of their own: an engine in plain numpy, and two sources of images.
+"""What an outsider might write, in a package of their own: an engine in plain numpy, two sources of images, a tracker.
 
 The engine has no code for half of the vocabulary. Tests install this file where no Stepladder is (see test_outsider).
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ from stepladder.networks.reference import arrays_of, normalised
 from stepladder.recipes.augment import Warps, warp
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import EngineIdentity
+from stepladder.tracking.told import TrackedRun
 
 UNSUPPORTED = frozenset([AvgPool, BatchNorm, Depthwise, LeakyRelu, Residual, SqueezeExcite])
 Values = NDArray[np.floating[Any]]
@@ -256,3 +258,34 @@ class StripesFile:
         if text == "flat":
             return {name: array.reshape(len(array), -1) for name, array in arrays_with(4).items()}
         return arrays_with(int(text))
+
+
+class Lines:
+    """A tracker: a file of JSON for each run, by its project and id."""
+
+    def __init__(self, log_dir: str | None) -> None:
+        self.folder = Path(log_dir or "lines")
+        self.where = f"{self.folder.absolute()}: read it"
+
+    def tell(self, run: TrackedRun) -> bool:
+        path = self.folder / f"{run.project.encode().hex()}-{run.id}.json"
+        kept = json.loads(path.read_text()) if path.exists() else {"is_over": False}
+        if kept["is_over"] and not run.is_over:
+            return False
+        new = {"is_over": run.is_over, "group": run.group, "params": {k: str(v) for k, v in run.params.items()}}
+        new["points"] = [[each.epoch, each.at_s, dict(each.metrics)] for each in run.points]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(new))
+        return bool(new != kept)
+
+    def close(self) -> None:
+        pass
+
+
+class HalfATracker:
+    """It forgot to tell."""
+
+    where = "nowhere"
+
+    def __init__(self, log_dir: str | None) -> None:
+        pass

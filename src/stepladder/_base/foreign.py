@@ -301,6 +301,12 @@ _TABLES: dict[str, dict[str, str]] = {
         "seed seeds": _WHOLE_CLIMB + "stepladder climb my.toml --seeds 8",
         "engine device": _WHOLE_CLIMB + "stepladder climb my.toml --engine torch --device cuda",
     },
+    "tracker": {
+        "tb tensorboardx tfevents": "tensorboard",
+        "weightsandbiases weightsbiases wb": "wandb",
+        "ml mlflowskinny": "mlflow",
+        "aim comet neptune clearml": "there is none here; a package can bring one, see docs/extending.md",
+    },
     "engine": {
         "pytorch": "torch",
         "cpu": "jit is the engine for CPUs",
@@ -333,6 +339,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "records record replicate repeat": "reproduce",
         "live serve watch dashboard": "write stepladder climb my.toml --live",
         "ablation": "write stepladder climb my.toml --down",
+        "track tracker log tensorboard mlflow wandb trackio": "replay",
         "help": "write stepladder --help",
         "version": "write stepladder --version",
         "init create generate scaffold template": "new",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stepladder._base.wording import cut, did_you_mean, shown, words_of
-from stepladder.errors import DataError, EngineError, LadderError, StepladderError
+from stepladder.errors import DataError, EngineError, LadderError, StepladderError, TrackerError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -120,4 +120,15 @@ EXECUTORS = Registry(
         "python": "stepladder.execution.places:of_python",
     },
     LadderError,
+)
+TRACKERS = Registry(
+    "tracker",
+    "stepladder.trackers",
+    {
+        "tensorboard": "stepladder.tracking.tensorboard:TensorBoard",
+        "mlflow": "stepladder.tracking.mlflow:Mlflow",
+        "wandb": "stepladder.tracking.wandb:Wandb",
+        "trackio": "stepladder.tracking.trackio:Trackio",
+    },
+    TrackerError,
 )

@@ -1,4 +1,4 @@
-"""check, climb and report, as Python calls them; load, collect and compare need no more than their rooms give."""
+"""check, climb, report and replay, as Python calls them; load, collect and compare need only what their rooms give."""
 
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -33,6 +33,9 @@ from stepladder.reporting.writing import FORMS, SUFFIXES, form_of, require_form,
 from stepladder.runs import speeds
 from stepladder.runs.results import Results, collect, require_results
 from stepladder.runs.store import Store
+from stepladder.tracking.replaying import replay as replay_runs
+from stepladder.tracking.replaying import runs_of
+from stepladder.tracking.trackers import Tracker, choose_tracker
 from stepladder.watching.brief import BriefClimb
 
 MAX_SEEDS = 64  # that a climb until decided goes on to
@@ -166,6 +169,18 @@ def report(results: Results, path: str | Path | None = None, *, format: str | No
         output = name_for(results.ladder.name, f"-report{SUFFIXES[form]}")
     text = text_of(results, results.store, form=form)
     return write_report(text, results.ladder, output=output, force=force)
+
+
+def replay(results: Results, to: str | Tracker, *, log_dir: str | Path | None = None) -> int:
+    """Tell a tracker of all runs of results, and return how many were not there, or not whole.
+
+    ``to`` is "tensorboard", "mlflow", "wandb", "trackio", the name of a package's own, or one that you have;
+    ``log_dir`` is the folder that it writes to. Replayed again, the same results add nothing. Raises TrackerError.
+    """
+    tracker = choose_tracker(to, log_dir=None if log_dir is None else str(log_dir)) if isinstance(to, str) else to
+    n_new = sum(each.is_new for each in replay_runs(runs_of(results), tracker))
+    tracker.close()
+    return n_new
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from stepladder.cli.commands.compare import compare
 from stepladder.cli.commands.ladders import ladders
 from stepladder.cli.commands.new import new
 from stepladder.cli.commands.predict import predict
+from stepladder.cli.commands.replay import replay
 from stepladder.cli.commands.report import report
 from stepladder.cli.commands.reproduce import reproduce
 from stepladder.cli.commands.runs import runs
@@ -65,5 +66,5 @@ def main() -> None:
     """
 
 
-for command in (check, climb, show, compare, report, search, reproduce, ladders, new, predict, runs, schema):
+for command in (check, climb, show, compare, report, replay, search, reproduce, ladders, new, predict, runs, schema):
     main.add_command(command)

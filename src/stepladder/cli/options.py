@@ -103,6 +103,9 @@ ON = click.option(
     metavar="WHERE",
     help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION.",
 )
+LOG_DIR = click.option(
+    "--log-dir", help="Folder that a tracker writes to [default: its own choice; see docs/trackers.md]."
+)
 MAX_SEEDS = 64
 UNTIL_DECIDED = click.option(
     "--until-decided", is_flag=True, help="Double the seeds, again and again, until every verdict is decided."

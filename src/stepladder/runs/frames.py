@@ -45,7 +45,7 @@ def _rows(results: "Results", *, epochs: bool) -> Iterator[Row]:
         for run in result.runs:
             which = {"ladder": results.ladder.name, "rung": result.rung.name, "seed": run.identity.seed}
             which |= {"engine": run.identity.engine.tag, "split": results.ladder.evaluate_on, "params": params}
-            recipe = dict(_columns("recipe", run.identity.recipe.model_dump(mode="json")))
+            recipe = dict(columns("recipe", run.identity.recipe.model_dump(mode="json")))
             if not epochs:
                 yield which | _outcome(run, result.rung.target) | recipe
                 continue
@@ -67,10 +67,10 @@ def _outcome(run: Run, target: "Target") -> Row:
     }
 
 
-def _columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """A field of a recipe, or each of its own fields; a list as a text."""
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _columns(f"{name}.{key}", each)
+            yield from columns(f"{name}.{key}", each)
     else:
         yield name, ", ".join(map(str, value)) if isinstance(value, list) else value

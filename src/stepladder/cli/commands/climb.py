@@ -7,7 +7,20 @@ from typing import Any
 
 import click
 
-from stepladder.cli.options import DEVICE, DOWN, JOBS, JSON, LADDER, MAX, MAX_SEEDS, ON, SEEDS, STORE, UNTIL_DECIDED
+from stepladder.cli.options import (
+    DEVICE,
+    DOWN,
+    JOBS,
+    JSON,
+    LADDER,
+    LOG_DIR,
+    MAX,
+    MAX_SEEDS,
+    ON,
+    SEEDS,
+    STORE,
+    UNTIL_DECIDED,
+)
 from stepladder.cli.printing import print_ablation, print_results, print_verdicts
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
@@ -31,6 +44,14 @@ from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
 @MAX
 @click.option("--live", is_flag=True, help="Serve the report on this machine while climbing; it updates by itself.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the live report [default: one that is free].")
+@click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="TRACKER",
+    help="Tell tensorboard, mlflow, wandb or trackio meanwhile.",
+)
+@LOG_DIR
 @STORE
 @JSON
 def climb(
@@ -46,6 +67,8 @@ def climb(
     max_seeds: int | None,
     live: bool,
     port: int | None,
+    trackers: tuple[str, ...],
+    log_dir: str | None,
     store: str,
     as_json: bool,
 ) -> None:
@@ -55,31 +78,30 @@ def climb(
     top rung and the top rung without each change, and the verdicts of 'compare --down' are shown. With --until-decided,
     rungs get more seeds until it is decided what their changes did, and the verdicts of 'compare' are shown.
     """
-    from stepladder.datasets.data import describe
     from stepladder.engines import choose_engine
     from stepladder.execution.places import opened as opened_place
-    from stepladder.ladders import checking, ladder_file
+    from stepladder.ladders import ladder_file
     from stepladder.ladders.ablation import ablate
+    from stepladder.ladders.checking import require_declared
     from stepladder.runs.results import collect
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
+    _refuse_untracked(trackers, log_dir)
     written = ladder_file.load(ladder)
-    checking.require_declared(written)
+    require_declared(written)
     whole = written.top if top else written
     ablation = ablate(written) if down else None
     loaded = ablation.as_plan if ablation else whole
-    rungs = checking.check_rungs(loaded, info := describe(loaded.data))  # before an engine is imported, a folder made
-    checking.require_within_budget(loaded, rungs)
-    checking.require_effects(loaded, info)
+    notes = _checked(loaded)  # before an engine is imported or a folder made
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
     most = (max_seeds or MAX_SEEDS) if until_decided else None
     with ExitStack() as stack:
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
-        watcher = _watchers(stack, page)
+        watcher = _watchers(stack, page, _tracked(loaded, trackers, opened, log_dir=log_dir))
         watcher.noted(f"engine {reason}")
-        for note in checking.notes_of(rungs):
+        for note in notes:
             watcher.noted(note)
         how = {"jobs": jobs, "executor": stack.enter_context(opened_place(on, jobs=jobs)), "watcher": watcher}
         failures, results = _train(loaded, opened, chosen, seeds=seeds, most=most, **how)
@@ -108,21 +130,51 @@ def _refuse_mixed(
         raise LadderError("--port is that of the live report: add --live")
 
 
+def _checked(ladder: Any) -> list[str]:
+    """What is to be said of a ladder that can be climbed; one that cannot is refused."""
+    from stepladder.datasets.data import describe
+    from stepladder.ladders import checking
+
+    info = describe(ladder.data)
+    rungs = checking.check_rungs(ladder, info)
+    checking.require_within_budget(ladder, rungs)
+    checking.require_effects(ladder, info)
+    return checking.notes_of(rungs)
+
+
 def _live_report(ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int] | None, port: int) -> Any:
     from stepladder.watching.live_report import live_report
 
     return live_report(ladder, store.folder, engine=engine.identity, seeds=seeds, port=port)
 
 
-def _watchers(stack: ExitStack, page: Any) -> Any:
-    """The terminal, and the live page if there is one, both for as long as the stack lasts."""
+def _refuse_untracked(trackers: Sequence[str], log_dir: str | None) -> None:
+    if log_dir is not None and not trackers:
+        raise LadderError("--log-dir is that of a tracker: add --track tensorboard, or another one")
+
+
+def _tracked(ladder: Any, trackers: Sequence[str], store: Any, *, log_dir: str | None) -> list[Any]:
+    """Who tells these trackers, each once."""
+    if not trackers:
+        return []
+    from stepladder.tracking.tracked_climb import TrackedClimb
+
+    return [TrackedClimb(ladder, each, log_dir=log_dir, store=store) for each in dict.fromkeys(trackers)]
+
+
+def _watchers(stack: ExitStack, page: Any, tracked: Sequence[Any]) -> Any:
+    """The terminal, the live page if there is one, and trackers, all for as long as the stack lasts."""
     from stepladder.climbing.climbing import Watchers
     from stepladder.watching.live import LiveClimb
 
-    watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page) if each])
+    watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page, *tracked) if each])
+    for each in (page, *tracked):
+        if each:
+            each.complain = watcher.noted
     if page:
-        page.complain = watcher.noted
         watcher.noted(f"live report at {page.url}")
+    for each in tracked:
+        watcher.noted(f"tracked in {each.where}")
     return watcher
 
 

@@ -1,0 +1,67 @@
+"""Who can be told of runs, by name: the built-in trackers, and those that packages bring (docs/extending.md)."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from stepladder._base import registry
+from stepladder._base.wording import did_you_mean, shown
+from stepladder.errors import StepladderError, TrackerError
+from stepladder.tracking.told import TrackedRun
+
+
+class Tracker(Protocol):
+    """Something that keeps what it is told of runs. What a name stands for is a function of one argument, ``log_dir``.
+
+    That is the folder that a person wants it to write to, None for the usual one; the variables by which a person sets
+    the tracker itself go before it. The function raises TrackerError where a library is missing, with the remedy.
+    Nothing may be sent over a network unless a person has set the tracker so.
+    """
+
+    @property
+    def where(self) -> str:
+        """Where all of it is, and what to type to see it, in words."""
+
+    def tell(self, run: TrackedRun) -> bool:
+        """Bring what is there of a run up to this; whether anything had to be written.
+
+        It is called with a run that trains again and again, with one that is over any number of times: what is there
+        already is left as it is, what a process left that was killed meanwhile is made whole. What is there of a run
+        that is over is no longer changed by one that is not. Raises TrackerError for what cannot be written.
+        """
+
+    def close(self) -> None:
+        """Nothing more comes: write what is not written yet. Runs that train are left as they are."""
+
+
+def choose_tracker(name: str, *, log_dir: str | None = None) -> Tracker:
+    """The tracker of that name. Raises TrackerError, with what to install or ask for, if there is none."""
+    who = f"the tracker {shown(name)}"
+    if name in registry.TRACKERS.built_in:
+        registry.TRACKERS.require_alone(name)
+    else:
+        known = registry.TRACKERS.names()
+        if name not in known:
+            raise TrackerError(f"no tracker {shown(name)}{did_you_mean(name, known, place='tracker')}")
+        who = f"{who} of {registry.TRACKERS.brought_by(name)}"
+    make: Callable[[str | None], Tracker] = registry.TRACKERS.load(name)
+    try:
+        tracker = make(log_dir)
+    except StepladderError:
+        raise
+    except Exception as error:  # whatever a library or an outsider's code does
+        raise TrackerError(f"{who} cannot be had ({registry.reason(error)})") from error
+    if missing := [each for each in ("where", "tell", "close") if not hasattr(tracker, each)]:
+        raise TrackerError(f"{who} is none: it has no {missing[0]}; see docs/extending.md")
+    return tracker
+
+
+def told(tracker: Tracker, run: TrackedRun) -> bool:
+    """Tell a tracker of a run; whatever goes wrong in its library is a TrackerError that names the run."""
+    try:
+        return tracker.tell(run)
+    except StepladderError:
+        raise
+    except Exception as error:  # servers, disks, versions of libraries: a library raises what it likes
+        raise TrackerError(
+            f"{shown(run.project)}, {run.name}: the tracker does not take it ({registry.reason(error)})"
+        ) from error
