@@ -719,6 +719,15 @@ def test_a_search_on_an_executor_elsewhere_tries_the_same(tmp_path: Path, ladder
     assert set(weights_in(store.folder)) < set(weights_in(undisturbed))
 
 
+def test_a_search_on_one_worker_of_dask_tries_the_same(tmp_path: Path, ladder: Path, undisturbed: Path) -> None:
+    how = ("--seeds", 2, "--trials", 2, "--on", "dask?piece_s=0.1", "--jobs", 1)
+    with Search(ladder, tmp_path / "runs", *how) as searching:
+        returncode, _, err = searching.finish()
+    assert returncode in (0, 1), err
+    assert trials_of(ladder, tmp_path / "runs") == trials_of(ladder, undisturbed)[:2]
+    assert set(weights_in(tmp_path / "runs")) < set(weights_in(undisturbed))
+
+
 def test_a_search_is_refused_what_another_revision_would_compute(tmp_path: Path, ladder: Path) -> None:
     store, engine = Store.open(tmp_path / "runs", create=True), choose_engine("jit")[0]
     said = f"{engine.identity} is wanted, but on .* there is {another(engine.identity)}: install the same"
