@@ -239,11 +239,15 @@ class JobQueue(Generic[J]):
             self._under_way[future] = training
 
     def _hear(self) -> None:
+        """Take in the newest of each training: where epochs are quick, earlier ones would only keep a watcher waiting."""
+        newest: dict[str, tuple[_Training[J], str]] = {}
         with suppress(Empty):
             while True:
                 training, text = self._heard.get_nowait()
-                if self._trainings.get(training.key) is training:
-                    self._keep(training, Report.model_validate_json(text))
+                newest[training.key] = (training, text)
+        for training, text in newest.values():
+            if self._trainings.get(training.key) is training:
+                self._keep(training, Report.model_validate_json(text))
 
     def _collect(self, future: Future[str], training: _Training[J]) -> None:
         try:
