@@ -239,7 +239,7 @@ class JobQueue(Generic[J]):
             self._under_way[future] = training
 
     def _hear(self) -> None:
-        """Take in the newest of each training: where epochs are quick, earlier ones would only keep a watcher waiting."""
+        """Take in the newest of each training: earlier ones, where epochs are quick, would keep watchers waiting."""
         newest: dict[str, tuple[_Training[J], str]] = {}
         with suppress(Empty):
             while True:
