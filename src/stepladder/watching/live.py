@@ -18,6 +18,7 @@ from stepladder.reporting.tables import duration
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import holds
 from stepladder.watching.so_far import accuracy_text, outcome_text, so_far_text
+from stepladder.watching.work import Work
 
 LINE_EVERY_S = 60
 MOST_IN_LINE = 4  # runs under way that such a line names
@@ -35,11 +36,9 @@ class LiveClimb:
         )
         self._bars: dict[str, TaskID] = {}
         self._so_far: dict[str, str] = {}  # of runs under way, in words, in the order in which they began
-        self._epochs_done: dict[str, int] = {}
+        self._work = Work()
         self._n_left = self._n_planned = 0
-        self._macs_left = 0
-        self._macs_done_here = 0
-        self._started_at = self._last_line_at = time.monotonic()
+        self._last_line_at = time.monotonic()
 
     def __enter__(self) -> "LiveClimb":
         self._progress.start()
@@ -54,13 +53,10 @@ class LiveClimb:
         self._n_left = self._n_planned = len(to_train)
         n = n_stored + len(to_train)
         self._say(f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train.")
-        self._epochs_done = {key: done for key, (_, done) in to_train.items()}
-        self._macs_left = sum(
-            task.macs_per_epoch * (task.identity.recipe.epochs - done) for task, done in to_train.values()
-        )
-        self._macs_done_here = 0  # a climb until decided is planned once for each purchase
-        self._started_at = self._last_line_at = time.monotonic()
-        self._progress.reset(self._overall, total=self._macs_left)
+        self._work = Work()  # a climb until decided is planned once for each purchase
+        self._work.plan(to_train)
+        self._last_line_at = time.monotonic()
+        self._progress.reset(self._overall, total=self._work.macs)
         self._count()
 
     def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
@@ -73,8 +69,8 @@ class LiveClimb:
         else:
             seen |= {"total": task.identity.recipe.epochs, "seed": f"seed {task.identity.seed}", "has_times": False}
             self._bars[key] = self._progress.add_task(neutral(f"  {task.rung.name}"), **seen)
-        self._count_work(task, epochs_done=len(epochs))
-        self._line()
+        self._work.move(task, epochs_done=len(epochs))
+        self._count()
 
     def finished(self, task: Task, run: Run) -> None:
         self._leave(task)
@@ -82,7 +78,7 @@ class LiveClimb:
         self._say(text, style="green" if holds(run, task.rung.target) else "red" if run.final is None else "")
 
     def failed(self, failure: Failure) -> None:
-        if failure.task.identity.key in self._epochs_done:  # others were never to be trained
+        if self._work.knows(failure.task):  # others were never to be trained
             self._leave(failure.task)
         self._say(f"note: {failure}; the others go on ({self._n_left} to go)")
 
@@ -94,32 +90,24 @@ class LiveClimb:
         if (bar := self._bars.pop(task.identity.key, None)) is not None:
             self._progress.remove_task(bar)
         self._n_left -= 1
-        self._count_work(task, epochs_done=task.identity.recipe.epochs)
+        self._work.end(task)
         self._count()
-        self._line()
-
-    def _count_work(self, task: Task, *, epochs_done: int) -> None:
-        key = task.identity.key
-        macs = max(0, epochs_done - self._epochs_done[key]) * task.macs_per_epoch
-        self._epochs_done[key] = max(epochs_done, self._epochs_done[key])
-        self._macs_done_here += macs
-        self._progress.advance(self._overall, macs)
 
     def _count(self) -> None:
         done = f"{self._n_planned - self._n_left} of {n_of(self._n_planned, 'run')}"
-        self._progress.update(self._overall, epoch=done)
+        self._progress.update(self._overall, completed=self._work.macs_done, epoch=done)
+        self._line()
 
     def _line(self) -> None:
         """Where there are no bars, once a minute: how far it is, how long it will take, and the last accuracies."""
-        now = time.monotonic()
-        if self._console.is_terminal or now - self._last_line_at < LINE_EVERY_S or not self._macs_done_here:
+        now, left_s = time.monotonic(), self._work.left_s
+        if self._console.is_terminal or now - self._last_line_at < LINE_EVERY_S or left_s is None:
             return
         self._last_line_at = now
-        left_s = (now - self._started_at) * (self._macs_left / self._macs_done_here - 1)
         n_more = len(self._so_far) - MOST_IN_LINE
         more = [f"{n_of(n_more, 'more run')}"] if n_more > 0 else []
         runs = [*list(self._so_far.values())[:MOST_IN_LINE], *more]
-        done = f"{self._macs_done_here / self._macs_left:.0%} done, about {duration(left_s)} left"
+        done = f"{self._work.share:.0%} done, about {duration(left_s)} left"
         self._say("; ".join([done, *runs]))
 
     def _say(self, text: str, *, style: str = "") -> None:
