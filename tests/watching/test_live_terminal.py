@@ -18,14 +18,14 @@ from stepladder.runs.stats import accuracy
 from stepladder.watching import live
 from stepladder.watching.live import LiveClimb
 
-SEEN = re.compile(r"  rotation +seed (\d) +epoch +(\d+) of 60 +test (\d+\.\d\d%) +[━╸╺]+")
+SEEN = re.compile(r"  rotation +seed (\d) +epoch +(\d+) of 100 +test (\d+\.\d\d%) +[━╸╺]+")
 MOVES = re.compile(r"\x1b\[1A|\r|\n")  # between the lines that a terminal is told to draw, and draw again
 TASKS = plan(load("mnist-8k"), seeds=range(1, 9), engine=choose_engine()[0])
 
 
 def test_each_bar_shows_the_last_accuracy(tmp_path: Path, digits: Path) -> None:
     ladder = tmp_path / "tiny.toml"
-    ladder.write_text(TINY_LADDER.format(data=str(digits), epochs=60))
+    ladder.write_text(TINY_LADDER.format(data=str(digits), epochs=100))
     written = on_terminal("climb", ladder, "--top", "--seeds", 2, "--jobs", 2, "--store", tmp_path / "runs", columns=80)
     lines = [ANSI.sub("", line) for line in MOVES.split(written)]
     seen = {found.groups() for line in lines if (found := SEEN.search(line))}

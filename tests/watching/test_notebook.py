@@ -34,14 +34,14 @@ from stepladder.watching import notebook
 notebook.UPDATE_EVERY_S = 0
 results = sl.climb(sl.load("tiny.toml").top, seeds=2, jobs=2)
 """
-ROW = re.compile(r">rotation</td><td[^>]*>(\d)</td><td[^>]*>(\d+) of 40</td><td[^>]*>(\d+\.\d\d)</td>")
+ROW = re.compile(r">rotation</td><td[^>]*>(\d)</td><td[^>]*>(\d+) of 100</td><td[^>]*>(\d+\.\d\d)</td>")
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> tuple[list[Any], list[list[dict[str, Any]]]]:
     """What was displayed while a notebook ran, message by message, and the outputs that its cells ended with."""
     folder = tmp_path_factory.mktemp("notebook")
-    (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=40))
+    (folder / "tiny.toml").write_text(TINY_LADDER.format(data=str(digits), epochs=100))
     again = "sl.climb(sl.load('tiny.toml').top, seeds=2, jobs=2)"
     (folder / "sources").write_text(json.dumps([CLIMB, again]))
     done = subprocess.run([sys.executable, "-c", RUN], cwd=folder, capture_output=True, text=True, check=False)
