@@ -1,20 +1,16 @@
 """The command line as a person meets it: exit codes, one message, no traceback."""
 
-import fcntl
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import TINY_LADDER, CommandLine, stepladder_command
+from conftest import TINY_LADDER, CommandLine
 from refusals import refused
+from terminals import ANSI, on_terminal
 
 from stepladder.errors import EXIT_CODES
 from stepladder.ladders import ladder_file
@@ -299,25 +295,6 @@ def test_the_help_says_whole_sentences_at_80_columns(stepladder: CommandLine) ->
     text = stepladder("--help").stdout
     assert "..." not in text.partition("Commands:")[2]
     assert max(map(len, text.splitlines())) <= 80
-
-
-ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-
-
-def on_terminal(*arguments: str, columns: int, **environment: str) -> str:
-    """What a command writes on a terminal of its own."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    others = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-    everything = others | {"TERM": "xterm", **environment}
-    written = b""
-    with subprocess.Popen(stepladder_command(*arguments), stdout=theirs, stderr=theirs, env=everything):
-        os.close(theirs)
-        with suppress(OSError):  # so Linux says that nobody writes any more
-            while chunk := os.read(ours, 65536):
-                written += chunk
-    os.close(ours)
-    return written.decode()
 
 
 def test_a_terminal_gets_lines_that_fit_and_colours_unless_it_wants_none(stepladder: CommandLine) -> None:

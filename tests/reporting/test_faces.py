@@ -31,7 +31,7 @@ VALUES: dict[str, Any] = {
     "data set": sl.dataset("mnist"),
     "start": sl.ladder("mine", budget=sl.Budget(params=1, epochs=1), target=sl.Target(99)),
 }
-TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong"}
+PICTURE = {"svg", "path", "polyline"}
 DRAWN = [name for name, value in VALUES.items() if hasattr(value, "_repr_html_")]
 
 
@@ -73,7 +73,22 @@ def test_a_notebook_shows_a_table(name: str) -> None:
         {"table", "tr", "th", "td"}
         <= found.tags
         <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong"}
+        | (PICTURE if name in ("results", "rung's results") else set())
     )
+
+
+def test_results_have_a_small_curve_in_each_row() -> None:
+    for value, n in ((FOUND, 3), (FOUND.top, 2)):
+        shown = value._repr_html_()
+        assert shown.count("<svg") == shown.count("<polyline") == n
+        assert "accuracy by epoch, from " in shown
+        assert len(shown) < 6_000
+    bare = results([], [], [])
+    assert "<svg" not in bare._repr_html_()
+    assert "by epoch" not in bare._repr_html_()
+    some = results(EIGHT, [], [])._repr_html_()  # a rung without runs has an empty cell
+    assert some.count("<svg") == 1
+    assert some.count("<td") == 3 * some.count("<th ")
 
 
 def test_all_that_should_draw_itself_does() -> None:

@@ -30,7 +30,7 @@ from stepladder.reporting.tables import Entry, Page, Table
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.run import Run
 from stepladder.runs.stats import Summary, summarise
-from stepladder.watching.live import outcome_text
+from stepladder.watching.so_far import outcome_text
 
 HIT, MISS = 9940, 9939  # at and just below 99.4% of 10,000
 MARKUP = "[red]x[/red] [/] [bold :smiley: \\[link=a]"

@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from conftest import TINY_LADDER, CommandLine, stepladder_command
 from playwright.sync_api import Browser, Page, TimeoutError
 from records import make_epoch
@@ -254,6 +255,35 @@ def test_what_a_person_does_survives(
         page.get_by_text("The climb does not answer any more; this page stays as it is.").wait_for()
 
 
+GROWN = """() => {
+    const figure = document.querySelector("#live figure");
+    return [figure.querySelectorAll("polyline")[1].points.numberOfItems, figure.querySelector("p").textContent];
+}"""
+
+
+def test_a_curve_grows_while_its_seed_trains(
+    tmp_path: Path, ladder: Callable[[int], Path], visit: Callable[[str], Page]
+) -> None:
+    path = ladder(900)
+    path.write_text(path.read_text().replace("epochs = 100 ", "epochs = 900 "))
+    with Climbing(tmp_path, path, "--seeds", 1, "--jobs", 1) as climbing:
+        climbing.hold_at("*/*.partial.safetensors")
+        page = visit(climbing.url())
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url.rpartition("/")[2].partition("?")[0]))
+        page.locator("#live figure circle").wait_for(state="attached")
+        n_at_first, _ = page.evaluate(GROWN)
+        climbing.go_on()
+        for n in (n_at_first, n_at_first + 10):
+            until(lambda n=n: page.evaluate(GROWN)[0] > n)  # type: ignore[misc]
+        n_points, words = page.evaluate(GROWN)
+        assert re.fullmatch(rf"rung 'start', seed 1: epoch {n_points} of 900, test \d+\.\d\d%", words)
+        assert page.locator("#live").get_by_text("rung 'start', seed 1").count() == 1  # it is said once
+        assert set(asked) == {"state"}  # no page was drawn anew for it
+        assert page.evaluate("isTheSame")
+        assert not Axe().run(page).response["violations"]
+
+
 def test_ctrl_c_while_a_page_is_open(
     tmp_path: Path, ladder: Callable[[int], Path], visit: Callable[[str], Page]
 ) -> None:
@@ -402,7 +432,7 @@ def test_what_goes_wrong_is_said(ladder: Callable[[int], Path]) -> None:
     assert first["lines"] == [
         "2 of 5 runs are finished.",
         "Not trained: rung 'start', seed 1: lost its worker twice",
-        "rung 'dropout', seed 1: epoch 1 of 4",
+        "rung 'dropout', seed 1: epoch 1 of 4, test 90.00%",
     ]
     assert (first["n_done"], first["n_total"]) == (2, 5)
     assert last["lines"] == ["The climb has stopped: these images changed", *first["lines"][:2]]

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -76,7 +76,8 @@ def climb(
     processes (one per core unless given) train one run each, or the workers of an ``executor``, or those that ``on``
     names as ``--on`` does: "dask", "dask://host:port", "slurm:partition=short". With ``until_decided``, rungs get twice
     as many seeds, and again, until every verdict is decided or they have ``max_seeds``. ``progress`` goes to stderr:
-    bars on a terminal, elsewhere at most 12 lines; a ``watcher`` is told everything, with or without.
+    bars on a terminal, elsewhere at most 12 lines, and in a notebook into an output of the cell, which is kept up to
+    date; a ``watcher`` is told everything, with or without.
 
     Stopped, and called again, it goes on where it was. Raises UnfinishedClimbError, whose ``results`` are what there
     is, if runs failed twice; BudgetError, DataError, EngineError, LadderError or StoreError before anything trains.
@@ -185,19 +186,24 @@ def replay(results: Results, to: str | Tracker, *, log_dir: str | Path | None = 
 
 @contextmanager
 def _watched(progress: bool, watcher: Watcher | None) -> Iterator[Watcher]:
-    """Who is told: the terminal or a few lines, and a watcher of the caller's own."""
-    others = [watcher] if watcher else []
-    if not progress:
-        yield Watchers(others)
-        return
-    with _terminal() if sys.stderr.isatty() else BriefClimb() as shown_here:
-        yield Watchers([shown_here, *others])
+    """Who is told: whoever shows it here, and a watcher of the caller's own."""
+    with ExitStack() as stack:
+        shown_here = [stack.enter_context(each) for each in (_shown_here() if progress else [])]
+        yield Watchers([*shown_here, *([watcher] if watcher else [])])
 
 
-def _terminal() -> Any:
-    from stepladder.watching.live import LiveClimb  # only now: rich takes its time
+def _shown_here() -> list[Any]:
+    """Bars on a terminal, in a notebook an output of its own beside a few lines, elsewhere a few lines more."""
+    if sys.stderr.isatty():
+        from stepladder.watching.live import LiveClimb  # only now: rich takes its time
 
-    return LiveClimb()
+        return [LiveClimb()]
+    if "IPython" in sys.modules:
+        from stepladder.watching.notebook import NotebookClimb, in_notebook
+
+        if in_notebook():
+            return [BriefClimb(on_the_way=False), NotebookClimb()]
+    return [BriefClimb()]
 
 
 def _unfinished(failures: Sequence[Failure], results: Results) -> UnfinishedClimbError:

@@ -251,14 +251,18 @@ class JobQueue(Generic[J]):
             self._under_way[future] = training
 
     def _hear(self) -> None:
+        """Take in the newest of each training: earlier ones, where epochs are quick, would keep watchers waiting."""
+        newest: dict[str, tuple[_Training[J], str]] = {}
         with suppress(Empty):
             while True:
                 training, text = self._heard.get_nowait()
-                if self._trainings.get(training.key) is training:
-                    try:
-                        self._keep(training, sent_run.reported(text))
-                    except (DamagedError, OSError, ValueError) as error:
-                        self._say(f"{training.name}: its epochs cannot be kept ({reason(error)}); it goes on")
+                newest[training.key] = (training, text)
+        for training, text in newest.values():
+            if self._trainings.get(training.key) is training:
+                try:
+                    self._keep(training, sent_run.reported(text))
+                except (DamagedError, OSError, ValueError) as error:
+                    self._say(f"{training.name}: its epochs cannot be kept ({reason(error)}); it goes on")
 
     def _collect(self, future: Future[str], training: _Training[J]) -> None:
         try:

@@ -3,6 +3,8 @@
 The values name these functions and no more (``_base.late``). Whatever a text holds, it is a text in a notebook too.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
@@ -18,13 +20,25 @@ from stepladder.reporting.numbers import NOTHING, percent, points
 from stepladder.reporting.pages.check_page import check_page, check_table, estimate_text, layer_table
 from stepladder.reporting.pages.compare_page import n_seeds_text, tone, verdict
 from stepladder.reporting.pages.result_page import outcome, result_page, result_table
-from stepladder.reporting.tables import MARKS, Entry, Headline, Page, Part, Table, changes, duration
+from stepladder.reporting.spark import mean_accuracies, sparks
+from stepladder.reporting.tables import MARKS, Entry, Headline, Part, Table, changes, duration
 from stepladder.reporting.terminal import to_print
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.run import Run
 from stepladder.runs.stats import consistent_from, holds, measured
 
 RIGHT = ' style="text-align: right"'
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A table whose rows end in a small picture of a curve each."""
+
+    table: Table
+    curves: Sequence[Markup]
+
+
+Drawn = Sequence[Part | Pictured]
 
 
 def line(comparison: Comparison) -> str:
@@ -50,24 +64,29 @@ def _(value: Results) -> str:
 
 def html(value: Any) -> str:
     """A value as a small table of HTML in which every text is escaped."""
-    return str(Markup("\n").join(map(_part, _drawn(value))))
+    return parts_html(_drawn(value))
+
+
+def parts_html(parts: Drawn) -> str:
+    """Sentences and tables as HTML in which every text is escaped."""
+    return str(Markup("\n").join(map(_part, parts)))
 
 
 @singledispatch
-def _drawn(value: Any) -> Page:
+def _drawn(value: Any) -> Drawn:
     """What a notebook shows of a value."""
     raise TypeError(f"no table shows a {type(value).__name__}")
 
 
 @_drawn.register
-def _(value: Plan) -> Page:
+def _(value: Plan) -> Drawn:
     rows = [(rung.name, word, rung.why) for rung, word in zip(value.rungs, changes(value.rungs), strict=True)]
     table = Table(title="", header=("rung", "change", "why"), rows=tuple(rows), numeric=frozenset())
     return [Entry(value.name, value.about or f"{n_of(len(rows), 'rung')} on {value.data}"), table]
 
 
 @_drawn.register
-def _(value: Check) -> Page:
+def _(value: Check) -> Drawn:
     return [
         check_table(value.rungs),
         *(f"Over budget: {each}." for each in value.excess),
@@ -76,18 +95,25 @@ def _(value: Check) -> Page:
 
 
 @_drawn.register
-def _(value: Results) -> Page:
-    return [outcome(value), result_table(value)]
+def _(value: Results) -> Drawn:
+    curves = [
+        (
+            mean_accuracies([run.epochs for run in each.runs], each.rung.target),
+            each.rung.target,
+            each.rung.recipe.epochs,
+        )
+        for each in value.rungs
+    ]
+    return [outcome(value), Pictured(result_table(value), sparks(curves))]
 
 
 @_drawn.register
-def _(value: RungResult) -> Page:
+def _(value: RungResult) -> Drawn:
     rows = tuple(_run_row(run, value) for run in value.runs)
     header = ("seed", "final %", "consistent from", "target", "time")
-    return [
-        Entry(value.rung.name, value.rung.why),
-        Table(title="", header=header, rows=rows, numeric=frozenset({0, 1})),
-    ]
+    table, target = Table(title="", header=header, rows=rows, numeric=frozenset({0, 1})), value.rung.target
+    curves = [(mean_accuracies([run.epochs], target), target, run.identity.recipe.epochs) for run in value.runs]
+    return [Entry(value.rung.name, value.rung.why), Pictured(table, sparks(curves))]
 
 
 def _run_row(run: Run, of: RungResult) -> tuple[str, ...]:
@@ -102,12 +128,12 @@ def _run_row(run: Run, of: RungResult) -> tuple[str, ...]:
 
 
 @_drawn.register
-def _(value: Comparison) -> Page:
+def _(value: Comparison) -> Drawn:
     return _drawn(Verdicts([value]))
 
 
 @_drawn.register
-def _(value: Verdicts) -> Page:
+def _(value: Verdicts) -> Drawn:
     rows = [
         (each.rung, each.below, n_seeds_text(each), points(each.difference, worth=each.worth_knowing), verdict(each))
         for each in value
@@ -118,12 +144,14 @@ def _(value: Verdicts) -> Page:
 
 
 @_drawn.register
-def _(value: Network) -> Page:
+def _(value: Network) -> Drawn:
     return [layer_table(value, "network")]
 
 
-def _part(part: Part) -> Markup:
+def _part(part: Part | Pictured) -> Markup:
     match part:
+        case Pictured(table, curves):
+            return _table(table, curves)
         case Table():
             return _table(part)
         case Headline():
@@ -134,15 +162,22 @@ def _part(part: Part) -> Markup:
             return Markup("<p>{}</p>").format(neutral(part))
 
 
-def _table(table: Table) -> Markup:
-    title = Markup("<caption>{}</caption>").format(neutral(table.title)) if table.title else Markup("")
-    head = Markup("").join(_cell("th", index, each, table) for index, each in enumerate(table.header))
+def _table(table: Table, curves: Sequence[Markup] = ()) -> Markup:
+    """A table; one with ``curves``, if there are any among them, has a column more."""
+    ends = [Markup('<td style="text-align: left">{}</td>').format(each) for each in curves if any(curves)]
+    head = [_cell("th", index, each, table) for index, each in enumerate(table.header)]
     rows = [
-        Markup("").join(_cell("td", index, _marked(each, row, index, table), table) for index, each in enumerate(cells))
+        [_cell("td", index, _marked(each, row, index, table), table) for index, each in enumerate(cells)]
+        + ends[row : row + 1]
         for row, cells in enumerate(table.rows)
     ]
-    body = Markup("").join(Markup("<tr>{}</tr>\n").format(each) for each in rows)
-    return Markup("<table>{}<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table>").format(title, head, body)
+    if ends:
+        head.append(_cell("th", len(table.header), "by epoch", table))
+    title = Markup("<caption>{}</caption>").format(neutral(table.title)) if table.title else Markup("")
+    body = Markup("").join(Markup("<tr>{}</tr>\n").format(Markup("").join(each)) for each in rows)
+    return Markup("<table>{}<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table>").format(
+        title, Markup("").join(head), body
+    )
 
 
 def _marked(cell: str, row: int, index: int, table: Table) -> str:

@@ -1,7 +1,6 @@
 """A climb in a few lines, for scripts and notebooks: how much there is to do, how far it is, what is worth a note."""
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -10,24 +9,25 @@ from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.reporting.tables import duration
 from stepladder.runs.run import Epoch, Run
+from stepladder.watching.work import Work
 
 SHARES = 6  # of the work: a line after each but the last
 MOST_NOTES = 4  # that are told; others are counted
 
 
 class BriefClimb:
-    """A Watcher that writes at most 12 lines to stderr: the first, five on the way, four notes and the last."""
+    """A Watcher that writes at most 12 lines to stderr: the first, five on the way, four notes and the last.
 
-    def __init__(self) -> None:
+    Without the five where something else shows how far it is (``on_the_way``).
+    """
+
+    def __init__(self, *, on_the_way: bool = True) -> None:
         self._notes: list[str] = []
-        self._epochs_left: dict[str, int] = {}
+        self._work = Work()
         self._n_to_train = 0
         self._n_failed = 0
-        self._macs = 0
-        self._macs_done = 0
-        self._shares_told = 0
+        self._shares_told = 0 if on_the_way else SHARES
         self._has_begun = False
-        self._started_at = time.monotonic()
 
     def __enter__(self) -> "BriefClimb":
         return self
@@ -40,7 +40,7 @@ class BriefClimb:
         n_untold = max(0, len(self._notes) - MOST_NOTES)
         more = f" {n_of(n_untold, 'more note')}." if n_untold else ""
         failed = f"; {n_of(self._n_failed, 'run')} failed" if self._n_failed else ""
-        n_trained, took = self._n_to_train - self._n_failed, duration(time.monotonic() - self._started_at)
+        n_trained, took = self._n_to_train - self._n_failed, duration(self._work.elapsed_s)
         if self._n_to_train or more:
             self._say(f"{n_of(n_trained, 'run')} trained in {took}{failed}.{more}")
 
@@ -50,21 +50,17 @@ class BriefClimb:
             self._say(f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train.")
         self._has_begun = True
         self._n_to_train += len(to_train)  # a climb until decided is planned once for each purchase
-        self._epochs_left |= {key: task.identity.recipe.epochs - done for key, (task, done) in to_train.items()}
-        self._macs += sum(task.macs_per_epoch * self._epochs_left[key] for key, (task, _) in to_train.items())
+        self._work.plan(to_train)
 
     def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
         self._move(task, epochs_done=len(epochs))
 
     def _move(self, task: Task, *, epochs_done: int) -> None:
-        left = task.identity.recipe.epochs - epochs_done
-        self._macs_done += max(0, self._epochs_left[task.identity.key] - left) * task.macs_per_epoch
-        self._epochs_left[task.identity.key] = min(left, self._epochs_left[task.identity.key])
-        share = SHARES * self._macs_done // max(1, self._macs)
-        if self._shares_told < share < SHARES:
+        self._work.move(task, epochs_done=epochs_done)
+        share, left_s = SHARES * self._work.macs_done // max(1, self._work.macs), self._work.left_s
+        if self._shares_told < share < SHARES and left_s is not None:
             self._shares_told = share
-            left_s = (time.monotonic() - self._started_at) * (self._macs / self._macs_done - 1)
-            self._say(f"{self._macs_done / self._macs:.0%} done, about {duration(left_s)} left.")
+            self._say(f"{self._work.share:.0%} done, about {duration(left_s)} left.")
 
     def finished(self, task: Task, run: Run) -> None:  # noqa: ARG002 (a Watcher is told)
         self._move(task, epochs_done=task.identity.recipe.epochs)
@@ -72,8 +68,7 @@ class BriefClimb:
     def failed(self, failure: Failure) -> None:
         self._n_failed += 1
         self.noted(f"{failure}; the others go on")
-        if failure.task.identity.key in self._epochs_left:
-            self._move(failure.task, epochs_done=failure.task.identity.recipe.epochs)
+        self._move(failure.task, epochs_done=failure.task.identity.recipe.epochs)
 
     def noted(self, text: str) -> None:
         if text in self._notes:

@@ -1,29 +1,28 @@
-"""A climb while it goes on: finished runs as lines, bars with the time left (rich), or a line a minute."""
+"""A climb while it goes on: finished runs as lines, bars with the last accuracy of each (rich), or a line a minute."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.progress import Task as Bar
+from rich.table import Column
+from rich.text import Text
 
 from stepladder._base.plain import message, neutral
 from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Failure, Task
-from stepladder.reporting.numbers import percent
 from stepladder.reporting.tables import duration
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import holds, measured, reaches
+from stepladder.runs.stats import holds
+from stepladder.watching.so_far import accuracy_text, outcome_text, so_far_text
+from stepladder.watching.work import Work
 
 LINE_EVERY_S = 60
+MOST_IN_LINE = 4  # runs under way that such a line names
+WIDE, MIDDLE = 104, 66  # columns of a terminal that has room for bars and both times; for short bars and what is left
 
 
 class LiveClimb:
@@ -31,26 +30,15 @@ class LiveClimb:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("elapsed,"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=self._console,
-            transient=True,
-            speed_estimate_period=3600,
-            disable=not self._console.is_terminal,
+        self._progress = _Bars(self._console)
+        self._overall = self._progress.add_task(
+            "climb", total=None, start=False, seed="", epoch="", last="", has_times=True
         )
-        self._overall = self._progress.add_task("climb", total=None, start=False)
         self._bars: dict[str, TaskID] = {}
-        self._epochs_done: dict[str, int] = {}
-        self._n_left = 0
-        self._macs_left = 0
-        self._macs_done_here = 0
-        self._started_at = self._last_line_at = time.monotonic()
+        self._so_far: dict[str, str] = {}  # of runs under way, in words, in the order in which they began
+        self._work = Work()
+        self._n_left = self._n_planned = 0
+        self._last_line_at = time.monotonic()
 
     def __enter__(self) -> "LiveClimb":
         self._progress.start()
@@ -62,31 +50,27 @@ class LiveClimb:
         self._progress.stop()
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
-        self._n_left = len(to_train)
+        self._n_left = self._n_planned = len(to_train)
         n = n_stored + len(to_train)
         self._say(f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train.")
-        self._epochs_done = {key: done for key, (_, done) in to_train.items()}
-        self._macs_left = sum(
-            task.macs_per_epoch * (task.identity.recipe.epochs - done) for task, done in to_train.values()
-        )
-        self._macs_done_here = 0  # a climb until decided is planned once for each purchase
-        self._started_at = self._last_line_at = time.monotonic()
-        self._progress.reset(self._overall, total=self._macs_left)
+        self._work = Work()  # a climb until decided is planned once for each purchase
+        self._work.plan(to_train)
+        self._last_line_at = time.monotonic()
+        self._progress.reset(self._overall, total=self._work.macs)
+        self._count()
 
     def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
-        self._move(task, epochs_done=len(epochs))
-
-    def _move(self, task: Task, *, epochs_done: int) -> None:
-        key, epochs = task.identity.key, task.identity.recipe.epochs
-        words = neutral(f"  {task.rung.name}, seed {task.identity.seed}: epoch {epochs_done} of {epochs}")
-        if key not in self._bars:
-            self._bars[key] = self._progress.add_task(words, total=epochs, completed=self._epochs_done[key])
-        self._progress.update(self._bars[key], completed=epochs_done, description=words)
-        macs = max(0, epochs_done - self._epochs_done[key]) * task.macs_per_epoch
-        self._epochs_done[key] = max(epochs_done, self._epochs_done[key])
-        self._macs_done_here += macs
-        self._progress.advance(self._overall, macs)
-        self._line()
+        key = task.identity.key
+        self._so_far[key] = f"{task}: {so_far_text(task, epochs)}"
+        last = accuracy_text(task, epochs[-1]) if epochs else ""
+        seen: dict[str, Any] = {"completed": len(epochs), "epoch": _aligned(task, len(epochs)), "last": last}
+        if key in self._bars:
+            self._progress.update(self._bars[key], **seen)
+        else:
+            seen |= {"total": task.identity.recipe.epochs, "seed": f"seed {task.identity.seed}", "has_times": False}
+            self._bars[key] = self._progress.add_task(neutral(f"  {task.rung.name}"), **seen)
+        self._work.move(task, epochs_done=len(epochs))
+        self._count()
 
     def finished(self, task: Task, run: Run) -> None:
         self._leave(task)
@@ -94,41 +78,96 @@ class LiveClimb:
         self._say(text, style="green" if holds(run, task.rung.target) else "red" if run.final is None else "")
 
     def failed(self, failure: Failure) -> None:
-        self._leave(failure.task)
+        if self._work.knows(failure.task):  # others were never to be trained
+            self._leave(failure.task)
         self._say(f"note: {failure}; the others go on ({self._n_left} to go)")
 
     def noted(self, text: str) -> None:
         self._say(f"note: {text}")
 
     def _leave(self, task: Task) -> None:
-        self._move(task, epochs_done=task.identity.recipe.epochs)
-        self._progress.remove_task(self._bars.pop(task.identity.key))
+        self._so_far.pop(task.identity.key, None)
+        if (bar := self._bars.pop(task.identity.key, None)) is not None:
+            self._progress.remove_task(bar)
         self._n_left -= 1
+        self._work.end(task)
+        self._count()
+
+    def _count(self) -> None:
+        done = f"{self._n_planned - self._n_left} of {n_of(self._n_planned, 'run')}"
+        self._progress.update(self._overall, completed=self._work.macs_done, epoch=done)
+        self._line()
 
     def _line(self) -> None:
-        """Where there are no bars, how far it is and how long it will take, once a minute."""
-        now = time.monotonic()
-        if self._console.is_terminal or now - self._last_line_at < LINE_EVERY_S or not self._macs_done_here:
+        """Where there are no bars, once a minute: how far it is, how long it will take, and the last accuracies."""
+        now, left_s = time.monotonic(), self._work.left_s
+        if self._console.is_terminal or now - self._last_line_at < LINE_EVERY_S or left_s is None:
             return
         self._last_line_at = now
-        left_s = (now - self._started_at) * (self._macs_left / self._macs_done_here - 1)
-        self._say(f"{self._macs_done_here / self._macs_left:.0%} done, about {duration(left_s)} left")
+        n_more = len(self._so_far) - MOST_IN_LINE
+        more = [f"{n_of(n_more, 'more run')}"] if n_more > 0 else []
+        runs = [*list(self._so_far.values())[:MOST_IN_LINE], *more]
+        done = f"{self._work.share:.0%} done, about {duration(left_s)} left"
+        self._say("; ".join([done, *runs]))
 
     def _say(self, text: str, *, style: str = "") -> None:
         """A line; on a terminal it is broken between words, elsewhere not at all."""
         self._progress.console.print(message(text), style=style, soft_wrap=not self._console.is_terminal)
 
 
-def outcome_text(task: Task, run: Run) -> str:
-    """A finished run in words."""
-    if run.final is None:
-        return f"diverged at epoch {run.diverged_at_epoch}"
-    target = task.rung.target
-    n_last = target.last_epochs
-    n_reached = sum(reaches(epoch, target) for epoch in run.epochs[-n_last:])
-    held = f"holds {target.accuracy}%"
-    if not holds(run, target):
-        where = f"at {n_reached} of the last {n_last} epochs" if n_reached and n_last > 1 else ""
-        held = f"{target.accuracy}% or more only {where}" if where else f"below {target.accuracy}%"
-    split, kind = run.identity.data.evaluate_on, " balanced" if target.balanced else ""
-    return f"{split} {percent(measured(run.final, target), target=target.accuracy)}%{kind}, {held}"
+class _Bars(Progress):
+    """A bar for the climb and one for each run under way, with as much beside them as the terminal has room for."""
+
+    def __init__(self, console: Console) -> None:
+        self._on = console
+        super().__init__(console=console, transient=True, speed_estimate_period=3600, disable=not console.is_terminal)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        width = self._on.width
+        self.columns = (*_WORDS, *(_WIDE if width >= WIDE else _MIDDLE if width >= MIDDLE else ()))
+        yield from super().get_renderables()
+
+
+class _Name(ProgressColumn):
+    """What a bar is about; cut where the terminal is too narrow, and never broken."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(min_width=8))
+
+    def render(self, task: Bar) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
+
+
+def _text(field: str) -> TextColumn:
+    return TextColumn(f" {{task.fields[{field}]}}", markup=False)
+
+
+def _aligned(task: Task, n_done: int) -> str:
+    """``epoch  7 of 14``: as wide as the last epoch will be."""
+    n = task.identity.recipe.epochs
+    return f"epoch {n_done:>{len(str(n))}} of {n}"
+
+
+def _bar(width: int) -> BarColumn:
+    return BarColumn(width, complete_style="cyan", finished_style="cyan")
+
+
+class _Times(ProgressColumn):
+    """How long the climb has gone on and will go on; of a single run, whose epochs are few, that would jump."""
+
+    def __init__(self, *, with_elapsed: bool) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._with_elapsed = with_elapsed
+
+    def render(self, task: Bar) -> Text:
+        if not task.fields["has_times"] or task.elapsed is None:
+            return Text()
+        elapsed = [f"{duration(task.elapsed)} elapsed"] if self._with_elapsed else []
+        left = [f"{duration(task.time_remaining)} left"] if task.time_remaining else []
+        return Text(", ".join([*elapsed, *left]))
+
+
+# A column for each, so that numbers stand below each other and nothing moves but what is new.
+_WORDS = (_Name(), _text("seed"), _text("epoch"), _text("last"))
+_MIDDLE = (_bar(10), _Times(with_elapsed=False))
+_WIDE = (_bar(28), TextColumn("{task.percentage:>3.0f}%"), _Times(with_elapsed=True))

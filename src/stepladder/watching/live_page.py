@@ -29,6 +29,7 @@ from stepladder.climbing.climbing import Failure, Task
 from stepladder.errors import StepladderError
 from stepladder.reporting.html.html_page import Live, policy
 from stepladder.runs.run import Epoch, Run
+from stepladder.watching.growing import GrowingCurves
 
 HOST = "127.0.0.1"
 OWN_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)  # others come from other sites (DNS rebinding)
@@ -43,6 +44,7 @@ ASK_WITHIN_S = 10.0  # a browser asks at once
 ANSWER_TAKEN_WITHIN_S = 30.0  # and takes the answer
 MOST_CONNECTIONS = 32  # at once
 ROOM_WITHIN_S = 2.0  # who is hung up on goes
+MOST_FAILED = 20  # runs that are named
 MOST_READERS = 256  # that are remembered
 LONGEST_READER = 64  # characters of the name that a page gives itself
 REST = 2  # times the processor time of a rendering pass before pages hear of the next: training comes first
@@ -76,7 +78,7 @@ class LivePage:
         self._n_stored = self._n_finished = 0
         self._left: set[str] = set()  # keys of runs that are neither finished nor failed
         self._failed: list[str] = []
-        self._under_way: dict[str, str] = {}
+        self._under_way = GrowingCurves()
         self._ending = ""  # how the climb ended, in words
         self._readers: dict[str, float] = {}  # by page, when it was last answered; inf while it waits for an answer
         self.told: set[str] = set()  # pages that know of the end, and ask no more once they have the last page
@@ -154,10 +156,8 @@ class LivePage:
             self._change(of_page=True)
 
     def advanced(self, task: Task, *, epochs: Sequence[Epoch]) -> None:
-        words = f"{task}: epoch {len(epochs)} of {task.identity.recipe.epochs}"
         with self._changed:
-            if self._under_way.get(task.identity.key) != words:
-                self._under_way[task.identity.key] = words
+            if self._under_way.hear(task, epochs, change=self._n_changes + 1):
                 self._change(of_page=False)
 
     def finished(self, task: Task, run: Run) -> None:  # noqa: ARG002
@@ -175,7 +175,7 @@ class LivePage:
 
     def _leave(self, task: Task) -> None:
         self._left.discard(task.identity.key)
-        self._under_way.pop(task.identity.key, None)
+        self._under_way.leave(task)
         self._change(of_page=True)
 
     # What a browser asks for.
@@ -186,7 +186,9 @@ class LivePage:
         n_total = n_done + len(self._failed) + len(self._left)
         done = f"{n_done} of {n_of(n_total, 'run')} {is_are(n_total)} finished."
         count = done if self._is_planned else "The climb is about to begin."
-        lines = [self._ending] * bool(self._ending) + [count, *self._failed, *sorted(self._under_way.values())]
+        n_more = len(self._failed) - MOST_FAILED
+        failed = [*self._failed[:MOST_FAILED], *([f"Not trained: {n_of(n_more, 'more run')}."] if n_more > 0 else [])]
+        lines = [self._ending] * bool(self._ending) + [count, *failed, *self._under_way.lines()]
         return Live(tuple(map(message, lines)), n_done, n_total, str(self._version), ended=bool(self._ending))
 
     def _offered(self) -> str:
@@ -197,8 +199,8 @@ class LivePage:
     def state(self, *, shown: str, after: int, is_there: Callable[[], bool]) -> dict[str, Any]:
         """How far the climb is: at once at first, then after the next change, or when a page has waited for long.
 
-        ``shown`` is the version that the page shows, ``after`` the last change it knows of, -1 at first. Raises
-        ConnectionAbortedError when a browser is not there any more.
+        ``shown`` is the version that the page shows, ``after`` the last change it knows of, -1 at first: of the curves
+        under way it is told what is newer. Raises ConnectionAbortedError when a browser is not there any more.
         """
         asked_at = time.monotonic()
         with self._changed:
@@ -208,8 +210,8 @@ class LivePage:
                 self._changed.wait(CHECK_EVERY_S)
                 if not is_there():
                     raise ConnectionAbortedError
-            state = {**asdict(self._live()), "version": self._offered()}
-            return {**state, "change": self._n_changes}
+            state = {**asdict(self._live()), "version": self._offered(), "change": self._n_changes}
+            return {**state, "curves": self._under_way.curves(after=after)}
 
     def page(self) -> tuple[str, bool]:
         """The newest page, rendered once for each change, and whether it is the last."""

@@ -318,4 +318,4 @@ def _own(name: str) -> Markup:
 @cache
 def _scripts() -> tuple[Markup, ...]:
     vega = vega_script().replace("</script", "<\\/script")
-    return (Markup(vega), *map(_own, ("network.js", "drawing.js", "save.js", "page.js", "live.js")))
+    return (Markup(vega), *map(_own, ("network.js", "drawing.js", "save.js", "page.js", "growing.js", "live.js")))

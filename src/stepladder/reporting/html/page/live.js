@@ -72,6 +72,7 @@ class Follower {
     this.version = version; // of the newest page that was fetched
     this.fresh = null; // that page, while a person is busy with an older one
     this.state = null;
+    this.growing = new GrowingCurves();
     setInterval(() => this.turn(), LOOK_EVERY_MS);
   }
 
@@ -95,6 +96,7 @@ class Follower {
   /** One question, its answer, and the new page if there is one; whether that was the last. */
   async hear() {
     this.state = JSON.parse(await this.ask("state", { shown: this.version, after: this.state?.change ?? -1 }));
+    this.growing.hear(this.state.curves);
     if (this.state.version !== this.version) {
       this.fresh = new DOMParser().parseFromString(await this.ask("./"), "text/html");
       this.version = JSON.parse(this.fresh.getElementById("data").textContent).live;
@@ -120,22 +122,30 @@ class Follower {
   turn() {
     if (!this.fresh || isBusy()) return;
     takeIn(this.fresh);
+    this.growing.means = finishedMeans();
     this.fresh = null;
     this.say(this.state.lines);
   }
 
-  /** What is known already, but not in what the page shows. */
+  /** How many runs are known already, but not in what the page shows. */
+  nUnseen() {
+    return (this.state?.n_done ?? 0) - Number(document.querySelector("#live progress").dataset.shown);
+  }
+
   lag() {
     if (this.fresh) return ["New results are here: they are shown when your drawing is wiped, or your choice made."];
-    const n = (this.state?.n_done ?? 0) - Number(document.querySelector("#live progress").dataset.shown);
+    const n = this.nUnseen();
     return n > 0 ? [`The page below is being drawn anew: it does not show the last ${n === 1 ? "run" : `${n} runs`} yet.`] : [];
   }
 
   say(lines) {
     const section = document.getElementById("live");
-    section.querySelectorAll("p").forEach((line) => line.remove());
-    section.querySelector("progress").before(...[...lines, ...this.lag()].map((line) => element("p", {}, line)));
+    section.querySelectorAll(":scope > p").forEach((line) => line.remove());
+    const unsaid = lines.filter((line) => !this.growing.says(line)); // others stand beside their curves
+    section.querySelector("progress").before(...[...unsaid, ...this.lag()].map((line) => element("p", {}, line)));
     if (!this.state) return;
+    if (this.nUnseen() <= 0) this.growing.forget();
+    this.growing.draw(section.querySelector("[data-growing]"));
     Object.assign(section.querySelector("progress"), { max: Math.max(1, this.state.n_total), value: this.state.n_done });
   }
 }
