@@ -14,8 +14,8 @@ from torch import Tensor
 
 from stepladder._base.machine import cpu_target
 from stepladder.datasets.data import Labelled, Splits
-from stepladder.engines.lacks import lacking
-from stepladder.engines.torch.ops import LAYERS, STEPS, UNSUPPORTED, Place
+from stepladder.engines.lacks import in_none_of, lacking
+from stepladder.engines.torch.ops import LAYERS, STEPS, Place
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps, in_holes
@@ -56,7 +56,7 @@ class TorchEngine:
         return True  # PyTorch's own, and none is kept
 
     def lacks(self, network: Network) -> list[str]:
-        return lacking(network, UNSUPPORTED)
+        return lacking(network, in_none_of(LAYERS, STEPS))
 
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "TorchModel":
         return TorchModel(network, recipe, splits=splits, device=torch.device(self._device))
