@@ -1,5 +1,7 @@
 """Networks that the page draws, and runs, though it has not all of their layers in its tables."""
 
+from typing import Any
+
 import pytest
 
 from stepladder.networks.geometry import ImageShape, Network
@@ -12,7 +14,8 @@ NETWORK = Network(tuple(map(parse, TEXTS)), Block(), ImageShape(1, 8, 10))
 
 
 def test_a_layer_without_a_picture_is_a_plain_block_with_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(network_picture.LAYERS, SqueezeExcite, raising=False)
+    pictures: dict[Any, Any] = network_picture.LAYERS
+    monkeypatch.delitem(pictures, SqueezeExcite, raising=False)
     drawn = network_picture.blocks(NETWORK, dropout=0.0)[1]
     assert (drawn.kind, drawn.operation) == ("plain", "squeeze-excite 2")
 
