@@ -1,4 +1,8 @@
-"""How messages say things: how many there are, what was given, and what may have been meant."""
+"""How messages say things: how many there are, what was given, and what may have been meant.
+
+What others wrote is quoted in three ways: ``shown`` as Python would write it, ``flat`` on one line without quotation
+marks, ``clipped`` its first line alone.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +11,8 @@ from stepladder._base.foreign import FIELD_WORDS, remedy
 
 LONGEST_MESSAGE = 2_000  # characters; no message is longer, whatever it quotes
 LONGEST_QUOTE = 120
+LONGEST_LINE = 200  # the first of a text, such as what a damaged file says
+LONGEST_TEXT = 300  # on one line, such as a path
 LONGEST_WORD = 40  # no word of ours is longer, and no slip of the keyboard is looked for in longer ones
 
 
@@ -48,6 +54,17 @@ def shown(value: object, *, most: int = LONGEST_QUOTE) -> str:
         return cut(repr(value), most=most)
     except (ValueError, RecursionError):  # a whole number of more than 4,300 digits; lists in lists in lists
         return f"a {type(value).__name__} too large to show"
+
+
+def clipped(text: str) -> str:
+    """A text for a message, its first line, and not all of it where that is long."""
+    return cut((text.splitlines() or [""])[0], most=LONGEST_LINE)
+
+
+def flat(text: object, most: int = LONGEST_TEXT) -> str:
+    """A text that others wrote, without quotation marks: cut in the middle if it is long, its lines put into one."""
+    line = " ".join(str(text).replace("\0", "\\0").split())
+    return line if len(line) <= most else f"{line[: most // 2]} ... {line[-most // 2 :]}"
 
 
 def how_to_install(extra: str) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder._base import registry
+from stepladder._base.wording import flat
 from stepladder.datasets import sources
-from stepladder.datasets.odd_files import no_image_set, shown
+from stepladder.datasets.odd_files import no_image_set
 from stepladder.errors import DataError, StepladderError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Kind:
     @property
     def shown(self) -> str:
         """The set in messages."""
-        return shown(f"{self.source}:{self.at}" if is_word(self.source) and self.at else self.at or self.source, 1000)
+        return flat(f"{self.source}:{self.at}" if is_word(self.source) and self.at else self.at or self.source, 1000)
 
     @property
     def name(self) -> str:
@@ -65,7 +66,7 @@ class Kind:
     def stamp(self) -> Hashable:
         found = self._asked("stamp")
         if not isinstance(found, Hashable):
-            raise DataError(f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {shown(found)}")
+            raise DataError(f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {flat(found)}")
         return found
 
     def read(self) -> "Mapping[str, NDArray[Any]]":
@@ -113,7 +114,7 @@ def _there(data: str) -> Path:
     except DataError as error:
         if (word := re.search(r"(?:^|/)([A-Za-z][\w-]*):", data)) is None:
             raise
-        raise DataError(f"{error}; if {shown(word[1])} is a package's kind of data, install the package here") from None
+        raise DataError(f"{error}; if {flat(word[1])} is a package's kind of data, install the package here") from None
 
 
 def is_named(data: str) -> bool:
@@ -161,7 +162,7 @@ def formed(who: str, arrays: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray
     for part, array in arrays.items():
         if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4 or array.shape[2] != array.shape[3]):
             raise DataError(
-                f"{who} gives {part} of shape {array.shape}, {shown(array.dtype, 60)}; (N, channels, size, size) and"
+                f"{who} gives {part} of shape {array.shape}, {flat(array.dtype, 60)}; (N, channels, size, size) and"
                 " uint8 are wanted"
             )
     return {part: array.reshape(-1).reshape(array.shape) for part, array in arrays.items()}
