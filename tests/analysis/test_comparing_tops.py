@@ -9,8 +9,9 @@ import pytest
 from made_up import LADDER
 from records import make_run
 
-from stepladder.analysis.comparing import compare, compare_tops, mean_interval
+from stepladder.analysis.comparing import compare, mean_interval
 from stepladder.analysis.intervals import interval_of_mean
+from stepladder.analysis.tops import compare_tops
 from stepladder.ladders.terms import Target
 from stepladder.reporting.data.compare_json import tops_dict
 from stepladder.reporting.pages.several_page import tops_page
