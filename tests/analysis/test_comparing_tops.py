@@ -77,7 +77,7 @@ UNLIKE = {
     ),
     "engine": (
         top_of("x.toml", HIGH, lr=0.02, engine=1),
-        f"trained by {ENGINES[0]} and by {ENGINES[1]}: name one with --engine",
+        f"trained by {ENGINES[0]} and by {ENGINES[1]}: name one with engine=",
     ),
     "measure": (
         top_of("x.toml", HIGH, lr=0.02, target=Target(accuracy=Decimal(99), balanced=True)),

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from stepladder._base.wording import clipped
+from stepladder._base.wording import clipped, option
 from stepladder.errors import StoreError
 
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
@@ -181,5 +181,5 @@ def require_readable(version: int, path: Path, *, known: int) -> None:
     if version > known:
         raise NewerFormatError(
             f"{path} was written by a newer Stepladder (format {version}; this one reads up to {known}): upgrade"
-            " Stepladder, or use another folder with --store"
+            f" Stepladder, or use another folder with {option('store')}"
         )

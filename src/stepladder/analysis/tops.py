@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from stepladder._base.late import FACES, Drawn, Named, late
+from stepladder._base.wording import option
 from stepladder.analysis.comparing import Comparison, verdicts
 from stepladder.ladders.evaluated import data_identity
 from stepladder.runs.results import Results, RungResult
@@ -77,6 +78,6 @@ def _unlike(one: Results, other: Results) -> Iterator[str]:
     if tops[0].target.balanced != tops[1].target.balanced:
         yield f"targets of {tops[0].target.measure} and of {tops[1].target.measure}: set balanced alike"
     if one.engine and other.engine and one.engine != other.engine:
-        yield f"trained by {one.engine} and by {other.engine}: name one with --engine"
+        yield f"trained by {one.engine} and by {other.engine}: name one with {option('engine')}"
     if tops[0].recipe == tops[1].recipe:
         yield "the same recipe: it is one top rung, twice"

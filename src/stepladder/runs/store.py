@@ -38,6 +38,7 @@ from stepladder._base.files import (
     write_atomically,
 )
 from stepladder._base.given import A_PATH, require
+from stepladder._base.wording import option
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
@@ -90,11 +91,12 @@ class Store:
         """
         require(A_PATH, folder, of="store", takes="the path of a folder, or a store", remedy='as in store="runs"')
         if not str(folder):
-            raise StoreError("an empty path is not a store: give a folder with --store")
+            raise StoreError(f"an empty path is not a store: give a folder with {option('store')}")
         store = cls(Path(folder))
         marker = store.folder / "store.json"
         if not create and not marker.exists():
-            raise StoreError(f"no runs at {store.folder.absolute()}: climb first, or give another folder with --store")
+            another = f"climb first, or give another folder with {option('store')}"
+            raise StoreError(f"no runs at {store.folder.absolute()}: {another}")
         try:
             if create:
                 store.folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +111,7 @@ class Store:
         except OSError as error:
             raise StoreError(
                 f"cannot {'write' if create else 'read'} runs {'to' if create else 'in'} {store.folder.absolute()}"
-                f" ({error.strerror}): choose another folder with --store"
+                f" ({error.strerror}): choose another folder with {option('store')}"
             ) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise StoreError(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.machine import memory_bytes
+from stepladder._base.wording import option
 from stepladder.datasets.data import Labelled, Splits
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.emit import Kernel
@@ -36,7 +37,8 @@ MOST_OF_MEMORY = 0.7
 def for_device(device: str) -> "JitEngine":
     """The engine of this CPU. Raises EngineError for a GPU, RuntimeError where LLVM does not know the CPU."""
     if device == "cuda":
-        raise EngineError("the jit engine has no code for GPUs: use --engine torch, or --device cpu")
+        others = f"{option('engine', 'torch')}, or {option('device', 'cpu')}"
+        raise EngineError(f"the jit engine has no code for GPUs: use {others}")
     return JitEngine()
 
 
