@@ -104,8 +104,8 @@ def require_form(output: str | None, form: str) -> None:
     meant = ENDINGS.get(path.suffix.lower(), form) if path.suffix else form
     if meant != form:
         raise StoreError(
-            f"{output} has the ending of a report in {meant}, and {form} was asked for: leave {option('format')} out, or"
-            f" give a file that ends in {SUFFIXES[form]}"
+            f"{output} has the ending of a report in {meant}, and {form} was asked for: leave {option('format')} out,"
+            f" or give a file that ends in {SUFFIXES[form]}"
         )
 
 
