@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from targets import require_in_engine
 from torch import Tensor, nn
 
 from stepladder.datasets import data
@@ -227,12 +228,13 @@ def operation_of(layer: Layer, x: Tensor) -> nn.Module:
 
 
 class Pair:
-    """An engine's model and its float64 oracle, with the same random parameters."""
+    """An engine's model and its float64 oracle, with the same random parameters. Skips what the engine lacks."""
 
     def __init__(self, engine: Engine, recipe: Recipe, splits: data.Splits) -> None:
         self.recipe = recipe
         self.splits = splits
         self.network = recipe.network_for(splits.image)
+        require_in_engine(engine, self.network)
         self.model: Model = engine.model(self.network, recipe, splits=splits)
         pixels = splits.train.images.astype(np.float64) / 255
         mean, std = pixels.mean((0, 2, 3), keepdims=True), pixels.std((0, 2, 3), keepdims=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stepladder.analysis.comparing import Comparison, compare
-    from stepladder.api.verbs import check, climb, replay, report
+    from stepladder.analysis.comparing import Comparison
+    from stepladder.api.verbs import check, climb, compare, replay, report
     from stepladder.datasets.data import Dataset, dataset
     from stepladder.engines import choose_engine
     from stepladder.errors import (
@@ -102,7 +102,7 @@ _HOMES = {
     "choose_engine": "engines",
     "climb": "api.verbs",
     "collect": "runs.results",
-    "compare": "analysis.comparing",
+    "compare": "api.verbs",
     "dataset": "datasets.data",
     "ladder": "ladders.building",
     "load": "ladders.ladder_file",

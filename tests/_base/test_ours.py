@@ -26,7 +26,7 @@ def test_what_was_written_is_ours_until_it_is_changed(suffix: str, text: str, tm
     assert is_ours(content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")), "as git may have it on Windows"
     for changed in (b"mine" + content, content + b"my own conclusion\n", content.replace(b"\n", b" mine\n", 1)):
         path.write_bytes(changed)
-        with pytest.raises(StoreError, match=r"changed since Stepladder wrote it: .* with --force"):
+        with pytest.raises(StoreError, match=r"changed since Stepladder wrote it: .* with force=True"):
             write_ours(path, signed(text, suffix=suffix), force=False, what=NOT_OURS)
         assert path.read_bytes() == changed
     write_ours(path, signed(text, suffix=suffix), force=True, what=NOT_OURS)
@@ -37,7 +37,7 @@ def test_what_was_written_is_ours_until_it_is_changed(suffix: str, text: str, tm
 def test_what_a_person_has_there_is_not_ours(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"README\.md is there already and is no report of Stepladder's: .*--force"):
+    with pytest.raises(StoreError, match=r"README\.md is there already and is no report of Stepladder's: .*force=True"):
         require_ours(path, force=False, what=NOT_OURS)
     require_ours(path, force=True, what=NOT_OURS)
 
@@ -57,7 +57,7 @@ def test_of_nothing_nothing_can_be_lost(content: bytes) -> None:
 )
 def test_what_has_no_mark_may_have_been_changed(content: bytes, name: str, tmp_path: Path) -> None:
     (tmp_path / "report").write_bytes(content)
-    with pytest.raises(StoreError, match=f"is a {name} without a mark, so that nobody can tell .* --force"):
+    with pytest.raises(StoreError, match=f"is a {name} without a mark, so that nobody can tell .* force=True"):
         require_ours(tmp_path / "report", force=False, what=NOT_OURS)
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_file_is_nobodys(tmp_path: Path) -> None:
 def test_no_report_takes_the_name_of_a_file_of_a_store(name: str, force: bool, tmp_path: Path) -> None:
     Store.open(tmp_path / "runs", create=True)
     (tmp_path / "runs" / "0123456789abcdef").mkdir()
-    with pytest.raises(StoreError, match="a name of the store's own files: give another file with -o"):
+    with pytest.raises(StoreError, match="a name of the store's own files: give another file with path="):
         write_ours(tmp_path / "runs" / name, "{}", force=force, what=NOT_OURS)
     assert not (tmp_path / "runs" / name).exists()
     write_ours(tmp_path / "runs" / "report.md", "text", force=force, what=NOT_OURS)

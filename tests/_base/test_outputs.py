@@ -111,7 +111,7 @@ def test_a_fifo_is_written_into(tmp_path: Path) -> None:
 def test_a_fifo_without_a_reader_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "READER_COMES_S", 0.1)
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(StoreError, match=r"fifo.*nobody reads from it.*--output"):
+    with pytest.raises(StoreError, match=r"fifo.*nobody reads from it.*path="):
         write_output(tmp_path / "fifo", TEXT)
 
 
@@ -166,7 +166,7 @@ def refuse_all(tmp_path: Path) -> dict[str, Path]:
 @POSIX
 def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     for words, path in (refuse_all(tmp_path) | {"a folder": Path("/"), "is a folder": Path()}).items():
-        with pytest.raises(StoreError, match=rf"(?s)cannot write .*{words}.*--output"):
+        with pytest.raises(StoreError, match=rf"(?s)cannot write .*{words}.*path="):
             write_output(path, TEXT)
     assert listing(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "old"
@@ -239,5 +239,5 @@ def test_a_reports_form_follows_its_file(output: str | None, form: str) -> None:
 
 @pytest.mark.parametrize("output", ["r.pdf", "r.txt", "r.html.gz"])
 def test_no_report_is_written_into_a_file_of_another_form(output: str) -> None:
-    with pytest.raises(StoreError, match=r"no form of a report ends in .*: give --format"):
+    with pytest.raises(StoreError, match=r"no form of a report ends in .*: give format="):
         form_of(output)

@@ -8,7 +8,17 @@ from pydantic import BaseModel
 
 from stepladder._base import foreign, registry
 from stepladder._base.foreign import FIELD_WORDS
-from stepladder._base.wording import LONGEST_MESSAGE, cut, did_you_mean, n_of, plainly, shown, slip
+from stepladder._base.wording import (
+    LONGEST_MESSAGE,
+    at_the_command,
+    cut,
+    did_you_mean,
+    n_of,
+    option,
+    plainly,
+    shown,
+    slip,
+)
 from stepladder.cli import main as cli
 from stepladder.errors import GeometryError, LadderError
 from stepladder.ladders.faults import _kinds, _places, place_of
@@ -171,3 +181,25 @@ def test_no_error_is_longer_than_a_message_may_be() -> None:
         parse("x" * 10**7)
     assert len(str(refused.value)) < 500
     assert cut("x" * 50, most=50) == "x" * 50
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "argument", "words"),
+    [
+        ("store", None, "store=", "--store"),
+        ("engine", "torch", 'engine="torch"', "--engine torch"),
+        ("force", True, "force=True", "--force"),
+        ("output", None, "path=", "--output"),
+        ("o", None, "path=", "-o"),
+    ],
+)
+def test_what_is_set_is_named_as_whoever_runs_it_sets_it(
+    name: str, value: str | bool | None, argument: str, words: str
+) -> None:
+    assert option(name, value) == argument
+    with at_the_command():
+        assert option(name, value) == words
+        with at_the_command():
+            assert option(name, value) == words
+        assert option(name, value) == words
+    assert option(name, value) == argument

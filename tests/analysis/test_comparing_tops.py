@@ -9,8 +9,9 @@ import pytest
 from made_up import LADDER
 from records import make_run
 
-from stepladder.analysis.comparing import compare, compare_tops, mean_interval
+from stepladder.analysis.comparing import compare, mean_interval
 from stepladder.analysis.intervals import interval_of_mean
+from stepladder.analysis.tops import compare_tops
 from stepladder.ladders.terms import Target
 from stepladder.reporting.data.compare_json import tops_dict
 from stepladder.reporting.pages.several_page import tops_page
@@ -76,7 +77,7 @@ UNLIKE = {
     ),
     "engine": (
         top_of("x.toml", HIGH, lr=0.02, engine=1),
-        f"trained by {ENGINES[0]} and by {ENGINES[1]}: name one with --engine",
+        f"trained by {ENGINES[0]} and by {ENGINES[1]}: name one with engine=",
     ),
     "measure": (
         top_of("x.toml", HIGH, lr=0.02, target=Target(accuracy=Decimal(99), balanced=True)),

@@ -1,19 +1,23 @@
 """The verbs with paths and numbers as a person gives them."""
 
+import json
 import re
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import CommandLine
 from made_up import results as made_up
 from python_page import make_ready
 
 import stepladder as sl
 from stepladder.api.verbs import seeds_of
 from stepladder.climbing.climbing import Watchers
+from stepladder.reporting.data.compare_json import comparison_dict
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +167,15 @@ SAVES = 'arrays become a file by np.savez("set.npz", x_train=x, y_train=y, x_tes
         (lambda: loose.climb(BEGUN), "not <LadderStart 'begun': .start(name, recipe, why=...) makes it a ladder>"),
         (lambda: loose.compare(sl.load("mnist-8k")), "not <Ladder 'mnist-8k' on 'mnist': skeleton, lighter, dropout"),
         (lambda: loose.compare([]), f"compare takes the results of one ladder, not []: {COLLECTS}"),
+        (lambda: loose.compare([sl.load("mnist-8k")]), "compare takes the results of one ladder, not <Ladder 'mnist"),
+        (
+            lambda: loose.compare(made_up([9_900]), "b.toml"),
+            f"compare takes the results of one ladder, not 'b.toml': {COLLECTS}",
+        ),
+        (
+            lambda: loose.compare([made_up([9_900])]),
+            "a list of two ladders' results or more: give those of one without",
+        ),
         (lambda: loose.report("mine.toml"), f"report takes the results of one ladder, not 'mine.toml': {COLLECTS}"),
         (lambda: loose.load(3), 'load takes a ladder\'s name or path, not 3: as in sl.load("mine.toml")'),
         (lambda: loose.dataset(np.zeros((2, 28, 28))), f"28)): {SAVES}"),
@@ -225,3 +238,51 @@ def test_what_cannot_be_meant_is_told_before_anything_is_made(
     with pytest.raises(sl.StepladderError, match=message):
         getattr(sl, verb)(ladder if given is LADDER else given, **how)
     assert not list((folder / "empty").iterdir())
+
+
+def test_verdicts_go_by_the_names_of_rungs_too() -> None:
+    verdicts = sl.compare(made_up([9_900] * 8, [9_940] * 8, [9_900] * 8))
+    assert verdicts["dropout"] is verdicts[1] is verdicts[-1]
+    assert [each.rung for each in verdicts[:1]] == ["lighter"]
+    with pytest.raises(sl.LadderError, match="no verdict on a rung 'droput'; did you mean 'dropout'"):
+        verdicts["droput"]
+
+
+def test_several_ladders_are_compared_as_the_command_does(folder: Path, stepladder: CommandLine) -> None:
+    """Their tops, with one promise for all: every number is the command's, whatever else the results hold."""
+    one = sl.load(folder / "mine.toml")
+    ladders = [one]
+    for number in (2, 3):
+        text = one.then(f"{number} epochs", epochs=number, why="longer").to_toml(folder=folder)
+        (folder / f"{number}.toml").write_text(text, encoding="utf-8")
+        ladders.append(sl.load(folder / f"{number}.toml"))
+    with ThreadPoolExecutor(1) as executor:
+        how: dict[str, Any] = {"store": folder / "rivals", "progress": False, "executor": executor}
+        found = [sl.climb(each, seeds=8, **how) for each in ladders]
+    paths = [each.source for each in ladders]
+    told = json.loads(stepladder("compare", *paths, "--store", folder / "rivals", "--json").stdout)
+    tops = sl.compare(found)
+    said = [json.loads(json.dumps(comparison_dict(each.comparison))) for each in tops if each.comparison]
+    assert said == [each["comparison"] for each in told["comparisons"]]
+    assert len(said) == told["n_comparisons"] == 2
+    assert all(each["interval"] for each in said)
+    assert tops[paths[2]] is tops[1]
+    assert sl.compare(*found) == tops
+    assert sl.compare(found[0], found[2])[0] != tops[1], "alone it is promised more"
+    assert str(tops).splitlines()[0].startswith(f"{paths[1]} against {paths[0]}: ")
+
+
+def test_what_cannot_be_compared_says_why() -> None:
+    first, other = made_up([9_900] * 8), made_up([9_900] * 8)
+    named = replace(other, ladder=replace(other.ladder, source="other"))
+    assert (
+        str(sl.compare(first, named))
+        == "other against mnist-8k: not compared: the same recipe: it is one top rung, twice"
+    )
+    assert "not compared" in sl.compare(first, named)._repr_html_()
+
+
+def test_ladders_of_one_name_are_told_apart_by_their_tops() -> None:
+    tops = sl.compare([made_up([9_900] * 8), made_up([9_900] * 8, [9_940] * 8)])
+    assert str(tops).startswith("mnist-8k: lighter against mnist-8k: skeleton: better by 0.40 points")
+    assert tops["mnist-8k: lighter"] is tops[0]

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracle import NETWORKS, MuonByValues, Pair, by_values, recipe_of
+from targets import require_in_engine
 from torch import nn
 
 from stepladder.datasets import data
@@ -270,10 +271,11 @@ def test_sharpness_aware_gradients_are_those_of_weights_up_the_gradient(
     assert pair.model.tally() == alone.tally()
 
 
-def teacher_weights(recipe: Recipe, splits: data.Splits, *, seed: int = 9) -> Arrays:
-    """Some weights of a recipe's teacher, not trained."""
+def teacher_weights(engine: Engine, recipe: Recipe, splits: data.Splits, *, seed: int = 9) -> Arrays:
+    """Some weights of a recipe's teacher, not trained. Skips a teacher that the engine lacks."""
     assert recipe.teacher is not None
     network = recipe.teacher.network_for(splits.image)
+    require_in_engine(engine, network)
     arrays = initial_arrays(network, seed)
     rng = np.random.default_rng(3)
     moved = {name: array + rng.uniform(0, 0.2, array.shape).astype(np.float32) for name, array in arrays.items()}
@@ -294,7 +296,7 @@ def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(
     fields = {"batch_size": 50, "augment": settings.model_dump()}
     recipe = recipe_of("lighter", **TAUGHT, **fields)
     assert recipe.teacher == recipe_of("all layers", loss={"label_smoothing": 0.1}, **fields)
-    known = [teacher_weights(recipe, few, seed=seed) for seed in range(n_teachers)]
+    known = [teacher_weights(engine, recipe, few, seed=seed) for seed in range(n_teachers)]
     teachers = Teachers(engine, recipe, known, splits=few)
     indices = np.random.default_rng(0).permutation(1000)[:50]
     warps = augment.draw_warps(settings, 50, size=28, rng=lambda purpose: generator(1, 0, purpose=purpose))
@@ -319,7 +321,7 @@ def test_a_student_learns_its_teachers_answers_to_the_same_distorted_images(
 
 def test_a_resumed_student_ends_as_an_undisturbed_one(engine: Engine, few: data.Splits) -> None:
     recipe = recipe_of("lighter", **BUSY, **TAUGHT, recalibrate_images=128)
-    teachers = [teacher_weights(recipe, few, seed=seed) for seed in (9, 10)]
+    teachers = [teacher_weights(engine, recipe, few, seed=seed) for seed in (9, 10)]
     steps = list(train(engine, recipe, splits=few, seed=3, resume=Progress(), teachers=teachers))
     resumed = last(train(engine, recipe, splits=few, seed=3, resume=steps[0], teachers=teachers))
     assert same(resumed, steps[-1])

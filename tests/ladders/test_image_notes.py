@@ -16,6 +16,7 @@ import pytest
 from conftest import CommandLine, write_idx
 from numpy.typing import NDArray
 
+from stepladder._base.wording import flat
 from stepladder.datasets import data, odd_files
 from stepladder.datasets.pixels import as_bytes
 from stepladder.errors import DataError
@@ -596,7 +597,7 @@ def test_what_a_file_holds_counts_and_not_its_name(tmp_path: Path, spoil: str) -
 
 
 def test_messages_quote_little_of_what_others_wrote() -> None:
-    assert odd_files.shown("a\n\tb" + "c" * 1000 + "d", 20) == "a bccccccc ... cccccccccd"
+    assert flat("a\n\tb" + "c" * 1000 + "d", 20) == "a bccccccc ... cccccccccd"
     assert odd_files.listed([f"name {k}" for k in range(30)], 3) == "name 0, name 1, name 2 and 27 more"
 
 

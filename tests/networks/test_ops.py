@@ -3,18 +3,15 @@ next file to open.
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from random_networks import random_weights
+from targets import LAYER_TARGETS, STEP_TARGETS, Target
 
-from stepladder.engines.jit import network as jit
-from stepladder.engines.jit.steps import activations
 from stepladder.engines.torch import ops as torch_ops
 from stepladder.errors import LadderError
 from stepladder.networks import ops
@@ -23,44 +20,8 @@ from stepladder.networks.ops import LAYERS, STEPS, Block, GlobalAvgPool, Linear
 from stepladder.networks.ops.op import Operation, Step
 from stepladder.networks.reference import input_gradient, trace
 from stepladder.networks.text import parse
-from stepladder.reporting.html import network_picture, page_networks
 
-PAGE = Path(page_networks.__file__).parent / "page" / "network.js"
 IMAGE = ImageShape(2, 8, 10)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a target has code for, what it says that it lacks, and where both stand."""
-
-    has: Collection[type]
-    lacks: Collection[type]
-    file: str
-
-
-def in_page(table: str, named: dict[str, type]) -> set[type]:
-    """The operations that a table of the page's JavaScript has a key for."""
-    body = re.search(rf"^const {table} = {{\n(.*?)^}};", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert body is not None
-    return {named[key] for key in re.findall(r"^  (\w+):", body[1], re.MULTILINE)}
-
-
-TITLES: dict[str, type] = {layer.title: layer for layer in LAYERS.values()}
-LAYER_TARGETS = {
-    "torch": Target(torch_ops.LAYERS, torch_ops.UNSUPPORTED, "engines/torch/ops.py"),
-    "jit": Target(jit.LAYERS, jit.UNSUPPORTED, "engines/jit/network.py"),
-    "page": Target(in_page("OPERATIONS", TITLES), page_networks.UNSUPPORTED, "reporting/html/page/network.js"),
-    "picture": Target(network_picture.LAYERS, network_picture.UNSUPPORTED, "reporting/html/network_picture.py"),
-}
-STEP_TARGETS = {
-    "torch": Target(torch_ops.STEPS, torch_ops.UNSUPPORTED, "engines/torch/ops.py"),
-    "jit": Target(
-        {*activations.ACTIVATIONS, *activations.OF_ANOTHER_KIND},
-        activations.UNSUPPORTED,
-        "engines/jit/steps/activations.py",
-    ),
-    "page": Target(in_page("STEPS", dict(STEPS)), page_networks.UNSUPPORTED, "reporting/html/page/network.js"),
-}
 
 
 @pytest.mark.parametrize("target", LAYER_TARGETS)

@@ -12,6 +12,7 @@ from light import small
 from numpy.typing import NDArray
 from oracle import NETWORKS, Oracle, recipe_of
 from random_networks import network_texts, random_weights
+from targets import require_in_engine
 from torch import Tensor, nn
 
 from stepladder.climbing.climbing import plan
@@ -121,9 +122,10 @@ def test_the_type_of_the_numbers_is_that_of_the_images(few: data.Splits) -> None
 @pytest.mark.parametrize("network", NETWORKS)
 def test_logits_are_the_jit_engines(network: str, few: data.Splits) -> None:
     recipe = recipe_of(network)
-    geometry = recipe.network_for(few.image)
+    geometry, engine = recipe.network_for(few.image), choose_engine("jit")[0]
+    require_in_engine(engine, geometry)
     weights = random_weights(geometry)
-    model = choose_engine("jit")[0].model(geometry, recipe, splits=few)
+    model = engine.model(geometry, recipe, splits=few)
     model.parameters[:] = np.concatenate([weights[name].ravel() for name in geometry.parameter_shapes])
     model.set_statistics({name: weights[name] for name in geometry.statistic_shapes})
     x = normalised(few.evaluated.images, pixel_mean=few.pixel_mean, pixel_std=few.pixel_std)

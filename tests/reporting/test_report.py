@@ -620,7 +620,7 @@ def test_what_cannot_be_written_is_said(images: Path, tmp_path: Path, monkeypatc
     file.write_text("no folder")
     (tmp_path / "odd-report.html").mkdir()
     for output in (str(file / "report.html"), str(tmp_path), None):
-        with pytest.raises(StoreError, match=r"cannot write .*: give another file with --output"):
+        with pytest.raises(StoreError, match=r"cannot write .*: give another file with path="):
             write_report("a report", ladder, output=output)
     with pytest.raises(StoreError, match="an empty path is no file"):
         write_report("a report", ladder, output="")

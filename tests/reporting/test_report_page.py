@@ -15,6 +15,7 @@ from conftest import Once
 from numpy.typing import NDArray
 from oracle import NETWORKS, recipe_of
 from playwright.sync_api import Browser, Page, expect
+from targets import require_in_page
 
 from stepladder import Store, collect, load
 from stepladder.climbing.climbing import climb
@@ -270,6 +271,7 @@ def test_the_javascript_network_knows_every_layer(still: Page, norm_scale: bool)
     splits = data.splits(data.load("mnist"), n_dev=0)
     recipe = recipe_of("all layers", norm_scale=norm_scale)
     network = recipe.network_for(splits.image)
+    require_in_page(network)
     rng = np.random.default_rng(3)
     state = initial_arrays(network, 1)
     state |= {name: array + rng.uniform(0, 0.3, array.shape).astype(np.float32) for name, array in state.items()}

@@ -200,7 +200,7 @@ def test_a_version_that_is_no_longer_what_was_written_is_damage(store: Store, st
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="choose another folder with --store"):
+    with pytest.raises(StoreError, match="choose another folder with store="):
         Store.open(tmp_path / "file" / "runs", create=True)
 
 

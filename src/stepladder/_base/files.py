@@ -18,12 +18,11 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from stepladder._base.wording import cut
+from stepladder._base.wording import clipped, option
 from stepladder.errors import StoreError
 
 LONGEST_NAME = 100  # of a ladder, in a file's name: file systems allow 255 bytes
 LONGEST_OF_A_FILE = 240  # bytes of a file's name that leave room for what a file on its way is called
-LONGEST_QUOTE = 200  # of what a damaged file says, in a message
 TOO_DEEP = "its brackets are nested too deeply for any file of Stepladder"
 MOST_JSON_BYTES = 32 * 2**20  # of any file of JSON in a store: what is larger is none of ours
 
@@ -164,11 +163,6 @@ def unsealed(file: bytes, name: str, *, path: Path, known: int) -> Any:
     return content
 
 
-def clipped(text: str) -> str:
-    """A text for a message, its first line, and not all of it where that is long."""
-    return cut((text.splitlines() or [""])[0], most=LONGEST_QUOTE)
-
-
 def reason(error: Exception) -> str:
     """What is wrong with a file's content, in one short line."""
     if isinstance(error, ValidationError):
@@ -187,5 +181,5 @@ def require_readable(version: int, path: Path, *, known: int) -> None:
     if version > known:
         raise NewerFormatError(
             f"{path} was written by a newer Stepladder (format {version}; this one reads up to {known}): upgrade"
-            " Stepladder, or use another folder with --store"
+            f" Stepladder, or use another folder with {option('store')}"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stepladder import __version__
 from stepladder._base.outputs import write_output
-from stepladder._base.wording import cut
+from stepladder._base.wording import cut, option
 from stepladder.errors import StoreError
 
 COMMENTS = {".html": "<!-- {} -->", ".svg": "<!-- {} -->", ".md": "[//]: # ({})", ".toml": "# {}"}
@@ -51,18 +51,19 @@ def require_ours(path: Path, *, force: bool, what: str, instead: str = "") -> No
     """
     try:
         if _STORED.fullmatch(path.name) and any((each / "store.json").exists() for each in path.parents[:2]):
-            raise StoreError(f"{path} is a name of the store's own files: give another file with -o")
+            raise StoreError(f"{path} is a name of the store's own files: give another file with {option('o')}")
         if force or not path.is_file():
             return
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         where = cut(str(path), most=300)
-        raise StoreError(f"cannot write {where} ({reason}): give another file with --output") from None
+        raise StoreError(f"cannot write {where} ({reason}): give another file with {option('output')}") from None
     if not is_ours(content) and not _encoded(instead).startswith(content):
         found = _whose(content) or f"is {what}"
         raise StoreError(
-            f"{path} is there already and {found}: give another file with -o, or overwrite all of it with --force"
+            f"{path} is there already and {found}: give another file with {option('o')}, or overwrite all of it with"
+            f" {option('force', True)}"
         )
 
 

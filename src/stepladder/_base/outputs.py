@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from stepladder._base.files import write_atomically
+from stepladder._base.wording import option
 from stepladder.errors import StoreError
 
 READER_COMES_S = 2.0  # the most that a FIFO's reader is waited for
@@ -27,9 +28,11 @@ def write_output(path: Path, text: str) -> None:
     try:
         _write(path, text.encode(errors="replace"))  # a file's name may be no text
     except ValueError:  # a NUL, or half a surrogate pair
-        raise StoreError(f"cannot write {path} (no file can have such a name): give another with --output") from None
+        reason, another = "no file can have such a name", f"give another with {option('output')}"
+        raise StoreError(f"cannot write {path} ({reason}): {another}") from None
     except OSError as error:
-        raise StoreError(f"cannot write {path} ({error.strerror or error}): give another file with --output") from None
+        reason, another = error.strerror or str(error), f"give another file with {option('output')}"
+        raise StoreError(f"cannot write {path} ({reason}): {another}") from None
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,12 +1,19 @@
-"""How messages say things: how many there are, what was given, and what may have been meant."""
+"""How messages say things: how many there are, what was given, and what may have been meant.
+
+What others wrote is quoted in three ways: ``shown`` as Python would write it, ``flat`` on one line without quotation
+marks, ``clipped`` its first line alone.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from stepladder._base.foreign import FIELD_WORDS, remedy
 
 LONGEST_MESSAGE = 2_000  # characters; no message is longer, whatever it quotes
 LONGEST_QUOTE = 120
+LONGEST_LINE = 200  # the first of a text, such as what a damaged file says
+LONGEST_TEXT = 300  # on one line, such as a path
 LONGEST_WORD = 40  # no word of ours is longer, and no slip of the keyboard is looked for in longer ones
 
 
@@ -56,6 +63,43 @@ def words_of(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
+
+
+def clipped(text: str) -> str:
+    """A text for a message, its first line, and not all of it where that is long."""
+    return cut((text.splitlines() or [""])[0], most=LONGEST_LINE)
+
+
+def flat(text: object, most: int = LONGEST_TEXT) -> str:
+    """A text that others wrote, without quotation marks: cut in the middle if it is long, its lines put into one."""
+    line = " ".join(str(text).replace("\0", "\\0").split())
+    return line if len(line) <= most else f"{line[: most // 2]} ... {line[-most // 2 :]}"
+
+
+_AT_THE_COMMAND = [False]  # whether the command line runs, whose door is another than Python's
+_IN_PYTHON = {"output": "path", "o": "path"}
+
+
+@contextmanager
+def at_the_command() -> Iterator[None]:
+    """While this goes on, messages name options as the command line has them, and not arguments."""
+    before, _AT_THE_COMMAND[0] = _AT_THE_COMMAND[0], True
+    try:
+        yield
+    finally:
+        _AT_THE_COMMAND[0] = before
+
+
+def option(name: str, value: str | bool | None = None) -> str:
+    """What a person sets, in a message: ``--engine torch`` at the command line, in Python ``engine="torch"``.
+
+    Without a value ``--store`` or ``store=``; a flag, whose value is True, ``--force`` or ``force=True``.
+    """
+    if not _AT_THE_COMMAND[0]:
+        given = f'"{value}"' if isinstance(value, str) else "True" if value else ""
+        return f"{_IN_PYTHON.get(name, name)}={given}"
+    words = f"--{name}" if len(name) > 1 else f"-{name}"
+    return f"{words} {value}" if isinstance(value, str) else words
 
 
 def how_to_install(extra: str) -> str:

@@ -12,7 +12,7 @@ Verdicts are about seeds: the evaluated images are taken as they are, and how fa
 difference, seeds included, is a number of its own (``image_error``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
@@ -20,7 +20,7 @@ from math import floor, isfinite, log10
 from statistics import median
 from typing import Literal
 
-from stepladder._base.late import FACES, Drawn, late
+from stepladder._base.late import FACES, Drawn, Named, late
 from stepladder._base.wording import n_of
 from stepladder.analysis.intervals import (
     FIRST,
@@ -40,7 +40,6 @@ from stepladder.analysis.intervals import (
     unpaired,
 )
 from stepladder.analysis.other_images import image_error
-from stepladder.ladders.evaluated import data_identity
 from stepladder.runs.results import Results, RungResult, require_results
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import exact_mean, measured, one_image
@@ -120,11 +119,17 @@ class TargetVerdict:
     consistent_worst: int | None
 
 
-class Verdicts(list[Comparison], Drawn):
-    """Comparisons in the order of their rungs, then of the variants; printed, a line each."""
+class Verdicts(Named[Comparison]):
+    """Comparisons in the order of their rungs, then of the variants; printed, a line each.
 
-    def __str__(self) -> str:
-        return "\n".join(map(str, self))
+    ``verdicts["rotation"]`` is that of the rung or variant of this name.
+    """
+
+    kind = "verdict on a rung"
+
+    @staticmethod
+    def name_of(one: Comparison) -> str:
+        return one.rung
 
 
 def compare(results: Results) -> Verdicts:
@@ -141,56 +146,6 @@ def compare_with_top(results: Results) -> list[Comparison]:
     """The last rung against each of the others, as an ablation makes them (ablation.Ablation.as_plan)."""
     top = results.rungs[-1]
     return verdicts([(each, top) for each in results.rungs[:-1]], declared=results.ladder.comparisons)
-
-
-@dataclass(frozen=True)
-class Between:
-    """Two ladders' tops, by the ladders' sources: how the second differs from the first, or why it is not compared."""
-
-    first: str
-    other: str
-    comparison: Comparison | None = None
-    problem: str = ""
-
-
-def compare_tops(found: Sequence[Results]) -> list[Between]:
-    """The top rung of each ladder but the first against that of the first, as that many comparisons together.
-
-    Only where they are trained and evaluated on the same images, by one engine, and are about the same measure.
-    """
-    first, tops = found[0], [_under_its_source(each) for each in found]
-    unlike = [next(_unlike(first, each), "") for each in found[1:]]
-    pairs = [(tops[0], top) for top, problem in zip(tops[1:], unlike, strict=True) if not problem]
-    compared = iter(verdicts(pairs, declared=len(pairs)))
-    return [
-        Between(first.ladder.source, each.ladder.source, None if problem else next(compared), problem)
-        for each, problem in zip(found[1:], unlike, strict=True)
-    ]
-
-
-def _under_its_source(results: Results) -> RungResult:
-    """A ladder's top rung, called as the ladder: rungs of two ladders may have one name."""
-    top = results.rungs[-1]
-    return replace(top, rung=replace(top.rung, name=results.ladder.source))
-
-
-def _unlike(one: Results, other: Results) -> Iterator[str]:
-    """Why two ladders' tops cannot be compared, and what would help."""
-    first, second = (data_identity(each.ladder) for each in (one, other))
-    tops = [each.rungs[-1].rung for each in (one, other)]
-    if first.sha256 != second.sha256:
-        yield f"other images: {first.name} and {second.name}: compare ladders on one data set"
-    if first.evaluate_on != second.evaluate_on:
-        yield f"evaluated on {first.evaluate_on} and on {second.evaluate_on}: set evaluate_on alike"
-    if first.essence() != second.essence():
-        sizes = " and ".join(f"{each.dev_images:,} ({each.split})" for each in (first, second))
-        yield f"other validation images, {sizes}: set dev_images alike"
-    if tops[0].target.balanced != tops[1].target.balanced:
-        yield f"targets of {tops[0].target.measure} and of {tops[1].target.measure}: set balanced alike"
-    if one.engine and other.engine and one.engine != other.engine:
-        yield f"trained by {one.engine} and by {other.engine}: name one with --engine"
-    if tops[0].recipe == tops[1].recipe:
-        yield "the same recipe: it is one top rung, twice"
 
 
 def mean_interval(result: RungResult) -> Interval | None:

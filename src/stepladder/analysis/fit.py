@@ -10,8 +10,8 @@ from math import inf
 from statistics import mean, stdev
 from typing import Literal
 
-from stepladder.analysis.curves import CLEAR_GAP, WINDOW, clearly_falls, losses_of, mean_curve, windows_of
 from stepladder.analysis.intervals import ALPHA, interval_of_mean
+from stepladder.analysis.movements import CLEAR_GAP, WINDOW, clearly_falls, losses_of, mean_curve, windows_of
 from stepladder.analysis.outliers import ONE_ANSWER, has_learned, largest_answer
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.geometry import Network

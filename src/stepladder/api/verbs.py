@@ -1,16 +1,21 @@
-"""check, climb, report and replay, as Python calls them; load, collect and compare need only what their rooms give."""
+"""check, climb, compare, report and replay, as Python calls them; load and collect need only what their rooms give."""
 
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, cast, overload
 
 from stepladder._base.files import name_for
 from stepladder._base.machine import n_cores
 from stepladder._base.wording import did_you_mean, n_of, shown
+from stepladder.analysis.comparing import Verdicts
+from stepladder.analysis.comparing import compare as compare_rungs
+from stepladder.analysis.tops import Tops, compare_tops
 from stepladder.climbing.climbing import Failure, Watcher, Watchers
 from stepladder.climbing.climbing import climb as climb_ladder
 from stepladder.climbing.deciding import climb_until_decided
@@ -148,6 +153,49 @@ def seeds_of(seeds: int | Collection[int]) -> tuple[int, ...]:
     if not given:
         raise LadderError("0 seeds train nothing: give at least 1, as in seeds=8")
     return tuple(given)
+
+
+@overload
+def compare(results: Results, /) -> Verdicts: ...
+@overload
+def compare(results: Sequence[Results], /) -> Tops: ...
+@overload
+def compare(first: Results, second: Results, /, *more: Results) -> Tops: ...
+def compare(results: Results | Sequence[Results], /, *others: Results) -> Verdicts | Tops:
+    """What each change of a ladder did; of several ladders, how their top rungs differ from that of the first.
+
+    Of one ladder: every rung but the first against the one below, then every variant against the rung that it hangs on,
+    an ``sl.Comparison`` each. One interval decides. It holds after every seed: compare as often as you like, and stop
+    when you like. Of several, one after the other or in a list: as ``stepladder compare a.toml b.toml``, with one
+    promise for all of them together; ladders that were not trained and evaluated on the same images, by one engine, are
+    not compared, and ``problem`` says why. Raises LadderError for what is no results.
+    """
+    if isinstance(results, Results) and not others:
+        return compare_rungs(results)
+    found = _several(results, others)
+    for each in found:
+        require_results(each, of="compare")
+    if len(found) == 1:
+        raise LadderError("compare takes a list of two ladders' results or more: give those of one without the list")
+    return compare_tops(_told_apart(found))
+
+
+def _several(results: Results | Sequence[Results], others: Sequence[Results]) -> list[Results]:
+    """Those of a list, or those one after the other: whatever they are."""
+    if isinstance(results, list | tuple) and results and not others:
+        return [*results]
+    return [cast(Results, results), *others]
+
+
+def _told_apart(found: Sequence[Results]) -> list[Results]:
+    """The same; ladders of one name, such as two that share their lower rungs, are told of with their top rungs'."""
+    n_of_name = Counter(each.ladder.source for each in found)
+    return [
+        replace(each, ladder=replace(each.ladder, source=f"{each.ladder.source}: {each.top.rung.name}"))
+        if n_of_name[each.ladder.source] > 1
+        else each
+        for each in found
+    ]
 
 
 def report(results: Results, path: str | Path | None = None, *, format: str | None = None, force: bool = False) -> Path:

@@ -9,6 +9,7 @@ import click
 
 from stepladder import __version__
 from stepladder._base import signals, streams
+from stepladder._base.wording import at_the_command
 from stepladder.cli import ending
 from stepladder.cli.commands.check import check
 from stepladder.cli.commands.climb import climb
@@ -34,7 +35,7 @@ class _Group(Commands):
     """A click group that ends with one message and a documented exit code, whatever happens (see ending)."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, standalone_mode: bool = True, **named: Any) -> Any:
-        run = partial(super().main, args, *more, standalone_mode=False, **named)
+        run = at_the_command()(partial(super().main, args, *more, standalone_mode=False, **named))
         if not standalone_mode:
             return run()
         streams.make_sound()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepladder._base.wording import flat
 from stepladder.datasets import sources
-from stepladder.datasets.odd_files import shown
 from stepladder.errors import DataError
 
 
@@ -18,7 +18,7 @@ class Mnist:
 
     def name(self, at: str) -> str:
         if at:
-            raise DataError(f'no data {shown(f"mnist:{at}")}: MNIST is one set: write data = "mnist"')
+            raise DataError(f'no data {flat(f"mnist:{at}")}: MNIST is one set: write data = "mnist"')
         return sources.MNIST.name
 
     def stamp(self, at: str) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from stepladder._base.wording import flat
 from stepladder.datasets import pixels, sources
-from stepladder.datasets.odd_files import shown
 from stepladder.errors import DataError
 
 
@@ -31,7 +31,7 @@ class IdxFolder:
 def read(folder: Path) -> dict[str, NDArray[Any]]:
     """All parts: images (N, C, size, size) uint8, labels as they are. Raises DataError."""
     files = sources.idx_files(folder)
-    found = {part: _read_part(f"{shown(folder, 1000)}, {part}", files[part][0], part=part) for part in files}
+    found = {part: _read_part(f"{flat(folder, 1000)}, {part}", files[part][0], part=part) for part in files}
     for part, (taken, *others) in files.items():
         for other in others:
             sources.require_same(taken, other, part=part)
@@ -40,7 +40,7 @@ def read(folder: Path) -> dict[str, NDArray[Any]]:
 
 def _read_part(where: str, path: Path, *, part: str) -> NDArray[Any]:
     """One file; ``where`` names it in what is said of the images' shape. Raises DataError."""
-    name, n_stored = shown(path, 1000), path.stat().st_size
+    name, n_stored = flat(path, 1000), path.stat().st_size
     with sources.opened(path) as stream:
         shape = sources.idx_shape(stream, name)
         expected, n_plain = prod(shape), n_stored - 4 - 4 * len(shape)

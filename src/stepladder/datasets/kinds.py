@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder._base import registry
+from stepladder._base.wording import flat
 from stepladder.datasets import sources
-from stepladder.datasets.odd_files import no_image_set, shown
+from stepladder.datasets.odd_files import no_image_set
 from stepladder.errors import DataError, StepladderError
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ class Kind:
     @property
     def shown(self) -> str:
         """The set in messages."""
-        return shown(f"{self.source}:{self.at}" if is_word(self.source) and self.at else self.at or self.source, 1000)
+        return flat(f"{self.source}:{self.at}" if is_word(self.source) and self.at else self.at or self.source, 1000)
 
     @property
     def name(self) -> str:
         found = self._asked("name")
         if not isinstance(found, str) or not found.strip() or not found.isprintable():
             raise DataError(
-                f"{self._who}: a name is to be one line of characters that can be seen, not {shown(repr(found))}"
+                f"{self._who}: a name is to be one line of characters that can be seen, not {flat(repr(found))}"
             )
         return found
 
@@ -73,7 +74,7 @@ class Kind:
             hash(found)
         except TypeError:  # perhaps of what is in a tuple
             raise DataError(
-                f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {shown(found)}"
+                f"{self._who}: a stamp is to be a text, a number or a tuple of them, not {flat(found)}"
             ) from None
         stamp: Hashable = found
         return stamp
@@ -123,7 +124,7 @@ def _there(data: str) -> Path:
     except DataError as error:
         if (word := re.search(r"(?:^|/)([A-Za-z][\w-]*):", data)) is None:
             raise
-        raise DataError(f"{error}; if {shown(word[1])} is a package's kind of data, install the package here") from None
+        raise DataError(f"{error}; if {flat(word[1])} is a package's kind of data, install the package here") from None
 
 
 def is_named(data: str) -> bool:
@@ -173,17 +174,17 @@ def _source(name: str) -> Source:
 def formed(who: str, arrays: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray[Any]]":
     """An outsider's arrays, in plain C order. Raises DataError if there are others than there should be."""
     if not isinstance(arrays, Mapping):
-        raise DataError(f"{who} gives {shown(arrays)}; arrays by name are wanted: {', '.join(sources.PARTS)}")
+        raise DataError(f"{who} gives {flat(arrays)}; arrays by name are wanted: {', '.join(sources.PARTS)}")
     named = set(arrays)
     if named not in (set(sources.PARTS), set(sources.PARTS) | set(sources.OWN_VALIDATION)):
         names = ", ".join(sorted(map(str, named))) or "none"
-        raise DataError(f"{who} gives the arrays {shown(names)}; {', '.join(sources.PARTS)} are wanted")
+        raise DataError(f"{who} gives the arrays {flat(names)}; {', '.join(sources.PARTS)} are wanted")
     for part, array in arrays.items():
         if not (hasattr(array, "dtype") and hasattr(array, "shape")):
             raise DataError(f"{who} gives {part} as a {type(array).__name__}; an array of numpy is wanted")
         if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4 or array.shape[2] != array.shape[3]):
             raise DataError(
-                f"{who} gives {part} of shape {array.shape}, {shown(array.dtype, 60)}; (N, channels, size, size) and"
+                f"{who} gives {part} of shape {array.shape}, {flat(array.dtype, 60)}; (N, channels, size, size) and"
                 " uint8 are wanted"
             )
     return {part: array.reshape(-1).reshape(array.shape) for part, array in arrays.items()}

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from stepladder._base.wording import flat
 from stepladder.datasets import pixels, sources
-from stepladder.datasets.odd_files import first_bytes, listed, shown, what_is
+from stepladder.datasets.odd_files import first_bytes, listed, what_is
 from stepladder.errors import DataError
 
 LARGEST_LABEL = 65_535
@@ -70,7 +71,7 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         names = {part: _name(path, list(members), part) for part in _NAMES} | _validation(path, members)
         chosen = {part: members[name] for part, name in names.items()}
         n_bytes = sum(member.file_size for member in chosen.values())
-        pixels.require_room(shown(path, 1000), n_bytes, n_stored=sum(each.compress_size for each in chosen.values()))
+        pixels.require_room(flat(path, 1000), n_bytes, n_stored=sum(each.compress_size for each in chosen.values()))
         found = {part: _array(path, archive, chosen[part], part) for part in chosen if part.endswith("labels")}
         for part in [part for part in chosen if part.endswith("images")]:
             n_labels = len(np.atleast_1d(found[part.replace("images", "labels")]))
@@ -86,7 +87,7 @@ def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
             f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image{one_hot}"
         )
     if labels.dtype.kind not in "iu":
-        raise DataError(f"{name}: labels are {shown(labels.dtype, 60)}: save them as integers, counted from 0")
+        raise DataError(f"{name}: labels are {flat(labels.dtype, 60)}: save them as integers, counted from 0")
     if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
         raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
     return labels.reshape(-1).astype(np.int64)
@@ -98,7 +99,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if name in found:
-            raise DataError(f"{shown(path, 1000)}: has two arrays {shown(name, 60)}: save it again with numpy.savez")
+            raise DataError(f"{flat(path, 1000)}: has two arrays {flat(name, 60)}: save it again with numpy.savez")
         if name != member.filename:
             found[name] = member
     return found
@@ -114,11 +115,11 @@ def _validation(path: Path, members: dict[str, zipfile.ZipInfo]) -> dict[str, st
         if name:
             _require_alone(path, members, name, part)
         elif alike := _alike(members, part):
-            raise DataError(f"{shown(path, 1000)}: {_to_be_called(alike, _VALIDATION_NAMES[part][0])}")
+            raise DataError(f"{flat(path, 1000)}: {_to_be_called(alike, _VALIDATION_NAMES[part][0])}")
     if len(found) == 1:
         ((part, name),) = found.items()
         other = "labels" if "images" in part else "images"
-        raise DataError(f"{shown(path, 1000)}: has {name}, but no validation {other}: save both, or neither")
+        raise DataError(f"{flat(path, 1000)}: has {name}, but no validation {other}: save both, or neither")
     return found
 
 
@@ -132,11 +133,11 @@ def _only(path: Path, rivals: list[str]) -> str | None:
 def _require_alone(path: Path, names: Iterable[str], name: str, part: str) -> None:
     """Raise DataError if there is another array that the part ``name`` may be: which one was meant?"""
     if alike := _alike(names, part):
-        raise _two_names(path, [name, shown(alike, 60)])
+        raise _two_names(path, [name, flat(alike, 60)])
 
 
 def _two_names(path: Path, names: list[str]) -> DataError:
-    return DataError(f"{shown(path, 1000)}: has {' and '.join(names)}, which name the same part: keep one of them")
+    return DataError(f"{flat(path, 1000)}: has {' and '.join(names)}, which name the same part: keep one of them")
 
 
 def _name(path: Path, names: list[str], part: str) -> str:
@@ -155,7 +156,7 @@ def _name(path: Path, names: list[str], part: str) -> str:
         alike_text = ""
     nameless = "; give arrays their names: np.savez(path, x_train=x, ...)" if "arr_0" in names else ""
     raise DataError(
-        f"{shown(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
+        f"{flat(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
         f"{alike_text}{nameless}"
     )
 
@@ -167,7 +168,7 @@ def _alike(names: Iterable[str], part: str) -> str | None:
 
 
 def _to_be_called(alike: str, name: str) -> str:
-    given = shown(alike, 60)
+    given = flat(alike, 60)
     return f"{given} is to be called {name}: np.savez('new.npz', {name}=a['{given}'], ...)"
 
 
@@ -195,17 +196,17 @@ def _array(
 ) -> NDArray[Any]:
     """One member; images are as many as ``n_labels``."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{shown(member.filename, 60)} is compressed as numpy never does")
+        raise ValueError(f"{flat(member.filename, 60)} is compressed as numpy never does")
     form = None
     with archive.open(member) as stream:
         header = _header(stream)
         n_there = member.file_size - header.n_bytes
         if n_there != header.n_promised:
-            name = shown(member.filename, 60)
+            name = flat(member.filename, 60)
             raise ValueError(f"the header of {name} promises {header.n_promised:,} bytes, it has {n_there:,}")
         if part.endswith("images"):
             _require_images_first(path, part, header.shape, n_labels)
-            form = sources.image_shape(f"{shown(path, 1000)}, {part.removesuffix('-images')}", header.shape)
+            form = sources.image_shape(f"{flat(path, 1000)}, {part.removesuffix('-images')}", header.shape)
             if header.dtype != np.uint8:
                 raise _no_bytes(path, part, header, stream)
         in_order = form and not header.fortran
@@ -219,15 +220,15 @@ def _require_images_first(path: Path, part: str, shape: tuple[int, ...], n: int)
     if len(shape) > 2 and shape[0] != n == shape[-1]:
         order = ", ".join(map(str, (len(shape) - 1, *range(len(shape) - 1))))
         raise DataError(
-            f"{shown(path, 1000)}: {part.replace('-', ' ')} of shape {shape} have their number last: save"
+            f"{flat(path, 1000)}: {part.replace('-', ' ')} of shape {shape} have their number last: save"
             f" x.transpose({order})"
         )
 
 
 def _whole(stream: IO[bytes], header: _Header) -> NDArray[Any]:
-    flat = np.empty(prod(header.shape), header.dtype)
-    pixels.fill(stream, flat)
-    return flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
+    numbers = np.empty(prod(header.shape), header.dtype)
+    pixels.fill(stream, numbers)
+    return numbers.reshape(header.shape[::-1]).T if header.fortran else numbers.reshape(header.shape)
 
 
 def _channels_first(images: NDArray[Any], form: tuple[int, int, int]) -> NDArray[Any]:
@@ -239,12 +240,12 @@ def _channels_first(images: NDArray[Any], form: tuple[int, int, int]) -> NDArray
 
 def _no_bytes(path: Path, part: str, header: _Header, stream: IO[bytes]) -> DataError:
     """A refusal of pixels of another type, with the remedy for what they hold."""
-    who, dtype = f"{shown(path, 1000)}: {part.removesuffix('-images')} images are", header.dtype
+    who, dtype = f"{flat(path, 1000)}: {part.removesuffix('-images')} images are", header.dtype
     low, high = np.nan, np.nan
     n_numbers = prod(header.shape)
     if dtype.kind in "biuf" and n_numbers:
         low, high = pixels.extremes(stream, dtype, n_numbers)
-    kind = f"{shown(dtype, 60)}{':' if dtype.kind == 'b' else ','}"
+    kind = f"{flat(dtype, 60)}{':' if dtype.kind == 'b' else ','}"
     return DataError(f"{who} {kind} {pixels.as_bytes(dtype, low, high)}; bytes (uint8) are wanted")
 
 
@@ -267,7 +268,7 @@ def _header(stream: IO[bytes]) -> _Header:
             " one uint8 array of it, np.stack(images)"
         )
     if dtype.names or dtype.subdtype or not dtype.itemsize or min(shape, default=0) < 0:
-        raise ValueError(f"an array of {shown(dtype, 60)} and shape {shown(shape, 60)}")
+        raise ValueError(f"an array of {flat(dtype, 60)} and shape {flat(shape, 60)}")
     return _Header(shape, fortran, dtype, 8 + len(length) + n)
 
 
@@ -282,12 +283,12 @@ def _problems_named(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except _ObjectsError as error:
-        raise DataError(f"{shown(path, 1000)}: {error}") from None
+        raise DataError(f"{flat(path, 1000)}: {error}") from None
     except Exception as error:  # zipfile, zlib and numpy name damage in a dozen ways, SyntaxError among them
         what = what_is(first_bytes(path))
-        reason = shown(error) or type(error).__name__
+        reason = flat(error) or type(error).__name__
         if what and "zip archive" not in what:
             reason = what
         raise DataError(
-            f"{shown(path, 1000)}: damaged, or no .npz file without pickles ({reason}): save it again"
+            f"{flat(path, 1000)}: damaged, or no .npz file without pickles ({reason}): save it again"
         ) from None

@@ -8,6 +8,7 @@ import stat
 from itertools import islice
 from pathlib import Path
 
+from stepladder._base.wording import flat
 from stepladder.errors import DataError
 
 FORMS = (
@@ -18,7 +19,6 @@ SAVE = (
     'np.savez_compressed("set.npz", x_train=x, y_train=y, x_test=..., y_test=...), images (N, H, W) or (N, H, W, C)'
     " uint8 from 0 to 255, labels (N,) counted from 0"
 )
-LONGEST = 300  # characters of what others wrote, in a message
 MOST_FILES = 5_000  # of a folder, looked at for what it is
 
 GZIP, XZ = "a gzip file", "an xz file"
@@ -56,16 +56,10 @@ _IDX_TYPES = {
 }
 
 
-def shown(text: object, longest: int = LONGEST) -> str:
-    """A text that others wrote, for a message: cut in the middle if it is long, on one line."""
-    line = " ".join(str(text).replace("\0", "\\0").split())
-    return line if len(line) <= longest else f"{line[: longest // 2]} ... {line[-longest // 2 :]}"
-
-
 def listed(names: "list[str]", most: int = 8) -> str:
     """The first of these names, and how many there are besides."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(shown(name, 60) for name in names[:most]) + more
+    return ", ".join(flat(name, 60) for name in names[:most]) + more
 
 
 def what_is(head: bytes) -> str | None:
@@ -97,9 +91,9 @@ def require_regular(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        raise DataError(f"{shown(path)}: cannot be read ({shown(error)})") from None
+        raise DataError(f"{flat(path)}: cannot be read ({flat(error)})") from None
     if not stat.S_ISREG(mode):
-        raise DataError(f"{shown(path)}: {_kind(mode)}, not an ordinary file: give {FORMS}")
+        raise DataError(f"{flat(path)}: {_kind(mode)}, not an ordinary file: give {FORMS}")
 
 
 def _kind(mode: int) -> str:
@@ -123,11 +117,11 @@ def no_image_set(file: Path) -> str:
         return f"{file}: an .npz file by what is in it: give it a name that ends in .npz"
     if what in (GZIP, XZ) and re.search("(images|labels).*(idx|ubyte)", file.name.lower()):
         return (
-            f"{shown(file)}: one IDX file, packed: give the folder that holds it and the other three; nothing need be"
+            f"{flat(file)}: one IDX file, packed: give the folder that holds it and the other three; nothing need be"
             " unpacked"
         )
     kind = _known_kind(file.name) or _known_kind(what or "")
-    no_set = f"{shown(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file"
+    no_set = f"{flat(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file"
     if kind == "pictures":
         return f"{no_set}. {_of_pictures(file)}"
     remedy = f"make an .npz of it: {_HOW_TO[kind]}; {SAVE}" if kind else f"give {FORMS}"
@@ -143,7 +137,7 @@ def first_bytes(file: Path, n: int = 512) -> bytes:
         with file.open("rb") as opened:
             return opened.read(n)
     except OSError as error:
-        raise DataError(f"{shown(file)}: cannot be read ({shown(error)})") from None
+        raise DataError(f"{flat(file)}: cannot be read ({flat(error)})") from None
 
 
 _HOW_TO = {
@@ -184,7 +178,7 @@ def _of_pictures(file: Path) -> str:
         small = width == height <= LARGEST_AS_IT_IS
         resize = "" if small else ".resize((28, 28))" if mode == "L" else resize
         name = "/".join(file.parts[-2:])
-        found = f" ({shown(name, 60)}: {width} x {height}, {'grey' if mode == 'L' else 'colour'})"
+        found = f" ({flat(name, 60)}: {width} x {height}, {'grey' if mode == 'L' else 'colour'})"
     return (
         f"Make an .npz file of the pictures{found}:"
         f' x = np.stack([np.asarray(PIL.Image.open(p).convert("{mode}"){resize}) for p in paths]). Labels are numbers:'
@@ -217,7 +211,7 @@ def folder_reason(folder: Path, parts: tuple[str, ...]) -> str | None:
         entries = sorted(islice(folder.iterdir(), MOST_FILES))
         files, folders = [e for e in entries if e.is_file()], [e for e in entries if e.is_dir()]
     except OSError as error:
-        raise DataError(f"{shown(folder)}: cannot be read ({shown(error)})") from None
+        raise DataError(f"{flat(folder)}: cannot be read ({flat(error)})") from None
     if not entries:
         return "the folder is empty"
     reason = (
@@ -240,8 +234,8 @@ def _misnamed(files: list[Path], parts: tuple[str, ...]) -> str | None:
         if part and "idx" in file.name.lower() and not file.name.startswith(part):
             usual = file.name[file.name.lower().replace("_", "-").index(part) :]
             return (
-                f"{shown(file.name, 80)} has more before its usual name: put the four files of one set into a folder of"
-                f" their own and rename them, this one to {shown(usual, 80)}"
+                f"{flat(file.name, 80)} has more before its usual name: put the four files of one set into a folder of"
+                f" their own and rename them, this one to {flat(usual, 80)}"
             )
     return None
 
@@ -251,23 +245,23 @@ def _nested(folders: list[Path], parts: tuple[str, ...]) -> str | None:
     own = [each for each in folders if each.name.replace("_", "-").startswith(parts)]
     if own:
         return (
-            f"{shown(own[0].name, 80)} is a folder, with the file of that name in it: move the four files out of their"
+            f"{flat(own[0].name, 80)} is a folder, with the file of that name in it: move the four files out of their"
             " folders"
         )
     for each in folders:
         for depth in ("*idx*", "*/*idx*"):
             for file in islice(each.glob(depth), MOST_FILES):
                 if file.name.replace("_", "-").startswith(parts):
-                    return f"its IDX files are further down: give {shown(file.parent)}"
+                    return f"its IDX files are further down: give {flat(file.parent)}"
     return None
 
 
 def _archives(files: list[Path]) -> str | None:
     npz = [each for each in files if each.suffix.lower() == ".npz"]
     if npz:
-        return f"it holds {shown(npz[0].name, 80)}: give that file itself"
+        return f"it holds {flat(npz[0].name, 80)}: give that file itself"
     packed = [each for each in files if each.suffix.lower() in (".zip", ".tar", ".tgz", ".7z", ".rar")]
-    return f"it holds {shown(packed[0].name, 80)}: unpack that first" if packed else None
+    return f"it holds {flat(packed[0].name, 80)}: unpack that first" if packed else None
 
 
 def _of_a_known_kind(files: list[Path]) -> str | None:
@@ -278,7 +272,7 @@ def _of_a_known_kind(files: list[Path]) -> str | None:
     file, kind = known[0]
     if kind == "pictures":
         return f"it holds pictures, which are not read as they are. {_of_pictures(file)}"
-    return f"it holds {shown(file.name, 80)}, which is not read as it is: make an .npz of it: {_HOW_TO[kind]}; {SAVE}"
+    return f"it holds {flat(file.name, 80)}, which is not read as it is: make an .npz of it: {_HOW_TO[kind]}; {SAVE}"
 
 
 def _class_folders(folders: list[Path]) -> str | None:
@@ -310,7 +304,7 @@ _ELSEWHERE = {
 def not_there(path: Path) -> str:
     """What to give where nothing is: a set that is known by name has to be got first; only MNIST is embedded."""
     plain = "".join(c for c in path.name.lower() if c.isalnum())
-    message = f"no data at {shown(path.absolute(), 1000)}: give {FORMS}, or 'mnist'"
+    message = f"no data at {flat(path.absolute(), 1000)}: give {FORMS}, or 'mnist'"
     if plain in ("mnist", "minst", "mnits", "mnistdata"):
         return f"{message}, which is embedded"
     if name := _ELSEWHERE.get(plain):

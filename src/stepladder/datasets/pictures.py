@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepladder._base.files import read_regular
-from stepladder.datasets.odd_files import shown, what_is
+from stepladder._base.wording import flat
+from stepladder.datasets.odd_files import what_is
 from stepladder.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others need programs, or are no pictures
@@ -65,15 +66,15 @@ def read_picture(path: Path, *, channels: int, size: int, resize: bool = False, 
     try:
         content = read_regular(path, most=MOST_BYTES)
     except (OSError, ValueError) as error:
-        raise DataError(f"{shown(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    picture, notes = _opened(content, shown(path))
-    picture, converted = _converted(picture, MODES[channels], shown(path))
+        raise DataError(f"{flat(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    picture, notes = _opened(content, flat(path))
+    picture, converted = _converted(picture, MODES[channels], flat(path))
     notes += converted
     if picture.size != (size, size):
         width, height = picture.size
         if not resize:
             raise DataError(
-                f"{shown(path)}: {width} x {height} pixels, and this network takes {size} x {size}: crop it as the"
+                f"{flat(path)}: {width} x {height} pixels, and this network takes {size} x {size}: crop it as the"
                 " images trained on are, and add --resize"
             )
         how = "resized to" if width == height else "squeezed into a square of"
@@ -112,7 +113,7 @@ def _opened(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
     except UnidentifiedImageError:
         raise DataError(f"{name}: {_what(content)}: give a picture ({', '.join(FORMATS)})") from None
     except Exception as error:  # a broken file ends in whatever its decoder stumbles over
-        reason = shown(error) or type(error).__name__
+        reason = flat(error) or type(error).__name__
         raise DataError(f"{name}: a damaged picture, or none ({reason}): get it again") from None
     return picture, notes
 

@@ -11,13 +11,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from stepladder._base.wording import flat
 from stepladder.datasets.odd_files import (
     GZIP,
     XZ,
     folder_reason,
     not_there,
     require_regular,
-    shown,
     what_is,
 )
 from stepladder.errors import DataError
@@ -104,19 +104,19 @@ def idx_files(folder: Path) -> dict[str, tuple[Path, ...]]:
             (path for path in folder.iterdir() if "idx" in path.name.lower()), key=lambda p: (_is_packed(p), p)
         )
     except OSError as error:
-        raise DataError(f"{shown(folder)}: cannot be read ({shown(error)})") from None
+        raise DataError(f"{flat(folder)}: cannot be read ({flat(error)})") from None
     files: dict[str, tuple[Path, ...]] = {}
     for part in PARTS:
         found = [path for path in names if path.name.lower().startswith(_spellings(part)) and path.is_file()]
         if not any(path.name.startswith(_spellings(part)) for path in found):
             reason = folder_reason(folder, tuple(each for part in PARTS for each in _spellings(part)))
             raise DataError(
-                f"{shown(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
+                f"{flat(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
                 f" {', '.join(PARTS)} (gzip or not), or give an .npz file"
             )
         rivals = [path.name for path in found if path.suffix == found[0].suffix or not _is_packed(path)]
         if len(rivals) > 1:
-            raise DataError(f"{shown(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
+            raise DataError(f"{flat(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
         files[part] = tuple(found)
     return files
 
@@ -149,7 +149,7 @@ def opened(file: Path | Traversable) -> Iterator[BinaryIO]:
                 raise DataError(f"{file}: damaged or truncated ({what or 'not what its name says'}): get it again")
             yield _UNPACK[what](raw) if what in _UNPACK else cast(BinaryIO, raw)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, MemoryError) as error:
-        raise DataError(f"{shown(file, 1000)}: damaged or truncated ({shown(error)}): get it again") from None
+        raise DataError(f"{flat(file, 1000)}: damaged or truncated ({flat(error)}): get it again") from None
 
 
 def require_same(path: Path, other: Path, *, part: str) -> None:
@@ -165,7 +165,7 @@ def require_same(path: Path, other: Path, *, part: str) -> None:
     except DataError:
         return
     raise DataError(
-        f"{shown(path.parent)}: {path.name} and {other.name} hold different {part.replace('-', ' ')}: keep one of them"
+        f"{flat(path.parent)}: {path.name} and {other.name} hold different {part.replace('-', ' ')}: keep one of them"
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stepladder._base import registry
 from stepladder._base.machine import limit_in_words
-from stepladder._base.wording import did_you_mean, how_to_install, shown
+from stepladder._base.wording import did_you_mean, how_to_install, option, shown
 from stepladder.datasets.data import Labelled, Splits
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
@@ -145,7 +145,7 @@ def require_code(engine: Engine, network: Network, *, who: str = "the network") 
     if not lacks:
         return
     able = next((other for other in registry.ENGINES.names() if other != name and _has_code(other, network)), None)
-    remedy = f"use --engine {able}" if able else "no engine that is installed has: take other layers"
+    remedy = f"use {option('engine', able)}" if able else "no engine that is installed has: take other layers"
     raise EngineError(f"{who}: the {name} engine has no code for {', '.join(lacks)}: {remedy}")
 
 
@@ -165,7 +165,7 @@ def _named(name: str, device: str) -> Engine:
     try:
         return _jit(device)
     except _NoJitError as error:
-        raise EngineError(f"{error}: pip install llvmlite, or use --engine torch") from None
+        raise EngineError(f"{error}: pip install llvmlite, or use {option('engine', 'torch')}") from None
 
 
 class _NoJitError(EngineError):

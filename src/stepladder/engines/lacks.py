@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from stepladder.networks.geometry import Network
+from stepladder.networks.ops import LAYERS, STEPS
 
 
 def lacking(network: Network, unsupported: Collection[type]) -> list[str]:
@@ -14,3 +15,8 @@ def lacking(network: Network, unsupported: Collection[type]) -> list[str]:
             found.append(where)
         found += [f"the {step.word} of {where}" for step in row.steps if type(step) in unsupported]
     return found
+
+
+def in_none_of(*tables: Collection[type]) -> frozenset[type]:
+    """The operations and steps of the vocabulary that are in none of an engine's tables, whether it says so or not."""
+    return frozenset({*LAYERS.values(), *STEPS.values()}.difference(*tables))

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder._base.wording import is_are, n_of
+from stepladder._base.wording import flat, is_are, n_of
 from stepladder.datasets import split_rules
 from stepladder.datasets.data import ImageSet, Labelled, held_out, load, train_labels
-from stepladder.datasets.odd_files import shown
 from stepladder.datasets.pixels import full_scale
 from stepladder.datasets.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
 from stepladder.errors import DataError
@@ -85,13 +84,13 @@ def examined(ladder: Plan, identity: DataIdentity) -> tuple[str, ...]:
 
 def _require_split(source: str, n_dev: int) -> None:
     if problem := split_rules.problem(train_labels(source), n_dev=n_dev):
-        raise DataError(f"{shown(source, 1000)}: {problem}")
+        raise DataError(f"{flat(source, 1000)}: {problem}")
 
 
 def _require_classes_told_apart(source: str, part: _Part) -> None:
     if (part.labels == part.labels[0]).all():
         raise DataError(
-            f"{shown(source, 1000)}: its own {n_of(len(part), 'validation image')}"
+            f"{flat(source, 1000)}: its own {n_of(len(part), 'validation image')}"
             f" {is_are(len(part))} of class {part.labels[0]} only: accuracy there can say nothing;"
             f" {HOLD_OUT}"
         )
@@ -153,7 +152,7 @@ def _called(source: str) -> str:
 
 def _require_meant(source: str, part: _Part, found: _Range) -> None:
     """Raise DataError if all images are one, or if floats from 0 to 1 seem to have been cut off to bytes."""
-    where, high = f"{shown(source, 1000)}: all {n_of(len(part), f'{part.called} image')}", found.high
+    where, high = f"{flat(source, 1000)}: all {n_of(len(part), f'{part.called} image')}", found.high
     training = part.called == "training"
     alike = len(part) > 1 and (part.digests == part.digests[0]).all()
     if alike and (training or high > 1):

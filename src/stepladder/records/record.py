@@ -26,9 +26,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from stepladder._base.files import MOST_JSON_BYTES, checksum, clipped, parsed, read_regular, reason
+from stepladder._base.files import MOST_JSON_BYTES, checksum, parsed, read_regular, reason
 from stepladder._base.frozen import Frozen
-from stepladder._base.wording import did_you_mean, shown
+from stepladder._base.wording import clipped, did_you_mean, shown
 from stepladder.analysis.intervals import interval_of_mean, share_interval
 from stepladder.datasets.data import describe
 from stepladder.errors import LadderError

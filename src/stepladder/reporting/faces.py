@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from stepladder._base.plain import neutral
 from stepladder._base.wording import n_of
 from stepladder.analysis.comparing import Comparison, Verdicts
+from stepladder.analysis.tops import Between, Tops
 from stepladder.ladders.checking import Check
 from stepladder.ladders.ladder import Plan
 from stepladder.networks.geometry import Network
@@ -41,9 +42,15 @@ class Pictured:
 Drawn = Sequence[Part | Pictured]
 
 
-def line(comparison: Comparison) -> str:
+def line(value: Comparison | Between) -> str:
     """``rotation against dropout: better by 0.12 points [0.05, 0.19]``."""
-    return neutral(f"{comparison.rung} against {comparison.below}: {verdict(comparison)}")
+    if isinstance(value, Comparison):
+        return neutral(f"{value.rung} against {value.below}: {verdict(value)}")
+    return neutral(f"{value.other} against {value.first}: {_between(value)}")
+
+
+def _between(value: Between) -> str:
+    return verdict(value.comparison) if value.comparison else f"not compared: {value.problem}"
 
 
 @singledispatch
@@ -134,13 +141,31 @@ def _(value: Comparison) -> Drawn:
 
 @_drawn.register
 def _(value: Verdicts) -> Drawn:
-    rows = [
-        (each.rung, each.below, n_seeds_text(each), points(each.difference, worth=each.worth_knowing), verdict(each))
-        for each in value
-    ]
-    header = ("rung", "against", "seeds", "points", "verdict")
-    tones = {(row, 4): tone(each) for row, each in enumerate(value)}
-    return [Table(title="", header=header, rows=tuple(rows), numeric=frozenset({2, 3}), tones=tones)]
+    rows = [(each.rung, each.below, *_difference(each), verdict(each)) for each in value]
+    return [_compared("rung", rows, value)]
+
+
+@_drawn.register
+def _(value: Between) -> Drawn:
+    return _drawn(Tops([value]))
+
+
+@_drawn.register
+def _(value: Tops) -> Drawn:
+    rows = [(each.other, each.first, *_difference(each.comparison), _between(each)) for each in value]
+    return [_compared("ladder", rows, [each.comparison for each in value])]
+
+
+def _difference(comparison: Comparison | None) -> tuple[str, str]:
+    if comparison is None:
+        return NOTHING, NOTHING
+    return n_seeds_text(comparison), points(comparison.difference, worth=comparison.worth_knowing)
+
+
+def _compared(what: str, rows: Sequence[tuple[str, ...]], comparisons: Sequence[Comparison | None]) -> Table:
+    header = (what, "against", "seeds", "points", "verdict")
+    tones = {(row, 4): tone(each) for row, each in enumerate(comparisons) if each}
+    return Table(title="", header=header, rows=tuple(rows), numeric=frozenset({2, 3}), tones=tones)
 
 
 @_drawn.register

@@ -7,6 +7,7 @@ from pathlib import Path
 from stepladder._base.files import name_for
 from stepladder._base.ours import signed, write_ours
 from stepladder._base.plain import json_text
+from stepladder._base.wording import option
 from stepladder.errors import StoreError
 from stepladder.ladders.ablation import Ablation, ablate
 from stepladder.ladders.ladder import Ladder, Plan
@@ -92,8 +93,8 @@ def form_of(output: str | None) -> str:
         return ENDINGS[path.suffix.lower()]
     except KeyError:
         raise StoreError(
-            f"{output}: no form of a report ends in {path.suffix}: give --format, or a file that ends in .html, .md,"
-            " .json or .csv"
+            f"{output}: no form of a report ends in {path.suffix}: give {option('format')}, or a file that ends in"
+            " .html, .md, .json or .csv"
         ) from None
 
 
@@ -103,8 +104,8 @@ def require_form(output: str | None, form: str) -> None:
     meant = ENDINGS.get(path.suffix.lower(), form) if path.suffix else form
     if meant != form:
         raise StoreError(
-            f"{output} has the ending of a report in {meant}, and {form} was asked for: leave --format out, or give a"
-            f" file that ends in {SUFFIXES[form]}"
+            f"{output} has the ending of a report in {meant}, and {form} was asked for: leave {option('format')} out,"
+            f" or give a file that ends in {SUFFIXES[form]}"
         )
 
 
@@ -114,11 +115,11 @@ def write_report(text: str, ladder: Plan, *, output: str | None, force: bool = F
     Raises StoreError if it cannot be written, or if a file is there that is no report, unless by ``force``.
     """
     if output == "":
-        raise StoreError("an empty path is no file: give one with --output")
+        raise StoreError(f"an empty path is no file: give one with {option('output')}")
     if output and output.endswith(("/", os.sep)):
-        raise StoreError(f"{output} is a folder: give a file in it with --output")
+        raise StoreError(f"{output} is a folder: give a file in it with {option('output')}")
     path = Path(output or name_for(ladder.name, "-report.html"))
     if output is None and os.path.lexists(path) and not (path.is_file() or path.is_dir()):
-        raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with -o")
+        raise StoreError(f"{path} is there already and is no report of Stepladder's: give a file with {option('o')}")
     write_ours(path, text, force=force, what="no report of Stepladder's")
     return path

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stepladder._base.files import clipped, read_regular, reason, write_atomically
+from stepladder._base.files import read_regular, reason, write_atomically
 from stepladder._base.frozen import Frozen
 from stepladder._base.given import A_PATH, require
-from stepladder._base.wording import n_of, shown
+from stepladder._base.wording import clipped, n_of, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.odd_files import what_is
 from stepladder.datasets.sources import MNIST, MNIST_SHA256

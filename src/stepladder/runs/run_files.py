@@ -24,7 +24,6 @@ from safetensors.numpy import save as save_tensors
 
 from stepladder._base.files import (
     MOST_JSON_BYTES,
-    clipped,
     parsed,
     read_regular,
     reason,
@@ -33,6 +32,7 @@ from stepladder._base.files import (
     unsealed,
 )
 from stepladder._base.frozen import Frozen
+from stepladder._base.wording import clipped
 from stepladder.datasets.sources import MNIST, MNIST_SHA256, DataInfo
 from stepladder.errors import LadderError
 from stepladder.networks.geometry import ImageShape, Network

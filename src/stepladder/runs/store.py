@@ -38,7 +38,7 @@ from stepladder._base.files import (
     write_atomically,
 )
 from stepladder._base.given import A_PATH, require
-from stepladder._base.wording import shown
+from stepladder._base.wording import option, shown
 from stepladder.datasets.sources import DataInfo
 from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
@@ -96,11 +96,12 @@ class Store:
         if "\0" in str(folder):
             raise StoreError(f"{shown(str(folder))} is no name of a folder: give one with --store")
         if not str(folder):
-            raise StoreError("an empty path is not a store: give a folder with --store")
+            raise StoreError(f"an empty path is not a store: give a folder with {option('store')}")
         store = cls(Path(folder))
         marker = store.folder / "store.json"
         if not create and not marker.exists():
-            raise StoreError(f"no runs at {store.folder.absolute()}: climb first, or give another folder with --store")
+            another = f"climb first, or give another folder with {option('store')}"
+            raise StoreError(f"no runs at {store.folder.absolute()}: {another}")
         try:
             if create:
                 store.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ class Store:
         except OSError as error:
             raise StoreError(
                 f"cannot {'write' if create else 'read'} runs {'to' if create else 'in'} {store.folder.absolute()}"
-                f" ({error.strerror}): choose another folder with --store"
+                f" ({error.strerror}): choose another folder with {option('store')}"
             ) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise StoreError(

@@ -65,7 +65,7 @@ def _attempt(store: "Store", engine: str | None, name: str) -> Attempt["Results"
 
 
 def _print_several(attempts: Sequence[Attempt["Results"]], *, as_json: bool) -> None:
-    from stepladder.analysis.comparing import compare_tops
+    from stepladder.analysis.tops import compare_tops
 
     sound = [each.found for each in attempts if each.found]
     between = compare_tops(sound) if sound else []

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.machine import memory_bytes
+from stepladder._base.wording import option
 from stepladder.datasets.data import Labelled, Splits
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.emit import Kernel
@@ -20,10 +21,10 @@ from stepladder.engines.jit.code.machine_code import MachineCode
 from stepladder.engines.jit.code.memory import aligned
 from stepladder.engines.jit.code.target import Target, host
 from stepladder.engines.jit.kernels.gather import Pixels, gathered, lanes_of, warped
-from stepladder.engines.jit.network import UNSUPPORTED, PlannedNetwork, plan_network
+from stepladder.engines.jit.network import LAYERS, PlannedNetwork, plan_network
 from stepladder.engines.jit.plan import Buffer, Plan
 from stepladder.engines.jit.steps import activations
-from stepladder.engines.lacks import lacking
+from stepladder.engines.lacks import in_none_of, lacking
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps
@@ -36,7 +37,8 @@ MOST_OF_MEMORY = 0.7
 def for_device(device: str) -> "JitEngine":
     """The engine of this CPU. Raises EngineError for a GPU, RuntimeError where LLVM does not know the CPU."""
     if device == "cuda":
-        raise EngineError("the jit engine has no code for GPUs: use --engine torch, or --device cpu")
+        others = f"{option('engine', 'torch')}, or {option('device', 'cpu')}"
+        raise EngineError(f"the jit engine has no code for GPUs: use {others}")
     return JitEngine()
 
 
@@ -69,7 +71,7 @@ class JitEngine:
         return all(code.is_sound() for code in list(self._code))
 
     def lacks(self, network: Network) -> list[str]:
-        return lacking(network, UNSUPPORTED | activations.UNSUPPORTED)
+        return lacking(network, in_none_of(LAYERS, activations.ACTIVATIONS, activations.OF_ANOTHER_KIND))
 
     def compiled(self, planned: PlannedNetwork, recipe: Recipe) -> MachineCode:
         """The machine code of a plan, and of the gathering of its batches."""

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stepladder._base.machine import cpu_target
+from stepladder._base.wording import option
 from stepladder.datasets.data import Labelled, Splits
-from stepladder.engines.lacks import lacking
-from stepladder.engines.torch.ops import LAYERS, STEPS, UNSUPPORTED, Place
+from stepladder.engines.lacks import in_none_of, lacking
+from stepladder.engines.torch.ops import LAYERS, STEPS, Place
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps, in_holes
@@ -30,7 +31,8 @@ class TorchEngine:
 
     def __init__(self, device: str = "auto") -> None:
         if device == "cuda" and not torch.cuda.is_available():
-            raise EngineError("this PyTorch sees no CUDA device: use --device cpu, or install a CUDA build of torch")
+            remedy = f"use {option('device', 'cpu')}, or install a CUDA build of torch"
+            raise EngineError(f"this PyTorch sees no CUDA device: {remedy}")
         self._device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         torch.set_num_threads(1)
         torch.backends.cudnn.benchmark = False
@@ -56,7 +58,7 @@ class TorchEngine:
         return True  # PyTorch's own, and none is kept
 
     def lacks(self, network: Network) -> list[str]:
-        return lacking(network, UNSUPPORTED)
+        return lacking(network, in_none_of(LAYERS, STEPS))
 
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "TorchModel":
         return TorchModel(network, recipe, splits=splits, device=torch.device(self._device))

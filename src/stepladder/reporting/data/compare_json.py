@@ -7,7 +7,8 @@ SCHEMA_VERSION history: 1, the first: paired by seed, with p-values. 2, one inte
 from collections.abc import Sequence
 from typing import Any
 
-from stepladder.analysis.comparing import Between, Comparison, TargetVerdict, against_target, compare, mean_interval
+from stepladder.analysis.comparing import Comparison, TargetVerdict, against_target, compare, mean_interval
+from stepladder.analysis.tops import Between
 from stepladder.reporting.data.result_json import results_dict, results_head
 from stepladder.runs.results import Results
 

@@ -30,7 +30,7 @@ from stepladder.recipes.recipe import SHORTHAND
 from stepladder.reporting.html.charts import Spec, ladder_chart, ladder_epochs_table
 from stepladder.reporting.html.ladder_picture import ladder_picture
 from stepladder.reporting.html.network_picture import TALLEST
-from stepladder.reporting.html.page_networks import network_record
+from stepladder.reporting.html.page_networks import can_run, network_record
 from stepladder.reporting.html.pictures import image_uri
 from stepladder.reporting.html.rung_page import RungContent, Shown, rung_content
 from stepladder.reporting.html.vega import vega_script
@@ -250,13 +250,14 @@ def _budget(material: Material) -> list[dict[str, Any]]:
 def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The section to draw in, and its networks from the top down, as many as there is room for.
 
-    None without a trained network, and for colour images, which nobody draws with a pen.
+    None without a trained network that the page can run, and for colour images, which nobody draws with a pen.
     """
     records, names, n_bytes = [], [], 0
     for index, run in reversed(list(enumerate(material.typical))):
-        if run is None or material.splits.image.channels != 1:
+        network = material.networks[index]
+        if run is None or material.splits.image.channels != 1 or not can_run(network):
             continue
-        record = network_record(material.networks[index], material.store.weights(run), splits=material.splits)
+        record = network_record(network, material.store.weights(run), splits=material.splits)
         n_bytes += len(record["arrays"])
         if n_bytes > MOST_NETWORK_BYTES:
             break

@@ -56,7 +56,7 @@ def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
     right, up = depth, depth * SLANT
     x0, x1, y0, y1 = 1.0, 1.0 + side, 1.0 + up, 1.0 + up + side
     return BlockPicture(
-        kind=LAYERS[type(row.layer)].kind,
+        kind=LAYERS.get(type(row.layer), PLAIN).kind,
         operation=layer_words(row),
         shape=f"{row.out_channels} × {row.out_size} × {row.out_size}",
         params=n_of(row.params, "parameter") if row.params else "no parameters",
@@ -72,7 +72,7 @@ def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
 
 def layer_words(row: LayerGeometry) -> str:
     """``conv 3×3``, ``maxpool 2×2``, ``GAP``, ``linear``; with stride and padding where they are not the usual."""
-    return LAYERS[type(row.layer)].words(row)
+    return LAYERS.get(type(row.layer), PLAIN).words(row)
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,9 @@ LAYERS: dict[type[Operation], LayerPicture] = {
 }
 
 UNSUPPORTED: frozenset[type] = frozenset()
+"""Layers that have no colour and no words of their own: they are drawn as ``PLAIN``."""
+
+PLAIN = LayerPicture("plain", _as_written)
 
 
 def _points(*corners: tuple[float, float]) -> str:

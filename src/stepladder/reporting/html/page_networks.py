@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stepladder.datasets.data import Splits
+from stepladder.engines.lacks import lacking
 from stepladder.networks.geometry import LayerGeometry, Network
 from stepladder.networks.ops.batch_norm import NORM_EPSILON
 from stepladder.reporting.html.network_picture import layer_words
@@ -14,6 +15,11 @@ from stepladder.runs.run import Arrays
 
 UNSUPPORTED: frozenset[type] = frozenset()
 """Operations and steps that page/network.js has no function for in its tables."""
+
+
+def can_run(network: Network) -> bool:
+    """Whether page/network.js has code for all of a network: one that it has not is left out of the page's drawing."""
+    return not lacking(network, UNSUPPORTED)
 
 
 def network_record(network: Network, arrays: Arrays, *, splits: Splits) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from stepladder._base.wording import n_of
-from stepladder.analysis.comparing import Between, mean_interval
+from stepladder.analysis.comparing import mean_interval
+from stepladder.analysis.tops import Between
 from stepladder.ladders.checking import Check
 from stepladder.reporting.numbers import NOTHING, percent, percents, points
 from stepladder.reporting.pages.compare_page import comparison_notes, n_seeds_text, tone, verdict

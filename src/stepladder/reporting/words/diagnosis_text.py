@@ -11,11 +11,10 @@ from statistics import mean, median
 from stepladder._base.wording import n_of
 from stepladder.analysis.attempts import Tried, tried
 from stepladder.analysis.comparing import Comparison, against_target
-from stepladder.analysis.curves import CLEAR_FALL, WINDOW
 from stepladder.analysis.diagnosis import diagnose
 from stepladder.analysis.fit import Decline, Fit, FitKind, Mask, Rise
 from stepladder.analysis.mistakes import Shortfall
-from stepladder.analysis.movements import FAST, Drop, EarlyCut, Movement
+from stepladder.analysis.movements import CLEAR_FALL, FAST, WINDOW, Drop, EarlyCut, Movement
 from stepladder.datasets.data import describe
 from stepladder.ladders.ladder import Rung
 from stepladder.recipes.recipe import Augment
