@@ -61,6 +61,8 @@ class Kind:
     @property
     def name(self) -> str:
         found = self._asked("name")
+        if self.source in registry.SOURCES.built_in:
+            return str(found)  # of a file or folder, which may be called anything
         if not isinstance(found, str) or not found.strip() or not found.isprintable():
             raise DataError(
                 f"{self._who}: a name is to be one line of characters that can be seen, not {flat(repr(found))}"
