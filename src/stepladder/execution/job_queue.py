@@ -9,12 +9,13 @@ ends when a signal comes is seen to here too.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import current_process
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, Self, TypeVar
+from threading import Event
+from typing import Generic, Protocol, Self, TypeVar
 from uuid import uuid4
 
 from stepladder._base.files import NewerFormatError
@@ -113,6 +114,7 @@ class JobQueue(Generic[J]):
         self._trainings: dict[str, _Training[J]] = {}
         self._waiting: deque[_Training[J]] = deque()
         self._under_way: dict[Future[str], _Training[J]] = {}
+        self._news = Event()  # something was heard, or has ended
         self._heard: SimpleQueue[tuple[_Training[J], str]] = SimpleQueue()
         self._moved: dict[str, _Training[J]] = {}
         self._ended: list[Ended[J]] = []
@@ -143,8 +145,8 @@ class JobQueue(Generic[J]):
         EngineError or LadderError; StoreError where nothing can be kept.
         """
         if not self._ended:
-            futures: list[Future[Any]] = [*self._under_way, *([self._sending] if self._sending else [])]
-            wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            self._news.wait(POLL_S)
+            self._news.clear()
         done = [(future, self._under_way.pop(future)) for future in list(self._under_way) if future.done()]
         self._begin()  # so that no worker waits until all is looked at
         self._hear()
@@ -236,11 +238,13 @@ class JobQueue(Generic[J]):
 
                 def hear(text: str) -> None:
                     self._heard.put((training, text))
+                    self._news.set()
 
                 future = self._place.executor.submit(children.train_in_child, *how, hear)
             else:
                 future = self._place.executor.submit(children.train_in_child, *how)
             _require_future(future)
+            future.add_done_callback(lambda _: self._news.set())
         except StepladderError:  # the place is gone
             raise
         except RuntimeError as error:  # a broken executor takes nothing any more
