@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -26,12 +27,16 @@ def run(*command: object, check: bool = True) -> bool:
     return done.returncode == 0
 
 
+_NUMBERS = count()
+
+
 class Network:
     """A bridge, and network namespaces on it; or none, where we may not make them."""
 
     def __init__(self) -> None:
-        self.tag = f"sl{os.getpid() % 100_000}"
-        self.subnet = f"10.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}"
+        number = next(_NUMBERS)  # what is deleted lingers for a while
+        self.tag = f"s{os.getpid() % 100_000}c{number}"
+        self.subnet = f"10.{os.getpid() % 200 + 20}.{(os.getpid() // 200 + number) % 250}"
         self.spaces: list[str] = []
         bridge = f"{self.tag}b"
         self.is_there = bool(shutil.which("ip") and shutil.which("unshare")) and (

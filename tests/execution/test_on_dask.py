@@ -19,7 +19,7 @@ from stepladder.ladders.ladder_file import load
 from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
 
-EPOCHS = 25
+EPOCHS = 16
 Numbers = dict[str, tuple[dict[str, object], bytes]]
 
 

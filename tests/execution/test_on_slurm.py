@@ -23,7 +23,7 @@ ON = "slurm:piece_s=0.2"
 def ladder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     """One rung."""
     path = tmp_path_factory.mktemp("slurm") / "one.toml"
-    path.write_text(TINY_LADDER.format(data=str(digits), epochs=12).partition('\n[[rung]]\nname = "dropout"')[0])
+    path.write_text(TINY_LADDER.format(data=str(digits), epochs=6).partition('\n[[rung]]\nname = "dropout"')[0])
     return path
 
 
@@ -65,7 +65,7 @@ def jobs_of(pid: int) -> list[psutil.Process]:
 def test_ctrl_c_leaves_no_training_behind(ladder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     long = tmp_path / "long.toml"
-    long.write_text(ladder.read_text().replace("epochs = 12", "epochs = 100\nbatch_size = 1"))
+    long.write_text(ladder.read_text().replace("epochs = 6", "epochs = 100\nbatch_size = 1"))
     with Climb(long, tmp_path / "runs", "--seeds", 2, "--jobs", 2, "--on", "slurm") as climbing:
         deadline = time.monotonic() + PATIENCE_S
         while not any(each.cpu_times().user > 2 for each in trainings_of(climbing.process.pid)):

@@ -39,7 +39,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
 @settings(max_examples=200, deadline=None)
-@given(name=TEXTS.filter(lambda text: bool(text) and not steering(text)), about=TEXTS.map(str.strip))
+@given(name=TEXTS.filter(lambda text: bool(text.strip()) and not steering(text)), about=TEXTS.map(str.strip))
 def test_whatever_its_texts_hold(name: str, about: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     ladder = begun(name, about.replace("\r\n", "\n"))
     assert written_and_read(ladder, tmp_path_factory.getbasetemp()) == ladder

@@ -40,7 +40,8 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     if option and not option.startswith("piece_s="):
         raise LadderError(f"--on dask:{rest}: the one option is piece_s, as in dask://host:8786?piece_s=10")
     piece_s = seconds(option.removeprefix("piece_s="), on=f"dask:{rest}") if option else PIECE_S
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said here
+    for name in [each for each in logging.root.manager.loggerDict if each.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said here
     with ExitStack() as stack:
         client = stack.enter_context(_client(distributed, address, jobs))
         looking = stack.enter_context(ThreadPoolExecutor(1))
