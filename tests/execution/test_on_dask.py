@@ -80,6 +80,7 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.evidence  # the climb's own tests have the same kills, a minute sooner
 def test_killed_again_and_again_it_ends_as_an_undisturbed_climb(
     ladder: Path, undisturbed: Numbers, cluster: Cluster, tmp_path: Path
 ) -> None:
