@@ -12,23 +12,8 @@ from pydantic import BaseModel
 from stepladder._base.frozen import told_of
 from stepladder.ladders.terms import Budget, Target
 from stepladder.networks import text
-from stepladder.recipes.recipe import (
-    Adam,
-    Augment,
-    Average,
-    Constant,
-    Cosine,
-    CrossEntropy,
-    Distill,
-    LinearDecay,
-    Muon,
-    OneCycle,
-    Plateau,
-    Recipe,
-    Sgd,
-    SharpnessAware,
-    Step,
-)
+from stepladder.recipes.recipe import Adam, Augment, Average, CrossEntropy, Distill, Muon, Recipe, Sgd, SharpnessAware
+from stepladder.recipes.schedules import Constant, Cosine, LinearDecay, OneCycle, Plateau, Step
 
 PAGE = Path(__file__).parent.parent / "docs" / "recipes.md"
 

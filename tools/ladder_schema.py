@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 import stepladder
 from stepladder._base.frozen import FIELDS
-from stepladder.ladders.ladder_file import ENTRIES
+from stepladder.ladders.ladder_toml import LadderEntry, RungEntry, VariantEntry
 from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.recipe import Recipe
 
@@ -36,7 +36,7 @@ ABOVE = {"required": ["change"], "properties": {"recipe": False}}
 
 def schema() -> Schema:
     """Of a ladder file, in JSON Schema draft 7."""
-    ladder, rung, variant = ENTRIES
+    ladder, rung, variant = LadderEntry, RungEntry, VariantEntry
     models: list[type[BaseModel]] = [ladder, rung, variant, Recipe, Budget, Target]
     _, made = models_json_schema([(model, "validation") for model in models], ref_template="#/definitions/{model}")
     found = {name: _plain(each) for name, each in made["$defs"].items()}

@@ -22,7 +22,7 @@ from stepladder._base.wording import (
 from stepladder.cli import main as cli
 from stepladder.errors import GeometryError, LadderError
 from stepladder.ladders.faults import _kinds, _places, place_of
-from stepladder.ladders.ladder_file import _LadderEntry, _RungEntry, _VariantEntry
+from stepladder.ladders.ladder_toml import LadderEntry, RungEntry, VariantEntry
 from stepladder.networks.ops import LAYERS, STEPS
 from stepladder.networks.ops.convolution import options
 from stepladder.networks.ops.words import WINDOW_OPTIONS
@@ -44,7 +44,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "command": tuple(cli.main.commands),
     "option": tuple({name for each in cli.main.commands.values() for param in each.params for name in param.opts}),
 }
-MODELS: list[type[BaseModel]] = [*_places(), _LadderEntry, _RungEntry, _VariantEntry]
+MODELS: list[type[BaseModel]] = [*_places(), LadderEntry, RungEntry, VariantEntry]
 for model in MODELS:
     place = place_of(model)
     KNOWN[place] = (*KNOWN.get(place, ()), *model.model_fields)

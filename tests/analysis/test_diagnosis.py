@@ -28,7 +28,8 @@ from stepladder.ladders.ladder import Ladder, Rung
 from stepladder.ladders.ladder_file import load
 from stepladder.ladders.terms import Budget, Target
 from stepladder.networks.geometry import ImageShape
-from stepladder.recipes.recipe import Augment, Step
+from stepladder.recipes.recipe import Augment
+from stepladder.recipes.schedules import Step
 from stepladder.reporting.numbers import apart, beside, loss_text
 from stepladder.reporting.pages.compare_page import verdict
 from stepladder.reporting.words.diagnosis_text import RungNotes, notes

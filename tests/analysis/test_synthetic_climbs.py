@@ -18,7 +18,8 @@ from stepladder.ladders.ladder import Rung
 from stepladder.ladders.ladder_file import load
 from stepladder.ladders.terms import Budget, Target
 from stepladder.networks.geometry import ImageShape
-from stepladder.recipes.recipe import Augment, Cosine, LinearDecay, OneCycle, Plateau, Recipe, Schedule, Step
+from stepladder.recipes.recipe import Augment, Recipe
+from stepladder.recipes.schedules import Cosine, LinearDecay, OneCycle, Plateau, Schedule, Step
 from stepladder.reporting.words.diagnosis_text import notes
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.run import Run, WrongImage

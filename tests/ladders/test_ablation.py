@@ -11,7 +11,8 @@ from stepladder.analysis.comparing import compare_with_top
 from stepladder.errors import LadderError
 from stepladder.ladders.ablation import ablate
 from stepladder.ladders.ladder_file import load
-from stepladder.recipes.recipe import Augment, Constant, changed_fields
+from stepladder.recipes.recipe import Augment, changed_fields
+from stepladder.recipes.schedules import Constant
 from stepladder.reporting.pages.ablation_page import ablation_table
 from stepladder.runs.results import Results, RungResult
 from stepladder.runs.stats import summarise

@@ -17,7 +17,8 @@ from stepladder.ladders.ladder_file import Location, line_of
 from stepladder.ladders.terms import Budget
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.text import parse
-from stepladder.recipes.recipe import Augment, Sgd, Step
+from stepladder.recipes.recipe import Augment, Sgd
+from stepladder.recipes.schedules import Step
 
 TOP = """\
 name = "small"

@@ -19,21 +19,16 @@ from stepladder.recipes.happening import what_happens
 from stepladder.recipes.recipe import (
     Augment,
     Average,
-    Constant,
-    Cosine,
     CrossEntropy,
-    LinearDecay,
     Muon,
-    OneCycle,
-    Plateau,
     Recipe,
     Sgd,
     SharpnessAware,
-    Step,
     changed_fields,
     describe,
     describe_network,
 )
+from stepladder.recipes.schedules import Constant, Cosine, LinearDecay, OneCycle, Plateau, Step
 
 NETWORK = ("conv 4 3x3", "maxpool 2", "gap", "linear 10")
 

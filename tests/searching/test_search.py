@@ -39,18 +39,8 @@ from stepladder.networks.geometry import ImageShape
 from stepladder.networks.ops import BatchNorm, Block
 from stepladder.networks.text import parse
 from stepladder.recipes.happening import what_happens
-from stepladder.recipes.recipe import (
-    Adam,
-    Augment,
-    Average,
-    Cosine,
-    LinearDecay,
-    Muon,
-    Recipe,
-    Sgd,
-    Step,
-    changed_fields,
-)
+from stepladder.recipes.recipe import Adam, Augment, Average, Muon, Recipe, Sgd, changed_fields
+from stepladder.recipes.schedules import Cosine, LinearDecay, Step
 from stepladder.runs.run import Run
 from stepladder.runs.store import Store
 from stepladder.searching.guesses import first_guesses

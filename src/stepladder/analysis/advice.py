@@ -10,8 +10,9 @@ from stepladder.analysis.comparing import IMAGES_WORTH_KNOWING
 from stepladder.analysis.findings import Diagnosis, NextStep
 from stepladder.ladders.ladder import Rung
 from stepladder.recipes.happening import simplified, what_happens
-from stepladder.recipes.recipe import Augment, Constant, Plateau, Recipe
+from stepladder.recipes.recipe import Augment, Recipe
 from stepladder.recipes.schedule import learning_rate
+from stepladder.recipes.schedules import Constant, Plateau
 from stepladder.runs.results import RungResult
 
 ROOM = Fraction(1, 10)  # of the budget's parameters: of 8,000, what widens a layer of mnist-8k from 16 to 18 channels

@@ -12,7 +12,8 @@ from stepladder.analysis.outliers import outliers
 from stepladder.datasets.data import describe
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.geometry import ImageShape, Network, sees
-from stepladder.recipes.recipe import Augment, Constant, Recipe, Schedule, Step, changed_fields
+from stepladder.recipes.recipe import Augment, Recipe, changed_fields
+from stepladder.recipes.schedules import Constant, Schedule, Step
 from stepladder.runs.results import Results, RungResult
 
 Tactic = NextStep | Literal["steady lr", "warm-up"]  # which are to keep seeds from collapsing or diverging

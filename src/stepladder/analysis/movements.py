@@ -8,8 +8,9 @@ from math import ceil
 from statistics import fmean, linear_regression, mean, median, stdev
 
 from stepladder.analysis.intervals import interval_of_mean
-from stepladder.recipes.recipe import Augment, Plateau, Recipe
+from stepladder.recipes.recipe import Augment, Recipe
 from stepladder.recipes.schedule import learning_rate
+from stepladder.recipes.schedules import Plateau
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import accuracy, exact_mean
 

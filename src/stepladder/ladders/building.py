@@ -17,7 +17,7 @@ from stepladder.ladders import rules
 from stepladder.ladders.checking import check_rungs, require_declared, require_effects, require_within_budget
 from stepladder.ladders.faults import refusal
 from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split, Variant
-from stepladder.ladders.ladder_file import ENTRIES
+from stepladder.ladders.ladder_toml import LadderEntry, RungEntry
 from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.recipe import Recipe, changed_fields
 
@@ -48,7 +48,7 @@ class LadderStart:
 
         Raises LadderError, GeometryError and BudgetError as ``Ladder.then`` does.
         """
-        _read(ENTRIES[1], {"name": name, "why": why}, of=_place(self.name, name))
+        _read(RungEntry, {"name": name, "why": why}, of=_place(self.name, name))
         rung = Rung(
             name=name,
             why=why.strip(),
@@ -106,7 +106,7 @@ def ladder(
     given: dict[str, Any] = {"name": name, "about": about, "data": str(data), "evaluate_on": evaluate_on}
     given |= {"dev_images": dev_images, "data_sha256": data_sha256, "comparisons": comparisons}
     of = f"ladder {shown(name)}"
-    _read(ENTRIES[0], given | limits | {"rung": [{}]}, of=of)
+    _read(LadderEntry, given | limits | {"rung": [{}]}, of=of)
     if dev_images is not None and evaluate_on == "test":
         raise LadderError(f"{of}: dev_images holds images out of train, but evaluate_on is 'test': remove one")
     given["about"] = about.strip()
@@ -165,7 +165,7 @@ def _changed(
 ) -> Rung:
     """The rung below with a change."""
     of = f"{ladder.name}: {who}"
-    _read(ENTRIES[1], {"name": who.name, "why": why, "compound": compound}, of=of)
+    _read(RungEntry, {"name": who.name, "why": why, "compound": compound}, of=of)
     stated = {field: getattr(below.recipe, field) for field in Recipe.model_fields} | dict(change)
     recipe = _read(Recipe, stated, of=of)
     for field in change:

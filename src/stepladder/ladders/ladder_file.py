@@ -8,28 +8,25 @@ from decimal import Decimal
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from stepladder._base.frozen import Frozen
 from stepladder._base.given import A_PATH, require
-from stepladder._base.plain import steering
 from stepladder._base.wording import cut, did_you_mean, shown
 from stepladder.datasets.kinds import is_named
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
 from stepladder.ladders.faults import Fault, dotted, faults_of, listed, named
-from stepladder.ladders.ladder import COMPARISONS, Ladder, Rung, Split, Variant
+from stepladder.ladders.ladder import Ladder, Rung, Variant
 from stepladder.ladders.ladder_text import LONGEST_PATH, file_meant, parsed, read_file
+from stepladder.ladders.ladder_toml import FORMAT_VERSION, LadderEntry, RungEntry, VariantEntry
 from stepladder.ladders.terms import Budget, Target
 from stepladder.ladders.toml_lines import Location, line_of, lines_of, nearest
 from stepladder.networks.ops import GlobalAvgPool
 from stepladder.recipes.recipe import Recipe, changed_fields
 
 __all__ = ["FORMAT_VERSION", "Location", "line_of", "load", "shipped"]
-
-FORMAT_VERSION = 1
 
 # What cannot be wrong, in the place of what is, so that all the rest can still be looked at.
 ANY_BUDGET = Budget(params=2**63, epochs=2**63)
@@ -47,95 +44,6 @@ class Terms(typing.NamedTuple):
 
 
 M = typing.TypeVar("M", bound=BaseModel)
-
-
-def _fit_for_a_name(name: str) -> str:
-    if found := steering(name):
-        raise ValueError(f"a name is one line of characters that can be seen: leave {found} out of it")
-    return name
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError(f"it should be a text that is not empty, not {shown(text)}")
-    return text
-
-
-def _can_be_written(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a program can have half a character, a file cannot
-        raise ValueError(f"{shown(text)} holds half a character, which no file can hold: leave it out") from None
-    return text
-
-
-_Text = typing.Annotated[str, Field(min_length=1, json_schema_extra={"pattern": r"\S"}), AfterValidator(_not_blank)]
-_Name = typing.Annotated[_Text, AfterValidator(_fit_for_a_name)]
-
-
-class _RungEntry(Frozen):
-    """One ``[[rung]]`` as written."""
-
-    PLACE: ClassVar = "rung"
-
-    name: _Name = Field(description="short name, unique on the ladder")
-    why: _Text = Field(description="why this rung is tried")
-    recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
-    change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
-    compound: _Text | None = Field(None, description="why several concepts change at once")
-    budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
-    target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
-    variant: list[Any] = Field([], description="variants of this rung: each is this rung plus one change")
-
-
-class _VariantEntry(Frozen):
-    """One ``[[rung.variant]]`` as written."""
-
-    PLACE: ClassVar = "variant"
-
-    name: _Name = Field(description="short name, unique on the ladder")
-    why: _Text = Field(description="why this variant is tried")
-    change: dict[str, Any] | None = Field(None, description="the one concept that differs from its rung")
-    compound: _Text | None = Field(None, description="why several concepts change at once")
-
-
-class _LadderEntry(Frozen):
-    """A ladder file as written; each rung is read on its own."""
-
-    PLACE: ClassVar = "ladder"
-
-    format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
-    name: _Name = Field(description="the ladder's name")
-    about: typing.Annotated[str, AfterValidator(_can_be_written)] = Field("", description="what the ladder is about")
-    data: str = Field(
-        "mnist", min_length=1, description="'mnist', a folder of IDX files, an .npz file, or a package's own kind"
-    )
-    data_sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
-    )
-    evaluate_on: Split = Field(
-        "dev", description="'dev', the validation split held out of the training images, or 'test'"
-    )
-    dev_images: int | None = Field(
-        None,
-        ge=1,
-        description="size of the validation split; unless given, a sixth of the training images, or the set's own"
-        " validation images",
-    )
-    comparisons: int = Field(
-        COMPARISONS,
-        ge=1,
-        le=10_000,
-        description="how many changes will be judged in all, later ones included: the promise of verdicts covers all of"
-        " them together",
-    )
-    budget: Budget
-    target: Target
-    rung: list[Any] = Field(min_length=1)
-
-
-ENTRIES: tuple[type[Frozen], type[Frozen], type[Frozen]] = (_LadderEntry, _RungEntry, _VariantEntry)
-"""For whoever builds or describes ladders."""
 
 
 def shipped() -> tuple[str, ...]:
@@ -208,7 +116,7 @@ class _Reader:
         """The ladder of a file; None where something about it was noted."""
         entry, data = None, ""
         with self.noting():
-            entry = self.validate(_LadderEntry, tree, ())
+            entry = self.validate(LadderEntry, tree, ())
             if entry.dev_images is not None and entry.evaluate_on == "test":
                 self.refuse(
                     ("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one"
@@ -301,7 +209,7 @@ class _Reader:
                 yield Variant(on=below.name, rung=rung)
 
     def rung(
-        self, entry: _RungEntry, here: Location, below: Rung | None, known: tuple[Recipe, tuple[str, ...]], terms: Terms
+        self, entry: RungEntry, here: Location, below: Rung | None, known: tuple[Recipe, tuple[str, ...]], terms: Terms
     ) -> Rung:
         recipe, changes = known
         return Rung(
@@ -317,7 +225,7 @@ class _Reader:
             target=terms.target,
         )
 
-    def check_name(self, entry: _RungEntry, here: Location) -> None:
+    def check_name(self, entry: RungEntry, here: Location) -> None:
         if entry.name in self.names:
             self.note((*here, "name"), rules.twice(entry.name))
         self.names.add(entry.name)
@@ -326,7 +234,7 @@ class _Reader:
     def lines(self) -> dict[Location, int]:
         return lines_of(self.text)
 
-    def line_of_change(self, entry: _RungEntry, here: Location, changes: tuple[str, ...]) -> int:
+    def line_of_change(self, entry: RungEntry, here: Location, changes: tuple[str, ...]) -> int:
         """The line of the first thing that a rung changes, or of its recipe."""
         return nearest(self.lines, (*here, "recipe") if entry.recipe else (*here, "change", *changes[:1]))
 
@@ -339,16 +247,16 @@ class _Reader:
         written = (*here, "change" if below else "recipe", "network")
         return tuple(nearest(self.lines, (*written, index)) for index in range(len(recipe.network)))
 
-    def entry(self, raw: Any, here: Location) -> tuple[_RungEntry, bool]:
+    def entry(self, raw: Any, here: Location) -> tuple[RungEntry, bool]:
         """A rung or variant as written, or as much of it as can be read; and whether its tables are as they should."""
         n_before = len(self.faults)
         with self.noting():
             if _is_variant(here):
-                return _RungEntry(**dict(self.validate(_VariantEntry, raw, here))), True
-            return self.validate(_RungEntry, raw, here), True
+                return RungEntry(**dict(self.validate(VariantEntry, raw, here))), True
+            return self.validate(RungEntry, raw, here), True
         tables = {name: value for name, value in raw.items() if name in TABLES} if isinstance(raw, dict) else {}
         name = raw.get("name") if isinstance(raw, dict) else None
-        entry = _RungEntry.model_construct(
+        entry = RungEntry.model_construct(
             name=name if isinstance(name, str) and name else f"{here[-2]} {int(here[-1]) + 1}",
             why="",
             **{name: value for name, value in tables.items() if isinstance(value, dict)},
@@ -356,7 +264,7 @@ class _Reader:
         return entry, all(where[len(here) :] in (("name",), ("why",)) for where, _ in self.faults[n_before:])
 
     def recipe(
-        self, entry: _RungEntry, here: Location, below: Rung | None, *, who: rules.Who, is_whole: bool
+        self, entry: RungEntry, here: Location, below: Rung | None, *, who: rules.Who, is_whole: bool
     ) -> tuple[Recipe, tuple[str, ...]] | None:
         """A rung's recipe and what it changes; None where they are not known."""
         with self.noting():
@@ -388,7 +296,7 @@ class _Reader:
 
     def check_changes(
         self,
-        entry: _RungEntry,
+        entry: RungEntry,
         here: Location,
         below: Rung,
         *,
@@ -403,7 +311,7 @@ class _Reader:
                 self.refuse((*here, "change", name), rules.unchanged(who, name, value, alone=len(change) == 1))
         self.keep_to(rules.of_changes(who, below.recipe, recipe, changes=changes, compound=entry.compound), here)
 
-    def budget(self, entry: _RungEntry, here: Location, below: Budget) -> Budget:
+    def budget(self, entry: RungEntry, here: Location, below: Budget) -> Budget:
         """The budget in force on a rung, that from below where its own is wrong."""
         if entry.budget is None:
             return below
@@ -413,7 +321,7 @@ class _Reader:
             return budget
         return below
 
-    def target(self, entry: _RungEntry, here: Location, below: Target) -> Target:
+    def target(self, entry: RungEntry, here: Location, below: Target) -> Target:
         """The target in force on a rung, that from below where its own is wrong."""
         if entry.target is None:
             return below

@@ -1,22 +1,110 @@
-"""A ladder as the text of a file: what ``ladder_file`` reads as the same ladder."""
+"""The format of ladder files: the entries of their tables, and a ladder as the text that is read as the same one."""
 
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, ClassVar
 
+from pydantic import AfterValidator, Field
+
+from stepladder._base.frozen import Frozen
+from stepladder._base.plain import steering
 from stepladder._base.wording import shown
 from stepladder.datasets.kinds import is_named
 from stepladder.errors import LadderError
+from stepladder.ladders.ladder import COMPARISONS, Ladder, Plan, Rung, Split
+from stepladder.ladders.terms import Budget, Target
 from stepladder.recipes.recipe import Recipe
 
-if TYPE_CHECKING:
-    from stepladder.ladders.ladder import Ladder, Plan, Rung
-
-FORMAT_VERSION = 1  # that is written
+FORMAT_VERSION = 1
 BITS = 63  # of a whole number of TOML, besides its sign
 WIDE = 100  # columns, of a list on one line
+
+
+def _fit_for_a_name(name: str) -> str:
+    if found := steering(name):
+        raise ValueError(f"a name is one line of characters that can be seen: leave {found} out of it")
+    return name
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"it should be a text that is not empty, not {shown(text)}")
+    return text
+
+
+def _can_be_written(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a program can have half a character, a file cannot
+        raise ValueError(f"{shown(text)} holds half a character, which no file can hold: leave it out") from None
+    return text
+
+
+_Text = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": r"\S"}), AfterValidator(_not_blank)]
+_Name = Annotated[_Text, AfterValidator(_fit_for_a_name)]
+
+
+class RungEntry(Frozen):
+    """One ``[[rung]]`` as written."""
+
+    PLACE: ClassVar = "rung"
+
+    name: _Name = Field(description="short name, unique on the ladder")
+    why: _Text = Field(description="why this rung is tried")
+    recipe: dict[str, Any] | None = Field(None, description="the whole recipe; bottom rung only")
+    change: dict[str, Any] | None = Field(None, description="the one concept that changes; every other rung")
+    compound: _Text | None = Field(None, description="why several concepts change at once")
+    budget: dict[str, Any] | None = Field(None, description="tightens the budget from this rung up")
+    target: dict[str, Any] | None = Field(None, description="raises the target from this rung up")
+    variant: list[Any] = Field([], description="variants of this rung: each is this rung plus one change")
+
+
+class VariantEntry(Frozen):
+    """One ``[[rung.variant]]`` as written."""
+
+    PLACE: ClassVar = "variant"
+
+    name: _Name = Field(description="short name, unique on the ladder")
+    why: _Text = Field(description="why this variant is tried")
+    change: dict[str, Any] | None = Field(None, description="the one concept that differs from its rung")
+    compound: _Text | None = Field(None, description="why several concepts change at once")
+
+
+class LadderEntry(Frozen):
+    """A ladder file as written; each rung is read on its own."""
+
+    PLACE: ClassVar = "ladder"
+
+    format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
+    name: _Name = Field(description="the ladder's name")
+    about: Annotated[str, AfterValidator(_can_be_written)] = Field("", description="what the ladder is about")
+    data: str = Field(
+        "mnist", min_length=1, description="'mnist', a folder of IDX files, an .npz file, or a package's own kind"
+    )
+    data_sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
+    )
+    evaluate_on: Split = Field(
+        "dev", description="'dev', the validation split held out of the training images, or 'test'"
+    )
+    dev_images: int | None = Field(
+        None,
+        ge=1,
+        description="size of the validation split; unless given, a sixth of the training images, or the set's own"
+        " validation images",
+    )
+    comparisons: int = Field(
+        COMPARISONS,
+        ge=1,
+        le=10_000,
+        description="how many changes will be judged in all, later ones included: the promise of verdicts covers all of"
+        " them together",
+    )
+    budget: Budget
+    target: Target
+    rung: list[Any] = Field(min_length=1)
 
 
 def as_toml(ladder: "Ladder", *, folder: Path) -> str:

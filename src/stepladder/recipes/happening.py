@@ -17,8 +17,9 @@ from stepladder.recipes import idle, idle_steps, slight
 from stepladder.recipes.idle import Idle, Sizes, decay_of, dropped, single, steps_of, steps_per_epoch
 from stepladder.recipes.idle_steps import MOST_STEPS
 from stepladder.recipes.plain_network import idle_layers, plain_network
-from stepladder.recipes.recipe import Adam, Augment, Constant, Plateau, Recipe, changed_fields
+from stepladder.recipes.recipe import Adam, Augment, Recipe, changed_fields
 from stepladder.recipes.schedule import learning_rate
+from stepladder.recipes.schedules import Constant, Plateau
 
 N_PROBES = 61  # steps that are compared before all others
 MOST_DROPS = 1000  # of a plateau that are looked at one by one: of most factors far fewer leave nothing

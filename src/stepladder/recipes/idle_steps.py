@@ -19,20 +19,9 @@ from stepladder.recipes.idle import (
     steps_of,
     steps_per_epoch,
 )
-from stepladder.recipes.recipe import (
-    Adam,
-    Constant,
-    Cosine,
-    LinearDecay,
-    Muon,
-    OneCycle,
-    Plateau,
-    Recipe,
-    Schedule,
-    Sgd,
-    Step,
-)
+from stepladder.recipes.recipe import Adam, Muon, Recipe, Sgd
 from stepladder.recipes.schedule import learning_rate
+from stepladder.recipes.schedules import Constant, Cosine, LinearDecay, OneCycle, Plateau, Schedule, Step
 
 # Weights start on a grid of 2**-52 of their bound: of a thousand million not one is so near 0 that it feels this.
 LEAST_STEP = 1e-25

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from math import cos, inf, pi
 
-from stepladder.recipes.recipe import Constant, Cosine, LinearDecay, OneCycle, Plateau, Recipe, Step
+from stepladder.recipes.recipe import Recipe
+from stepladder.recipes.schedules import Constant, Cosine, LinearDecay, OneCycle, Plateau, Step
 
 
 def learning_rate(recipe: Recipe, *, step: int, steps_per_epoch: int, train_losses: Sequence[float] = ()) -> float:

@@ -13,18 +13,8 @@ from stepladder.errors import GeometryError
 from stepladder.networks.ops import Dropout, has_step
 from stepladder.recipes.idle import HALF_DIGIT, Idle, Rule, Sizes, decay_of, steps_of, steps_per_epoch
 from stepladder.recipes.idle_steps import largest_step
-from stepladder.recipes.recipe import (
-    Adam,
-    Augment,
-    Cosine,
-    LinearDecay,
-    Muon,
-    OneCycle,
-    Plateau,
-    Recipe,
-    Step,
-    changed_fields,
-)
+from stepladder.recipes.recipe import Adam, Augment, Muon, Recipe, changed_fields
+from stepladder.recipes.schedules import Cosine, LinearDecay, OneCycle, Plateau, Step
 
 SMALL = 1e-7  # of a number: a last digit or two of float32
 LEAST_DROPS = 1.0  # values expected to be zeroed in a whole training

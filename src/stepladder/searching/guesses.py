@@ -6,7 +6,8 @@ from math import ceil
 from statistics import mean
 
 from stepladder.networks.ops import BatchNorm, Conv, Depthwise, Layer, Linear, MaxPool
-from stepladder.recipes.recipe import Adam, Recipe, Step
+from stepladder.recipes.recipe import Adam, Recipe
+from stepladder.recipes.schedules import Step
 from stepladder.searching.space import (
     ADAM_LR,
     DISTORTIONS,

@@ -21,7 +21,8 @@ from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.ops import BatchNorm, Block, Conv, Depthwise, Dropout, GlobalAvgPool, Layer, Linear, MaxPool
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.idle import Sizes
-from stepladder.recipes.recipe import Adam, Augment, Average, Cosine, Recipe, Schedule, Step, changed_fields
+from stepladder.recipes.recipe import Adam, Augment, Average, Recipe, changed_fields
+from stepladder.recipes.schedules import Cosine, Schedule, Step
 
 VERSION = 4  # of the space and of how it is judged: searches of different versions are never pooled
 
