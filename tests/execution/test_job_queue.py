@@ -89,6 +89,22 @@ def test_an_executor_that_takes_nothing_ends_each_job(worked_off: Callable[[Here
     assert [(each.run, each.reason) for each in told.ended] == [(None, "not tried: it is broken")] * 2
 
 
+class Swapping(Here):
+    """Trains seed 2 whatever it is asked for."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        order = Order.model_validate_json(args[1])
+        other = order.model_copy(update={"identity": order.identity.model_copy(update={"seed": 2})})
+        return super().submit(fn, args[0], other.model_dump_json(), **kwargs)
+
+
+def test_another_run_than_was_asked_for_is_not_taken_for_it(worked_off: Callable[[Here], Told]) -> None:
+    ended = {each.job.identity.seed: each for each in worked_off(Swapping()).ended}
+    assert ended[1].run is None
+    assert ended[1].reason == "failed twice (ValueError: what came back from its worker is another run)"
+    assert ended[2].run is not None
+
+
 class Odd(Closed):
     """Whatever it is given, it does this."""
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,29 @@ def test_a_worker_that_cannot_keep_them_says_so(ladder: Ladder, tmp_path: Path) 
     with elsewhere(tmp_path / "elsewhere") as executor:
         executor.__class__ = Away
         with pytest.raises(DataError, match=r"cannot be kept in .*images .*: set STEPLADDER_CACHE there to a folder"):
+            climb(ladder, seeds=[1], store=Store(tmp_path / "runs"), engine=choose_engine()[0], executor=executor)
+
+
+class Losing(Away):
+    """Loses what is sent, or is broken when that is tried."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if fn is not sent_images.keep:
+            return super().submit(fn, *args, **kwargs)
+        lost: Future[Any] = Future()
+        lost.set_exception(OSError("lost on the way"))
+        if next(TIMES) % 2:
+            raise RuntimeError("cannot send")
+        return lost
+
+
+TIMES = count()
+
+
+def test_images_that_never_arrive_end_the_climb_with_one_message(ladder: Ladder, tmp_path: Path) -> None:
+    with elsewhere(tmp_path / "elsewhere") as executor:
+        executor.__class__ = Losing
+        with pytest.raises(DataError, match=r"again and again, and are not found on .*: set STEPLADDER_CACHE there"):
             climb(ladder, seeds=[1], store=Store(tmp_path / "runs"), engine=choose_engine()[0], executor=executor)
 
 

@@ -174,7 +174,7 @@ def climb(
     for note in examined(ladder, tasks[0].identity.data):  # bad images end the climb here
         watcher.noted(f"images: {note}")
     data_sets.load(ladder.data)  # and so does a damaged MNIST
-    Store.open(store.folder, create=True)  # as workers do not
+    Store.open(store.folder, create=True)  # before anything is stored
     n_jobs = min(jobs or n_cores(), len(to_train))
     at = place.of(executor)
     with JobQueue[Task](at, source=ladder.data, store=store, jobs=n_jobs, tell=watcher.noted) as queue:

@@ -7,7 +7,7 @@ Teachers are trained first, as runs like any others. How often a piece is tried,
 ends when a signal comes is seen to here too.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
@@ -24,10 +24,11 @@ from stepladder._base.registry import OUTSIDERS, reason
 from stepladder._base.wording import shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets import kinds
-from stepladder.errors import DataError, LadderError, StepladderError, StoreError
-from stepladder.execution import children, place, sent_images, sent_run
+from stepladder.errors import LadderError, StepladderError, StoreError
+from stepladder.execution import children, place, sent_run
 from stepladder.execution.children import LostError
 from stepladder.execution.place import Place
+from stepladder.execution.sending import Sending
 from stepladder.execution.sent_run import Order, Report
 from stepladder.runs import speeds
 from stepladder.runs.conditions import Origin, conditions
@@ -37,7 +38,6 @@ from stepladder.runs.store import LeftAloneError, Store
 
 POLL_S = 0.3
 N_TRIES = 2
-MOST_ASKED = 30  # times that one machine asks for images; who sends cannot choose the machine everywhere
 
 
 class Job(Protocol):
@@ -120,9 +120,7 @@ class JobQueue(Generic[J]):
         self._ended: list[Ended[J]] = []
         self._said: set[str] = set()
         self._first: Origin | None = None
-        self._lacking: list[_Training[J]] = []  # where the images are not
-        self._asked: Counter[str] = Counter()  # by machine
-        self._sending: Future[None] | None = None
+        self._sending = Sending[_Training[J]](self._place, source)
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +150,7 @@ class JobQueue(Generic[J]):
         self._hear()
         for future, training in done:
             self._collect(future, training)
-        self._send_images()
+        self._waiting.extendleft(self._sending.go_on())
         self._begin()
         ended, self._ended = self._ended, []
         return ended
@@ -282,7 +280,7 @@ class JobQueue(Generic[J]):
         if report.error is None:
             try:
                 self._receive(training, report)
-            except (DamagedError, StoreError, OSError) as error:  # what came back, or the store
+            except (DamagedError, StoreError, OSError, ValueError) as error:  # what came back, or the store
                 self._try_again(training, "failed", reason(error))
             return
         match report.error.refusal():
@@ -294,37 +292,13 @@ class JobQueue(Generic[J]):
     def _receive(self, training: _Training[J], report: Report) -> None:
         """The last report of a piece."""
         if report.needs_images:
-            self._asked[report.machine] += 1
-            if self._asked[report.machine] > MOST_ASKED:
-                raise DataError(f"images were sent to {report.machine} again and again, and it does not find them")
-            self._lacking.append(training)
+            self._sending.ask(report.machine, training, training.identity.data)
         elif report.run is not None:
             self._finish(training, report)
         else:
             self._keep(training, report)
             training.resumes, training.number = False, 1
             self._waiting.appendleft(training)  # what has begun is ended first
-
-    def _send_images(self) -> None:
-        """Have the images kept where they are lacking; what lacks them goes on afterwards, wherever it is then."""
-        if self._sending is not None and self._sending.done():
-            self._sending.result()
-            self._sending = None
-            self._waiting.extendleft(self._lacking)
-            self._lacking = []
-        if self._lacking and self._sending is None:
-            name, content = self._packed(self._lacking[0].identity)
-            if self._place.spread is not None:
-                self._sending = self._place.spread(name, content)
-            else:
-                self._sending = self._place.executor.submit(sent_images.keep, name, content)
-
-    def _packed(self, identity: RunIdentity) -> tuple[str, bytes]:
-        """The images as they are sent, and what they are kept as. Raises DataError if they are no longer the same."""
-        images = data_sets.load(self._source)
-        if images.sha256 != identity.data.sha256:
-            raise DataError(f"{self._source}: these images changed since the climb began: start it again")
-        return sent_images.name_of(identity.data), sent_images.packed(images)
 
     def _keep(self, training: _Training[J], report: Report) -> None:
         """Keep where a training stands."""
@@ -340,6 +314,8 @@ class JobQueue(Generic[J]):
         assert run is not None
         assert weights is not None
         sent_run.require_engine(report, training.identity)
+        if run.identity.key != training.key:
+            raise ValueError("what came back from its worker is another run")
         for note in (*report.notes, *self._unlike(report.computed_by)):
             self._say(note)
         self._store.save(run, weights)

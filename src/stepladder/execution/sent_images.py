@@ -81,15 +81,10 @@ def find(identity: "DataIdentity") -> "ImageSet | None":
     path = folder() / f"{name_of(identity)}.npz"
     if not path.is_file():
         return None
-    try:
+    with suppress(DataError):
         images = data.load(str(path))
-        if (images.sha256, images.validation_sha256) == (identity.sha256, identity.validation_sha256):
+        if images.sha256 == identity.sha256 and identity.validation_sha256 in (None, images.validation_sha256):
             return images
-        whole = images.sha256 == identity.sha256 and identity.validation_sha256 is None
-    except DataError:
-        whole = False
-    if whole:
-        return images
     with suppress(OSError):
         path.unlink()
     return None
