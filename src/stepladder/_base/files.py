@@ -8,14 +8,12 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from filelock import FileLock
 from pydantic import ValidationError
 
 from stepladder._base.wording import clipped, option
@@ -59,24 +57,6 @@ def _make_alike(path: Path, like: os.stat_result) -> None:
             os.chown(path, like.st_uid, like.st_gid)
     with suppress(OSError):
         path.chmod(like.st_mode & 0o777)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """While another process holds the lock of this file, wait. A lock ends with its process.
-
-    Some network disks have none: there nobody waits.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire()
-    except (NotImplementedError, OSError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def name_for(ladder: str, ending: str) -> str:

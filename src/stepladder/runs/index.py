@@ -58,11 +58,10 @@ class Index:
         entry = _entry(content, path)
         if entry is not None and self._entries(*place).get(path.stem) == entry:
             return believed_run(content)
-        began = self._now()  # before the weights are looked at
-        before = _entry(content, path)
+        began = self._now()  # before the weights are read
         run = checked_run(content, path, key=f"{experiment}/{path.stem}", info=info)
-        if before is not None and began is not None and max(before[2:4]) + SETTLED_NS < began:
-            self._new.setdefault(place, {})[path.stem] = before
+        if entry is not None and began is not None and max(entry[2:4]) + SETTLED_NS < began:
+            self._new.setdefault(place, {})[path.stem] = entry
         return run
 
     def keep(self) -> None:

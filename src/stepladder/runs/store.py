@@ -23,7 +23,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ from stepladder.errors import StoreError
 from stepladder.networks.geometry import ImageShape
 from stepladder.runs.index import Index
 from stepladder.runs.model import Model, model_of_run
-from stepladder.runs.run import Arrays, Epoch, Run, RunIdentity
+from stepladder.runs.run import Arrays, Run, RunIdentity
 from stepladder.runs.run_files import (
     DamagedError,
     OldCheckpointError,
@@ -52,7 +52,6 @@ from stepladder.runs.run_files import (
     counted_epochs,
     epochs_in,
     read_checkpoint,
-    read_progress,
     read_run,
     read_weights,
     read_weights_file,
@@ -278,14 +277,6 @@ class Store:
     def epochs_done(self, identity: RunIdentity) -> tuple[int, int]:
         """Finished epochs of a training under way and the process that trained them; (0, 0) if there is none."""
         return epochs_in(self.partial_path(identity))
-
-    def epochs_under_way(self, identity: RunIdentity) -> Sequence[Epoch]:
-        """The finished epochs of a training under way, as they are said; none where that cannot be read just now."""
-        try:
-            found = read_progress(self.partial_path(identity), key=identity.key)
-        except (DamagedError, NewerFormatError, OSError):
-            return ()
-        return found[1] if found else ()
 
     def n_epochs_under_way(self, experiment: str) -> int:
         """Finished epochs of all the experiment's trainings that are not finished runs yet; damaged ones are noted."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepladder._base.wording import cut, how_to_install
-from stepladder.errors import TrackerError
+from stepladder._base.wording import cut
 from stepladder.tracking.told import TrackedRun
+from stepladder.tracking.trackers import not_installed
 
 ID, STATE, N_EPOCHS = "stepladder.id", "stepladder.state", "stepladder.epochs"
 OVER = ("finished", "diverged")
@@ -38,9 +38,7 @@ class Mlflow:
             import mlflow
             from mlflow import entities
         except ImportError as error:
-            raise TrackerError(
-                f"the mlflow tracker needs MLflow, which is not installed ({error}): {how_to_install('mlflow')}"
-            ) from None
+            raise not_installed("mlflow", "MLflow", error) from None
         self._entities: Any = entities
         self._uri = str(mlflow.get_tracking_uri())
         if log_dir is not None and not mlflow.is_tracking_uri_set():

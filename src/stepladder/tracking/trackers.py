@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from stepladder._base import registry
-from stepladder._base.wording import did_you_mean, shown
+from stepladder._base.wording import did_you_mean, how_to_install, shown
 from stepladder.errors import StepladderError, TrackerError
 from stepladder.tracking.told import TrackedRun
 
@@ -53,6 +53,13 @@ def choose_tracker(name: str, *, log_dir: str | None = None) -> Tracker:
     if missing := [each for each in ("where", "tell", "close") if not hasattr(tracker, each)]:
         raise TrackerError(f"{who} is none: it has no {missing[0]}; see docs/extending.md")
     return tracker
+
+
+def not_installed(tracker: str, library: str, error: ImportError) -> TrackerError:
+    """What a built-in tracker raises where its library does not load; the extra has the tracker's name."""
+    return TrackerError(
+        f"the {tracker} tracker needs {library}, which is not installed ({error}): {how_to_install(tracker)}"
+    )
 
 
 def told(tracker: Tracker, run: TrackedRun) -> bool:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stepladder._base.wording import how_to_install
-from stepladder.errors import TrackerError
 from stepladder.tracking.told import Point, TrackedRun
+from stepladder.tracking.trackers import not_installed
 
 STATE, N_EPOCHS = "stepladder_state", "stepladder_epochs"  # of a run's config
 OVER = ("finished", "diverged")
@@ -28,9 +27,7 @@ class Trackio:
             from trackio.sqlite_storage import SQLiteStorage
             from trackio.utils import TRACKIO_DIR
         except ImportError as error:
-            raise TrackerError(
-                f"the trackio tracker needs trackio, which is not installed ({error}): {how_to_install('trackio')}"
-            ) from None
+            raise not_installed("trackio", "trackio", error) from None
         self._storage: Any = SQLiteStorage
         self._folder = TRACKIO_DIR
 

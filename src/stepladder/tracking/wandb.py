@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stepladder._base.files import name_for, write_atomically
-from stepladder._base.wording import how_to_install
-from stepladder.errors import TrackerError
 from stepladder.tracking.told import TrackedRun
+from stepladder.tracking.trackers import not_installed
 
 UNLESS_SET = {"WANDB_ERROR_REPORTING": "false", "WANDB_MODE": "offline"}
 
@@ -30,9 +29,7 @@ class Wandb:
         try:
             import wandb
         except ImportError as error:
-            raise TrackerError(
-                f"the wandb tracker needs wandb, which is not installed ({error}): {how_to_install('wandb')}"
-            ) from None
+            raise not_installed("wandb", "wandb", error) from None
         self._wandb: Any = wandb
         self._open: dict[str, Any] = {}  # W&B's runs by the ids that they have there
         self._n_told: dict[str, int] = {}  # epochs

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from stepladder._base.plain import message
-from stepladder._base.wording import is_are, n_of
+from stepladder._base.wording import n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.reporting.tables import duration
 from stepladder.runs.run import Epoch, Run
+from stepladder.watching.so_far import planned_text
 from stepladder.watching.work import Work
 
 SHARES = 6  # of the work: a line after each but the last
@@ -45,9 +46,8 @@ class BriefClimb:
             self._say(f"{n_of(n_trained, 'run')} trained in {took}{failed}.{more}")
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
-        n = n_stored + len(to_train)
         if not self._has_begun:
-            self._say(f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train.")
+            self._say(planned_text(n_stored=n_stored, n_to_train=len(to_train)))
         self._has_begun = True
         self._n_to_train += len(to_train)  # a climb until decided is planned once for each purchase
         self._work.plan(to_train)

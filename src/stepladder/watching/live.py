@@ -12,12 +12,12 @@ from rich.table import Column
 from rich.text import Text
 
 from stepladder._base.plain import message, neutral
-from stepladder._base.wording import is_are, n_of
+from stepladder._base.wording import n_of
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.reporting.tables import duration
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import holds
-from stepladder.watching.so_far import accuracy_text, outcome_text, so_far_text
+from stepladder.watching.so_far import accuracy_text, outcome_text, planned_text, so_far_text
 from stepladder.watching.work import Work
 
 LINE_EVERY_S = 60
@@ -51,8 +51,7 @@ class LiveClimb:
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         self._n_left = self._n_planned = len(to_train)
-        n = n_stored + len(to_train)
-        self._say(f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train.")
+        self._say(planned_text(n_stored=n_stored, n_to_train=len(to_train)))
         self._work = Work()  # a climb until decided is planned once for each purchase
         self._work.plan(to_train)
         self._last_line_at = time.monotonic()

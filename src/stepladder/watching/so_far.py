@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
+from stepladder._base.wording import is_are, n_of
 from stepladder.climbing.climbing import Task
 from stepladder.reporting.numbers import percent
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import holds, measured, reaches
+
+
+def planned_text(*, n_stored: int, n_to_train: int) -> str:
+    """What a climb begins with."""
+    n = n_stored + n_to_train
+    return f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {n_to_train} to train."
 
 
 def accuracy_text(task: Task, epoch: Epoch) -> str:
