@@ -3,6 +3,7 @@
 import numpy as np
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.emit import Kernel
 from stepladder.engines.jit.code.machine_code import MachineCode
@@ -35,7 +36,7 @@ def small(n: int, channels: int, size: int) -> data.Splits:
     """Every other pixel of the middle of real digits; further channels see them moved."""
     images = data.load("mnist").train.images[: 2 * n, :, 4:24, 4:24]
     moved = np.concatenate([np.roll(images, k, 3) for k in range(channels)], axis=1)[:, :, ::2, ::2][:, :, :size, :size]
-    labelled = data.Labelled(np.ascontiguousarray(moved), data.load("mnist").train.labels[: 2 * n])
+    labelled = Labelled(np.ascontiguousarray(moved), data.load("mnist").train.labels[: 2 * n])
     return data.Splits(labelled[:n], labelled[n:], ImageShape(channels, size, 10))
 
 

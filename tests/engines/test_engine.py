@@ -17,6 +17,7 @@ from targets import require_in_engine
 from torch import nn
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.optimizer import Matrix, hidden_matrices, orthogonal, update
 from stepladder.engines.recalibrating import Recalibration
@@ -648,10 +649,10 @@ def test_images_chosen_by_rows_train_as_copies_of_them_do(engine: Engine, few: d
     rows = np.flatnonzero(np.arange(1000) % 6)
     chosen, others = few.train.chosen(rows), few.train.chosen(np.flatnonzero(np.arange(1000) % 6 == 0))
     assert chosen.rows is not None
-    copied = data.Labelled(chosen.images.copy(), chosen.labels)
+    copied = Labelled(chosen.images.copy(), chosen.labels)
     recipe = recipe_of("lighter", epochs=1, augment={"rotation_deg": 10.0})
     found = [
         last(train(engine, recipe, splits=data.Splits(part, seen, few.image), seed=1, resume=Progress()))
-        for part, seen in ((chosen, others), (copied, data.Labelled(others.images.copy(), others.labels)))
+        for part, seen in ((chosen, others), (copied, Labelled(others.images.copy(), others.labels)))
     ]
     assert same(*found)

@@ -25,6 +25,7 @@ from random_networks import network_texts
 from torch import Tensor
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import choose_engine
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.layout import LANES
@@ -324,7 +325,7 @@ def test_the_last_batch_of_a_training_moves_no_image_twice() -> None:
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_refused() -> None:
-    images = data.Labelled(np.zeros((65536, 1, 28, 28), np.uint8), np.zeros(65536, np.int64))
+    images = Labelled(np.zeros((65536, 1, 28, 28), np.uint8), np.zeros(65536, np.int64))
     splits = data.Splits(images, images[:16], ImageShape(1, 28, 10))
     recipe = recipe_of("lighter", network=["conv 600 pad 1", "conv 600 pad 1", "gap", "linear 10"], batch_size=65536)
     with pytest.raises(EngineError, match=r"batches of 65,536 images need \d+\.\d GB.*choose a smaller batch_size"):

@@ -104,9 +104,10 @@ SOURCES = Registry(
     "data source",
     "stepladder.datasets",
     {
-        "mnist": "stepladder.datasets.embedded:Mnist",
-        "/": "stepladder.datasets.idx:IdxFolder",
-        ".npz": "stepladder.datasets.npz:NpzFile",
+        "mnist": "stepladder.datasets.forms.embedded:Mnist",
+        ".npz": "stepladder.datasets.forms.npz:NpzFile",
+        "IDX folder": "stepladder.datasets.forms.idx:IdxFolder",
+        "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
     },
     DataError,
 )

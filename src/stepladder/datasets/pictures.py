@@ -4,6 +4,8 @@ Nothing is done to a picture in silence: what is converted is noted, and pixels 
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -40,6 +42,7 @@ KNOWN_MODES = (
 GREY = ("1", "L", "LA", "La")
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # of 16 bits a pixel
 ORIENTATION, TURNED = 0x0112, range(2, 9)  # of EXIF: 1 is upright, and what else there may be says nothing
+ON_ITS_SIDE = range(5, 9)
 MUCH = 0.2  # of the way from black to white
 
 
@@ -67,7 +70,8 @@ def read_picture(path: Path, *, channels: int, size: int, resize: bool = False, 
         content = read_regular(path, most=MOST_BYTES)
     except (OSError, ValueError) as error:
         raise DataError(f"{flat(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    picture, notes = _opened(content, flat(path))
+    with quiet():
+        picture, notes = _opened(content, flat(path))
     picture, converted = _converted(picture, MODES[channels], flat(path))
     notes += converted
     if picture.size != (size, size):
@@ -90,32 +94,90 @@ def read_picture(path: Path, *, channels: int, size: int, resize: bool = False, 
 _KNOWN = [str(each) for each in MODES]
 
 
-def _opened(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
+@dataclass(frozen=True)
+class Head:
+    """What a picture's header tells: (height, width) as it is to be seen, and whether it has colours."""
+
+    size: tuple[int, int]
+    is_colour: bool
+
+
+def look(content: bytes, name: str) -> Head:
+    """A picture's header, nothing decoded. Raises DataError that names it for what is no picture, or too large."""
+    with _problems_named(content, name):
+        picture = _open(content, name)
+        size = (picture.height, picture.width)
+        turned = picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
+        return Head(size[::-1] if turned else size, not _is_grey(picture))
+
+
+def seen(
+    content: bytes, name: str, *, mode: str, draft: tuple[int, int] | None = None
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """A picture as it is meant to be seen, with these channels (Pillow's mode), and what was converted.
+
+    ``draft`` (height, width) is what it will be resized to: a JPEG is then decoded no larger than it needs. Raises
+    DataError that names it.
+    """
+    picture, notes = _opened(content, name, draft=draft)
+    picture, converted = _converted(picture, mode, name)
+    return picture, (*notes, *converted)
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    """Whether all it can show is grey."""
+    if picture.mode != "P":
+        return picture.mode in (*GREY, *DEEP, "F")
+    colours = np.array(picture.getpalette("RGB") or [0]).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
+
+
+def _open(content: bytes, name: str) -> Image.Image:
+    """A picture whose pixels are not yet decoded."""
+    picture = Image.open(BytesIO(content), formats=FORMATS)
+    if picture.width * picture.height > MOST_PIXELS:
+        raise DataError(f"{name}: {picture.width:,} x {picture.height:,} pixels: shrink it first")
+    return picture
+
+
+def _opened(content: bytes, name: str, *, draft: tuple[int, int] | None = None) -> tuple[Image.Image, list[str]]:
     """A picture as it is meant to be seen, all of it in memory."""
     notes: list[str] = []
-    picture: Image.Image
+    with _problems_named(content, name):
+        picture = _open(content, name)
+        if getattr(picture, "n_frames", 1) > 1:
+            notes.append("the first of several frames was taken")
+        if draft is not None and picture.format == "JPEG":
+            picture.draft(None, (2 * max(draft), 2 * max(draft)))
+        picture.load()
+        if picture.getexif().get(ORIENTATION, 1) in TURNED:
+            picture = ImageOps.exif_transpose(picture)
+            notes.append("turned upright, as its EXIF data say")
+    return picture, notes
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings of odd metadata, which matter to nobody here. Not by several threads: it is for all of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _problems_named(content: bytes, name: str) -> Iterator[None]:
+    """Say of which picture something is wrong, whatever its decoder stumbles over."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, which matter to nobody here
-            picture = Image.open(BytesIO(content), formats=FORMATS)
-            if picture.width * picture.height > MOST_PIXELS:
-                raise DataError(f"{name}: {picture.width:,} x {picture.height:,} pixels: shrink it first")
-            if getattr(picture, "n_frames", 1) > 1:
-                notes.append("the first of several frames was taken")
-            picture.load()
-            if picture.getexif().get(ORIENTATION, 1) in TURNED:
-                picture = ImageOps.exif_transpose(picture)
-                notes.append("turned upright, as its EXIF data say")
+        yield
     except DataError:
         raise
     except Image.DecompressionBombError:
         raise DataError(f"{name}: more than {MOST_PIXELS:,} pixels: shrink it first") from None
     except UnidentifiedImageError:
         raise DataError(f"{name}: {_what(content)}: give a picture ({', '.join(FORMATS)})") from None
-    except Exception as error:  # a broken file ends in whatever its decoder stumbles over
+    except Exception as error:
         reason = flat(error) or type(error).__name__
         raise DataError(f"{name}: a damaged picture, or none ({reason}): get it again") from None
-    return picture, notes
 
 
 def _what(content: bytes) -> str:
@@ -133,7 +195,7 @@ def _converted(picture: Image.Image, mode: str, name: str) -> tuple[Image.Image,
         notes.append("16 bits a pixel were converted to 8")
     if picture.mode == "F":
         raise DataError(f"{name}: its pixels are fractions: save it with 8 bits a pixel, from 0 to 255")
-    is_grey = picture.mode in GREY
+    is_grey = _is_grey(picture)
     if "A" not in mode and (picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info):
         seen = picture.convert("RGBA")
         if np.array(seen)[:, :, 3].min() < 255:

@@ -55,13 +55,17 @@ LIKELY_CHANNELS = 4  # grey, grey and alpha, colour, colour and alpha
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What is known of an image set without reading its pixels. ``n_validation`` counts its own validation part."""
+    """What is known of an image set without reading its pixels. ``n_validation`` counts its own validation part.
+
+    Without ``class_names``, classes are called by their numbers.
+    """
 
     name: str
     image: ImageShape
     n_train: int
     n_test: int
     n_validation: int = 0
+    class_names: tuple[str, ...] = ()
 
 
 MNIST = DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)

@@ -5,16 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from stepladder._base.frozen import Frozen
-from stepladder.datasets.data import (
-    ImageSet,
-    Splits,
-    describe,
-    fingerprint,
-    load,
-    require_sha256,
-    split_rule,
-    splits,
-)
+from stepladder.datasets.data import Splits, describe, fingerprint, load, require_sha256, split_rule, splits
+from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.split_rules import SplitRule
 from stepladder.errors import DataError
 from stepladder.ladders.ladder import Plan, Split

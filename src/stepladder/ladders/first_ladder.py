@@ -16,10 +16,11 @@ from stepladder._base.files import name_for
 from stepladder._base.wording import shown
 from stepladder.datasets.kinds import kind_of
 from stepladder.datasets.sources import MNIST, DataInfo
+from stepladder.datasets.spec import spec_of
 from stepladder.errors import LadderError
 from stepladder.ladders.checking import check, require_within_budget
 from stepladder.ladders.ladder_file import ladder_of
-from stepladder.ladders.ladder_toml import data_path
+from stepladder.ladders.ladder_toml import data_path, written
 from stepladder.networks.geometry import ImageShape
 from stepladder.recipes.recipe import Recipe
 
@@ -153,7 +154,7 @@ def first_ladder_text(info: DataInfo, labels: Labels, *, data: str, n_trained: i
         file=file,
         name=_quoted(name_for(info.name, "")),
         about=_quoted(f"A first ladder for {info.name}."),
-        data=_quoted(data),
+        data=written(spec_of(data).said),
         size=f"{image.channels} x {image.size} x {image.size} pixels, {image.n_classes} classes",
         budget=_budget(params),
         epochs=epochs,

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from stepladder._base.wording import flat, is_are, n_of
 from stepladder.datasets import split_rules
-from stepladder.datasets.data import ImageSet, Labelled, held_out, load, train_labels
+from stepladder.datasets.data import held_out, load, train_labels
+from stepladder.datasets.image_set import ImageSet, Labelled
 from stepladder.datasets.pixels import full_scale
 from stepladder.datasets.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
 from stepladder.errors import DataError

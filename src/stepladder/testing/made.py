@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.training import initial_arrays
 from stepladder.engines.training import weights as by_name
 from stepladder.networks.geometry import ImageShape, Network

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from stepladder._base.machine import memory_bytes
 from stepladder._base.wording import option
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.emit import Kernel
 from stepladder.engines.jit.code.layout import LANES, blocks_for

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from stepladder._base.machine import cpu_target
 from stepladder._base.wording import option
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.lacks import in_none_of, lacking
 from stepladder.engines.torch.ops import LAYERS, STEPS, Place
 from stepladder.errors import EngineError

@@ -7,7 +7,7 @@ asking where it is: (N, C, S + 2 RIM, S + 2 RIM) uint8, and SLACK bytes more, be
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.datasets.data import Labelled
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.code.emit import Index, Kernel, Vector
 from stepladder.engines.jit.code.layout import LANES, blocks_for
 from stepladder.engines.jit.code.memory import aligned

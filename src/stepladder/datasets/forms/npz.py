@@ -25,8 +25,6 @@ from stepladder.datasets import pixels, sources
 from stepladder.datasets.odd_files import first_bytes, listed, what_is
 from stepladder.errors import DataError
 
-LARGEST_LABEL = 65_535
-
 _NAMES = {
     "train-images": ("x_train", "train_images"),
     "train-labels": ("y_train", "train_labels"),
@@ -50,7 +48,10 @@ _LONGEST_HEADER = 10_000  # bytes, as in numpy
 
 
 class NpzFile:
-    """See kinds.Source."""
+    """See kinds.Form."""
+
+    def fits(self, path: Path) -> bool:
+        return path.suffix == ".npz" and path.is_file()
 
     def name(self, at: str) -> str:
         return sources.set_name(Path(at))
@@ -77,20 +78,6 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
             n_labels = len(np.atleast_1d(found[part.replace("images", "labels")]))
             found[part] = _array(path, archive, chosen[part], part, n_labels=n_labels)
         return found
-
-
-def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels (N,) or (N, 1) of any integer type as (N,) int64. Raises DataError."""
-    if labels.ndim not in (1, 2) or labels.shape[1:] not in ((), (1,)):
-        one_hot = " (one-hot ones by y.argmax(1))" if labels.ndim == 2 else ""
-        raise DataError(
-            f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image{one_hot}"
-        )
-    if labels.dtype.kind not in "iu":
-        raise DataError(f"{name}: labels are {flat(labels.dtype, 60)}: save them as integers, counted from 0")
-    if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
-        raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
-    return labels.reshape(-1).astype(np.int64)
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -16,7 +16,10 @@ from stepladder.errors import DataError
 
 
 class IdxFolder:
-    """See kinds.Source."""
+    """See kinds.Form."""
+
+    def fits(self, path: Path) -> bool:
+        return path.is_dir() and any("idx" in each.name.lower() for each in path.iterdir())
 
     def name(self, at: str) -> str:
         return sources.set_name(Path(at))
