@@ -2,6 +2,7 @@
 
 import gzip
 import lzma
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
