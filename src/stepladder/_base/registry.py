@@ -107,6 +107,8 @@ SOURCES = Registry(
         "mnist": "stepladder.datasets.forms.embedded:Mnist",
         ".npz": "stepladder.datasets.forms.npz:NpzFile",
         "IDX folder": "stepladder.datasets.forms.idx:IdxFolder",
+        "CSV of pixels": "stepladder.datasets.forms.csv_pixels:CsvPixels",
+        "CSV of paths": "stepladder.datasets.forms.csv_paths:CsvPaths",
         "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
     },
     DataError,
