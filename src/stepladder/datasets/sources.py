@@ -4,7 +4,7 @@ import gzip
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -67,8 +67,17 @@ class DataInfo:
     n_validation: int = 0
     class_names: tuple[str, ...] = ()
 
+    def class_name(self, label: int) -> str:
+        """What a class is called, in messages and tables."""
+        return called(label, self.class_names)
+
 
 MNIST = DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)
+
+
+def called(label: int, class_names: Sequence[str]) -> str:
+    """The name of a class, or its number where classes have no names."""
+    return flat(class_names[label], 60) if class_names else str(label)
 
 
 def set_name(path: Path) -> str:

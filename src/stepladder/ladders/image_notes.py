@@ -21,7 +21,7 @@ from stepladder.datasets import split_rules
 from stepladder.datasets.data import held_out, load, train_labels
 from stepladder.datasets.image_set import ImageSet, Labelled
 from stepladder.datasets.pixels import full_scale
-from stepladder.datasets.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE
+from stepladder.datasets.sources import LIKELY_CHANNELS, MNIST_LAST_ARE_FINE, called
 from stepladder.errors import DataError
 from stepladder.ladders.evaluated import DataIdentity
 from stepladder.ladders.ladder import Plan
@@ -44,12 +44,17 @@ class _Part:
     labels: NDArray[np.int64]
     digests: Digests
     numbers: NDArray[np.int64]
+    class_names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> "_Part":
-        return _Part(self.called, self.labels[rows], self.digests[rows], self.numbers[rows])
+        return replace(self, labels=self.labels[rows], digests=self.digests[rows], numbers=self.numbers[rows])
+
+    def of_class(self, label: int) -> str:
+        """The name of a class."""
+        return called(int(label), self.class_names)
 
     def name(self, row: int) -> str:
         return f"{self.called} image {self.numbers[row]:,}"
@@ -79,7 +84,7 @@ def examined(ladder: Plan, identity: DataIdentity) -> tuple[str, ...]:
     parts = _parts(images)
     if identity.split == "given":
         _require_classes_told_apart(source, parts["validation"])
-    notes = [*_about_pixels(source, images, parts), *_about_labels(images, parts, ladder, identity)]
+    notes = [*images.notes, *_about_pixels(source, images, parts), *_about_labels(images, parts, ladder, identity)]
     return tuple(notes)
 
 
@@ -92,7 +97,7 @@ def _require_classes_told_apart(source: str, part: _Part) -> None:
     if (part.labels == part.labels[0]).all():
         raise DataError(
             f"{flat(source, 1000)}: its own {n_of(len(part), 'validation image')}"
-            f" {is_are(len(part))} of class {part.labels[0]} only: accuracy there can say nothing;"
+            f" {is_are(len(part))} of class {part.of_class(part.labels[0])} only: accuracy there can say nothing;"
             f" {HOLD_OUT}"
         )
 
@@ -176,7 +181,7 @@ def _about_labels(images: ImageSet, parts: dict[str, _Part], ladder: Plan, ident
     elif identity.evaluate_on == "dev":
         rows = held_out(images, n_dev=identity.dev_images, dev_part=identity.dev_part, rule=identity.split)
         evaluated, trained = train[rows], train[np.delete(np.arange(len(train)), rows)]
-        evaluated = _Part("validation", evaluated.labels, evaluated.digests, evaluated.numbers)
+        evaluated = replace(evaluated, called="validation")
     if "validation" in parts and identity.split != "given":
         why = "dev_images holds training images out instead" if ladder.dev_images else "evaluate_on is 'test'"
         n = len(parts["validation"])
@@ -224,16 +229,19 @@ def _two_labels(parts: list[_Part]) -> Iterator[str]:
     n_images = len(np.unique(digests[order][clashes]))
     names = [f"{part.called} image {number:,}" for part in parts for number in part.numbers] if n_images else []
     one, two = (int(order[clashes[0] + k]) for k in (0, 1))
+    classes = [parts[0].of_class(labels[row]) for row in (one, two)]
     yield (
         f"{n_of(n_images, 'image')} {'comes' if n_images == 1 else 'come'} with more than one label ({names[one]} is of"
-        f" class {labels[one]}, {names[two]}, the same image, of class {labels[two]}): no network is right about both"
+        f" class {classes[0]}, {names[two]}, the same image, of class {classes[1]}): no network is right about both"
     )
 
 
 def _missing(part: _Part, n_classes: int, *, remedy: str = "") -> Iterator[str]:
     missing = np.flatnonzero(np.bincount(part.labels, minlength=n_classes) == 0).tolist()
     if missing:
-        named = ", ".join(map(str, missing[:10])) + (f", ... ({len(missing):,} in all)" if len(missing) > 10 else "")
+        named = ", ".join(map(part.of_class, missing[:10])) + (
+            f", ... ({len(missing):,} in all)" if len(missing) > 10 else ""
+        )
         of, them = ("class", "it") if len(missing) == 1 else ("classes", "them")
         yield f"no {part.called} image is of {of} {named}: accuracy there says nothing of {them}{remedy}"
 
@@ -246,7 +254,7 @@ def _largest(part: _Part, n_classes: int, target: float, split: str) -> Iterator
     if share >= REMARKABLE / n_classes or reached:
         percent = floor(10_000 * share) / 100
         so = f", which holds the target of {target:g}%" if reached else ""
-        yield f"always naming class {int(counts.argmax())} would have {percent:g}% of {split}{so}"
+        yield f"always naming class {part.of_class(int(counts.argmax()))} would have {percent:g}% of {split}{so}"
 
 
 def _uneven(part: _Part) -> Iterator[str]:
@@ -254,8 +262,8 @@ def _uneven(part: _Part) -> Iterator[str]:
     least, most = int(counts.argmin()), int(counts.argmax())
     if counts[most] >= UNEVEN * counts[least]:
         yield (
-            f"classes are uneven: there are {n_of(int(counts[most]), 'training image')} of class {most}, but"
-            f" {counts[least]:,} of class {least}"
+            f"classes are uneven: there are {n_of(int(counts[most]), 'training image')} of class"
+            f" {part.of_class(most)}, but {counts[least]:,} of class {part.of_class(least)}"
         )
 
 
@@ -268,7 +276,7 @@ def _named(images: ImageSet) -> list[tuple[str, Labelled]]:
 def _parts(images: ImageSet) -> dict[str, _Part]:
     """The parts of a set by name, each image as 64 bits of its hash."""
     return {
-        name: _Part(name, labelled.labels, _digests(labelled), np.arange(len(labelled)))
+        name: _Part(name, labelled.labels, _digests(labelled), np.arange(len(labelled)), images.info.class_names)
         for name, labelled in _named(images)
     }
 

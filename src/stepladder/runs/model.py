@@ -24,6 +24,7 @@ from stepladder._base.frozen import Frozen
 from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import clipped, n_of, shown
 from stepladder.datasets import data as data_sets
+from stepladder.datasets.image_set import numbered
 from stepladder.datasets.odd_files import what_is
 from stepladder.datasets.sources import MNIST, MNIST_SHA256
 from stepladder.errors import DataError, LadderError, ModelError
@@ -242,7 +243,7 @@ def about_run(identity: RunIdentity, splits: data_sets.Splits) -> About:
     recipe, image = identity.recipe, splits.image
     return _stored(
         network=recipe.network_for(image),
-        class_names=_class_names(image),
+        class_names=identity.data.class_names or numbered(image.n_classes),
         pixel_mean=splits.pixel_mean,
         pixel_std=splits.pixel_std,
         origin=ModelOrigin(identity=identity),
@@ -370,11 +371,6 @@ def _splits_of(identity: RunIdentity, data: str | None) -> data_sets.Splits:
             f" {wanted.sha256}"
         )
     return splits_for(images, wanted)
-
-
-def _class_names(image: ImageShape) -> tuple[str, ...]:
-    """Data sets know their classes by number alone."""
-    return tuple(map(str, range(image.n_classes)))
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

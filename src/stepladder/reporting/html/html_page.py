@@ -20,7 +20,7 @@ from stepladder._base.plain import neutral
 from stepladder.analysis.attempts import Tried, tried
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
 from stepladder.datasets import data
-from stepladder.datasets.data import Splits
+from stepladder.datasets.data import Splits, describe
 from stepladder.ladders.ablation import Ablation
 from stepladder.ladders.checking import CheckedRung, check_rungs
 from stepladder.ladders.evaluated import data_identity, splits_for
@@ -181,6 +181,7 @@ def _rung(material: Material, index: int, charts: list[Spec]) -> RungContent:
         images=material.splits.evaluated.images,
         most_picture_bytes=MOST_GALLERY_BYTES // len(material.results.rungs),
         most_cells=MOST_CELLS // len(material.results.rungs),
+        class_names=describe(material.results.ladder.data).class_names,
         seed=run.identity.seed if run else None,
         fields=_fields(material, index),
         charts=charts,
@@ -267,22 +268,23 @@ def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, 
         return None, []
     is_mnist = material.results.ladder.data == "mnist"
     title = "Draw a digit" if is_mnist else "Draw an image"
-    return {"title": title, "names": names, "examples": _examples(material.splits)}, records
+    return {"title": title, "names": names, "examples": _examples(material)}, records
 
 
-def _examples(splits: Splits) -> list[dict[str, Any]]:
+def _examples(material: Material) -> list[dict[str, Any]]:
     """The first evaluated image of each class, of the first few classes."""
-    part = splits.evaluated
+    part = material.splits.evaluated
     labels, first = np.unique(part.labels, return_index=True)
     chosen = list(zip(labels.tolist(), first.tolist(), strict=True))[:MOST_EXAMPLES]
-    return [{"label": label, "uri": image_uri(part.images[index])} for label, index in chosen]
+    names = describe(material.results.ladder.data)
+    return [{"label": names.class_name(label), "uri": image_uri(part.images[index])} for label, index in chosen]
 
 
 def _data(rungs: list[RungContent], charts: list[Spec], networks: list[dict[str, Any]], live: Live | None) -> Markup:
     """What the scripts read, as JSON that no text can end."""
     body = {
         "charts": charts,
-        "confusion": [{"seeds": rung.matrices} for rung in rungs],
+        "confusion": [{"seeds": rung.matrices, "classes": rung.class_names} for rung in rungs],
         "networks": networks,
         "live": live.version if live else None,
     }

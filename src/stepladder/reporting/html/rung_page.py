@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stepladder._base.wording import n_of
 from stepladder.analysis.attempts import Tried
 from stepladder.analysis.comparing import Comparison
+from stepladder.datasets.sources import called
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.effective_field import EffectiveField
 from stepladder.networks.geometry import LayerGeometry, Network
@@ -45,8 +46,8 @@ class MistakePicture:
 
     uri: str
     alt: str
-    label: int
-    predicted: int
+    label: str
+    predicted: str
     pairs: str
     n_wrong: int
     n_seeds: int
@@ -55,10 +56,11 @@ class MistakePicture:
 
 @dataclass(frozen=True)
 class Pair:
-    """A label taken for another class, and how many of the images shown are of it."""
+    """A class taken for another, and how many of the images shown are of it; ``key`` as the filter names it."""
 
-    label: int
-    predicted: int
+    key: str
+    label: str
+    predicted: str
     n: int
 
 
@@ -92,6 +94,7 @@ class RungContent:
     seeds: tuple[int, ...]
     matrix_seeds: tuple[int, ...]
     matrices: tuple[dict[str, Any], ...]
+    class_names: tuple[str, ...]
     mistakes: tuple[MistakePicture, ...]
     pairs: tuple[Pair, ...]
     left_out: str
@@ -109,6 +112,7 @@ class Shown:
     images: NDArray[np.uint8]
     most_picture_bytes: int
     most_cells: int
+    class_names: tuple[str, ...] = ()
     seed: int | None = None
     fields: tuple[EffectiveField, ...] = ()
     charts: list[Spec] = field(default_factory=list)
@@ -144,7 +148,8 @@ def rung_content(
         matrix_seeds=tuple(sorted(each["seed"] for each in matrices if each["seed"] is not None)),
         matrices=matrices,
         mistakes=pictures,
-        pairs=_pairs(pictures),
+        class_names=shown.class_names,
+        pairs=_pairs(pictures, shown.class_names),
         left_out=left_out,
         same_network_as=None if first == index else (first + 1, results.rungs[first].rung.name),
         blocks=tuple(blocks(network, dropout=result.rung.recipe.dropout)),
@@ -212,7 +217,7 @@ def _pictures(found: Sequence[Mistake], shown: Shown) -> tuple[tuple[MistakePict
     pairs: set[str] = set()
     n_bytes = 0
     for each in found:
-        picture = _picture(each, image_uri(shown.images[each.index], most_side=MOST_SIDE))
+        picture = _picture(each, image_uri(shown.images[each.index], most_side=MOST_SIDE), shown.class_names)
         pairs |= set(picture.pairs.split())
         n_bytes += FIGURE_BYTES + len(picture.uri) + 2 * len(picture.alt) + len(picture.pairs)
         if n_bytes + OPTION_BYTES * len(pairs) > shown.most_picture_bytes:
@@ -223,15 +228,16 @@ def _pictures(found: Sequence[Mistake], shown: Shown) -> tuple[tuple[MistakePict
     return tuple(made), left_out
 
 
-def _picture(each: Mistake, uri: str) -> MistakePicture:
+def _picture(each: Mistake, uri: str, class_names: Sequence[str]) -> MistakePicture:
     probability = f"{each.probability:.0%}" if each.probability < 0.995 else "> 99%"
-    others = f", and for {', '.join(map(str, each.others))}" if each.others else ""
-    taken = f"{each.label}, taken for {each.predicted}{others}"
+    label, predicted, *more = (called(each_of, class_names) for each_of in (each.label, each.predicted, *each.others))
+    others = f", and for {', '.join(more)}" if more else ""
+    taken = f"{label}, taken for {predicted}{others}"
     return MistakePicture(
         uri=uri,
         alt=f"Image {each.index}: {taken} in {each.n_wrong} of {each.n_seeds} seeds, probability {probability}",
-        label=each.label,
-        predicted=each.predicted,
+        label=label,
+        predicted=predicted,
         pairs=" ".join(f"{each.label}-{predicted}" for predicted in (each.predicted, *each.others)),
         n_wrong=each.n_wrong,
         n_seeds=each.n_seeds,
@@ -239,15 +245,15 @@ def _picture(each: Mistake, uri: str) -> MistakePicture:
     )
 
 
-def _pairs(pictures: Sequence[MistakePicture]) -> tuple[Pair, ...]:
+def _pairs(pictures: Sequence[MistakePicture], class_names: Sequence[str]) -> tuple[Pair, ...]:
     counts = Counter(pair for each in pictures for pair in each.pairs.split())
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    return tuple(_pair(pair, n) for pair, n in ranked)
+    return tuple(_pair(pair, n, class_names) for pair, n in ranked)
 
 
-def _pair(text: str, n: int) -> Pair:
-    label, _, predicted = text.partition("-")
-    return Pair(int(label), int(predicted), n)
+def _pair(key: str, n: int, class_names: Sequence[str]) -> Pair:
+    label, predicted = (called(int(each), class_names) for each in key.split("-"))
+    return Pair(key, label, predicted, n)
 
 
 def _field(network: Network, found: EffectiveField, image: NDArray[np.uint8]) -> FieldPicture:

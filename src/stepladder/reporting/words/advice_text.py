@@ -174,8 +174,8 @@ def _margin(subject: Subject) -> str:
 def _one_class(subject: Subject) -> str:
     found = subject.found.classes
     first = max((*found.never, *found.weak), key=lambda each: each.mistakes)
-    part = share_text(float(first.mistakes))
-    return f"Class {first.label} comes first: {part} of the mistakes are its images; look at them and their labels."
+    name, part = subject.called(first.label), share_text(float(first.mistakes))
+    return f"Class {name} comes first: {part} of the mistakes are its images; look at them and their labels."
 
 
 _STEP_WORDS: dict[NextStep, Callable[[Subject], str]] = {
