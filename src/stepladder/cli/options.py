@@ -93,7 +93,7 @@ class Size(click.ParamType[tuple[int, int]]):
         match = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?", value)
         if match is None:
             self.fail(
-                f"{shown(value)} is not a size in pixels, such as 32, nor height x width, such as 28x40", param, ctx
+                f"{shown(value)} is not a size in pixels, such as 32, nor a height and width, as 28x40", param, ctx
             )
         return int(match[1]), int(match[2] or match[1])
 
@@ -114,6 +114,20 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (_GROUP, _CHANNELS, _SIZE, _RESIZE):
         named = option(named)
     return named
+
+
+def words_of(source: str) -> list[str]:
+    """What a command is given for a set that is named by this text."""
+    from stepladder.datasets.spec import spec_of
+
+    spec = spec_of(source)
+    words = [spec.path]
+    if spec.size is not None:
+        words += ["--resize", str(spec.resize), "--size", "x".join(map(str, spec.size))]
+    for name in ("channels", "group"):
+        if (value := getattr(spec, name)) is not None:
+            words += [f"--{name}", str(value)]
+    return words
 
 
 _RESIZE = click.option(
