@@ -6,7 +6,7 @@ import click
 
 from stepladder._base import plain
 from stepladder.cli.ending import command_line, say
-from stepladder.cli.options import JSON, data_options
+from stepladder.cli.options import JSON, data_options, words_of
 from stepladder.cli.printing import print_json, print_page
 from stepladder.cli.usage import Command
 
@@ -39,4 +39,4 @@ def data(source: str, sheet: str | None, as_json: bool) -> None:
     print_page(data_page(images, notes))
     if sheet is not None:
         click.echo(plain.neutral(sheet))
-    say(f"A first ladder for it: {command_line(['new', source])}")
+    say(f"A first ladder for it: {command_line(['new', *words_of(source)])}")
