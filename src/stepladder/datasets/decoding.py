@@ -77,8 +77,8 @@ def _one_size(seen: Sequence[Head], found: Found, where: str) -> tuple[int, int]
     raise DataError(
         f"{where}: pictures of {len(sizes):,} sizes, from {_words(low)} to {_words(high)} pixels, most of them"
         f" {_words(common)} ({n:,} of {len(seen):,}; {flat(odd, 120)} is another): say how they become alike, as by"
-        ' --resize pad --size 32, in a ladder data = { path = "...", resize = "pad", size = [32, 32] }; pad keeps all of'
-        " a picture, crop its middle, and stretch all of it out of shape"
+        ' --resize pad --size 32, in a ladder data = { path = "...", resize = "pad", size = [32, 32] }; pad keeps all'
+        " of a picture, crop its middle, and stretch all of it out of shape"
     )
 
 
