@@ -26,6 +26,7 @@ from stepladder.engines.torch.ops import dropout
 from stepladder.engines.training import Teachers, Training, initial_arrays, judge, train, weight_decay, weights
 from stepladder.errors import EngineError
 from stepladder.networks.reference import trace
+from stepladder.networks.sides import Sides, pair
 from stepladder.recipes import augment
 from stepladder.recipes.augment import Warps
 from stepladder.recipes.draws import generator
@@ -598,10 +599,12 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
 
 
 @pytest.mark.parametrize(("elastic_px", "cutout_px"), [(0.0, 0), (1.5, 0), (0.0, 7), (0.7, 4)])
-def test_warp_equals_the_reference(few: data.Splits, elastic_px: float, cutout_px: int) -> None:
-    images = few.train.images[:40]
+@pytest.mark.parametrize("size", [28, (28, 11), (9, 20), (1, 28), (28, 1)], ids=str)
+def test_warp_equals_the_reference(few: data.Splits, size: Sides, elastic_px: float, cutout_px: int) -> None:
+    height, width = pair(size)
+    images = few.train.images[:40, :, 28 - height :, 14 - width // 2 :][:, :, :, :width]
     settings = Augment(rotation_deg=25, shift_px=3, scale=0.2, shear_deg=15, elastic_px=elastic_px, cutout_px=cutout_px)
-    warps = augment.draw_warps(settings, 40, size=28, rng=lambda purpose: generator(1, 0, purpose=purpose))
+    warps = augment.draw_warps(settings, 40, size=size, rng=lambda purpose: generator(1, 0, purpose=purpose))
     ours = warp(torch.from_numpy(images.copy()).float(), warps).numpy()
     np.testing.assert_allclose(ours, augment.warp(images, warps), atol=0.05)  # of 255
 

@@ -36,7 +36,9 @@ from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.kernels.pointwise import Dropout, pointwise
 from stepladder.engines.training import train
 from stepladder.errors import EngineError, GeometryError
+from stepladder.networks import sides
 from stepladder.networks.geometry import ImageShape
+from stepladder.networks.sides import Sides
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Progress
 
@@ -67,7 +69,7 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
     keys = model.dropout_keys.reshape(len(model.network.rows), model.n_blocks)
     found = {}
     for row in model.network.rows:
-        shape = (row.out_channels, row.out_size, row.out_size, LANES)
+        shape = (row.out_channels, *sides.pair(row.out_size), LANES)
         blocks = np.stack([kept(key, shape, recipe.dropout) for key in keys[row.index]])
         images = blocks.transpose(0, 4, 1, 2, 3).reshape(-1, *shape[:3])[:n]
         found[row.index] = torch.from_numpy(images / (1 - recipe.dropout))
@@ -77,7 +79,7 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
 random_networks = given(
     network_texts(),
     st.sampled_from(list(TARGETS)),
-    st.sampled_from([(2, 7), (2, 10), (3, 9)]),
+    st.sampled_from([(2, 7), (2, 10), (3, 9), (2, (10, 6)), (1, (4, 10)), (2, (1, 10))]),
     st.sampled_from([32, 48, 27]),
     st.sampled_from([0.0, 0.3]),
     st.booleans(),
@@ -87,7 +89,7 @@ random_networks = given(
 @random_networks
 @settings(deadline=None, max_examples=30)
 def test_gradients_of_random_networks_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
+    network: list[str], target: str, image: tuple[int, Sides], n: int, dropout: float, norm_scale: bool
 ) -> None:
     gradients_equal_the_oracles(network, target, image, n=n, dropout=dropout, norm_scale=norm_scale)
 
@@ -96,13 +98,13 @@ def test_gradients_of_random_networks_equal_the_oracles(
 @random_networks
 @settings(deadline=None, max_examples=400)
 def test_gradients_of_many_random_networks_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
+    network: list[str], target: str, image: tuple[int, Sides], n: int, dropout: float, norm_scale: bool
 ) -> None:
     gradients_equal_the_oracles(network, target, image, n=n, dropout=dropout, norm_scale=norm_scale)
 
 
 def gradients_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], *, n: int, dropout: float, norm_scale: bool
+    network: list[str], target: str, image: tuple[int, Sides], *, n: int, dropout: float, norm_scale: bool
 ) -> None:
     """Within 1e-4 of each parameter's gradient, or no further off than ten times what torch's own float32 is.
 

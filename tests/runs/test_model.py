@@ -319,7 +319,7 @@ def test_where_both_forms_fit_images_are_as_a_data_sets() -> None:
 
 
 def test_a_model_goes_to_other_processes(model: Model) -> None:
-    images = np.arange(4 * model.image.size**2, dtype=np.uint8).reshape(4, 1, model.image.size, -1)
+    images = np.arange(4 * model.image.n_pixels, dtype=np.uint8).reshape(4, 1, model.image.height, -1)
     for other in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
         assert same(other, model)
         assert other.origin == model.origin

@@ -64,7 +64,7 @@ class Splits:
             pixels = chunk.astype(np.float64)
             total += pixels.sum((0, 2, 3))
             squares += np.einsum("nchw,nchw->c", pixels, pixels)
-        n_pixels = len(self.train) * self.image.size**2
+        n_pixels = len(self.train) * self.image.n_pixels
         mean = total / n_pixels / 255
         return mean, np.sqrt(np.maximum(squares / n_pixels / 255**2 - mean**2, 1e-12))
 

@@ -3,7 +3,7 @@
 Dropout does nothing here and batch norm uses its running statistics: this is the network that is evaluated.
 How an operation or a step computes stands in its file in ``ops``; here is how they make a network.
 
-Letters in shapes: N images, C channels, H = W = size pixels.
+Letters in shapes: N images, C channels, H x W pixels.
 """
 
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ def splits(seed: int = 1) -> Splits:
     """Noise, brighter in a place of its own for each class; training images are every other one of what is stored."""
     rng, n = np.random.default_rng(seed), 2 * N_TRAIN + N_EVALUATED
     labels = np.arange(n) % IMAGE.n_classes
-    images = rng.integers(0, 160, (n, IMAGE.channels, IMAGE.size, IMAGE.size))
+    images = rng.integers(0, 160, (n, IMAGE.channels, IMAGE.height, IMAGE.width))
     for label in range(IMAGE.n_classes):
         images[labels == label, label % 2, label // 2 : label // 2 + 4, 1:6] += 90
     rows = np.arange(0, 2 * N_TRAIN, 2)
@@ -54,6 +54,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
         for text in step.examples
     },
     "strides and padding": ("conv 6 stride 2 pad 1 bare", "conv 5 2x2 bias bare", "linear 12", "linear 10 nobias"),
+    "windows of two numbers": ("conv 6 3x2 stride 2x1 pad 1x0 bare", "maxpool 1x2", "avgpool 3x2 pad 1x0", "linear 10"),
 }
 """By what they are about: each layer and each step in each of its forms."""
 

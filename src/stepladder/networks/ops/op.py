@@ -1,18 +1,21 @@
 """What every operation of a network tells of itself. No numpy until something is computed, no torch ever.
 
 A layer is an ``Operation`` and then some ``Step``, one after another. Both are frozen values with a text form. Letters
-in shapes: N images, C channels, H = W = size pixels.
+in shapes: N images, C channels, H x W pixels. What is said of both directions are Sides: a number, or two.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
+from stepladder.networks import sides
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, Span, area, pair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,20 +28,28 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 LEASTS = {"out_channels": 1, "out_features": 1, "kernel": 1, "stride": 1, "padding": 0, "back": 1, "reduced": 1}
+WINDOWED = ("kernel", "stride", "padding")  # may be two numbers
 
 
 @dataclass(frozen=True)
 class Window:
-    """What one output pixel of an operation looks at: ``kernel`` x ``kernel`` pixels, windows ``stride`` apart."""
+    """What one output pixel of an operation looks at: ``kernel`` pixels down and across, windows ``stride`` apart."""
 
-    kernel: int
-    padding: int
-    stride: int
-    in_size: int
+    kernel: Sides
+    padding: Sides
+    stride: Sides
+    in_size: Sides
+
+    @cached_property
+    def directions(self) -> tuple[Span, Span]:
+        """Down and across."""
+        numbers = map(pair, (self.kernel, self.padding, self.stride, self.in_size))
+        down, across = zip(*numbers, strict=True)
+        return Span(*down), Span(*across)
 
     @property
-    def out_size(self) -> int:
-        return (self.in_size + 2 * self.padding - self.kernel) // self.stride + 1
+    def out_size(self) -> Sides:
+        return sides.joined(*(span.out_size for span in self.directions))
 
 
 class Operation(ABC):
@@ -58,9 +69,12 @@ class Operation(ABC):
     """Whether its weights are a matrix with a row for each output channel, which Muon makes orthogonal."""
 
     def __post_init__(self) -> None:
+        for name in WINDOWED:
+            if hasattr(self, name):
+                object.__setattr__(self, name, sides.plain(getattr(self, name)))
         for name, least in LEASTS.items():
             value = getattr(self, name, least)
-            if value < least:
+            if min(pair(value)) < least:
                 raise LadderError(f"layer '{self}': {name} must be at least {least}, not {shown(value)}")
         if problem := self.problem():
             raise LadderError(f"layer '{self}': {problem}")
@@ -99,7 +113,7 @@ class Operation(ABC):
         return None
 
     @abstractmethod
-    def window(self, in_size: int) -> Window: ...
+    def window(self, in_size: Sides) -> Window: ...
 
     def channels(self, in_channels: int) -> int:
         """How many channels it gives."""
@@ -110,16 +124,16 @@ class Operation(ABC):
         """How many channels it gives whatever comes in; None where that depends."""
         return None
 
-    def parameters(self, in_channels: int, in_size: int) -> dict[str, Shape]:
+    def parameters(self, in_channels: int, in_size: Sides) -> dict[str, Shape]:
         """Names, within the layer, and shapes of its trainable arrays. What ends in ``weight`` decays."""
         del in_channels, in_size
         return {}
 
-    def macs(self, in_channels: int, in_size: int) -> int:
+    def macs(self, in_channels: int, in_size: Sides) -> int:
         """Multiply-adds for one image: each weight once for each output pixel."""
         shapes = self.parameters(in_channels, in_size).items()
         n_weights = sum(prod(shape) for name, shape in shapes if name.endswith("weight"))
-        return n_weights * self.window(in_size).out_size ** 2
+        return n_weights * area(self.window(in_size).out_size)
 
     def initial(self, shapes: Mapping[str, Shape], rng: "np.random.Generator") -> Iterator["NDArray[np.float64]"]:
         """Its arrays before the first step, in order: uniform within 1/sqrt(fan_in), PyTorch's default."""

@@ -26,12 +26,13 @@ from stepladder.ladders.checking import CheckedRung, check_rungs
 from stepladder.ladders.evaluated import data_identity, splits_for
 from stepladder.networks.effective_field import EffectiveField, effective_fields
 from stepladder.networks.geometry import Network
+from stepladder.networks.sides import is_line
 from stepladder.recipes.recipe import SHORTHAND
 from stepladder.reporting.html.charts import Spec, ladder_chart, ladder_epochs_table
 from stepladder.reporting.html.ladder_picture import ladder_picture
-from stepladder.reporting.html.network_picture import TALLEST
+from stepladder.reporting.html.network_picture import face
 from stepladder.reporting.html.page_networks import can_run, network_record
-from stepladder.reporting.html.pictures import image_uri
+from stepladder.reporting.html.pictures import aspect_style, image_uri, is_long, shares
 from stepladder.reporting.html.rung_page import RungContent, Shown, rung_content
 from stepladder.reporting.html.vega import vega_script
 from stepladder.reporting.pages.ablation_page import ablation_table
@@ -51,6 +52,7 @@ MOST_GALLERY_BYTES = 1_080_000  # of a page that is to stay below 3 MB; Vega tak
 MOST_NETWORK_BYTES = 450_000
 MOST_CELLS = 24_000  # of confusion matrices, some 9 bytes each
 MOST_EXAMPLES = 10
+PAPER = 280  # pixels of the longer side of what is drawn on
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def html_page(
     charts = [chart] if (chart := ladder_chart(results)) else []
     rungs = [_rung(material, index, charts) for index in range(len(results.rungs))]
     drawing, networks = _drawing(material)
+    image = material.splits.image
     page = {
         "policy": policy(live=live is not None),
         "version": __version__,
@@ -120,8 +123,10 @@ def html_page(
         "rungs": rungs,
         "shorthand": SHORTHAND if any("network" in each.rung.changes for each in results.trained) else "",
         "marks": MARKS,
-        "image": material.splits.image,
-        "tallest": TALLEST,
+        "image": image,
+        "face": face(image.size, image.size),
+        "aspect": aspect_style(image),
+        "paper": [round(PAPER * part) for part in shares(image)],
         "n_field_images": min(N_FIELD_IMAGES, len(material.splits.evaluated)),
         "drawing": drawing,
         "budget": _budget(material),
@@ -251,12 +256,16 @@ def _budget(material: Material) -> list[dict[str, Any]]:
 def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The section to draw in, and its networks from the top down, as many as there is room for.
 
-    None without a trained network that the page can run, and for colour images, which nobody draws with a pen.
+    None without a trained network that the page can run, and for colour images and lines of pixels, which nobody draws
+    with a pen.
     """
+    image = material.splits.image
+    if image.channels != 1 or is_line(image.size) or is_long(image):
+        return None, []
     records, names, n_bytes = [], [], 0
     for index, run in reversed(list(enumerate(material.typical))):
         network = material.networks[index]
-        if run is None or material.splits.image.channels != 1 or not can_run(network):
+        if run is None or not can_run(network):
             continue
         record = network_record(network, material.store.weights(run), splits=material.splits)
         n_bytes += len(record["arrays"])

@@ -16,6 +16,7 @@ from stepladder.datasets.sources import called
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.effective_field import EffectiveField
 from stepladder.networks.geometry import LayerGeometry, Network
+from stepladder.networks.sides import pair, text
 from stepladder.recipes.recipe import Recipe, describe
 from stepladder.reporting.evidence import Mistake, confusion, mistakes
 from stepladder.reporting.html.charts import Spec, accuracy_chart, epochs_table, loss_chart
@@ -66,12 +67,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class FieldPicture:
-    """A layer's effective field; ``frame`` is the theoretical one's (start, side) in percent of the image."""
+    """A layer's effective field; ``frame`` is the theoretical one in percent of the image: left, top, width, height."""
 
     name: str
     words: str
     uri: str
-    frame: tuple[float, float]
+    frame: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -257,17 +258,24 @@ def _pair(key: str, n: int, class_names: Sequence[str]) -> Pair:
 
 
 def _field(network: Network, found: EffectiveField, image: NDArray[np.uint8]) -> FieldPicture:
-    row, size = network.rows[found.layer_index], network.image.size
+    row, image_size = network.rows[found.layer_index], network.image.size
     half, most = (found.side(share) for share in SHARES)
-    words = f"sees {row.rf_out} px; half within {half}, 95% within {most}" if most else "nothing moves it"
-    start, side = 100 * found.window_start / size, 100 * found.window_size / size
-    first, end = max(0.0, start), min(100.0, start + side)
+    words = f"sees {text(row.rf_out, '×')} px; half within {half}, 95% within {most}" if most else "nothing moves it"
+    down, across = zip(*map(pair, (found.window_start, found.window_size, image_size)), strict=True)
+    (top, height), (left, width) = _framed(*down), _framed(*across)
     return FieldPicture(
         name=_layer_name(row),
         words=words,
         uri=field_uri(image, found.energy),
-        frame=(round(first, 2), round(end - first, 2)),
+        frame=(left, top, width, height),
     )
+
+
+def _framed(start: int, side: int, image_side: int) -> tuple[float, float]:
+    """Where a window begins, and how long it is in the image, in percent."""
+    begin, long = 100 * start / image_side, 100 * side / image_side
+    first, end = max(0.0, begin), min(100.0, begin + long)
+    return round(first, 2), round(end - first, 2)
 
 
 def _layer_name(row: LayerGeometry) -> str:

@@ -19,7 +19,7 @@ def data_page(images: ImageSet, remarks: tuple[str, ...]) -> Page:
     form = f" ({images.form})" if images.form else ""
     n_bytes = sum(part.stored.nbytes for part in images.parts.values())
     return [
-        f"{images.name}{form}: images of {image.channels} x {image.size} x {image.size}, {image.n_classes} classes.",
+        f"{images.name}{form}: images of {image.in_words}, {image.n_classes} classes.",
         _parts_table(images),
         _classes_table(images),
         *(f"Note: {note}." for note in remarks),
