@@ -231,9 +231,6 @@ def image_set(found: Found, *, name: str, where: str) -> ImageSet:
                 f" {part.images.shape[1:]}: both must be alike"
             )
         parts[each] = Labelled(part.images, part.labels)
-    if shape[1] != shape[2] or shape[1] < 2:
-        raise DataError(
-            f"{where}: images of {shape[1]} x {shape[2]} pixels: only square ones of at least 2 x 2 are handled; say"
-            ' how they become square, as in data = { path = "...", resize = "pad", size = [32, 32] }'
-        )
+    if shape[1] * shape[2] < 2:
+        raise DataError(f"{where}: images of {shape[1]} x {shape[2]} pixels: there is nothing to see in them")
     return ImageSet(name, **parts, class_names=found.class_names, form=found.form, notes=found.notes)

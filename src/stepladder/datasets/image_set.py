@@ -20,7 +20,7 @@ CHUNK_PIXELS = 2**20  # that are looked at at a time: what is made of them stays
 class Labelled:
     """Images and their labels (N,) int64, counted from 0.
 
-    ``stored`` (M, C, size, size) uint8 are the images, or ``rows`` (N,) of them: what is chosen of a set is not copied.
+    ``stored`` (M, C, H, W) uint8 are the images, or ``rows`` (N,) of them: what is chosen of a set is not copied.
     """
 
     stored: NDArray[np.uint8]
@@ -41,16 +41,16 @@ class Labelled:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, size, size)."""
+        """(N, C, H, W)."""
         return (len(self), *self.stored.shape[1:])
 
     @property
     def images(self) -> NDArray[np.uint8]:
-        """All images (N, C, size, size): a copy where they are chosen by rows."""
+        """All images (N, C, H, W): a copy where they are chosen by rows."""
         return self.stored if self.rows is None else np.take(self.stored, self.rows, 0)
 
     def take(self, indices: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
-        """Some of the images (n, C, size, size).
+        """Some of the images (n, C, H, W).
 
         Strides are those of C order, of one channel too: PyTorch would take others for channels that come last, and
         compute with other bits.
@@ -76,9 +76,9 @@ class Labelled:
 class ImageSet:
     """A whole data set, as published: training and test images, and its own validation images where it has some.
 
-    ``test.images`` are (N, channels, size, size) uint8 from 0 to 255, and ``test.labels`` (N,) int64 from 0: places in
-    ``class_names``, which are numbers themselves where none are given. ``form`` says in a few words how the set came,
-    ``notes`` what is worth saying of how it was read.
+    ``test.images`` are (N, channels, height, width) uint8 from 0 to 255, and ``test.labels`` (N,) int64 from 0: places
+    in ``class_names``, which are numbers themselves where none are given. ``form`` says in a few words how the set
+    came, ``notes`` what is worth saying of how it was read.
     """
 
     name: str
@@ -114,8 +114,8 @@ class ImageSet:
 
     @property
     def info(self) -> sources.DataInfo:
-        channels, size = self.train.shape[1:3]
-        shape = ImageShape(channels=channels, size=size, n_classes=len(self.class_names))
+        channels, height, width = self.train.shape[1:]
+        shape = ImageShape(channels=channels, size=(height, width), n_classes=len(self.class_names))
         names = () if self.class_names == numbered(shape.n_classes) else self.class_names
         return sources.DataInfo(
             self.name, shape, len(self.train), len(self.test), len(self.validation or ()), class_names=names

@@ -43,9 +43,9 @@ class Source(Protocol):
     def read(self, at: str) -> "Found | Mapping[str, NDArray[Any]]":
         """What is there (see found.Found): images or pictures, with labels as they are written there.
 
-        Or all arrays by part, in an order that never changes: "train-images" and "test-images" (N, channels, size,
-        size) uint8 from 0 to 255, "train-labels" and "test-labels" (N,) of any integer type, counted from 0; with
-        "validation-images" and "validation-labels" where the set has such a part of its own.
+        Or all arrays by part, in an order that never changes: "train-images" and "test-images" (N, channels,
+        height, width) uint8 from 0 to 255, "train-labels" and "test-labels" (N,) of any integer type, counted from 0;
+        with "validation-images" and "validation-labels" where the set has such a part of its own.
         """
 
 
@@ -212,9 +212,9 @@ def formed(who: str, arrays: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray
     for part, array in arrays.items():
         if not (hasattr(array, "dtype") and hasattr(array, "shape")):
             raise DataError(f"{who} gives {part} as a {type(array).__name__}; an array of numpy is wanted")
-        if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4 or array.shape[2] != array.shape[3]):
+        if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4):
             raise DataError(
-                f"{who} gives {part} of shape {array.shape}, {flat(array.dtype, 60)}; (N, channels, size, size) and"
-                " uint8 are wanted"
+                f"{who} gives {part} of shape {array.shape}, {flat(array.dtype, 60)}; (N, channels, height, width)"
+                " and uint8 are wanted"
             )
     return {part: array.reshape(-1).reshape(array.shape) for part, array in arrays.items()}

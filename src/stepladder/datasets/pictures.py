@@ -18,6 +18,7 @@ from stepladder._base.files import read_regular
 from stepladder._base.wording import flat
 from stepladder.datasets.odd_files import what_is
 from stepladder.errors import DataError
+from stepladder.networks.sides import Sides, pair
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # others need programs, or are no pictures
 MOST_BYTES, MOST_PIXELS = 100_000_000, 50_000_000
@@ -59,8 +60,8 @@ class Picture:
         return bool(abs(1 - mean - usual) + MUCH < abs(mean - usual))
 
 
-def read_picture(path: Path, *, channels: int, size: int, resize: bool = False, invert: bool = False) -> Picture:
-    """A picture of channels x size x size pixels. ``invert`` turns light and dark around.
+def read_picture(path: Path, *, channels: int, size: Sides, resize: bool = False, invert: bool = False) -> Picture:
+    """A picture of channels x size pixels. ``invert`` turns light and dark around.
 
     Raises DataError that names the file for what is no picture, or has another size and is not to be resized.
     """
@@ -74,17 +75,18 @@ def read_picture(path: Path, *, channels: int, size: int, resize: bool = False, 
         picture, notes = _opened(content, flat(path))
     picture, converted = _converted(picture, MODES[channels], flat(path))
     notes += converted
-    if picture.size != (size, size):
-        width, height = picture.size
+    height, width = pair(size)
+    if picture.size != (width, height):
         if not resize:
             raise DataError(
-                f"{flat(path)}: {width} x {height} pixels, and this network takes {size} x {size}: crop it as the"
-                " images trained on are, and add --resize"
+                f"{flat(path)}: {picture.width} x {picture.height} pixels, and this network takes {width} x {height}:"
+                " crop it as the images trained on are, and add --resize"
             )
-        how = "resized to" if width == height else "squeezed into a square of"
-        notes.append(f"{how} {size} x {size} pixels")
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.array(picture, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
+        what = "a square of" if width == height else "an image of"
+        how = "resized to" if picture.width * height == picture.height * width else f"squeezed into {what}"
+        notes.append(f"{how} {width} x {height} pixels")
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.array(picture, np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
     if invert:
         n_colours = channels - (channels in (2, 4))  # the last one is how opaque a pixel is
         pixels = np.concatenate([255 - pixels[:n_colours], pixels[n_colours:]])

@@ -209,8 +209,8 @@ def _instead(head: bytes) -> str:
     return f", but {what}: {'unpack it' if 'archive' in what else 'get it again'}"
 
 
-def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(N, channels, size) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C).
+def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(N, channels, height, width) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C).
 
     Raises DataError for others, and where both readings of four sizes are possible.
     """
@@ -221,21 +221,23 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     n, channels, height, width = (shape[0], 1, *shape[1:]) if len(shape) == 3 else _reading(name, shape)
     if n == 0 or channels == 0:
         raise DataError(f"{name}: holds no images (its shape is {shape})")
-    if height != width or height < 2:
-        raise DataError(
-            f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
-            f" pad or crop them (their shape is {shape})"
-        )
-    return n, channels, height
+    if height * width < 2:
+        raise DataError(f"{name}: images of {height} x {width} pixels: give some of more (their shape is {shape})")
+    return n, channels, height, width
 
 
 def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """(N, C, H, W) of four sizes: the reading with at most 4 channels, or, of two or none such, the square one."""
+    """(N, C, H, W) of four sizes: the one reading with at most 4 channels, or, of two or none such, the square one.
+
+    Not the one where images would not be square and in the other reading they are.
+    """
     n, a, b, c = shape
     readings = [(n, a, b, c), (n, c, a, b)]
     likely = [each for each in readings if each[1] <= LIKELY_CHANNELS] or readings
-    square = [each for each in likely if each[2] == each[3]]
-    chosen = likely if len(likely) == 1 else square
+    square = [each for each in readings if each[2] == each[3] > 1]
+    chosen = [each for each in likely if each in square]
+    if len(likely) == 1 and not square:
+        chosen = likely
     if len(chosen) == 1:
         return chosen[0]
     if likely[0][1] > LIKELY_CHANNELS:
@@ -243,10 +245,10 @@ def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
             f"{name}: images of shape {shape}: neither {a} nor {c} is a number of colour channels; a volume or a film"
             " is no image: save single pictures as (N, H, W), such as one slice of each, x[:, x.shape[1] // 2]"
         )
-    raise DataError(
-        f"{name}: images of shape {shape} could be (N, C, H, W) or (N, H, W, C): pad the images, for a square of more"
-        " pixels than it has channels"
-    )
+    remedy = "pad the images, for a square of more pixels than it has channels"
+    if 1 in (a, c):
+        remedy = "save those of one channel as (N, H, W), and pad others to be higher and wider than their channels"
+    raise DataError(f"{name}: images of shape {shape} could be (N, C, H, W) or (N, H, W, C): {remedy}")
 
 
 def _flat(shape: tuple[int, ...]) -> str:

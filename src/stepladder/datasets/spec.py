@@ -46,9 +46,11 @@ class DataSpec(Frozen):
         if isinstance(value, int) and not isinstance(value, bool):
             value = (value, value)
         value = tuple(value) if isinstance(value, list) else value
-        sound = isinstance(value, tuple) and len(value) == 2 and all(_is_side(each) for each in value)
+        sound = isinstance(value, tuple) and len(value) == 2 and all(map(_is_side, value)) and value != (1, 1)
         if value is not None and not sound:
-            raise ValueError(f"height and width of 2 to {LARGEST_SIDE:,} pixels, as [32, 32], not {shown(value)}")
+            raise ValueError(
+                f"height and width of 1 to {LARGEST_SIDE:,} pixels, not both 1, as [32, 32], not {shown(value)}"
+            )
         return value
 
     @field_validator("group")
@@ -86,7 +88,7 @@ class DataSpec(Frozen):
 
 
 def _is_side(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 2 <= value <= LARGEST_SIDE
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SIDE
 
 
 @lru_cache

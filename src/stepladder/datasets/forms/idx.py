@@ -32,7 +32,7 @@ class IdxFolder:
 
 
 def read(folder: Path) -> dict[str, NDArray[Any]]:
-    """All parts: images (N, C, size, size) uint8, labels as they are. Raises DataError."""
+    """All parts: images (N, C, H, W) uint8, labels as they are. Raises DataError."""
     files = sources.idx_files(folder)
     found = {part: _read_part(f"{flat(folder, 1000)}, {part}", files[part][0], part=part) for part in files}
     for part, (taken, *others) in files.items():

@@ -64,7 +64,7 @@ class NpzFile:
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays by part, a validation part included where there is one: images (N, C, size, size) uint8, labels as
+    """All arrays by part, a validation part included where there is one: images (N, C, H, W) uint8, labels as
     they are. Raises DataError.
     """
     with _problems_named(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -218,11 +218,11 @@ def _whole(stream: IO[bytes], header: _Header) -> NDArray[Any]:
     return numbers.reshape(header.shape[::-1]).T if header.fortran else numbers.reshape(header.shape)
 
 
-def _channels_first(images: NDArray[Any], form: tuple[int, int, int]) -> NDArray[Any]:
-    """Images of any layout as (N, C, size, size) in C order: a second copy, which only Fortran's order needs."""
-    if images.ndim == 4 and images.shape[1:3] != form[1:]:
+def _channels_first(images: NDArray[Any], form: tuple[int, int, int, int]) -> NDArray[Any]:
+    """Images of any layout as (N, C, H, W) in C order: a second copy, which only Fortran's order needs."""
+    if images.ndim == 4 and images.shape != form:
         images = images.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(images).reshape(*form, form[2])
+    return np.ascontiguousarray(images).reshape(form)
 
 
 def _no_bytes(path: Path, part: str, header: _Header, stream: IO[bytes]) -> DataError:
