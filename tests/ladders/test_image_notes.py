@@ -485,7 +485,8 @@ def test_four_sizes_are_read_in_the_one_way_that_is_possible(
         return
     found = data.load(str(path)).train.images
     assert found.shape[1:] == expected
-    assert np.array_equal(found, x if x.shape[1:] == expected else x.transpose(0, 3, 1, 2))
+    given = x[:, None] if x.ndim == 3 else x
+    assert np.array_equal(found, given if given.shape[1:] == expected else given.transpose(0, 3, 1, 2))
 
 
 # Words for what is no image set.

@@ -69,6 +69,8 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, network("conv 4", "maxpool 1", "gap"), "its windows are one pixel each"),
     (network("conv 4", "maxpool 2", "maxpool 3", "gap"), network("conv 4", "maxpool 6", "gap"), "written otherwise"),
     (network("conv 4", "maxpool 1 stride 2", "gap"), network("conv 4", "avgpool 1 stride 2", "gap"), "otherwise"),
+    (network("conv 4", "maxpool 2x1", "maxpool 1x2", "gap"), network("conv 4", "maxpool 2", "gap"), "otherwise"),
+    (network("conv 4", "avgpool 4x1", "avgpool 1x3", "gap"), network("conv 4", "avgpool 4x3", "gap"), "otherwise"),
     (
         network("conv 4", "depthwise pad 1", "residual 1", "gap"),
         network("conv 4", "depthwise pad 1", "avgpool 1", "residual 2", "gap"),
@@ -133,6 +135,9 @@ OTHER: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (network("conv 4", "maxpool 2", "maxpool 3 stride 2", "gap"), network("conv 4", "maxpool 6", "gap")),
     (network("conv 4", "maxpool 2 stride 3", "maxpool 2", "gap"), network("conv 4", "maxpool 5 stride 6", "gap")),
     (network("conv 4", "avgpool 2", "gap"), network("conv 4", "maxpool 2", "gap")),
+    (network("conv 4", "maxpool 2x1", "gap"), network("conv 4", "maxpool 1x2", "gap")),
+    (network("conv 4 3x1", "gap"), network("conv 4 1x3", "gap")),
+    (network("conv 4 3x1 pad 1x0", "gap"), network("conv 4 3x1", "gap")),
     ({"augment": {"mirror": True}, "clean_epochs": 1}, {"clean_epochs": 2}),
     (schedule("plateau", patience=0), schedule("constant")),
     (schedule("cosine", warmup_epochs=1), schedule("linear", warmup_epochs=1)),
@@ -176,6 +181,18 @@ ALIKE_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"network": ["conv 4", "avgpool 6 stride 2", "linear 3"]}, "only written otherwise"),
     ({}, {"network": ["conv 4", "avgpool 2", "avgpool 3", "linear 3"]}, "only written otherwise"),
     ({}, {"network": ["conv 4", "gap", "conv 3 1x1 bias bare"]}, "only written otherwise"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 6x1", "maxpool 1x6", "linear 3"]}, "only written otherwise"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 7x6 pad 1x0 stride 7x1", "linear 3"]}, "only written otherwise"),
+    (
+        {"network": ["conv 4 8x1", "conv 3 1x8 bias bare"]},
+        {"network": ["conv 4 8x1 stride 2x1", "linear 3"]},
+        "only written otherwise",
+    ),
+    (
+        {"network": ["conv 4 8x1", "gap", "linear 3"]},
+        {"network": ["conv 4 8x1", "maxpool 3x1 pad 1x0", "gap", "linear 3"]},
+        "but for padding, its windows are one pixel each",
+    ),
     (
         {"network": ["conv 1", "depthwise", "gap", "linear 3"]},
         {"network": ["conv 1", "conv 1", "gap", "linear 3"]},

@@ -77,14 +77,14 @@ def read_picture(path: Path, *, channels: int, size: Sides, resize: bool = False
     notes += converted
     height, width = pair(size)
     if picture.size != (width, height):
+        what, order = ("a square of", "") if width == height else ("an image of", " (width x height)")
         if not resize:
             raise DataError(
-                f"{flat(path)}: {picture.width} x {picture.height} pixels, and this network takes {width} x {height}:"
-                " crop it as the images trained on are, and add --resize"
+                f"{flat(path)}: {picture.width} x {picture.height} pixels, and this network takes {width} x"
+                f" {height}{order}: crop it as the images trained on are, and add --resize"
             )
-        what = "a square of" if width == height else "an image of"
         how = "resized to" if picture.width * height == picture.height * width else f"squeezed into {what}"
-        notes.append(f"{how} {width} x {height} pixels")
+        notes.append(f"{how} {width} x {height} pixels{order}")
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.array(picture, np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
     if invert:

@@ -13,11 +13,11 @@ from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
 
 from stepladder._base.files import read_regular, reason, write_atomically
 from stepladder._base.frozen import Frozen
@@ -31,7 +31,7 @@ from stepladder.errors import DataError, LadderError, ModelError
 from stepladder.ladders.evaluated import DataIdentity, splits_for
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.reference import normalised, trace
-from stepladder.networks.sides import area
+from stepladder.networks.sides import Sides, area, plain
 from stepladder.recipes.recipe import NetworkLayers, TextBlock, describe_network
 from stepladder.runs.arrays import misfit
 from stepladder.runs.run import Arrays, EngineIdentity, Run, RunIdentity
@@ -101,6 +101,17 @@ class ModelOrigin(Frozen):
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
+def _one_or_two(value: Any, side: ValidatorFunctionWrapHandler) -> Any:
+    """Whether a size is a number or two of them, each is held to what a side may be."""
+    return plain(tuple(map(side, value)) if isinstance(value, list | tuple) and len(value) == 2 else side(value))
+
+
+if TYPE_CHECKING:
+    Size = Sides
+else:
+    Size = Annotated[Side, WrapValidator(_one_or_two), PlainSerializer(lambda size: size)]
+
+
 class _About(Frozen):
     """What a file of weights says besides them: ``key`` is that of the run that trained it, if one did."""
 
@@ -110,7 +121,7 @@ class _About(Frozen):
     block: TextBlock
     norm_scale: bool
     channels: Side
-    size: Side | tuple[Side, Side]
+    size: Size
     class_names: tuple[str, ...]
     pixel_mean: tuple[float, ...]
     pixel_std: tuple[float, ...]
