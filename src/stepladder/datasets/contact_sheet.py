@@ -10,6 +10,7 @@ from stepladder.datasets.image_set import ImageSet, Labelled
 EACH = 12  # images of a class
 MOST_CLASSES = 60
 SIDE, GAP, NAMES = 48, 4, 130  # pixels: of an image, between two, of the column of names
+LEAST = 6  # of a side of an image: a line of pixels is to be seen
 PAPER, INK = (255, 255, 255), (20, 20, 20)
 
 
@@ -41,6 +42,6 @@ def _pictures(part: Labelled, rows: "np.typing.NDArray[np.int64]") -> list[Image
         shown = image[0] if len(image) < 3 else image[:3].transpose(1, 2, 0)
         picture = Image.fromarray(np.ascontiguousarray(shown))
         scale = SIDE / max(picture.size)
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        size = (max(LEAST, round(picture.width * scale)), max(LEAST, round(picture.height * scale)))
         found.append(picture.resize(size, Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BILINEAR))
     return found

@@ -235,8 +235,8 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
     in_channels, in_size = (below.out_channels, below.out_size) if below else (image.channels, image.size)
     jump, rf, start = (below.jump_out, below.rf_out, below.rf_start) if below else (1, 1, 0)
     window = layer.window(in_size)
-    kernel, padding, stride = window.kernel, window.padding, window.stride
-    if any(span.kernel > span.in_size + 2 * span.padding for span in window.directions):
+    kernel, padding, stride, out_size = window.kernel, window.padding, window.stride, window.out_size
+    if min(pair(out_size)) < 1:
         pad = f" padded by {sides.text(padding)}" if padding else ""
         raise GeometryError(
             f"layer {index + 1} ('{layer}') has a {sides.full_text(kernel)} kernel but its input is"
@@ -258,7 +258,7 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
         kernel=kernel,
         padding=padding,
         stride=stride,
-        out_size=window.out_size,
+        out_size=out_size,
         jump_in=jump,
         jump_out=each(lambda jump, stride: jump * stride, jump, stride),
         rf_in=rf,

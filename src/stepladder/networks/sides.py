@@ -12,6 +12,11 @@ from typing import Any, TypeGuard
 Sides = int | tuple[int, int]
 
 
+def out_size(kernel: int, padding: int, stride: int, in_size: int) -> int:
+    """How many windows there are in one direction; none, or fewer, where the kernel does not fit."""
+    return (in_size + 2 * padding - kernel) // stride + 1
+
+
 @dataclass(frozen=True)
 class Span:
     """What one output pixel looks at in one direction: ``kernel`` pixels, spans ``stride`` apart."""
@@ -23,7 +28,7 @@ class Span:
 
     @property
     def out_size(self) -> int:
-        return (self.in_size + 2 * self.padding - self.kernel) // self.stride + 1
+        return out_size(self.kernel, self.padding, self.stride, self.in_size)
 
 
 def pair(sides: Sides) -> tuple[int, int]:
@@ -43,6 +48,8 @@ def plain(sides: Any) -> Any:
 
 def each(made: Callable[..., int], *sides: Sides) -> Sides:
     """A function of numbers, down and across."""
+    if tuple not in map(type, sides):  # as nearly always: once does
+        return made(*sides)
     down, across = zip(*map(pair, sides), strict=True)
     return joined(made(*down), made(*across))
 
@@ -55,6 +62,16 @@ def is_beyond(one: Sides, other: Sides) -> bool:
 def is_line(size: Sides) -> TypeGuard[tuple[int, int]]:
     """Whether an image of this size has one row, or one column, of more than one pixel, as a signal has."""
     return isinstance(size, tuple) and 1 in size
+
+
+def spans(*, kernel: Sides, padding: Sides, stride: Sides, in_size: Sides) -> tuple[Span, Span]:
+    """What an output pixel looks at, down and across."""
+    numbers = (kernel, padding, stride, in_size)
+    if tuple not in map(type, numbers):
+        both = Span(*numbers)  # type: ignore[arg-type]
+        return both, both
+    down, across = zip(*map(pair, numbers), strict=True)
+    return Span(*down), Span(*across)
 
 
 def area(sides: Sides) -> int:

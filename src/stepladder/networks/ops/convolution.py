@@ -67,7 +67,9 @@ def short_padding(padding: Sides) -> str:
 
 
 def problem(layer: Convolution) -> str | None:
-    if any(padding >= kernel for padding, kernel in zip(pair(layer.padding), pair(layer.kernel), strict=True)):
+    if layer.padding and any(
+        padding >= kernel for padding, kernel in zip(pair(layer.padding), pair(layer.kernel), strict=True)
+    ):
         return f"pad {sides.text(layer.padding)} must be smaller than the kernel, or outputs at the rim see no image"
     return None
 

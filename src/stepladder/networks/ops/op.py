@@ -7,7 +7,6 @@ in shapes: N images, C channels, H x W pixels. What is said of both directions a
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -40,16 +39,14 @@ class Window:
     stride: Sides
     in_size: Sides
 
-    @cached_property
+    @property
     def directions(self) -> tuple[Span, Span]:
         """Down and across."""
-        numbers = map(pair, (self.kernel, self.padding, self.stride, self.in_size))
-        down, across = zip(*numbers, strict=True)
-        return Span(*down), Span(*across)
+        return sides.spans(kernel=self.kernel, padding=self.padding, stride=self.stride, in_size=self.in_size)
 
     @property
     def out_size(self) -> Sides:
-        return sides.joined(*(span.out_size for span in self.directions))
+        return sides.each(sides.out_size, self.kernel, self.padding, self.stride, self.in_size)
 
 
 class Operation(ABC):
@@ -69,12 +66,13 @@ class Operation(ABC):
     """Whether its weights are a matrix with a row for each output channel, which Muon makes orthogonal."""
 
     def __post_init__(self) -> None:
-        for name in WINDOWED:
-            if hasattr(self, name):
-                object.__setattr__(self, name, sides.plain(getattr(self, name)))
         for name, least in LEASTS.items():
-            value = getattr(self, name, least)
-            if min(pair(value)) < least:
+            value = smallest = getattr(self, name, least)
+            if name in WINDOWED and isinstance(value, tuple | list):
+                value = sides.plain(value)
+                object.__setattr__(self, name, value)
+                smallest = min(pair(value))
+            if smallest < least:
                 raise LadderError(f"layer '{self}': {name} must be at least {least}, not {shown(value)}")
         if problem := self.problem():
             raise LadderError(f"layer '{self}': {problem}")

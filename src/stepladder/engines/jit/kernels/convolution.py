@@ -14,7 +14,7 @@ from functools import cached_property
 from stepladder.engines.jit.code.emit import Index, Kernel, Variable
 from stepladder.engines.jit.code.layout import LANES
 from stepladder.engines.jit.kernels.pointwise import Line, Operation, opened, pointers_of
-from stepladder.networks.sides import Sides, Span, area, each, joined, pair
+from stepladder.networks.sides import Sides, Span, area, each, joined, pair, spans
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,7 @@ class ConvolutionShape:
     @cached_property
     def directions(self) -> tuple[Span, Span]:
         """Down and across."""
-        numbers = map(pair, (self.kernel, self.padding, self.stride, self.in_size))
-        down, across = zip(*numbers, strict=True)
-        return Span(*down), Span(*across)
+        return spans(kernel=self.kernel, padding=self.padding, stride=self.stride, in_size=self.in_size)
 
     @property
     def down(self) -> Span:
