@@ -32,10 +32,11 @@ def train_together(
     time of all. One that diverges is left out from then on, and no other has anything of it. ``teachers`` are for each
     seed its own. Raises EngineError if the engine cannot compute the network.
     """
-    assert len({len(each.epochs) for each in resume}) == 1, "seeds are trained together from the same epoch on"
     network = recipe.network_for(splits.image)
     require_code(engine, network)
     progress = list(resume)
+    begun = {len(each.epochs) for each in progress if not each.is_finished(recipe)}
+    assert len(begun) <= 1, "seeds are trained together from the same epoch on"
     while going := [at for at, each in enumerate(progress) if not each.is_finished(recipe)]:
         several, own = engine.together(len(going)), tuple(seeds[at] for at in going)
         training = Training(several, network, recipe, splits=splits, seed=own, send=engine.to_device)
