@@ -51,6 +51,7 @@ class TorchEngine:
         torch.set_num_threads(1)
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False  # with it a convolution's factors have 10 bits, not 23
 
     @property
     def identity(self) -> EngineIdentity:
