@@ -3,9 +3,9 @@
 Letters in shapes: S seeds, n images, C channels. Values are (n, S C, H, W), a seed's channels beside each other, so
 that pools, activations and batch norm are those of one network (see ops). Parameters are (S, ...).
 
-A convolution is one with S times the groups. On a CPU that takes between an eighth and four fifths of the time of
-unfolding and S products of matrices, and memory does not grow by the number of taps. benchmarks/gpu.py measures both,
-on a GPU too, where neither was run.
+A convolution is one with S times the groups. On a CPU that takes between a ninth and all of the time of unfolding and S
+products of matrices, and memory does not grow by the number of taps. benchmarks/gpu.py measures both, on a GPU too,
+where neither was ever run.
 """
 
 import torch
