@@ -40,11 +40,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("locale", "no place to train 'locale'; did you mean 'local'"),
         ("", "no place to train ''"),
         ("local:4", "local takes nothing behind a colon; give --jobs"),
+        ("tcp://host:8786", "the address of a Dask scheduler is written dask://HOST:PORT"),
+        ("ray", "write python:MODULE:FUNCTION, a function of yours that gives an executor"),
+        ("sbatch", "no place to train 'sbatch'; did you mean 'slurm'?"),
         ("dask://host:8786?pieces=3", "the one option is piece_s"),
         ("dask?piece_s=nan", "piece_s is a number of seconds above 0, not 'nan'"),
         ("python", "write python:module:function"),
         ("python:my_cluster", "write python:module:function"),
         ("python:no_such:make", "it does not load (ModuleNotFoundError: No module named 'no_such')"),
+        ("python:my_cluster:none", 'on="python:my_cluster:none": it does not load'),
         ("python:my_cluster:none", "it does not load (AttributeError"),
         ("python:my_cluster:number", "it gives 'int', not an executor"),
         ("python:my_cluster:fails", "it cannot be made (OSError: no cluster today)"),
@@ -68,6 +72,11 @@ def test_anything_that_submits_will_do(module: Path, digits: Path) -> None:
 def test_an_executor_and_a_name_do_not_go_together(tiny_ladder: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(LadderError, match="both say where to train"):
         stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", executor=executor, on="dask")
+
+
+def test_where_is_a_text(tiny_ladder: Path, tmp_path: Path) -> None:
+    with pytest.raises(LadderError, match='on is none: 5; give "dask"'):
+        stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", on=5)  # type: ignore[arg-type]
 
 
 def test_a_place_is_left_when_it_is_no_longer_needed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
