@@ -1,10 +1,16 @@
 """Places by name, and those of Python."""
 
+import os
+import signal
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
+from clusters import trainings_of
 from conftest import TINY_LADDER
+from processes import PATIENCE_S, Climb
 
 import stepladder
 from stepladder.errors import LadderError
@@ -12,11 +18,14 @@ from stepladder.execution.place import Place
 from stepladder.execution.places import opened
 
 MODULE = """\
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 class Executor:
     def submit(self, function, /, *args):
         return pool.submit(function, *args)
+
+def processes():
+    return ProcessPoolExecutor(2)
 
 pool = ThreadPoolExecutor(1)
 make = Executor
@@ -67,6 +76,27 @@ def test_anything_that_submits_will_do(module: Path, digits: Path) -> None:
     there = stepladder.climb(stepladder.load(path), store="there", on="python:my_cluster:make", **how)  # type: ignore[arg-type]
     here = stepladder.climb(stepladder.load(path), store="here", **how)  # type: ignore[arg-type]
     assert [run.numbers() for run in there.rungs[0].runs] == [run.numbers() for run in here.rungs[0].runs]
+
+
+def test_ctrl_c_ends_trainings_in_processes_that_a_module_gave(module: Path, digits: Path) -> None:
+    """It does not wait for a piece, half a minute long, of which nothing would be kept."""
+    path = module / "long.toml"
+    long = TINY_LADDER.format(data=str(digits), epochs="100\nbatch_size = 1")
+    path.write_text(long.partition('\n[[rung]]\nname = "dropout"')[0])
+    with Climb(path, module / "runs", "--seeds", 2, "--on", "python:my_cluster:processes") as climbing:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(trainings := trainings_of(climbing.process.pid)) < 2:
+            assert time.monotonic() < deadline
+            assert climbing.process.poll() is None, climbing.process.communicate()
+            time.sleep(0.1)
+        os.kill(climbing.process.pid, signal.SIGINT)
+        slowness = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        _, alive = psutil.wait_procs(trainings, timeout=5 * slowness)
+        assert not alive
+        returncode, _, err = climbing.finish()
+    assert returncode == 130, err
+    assert "Interrupted; every epoch that came back is kept. Go on with:\n  stepladder climb" in err
+    assert "Traceback" not in err
 
 
 def test_an_executor_and_a_name_do_not_go_together(tiny_ladder: Path, tmp_path: Path) -> None:

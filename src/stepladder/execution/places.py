@@ -8,15 +8,16 @@ import importlib
 import os
 import string
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from stepladder._base import registry
 from stepladder._base.wording import option, shown
 from stepladder.errors import LadderError
-from stepladder.execution import place
+from stepladder.execution import children, place
 from stepladder.execution.place import Place
 
 _LETTERS = f"{string.ascii_lowercase}{string.digits}_"  # of names
@@ -62,7 +63,19 @@ def of_python(rest: str, *, jobs: int | None) -> Iterator[Place]:
     with executor if hasattr(executor, "__exit__") else _nothing_to_leave():
         found = place.of(executor)
         assert found is not None
-        yield place.Place(executor, most=lambda: jobs) if jobs else found
+        most = (lambda: jobs) if jobs else found.most
+        yield place.Place(executor, most=most, stop=partial(_stop, executor))
+
+
+def _stop(executor: Any, tickets: Sequence[str]) -> None:
+    """End these trainings: in threads one by one, in processes of this machine with those, as it is us who have them.
+
+    What they were at is lost; to wait for it would take half a minute, and then it would be lost as well.
+    """
+    children.stop(tickets)
+    if isinstance(executor, ProcessPoolExecutor):
+        for process in list((executor._processes or {}).values()):
+            process.kill()  # their children end with them
 
 
 @contextmanager
