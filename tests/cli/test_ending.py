@@ -119,8 +119,12 @@ def test_whatever_is_raised_is_one_message_and_a_documented_code(
 
 @pytest.mark.parametrize(
     ("more", "kept"),
-    [("", "finished epoch"), (" --on local", "finished epoch"), (" --on dask", "epoch that came back")]
-    + [(" --on=slurm:mem_gb=1 --seeds 2", "epoch that came back")],
+    [
+        ("", "finished epoch"),
+        (" --on local", "finished epoch"),
+        (" --on dask", "epoch that came back"),
+        (" --on=slurm:mem_gb=1 --seeds 2", "epoch that came back"),
+    ],
 )
 def test_what_is_kept_is_said_as_it_is(more: str, kept: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Elsewhere a training sends its epochs in pieces: those of the last one are lost."""
