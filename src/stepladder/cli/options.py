@@ -103,6 +103,13 @@ ON = click.option(
     metavar="WHERE",
     help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION.",
 )
+TRACK = click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="TRACKER",
+    help="Tell tensorboard, mlflow, wandb or trackio meanwhile.",
+)
 LOG_DIR = click.option(
     "--log-dir", help="Folder that a tracker writes to [default: its own choice; see docs/trackers.md]."
 )
