@@ -94,14 +94,17 @@ STORE = click.option(
     help="Folder that keeps all runs.",
 )
 JOBS = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes to train in, one run each; with --on, workers [default: one per core; all workers].",
 )
 ON = click.option(
     "--on",
     default="local",
     show_default=True,
     metavar="WHERE",
-    help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION.",
+    help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION"
+    " (docs/clusters.md).",
 )
 TRACK = click.option(
     "--track",
