@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from processes import PATIENCE_S, Climb
 
 from stepladder.climbing.climbing import plan
 from stepladder.engines import choose_engine
+from stepladder.errors import LadderError
+from stepladder.execution.places import opened
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
@@ -167,3 +170,45 @@ def test_where_no_scheduler_answers(ladder: Path, tmp_path: Path, stepladder: Co
     assert done.returncode == 2
     assert "Error: --on dask://127.0.0.1:9: no scheduler answers there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("address", ["//127.0.0.1", "//10.0.0.1:", "tcp://10.0.0.1", "//:8786", "10.0.0.1:port"])
+def test_an_address_without_host_or_port_is_refused_at_once(address: str) -> None:
+    with pytest.raises(LadderError, match="name the scheduler's host and port, as in dask://"):
+        opened(f"dask:{address}", jobs=None).__enter__()
+
+
+def hear(climbing: Climb, words: str) -> None:
+    """Wait until it says them."""
+    assert climbing.process.stderr is not None
+    patience = threading.Timer(PATIENCE_S, climbing.process.kill)
+    patience.start()
+    try:
+        assert any(words in line for line in climbing.process.stderr), words
+    finally:
+        patience.cancel()
+
+
+@pytest.fixture
+def empty(tmp_path: Path, images: Path) -> Iterator[Cluster]:
+    with Cluster(tmp_path / "machines", hidden=images, n_workers=0) as found:
+        yield found
+
+
+def test_a_worker_without_stepladder_is_named(
+    ladder: Path, empty: Cluster, tmp_path: Path, undisturbed: Numbers, stepladder: CommandLine
+) -> None:
+    """Such a worker dies of a training without a word: alone it is refused, and beside another one it is not used."""
+    store = tmp_path / "runs"
+    with Climb(ladder, store, "--seeds", 2, "--on", empty.on) as climbing:
+        hear(climbing, "note: the Dask scheduler has no worker: nothing trains until")
+        empty.begin_worker(is_bare=True)
+        hear(climbing, "has no Stepladder")
+        refused = stepladder("climb", ladder, "--store", tmp_path / "none", "--on", empty.on)
+        assert refused.returncode == 2
+        assert "has no Stepladder (ModuleNotFoundError: " in refused.stderr
+        assert "Traceback" not in refused.stderr
+        empty.begin_worker()
+        returncode, _, err = climbing.finish()
+    assert returncode in (0, 1), err
+    assert numbers(ladder, store) == undisturbed

@@ -46,6 +46,7 @@ def test_a_job_that_is_killed_is_tried_again_and_all_ends_as_at_home(
             job.kill()
         returncode, _, err = climbing.finish()
     assert returncode in (0, 1), err
+    assert "note: there is no SLURM here (no sbatch on the PATH)" in err
     assert "Traceback" not in err
     home = Store.open(tmp_path / "home", create=True)
     assert climb(load(ladder), seeds=[1, 2], store=home, engine=choose_engine()[0]) == []

@@ -1,10 +1,16 @@
 """Places by name, and those of Python."""
 
+import os
+import signal
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
+from clusters import trainings_of
 from conftest import TINY_LADDER
+from processes import PATIENCE_S, Climb
 
 import stepladder
 from stepladder.errors import LadderError
@@ -12,11 +18,14 @@ from stepladder.execution.place import Place
 from stepladder.execution.places import opened
 
 MODULE = """\
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 class Executor:
     def submit(self, function, /, *args):
         return pool.submit(function, *args)
+
+def processes():
+    return ProcessPoolExecutor(2)
 
 pool = ThreadPoolExecutor(1)
 make = Executor
@@ -40,11 +49,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("locale", "no place to train 'locale'; did you mean 'local'"),
         ("", "no place to train ''"),
         ("local:4", "local takes nothing behind a colon; give --jobs"),
+        ("tcp://host:8786", "the address of a Dask scheduler is written dask://HOST:PORT"),
+        ("ray", "write python:MODULE:FUNCTION, a function of yours that gives an executor"),
+        ("sbatch", "no place to train 'sbatch'; did you mean 'slurm'?"),
         ("dask://host:8786?pieces=3", "the one option is piece_s"),
         ("dask?piece_s=nan", "piece_s is a number of seconds above 0, not 'nan'"),
         ("python", "write python:module:function"),
         ("python:my_cluster", "write python:module:function"),
         ("python:no_such:make", "it does not load (ModuleNotFoundError: No module named 'no_such')"),
+        ("python:my_cluster:none", 'on="python:my_cluster:none": it does not load'),
         ("python:my_cluster:none", "it does not load (AttributeError"),
         ("python:my_cluster:number", "it gives 'int', not an executor"),
         ("python:my_cluster:fails", "it cannot be made (OSError: no cluster today)"),
@@ -65,9 +78,35 @@ def test_anything_that_submits_will_do(module: Path, digits: Path) -> None:
     assert [run.numbers() for run in there.rungs[0].runs] == [run.numbers() for run in here.rungs[0].runs]
 
 
+def test_ctrl_c_ends_trainings_in_processes_that_a_module_gave(module: Path, digits: Path) -> None:
+    """It does not wait for a piece, half a minute long, of which nothing would be kept."""
+    path = module / "long.toml"
+    long = TINY_LADDER.format(data=str(digits), epochs="100\nbatch_size = 1")
+    path.write_text(long.partition('\n[[rung]]\nname = "dropout"')[0])
+    with Climb(path, module / "runs", "--seeds", 2, "--on", "python:my_cluster:processes") as climbing:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(trainings := trainings_of(climbing.process.pid)) < 2:
+            assert time.monotonic() < deadline
+            assert climbing.process.poll() is None, climbing.process.communicate()
+            time.sleep(0.1)
+        os.kill(climbing.process.pid, signal.SIGINT)
+        slowness = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        _, alive = psutil.wait_procs(trainings, timeout=5 * slowness)
+        assert not alive
+        returncode, _, err = climbing.finish()
+    assert returncode == 130, err
+    assert "Interrupted; every epoch that came back is kept. Go on with:\n  stepladder climb" in err
+    assert "Traceback" not in err
+
+
 def test_an_executor_and_a_name_do_not_go_together(tiny_ladder: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(LadderError, match="both say where to train"):
         stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", executor=executor, on="dask")
+
+
+def test_where_is_a_text(tiny_ladder: Path, tmp_path: Path) -> None:
+    with pytest.raises(LadderError, match='on is none: 5; give "dask"'):
+        stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", on=5)  # type: ignore[arg-type]
 
 
 def test_a_place_is_left_when_it_is_no_longer_needed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:

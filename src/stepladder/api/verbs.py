@@ -92,6 +92,7 @@ def climb(
     _require_number("max_seeds", max_seeds)
     _require_able("engine", engine, str, "identity", like='"jit" or "torch"')
     _require_able("device", device, str, like='"cpu" or "cuda"')
+    _require_able("on", on, str, like='"dask", "slurm" or "dask://10.0.0.1:8786"')
     _require_able("executor", executor, NoneType, "submit", like="one of concurrent.futures")
     _require_able("watcher", watcher, NoneType, "finished", like="a stepladder.climbing.climbing.Watcher")
     wanted, notes = seeds_of(seeds), _notes(ladder)

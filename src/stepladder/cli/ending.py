@@ -19,6 +19,7 @@ from stepladder._base.signals import Stopped, stopped
 from stepladder._base.wording import cut
 from stepladder.errors import INTERNAL_ERROR, StepladderError
 
+_ELSEWHERE = re.compile(" --on[ =](?!local)")  # there epochs come back in pieces, and what was under way is lost
 DEBUG = "STEPLADDER_DEBUG"  # set to anything, a bug is shown with its traceback
 
 
@@ -51,7 +52,8 @@ def exit_code(command: Callable[[], object], *, again: Callable[[], str]) -> int
 def _interrupted(error: BaseException, again: str) -> int:
     cause = error.__cause__ if isinstance(error, click.Abort) else error  # click has ended the terminal's line of ^C
     if again:
-        say("Interrupted; every finished epoch is kept. Go on with:")
+        epoch = "epoch that came back" if _ELSEWHERE.search(again) else "finished epoch"
+        say(f"Interrupted; every {epoch} is kept. Go on with:")
         click.echo(f"  {again}", err=True)  # whole, however long: a command that is cut does not go on
     else:
         say("Interrupted.")

@@ -118,6 +118,8 @@ class JobQueue(Generic[J]):
         done = [(future, self._under_way.pop(future)) for future in list(self._under_way) if future.done()]
         self._begin()  # so that no worker waits until all is looked at
         self._hear()
+        for note in self._place.notes():
+            self._say(note)
         for future, piece in done:
             self._collect(future, piece)
         self._waiting.extendleft(training for trainings in self._sending.go_on() for training in trainings)

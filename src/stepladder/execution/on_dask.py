@@ -1,21 +1,24 @@
 """Training on the workers of a Dask scheduler: of a cluster on this machine, or one that is there already.
 
 A task of Dask goes on when it is cancelled, and when its client is gone; so each looks whether it is still wanted, and
-ends its child when it is not. Workers need Stepladder, and nothing else of this machine.
+ends its child when it is not. Workers need Stepladder, and nothing else of this machine: one without it ends as it is
+given a task, and tells nobody; so each is asked first.
 """
 
+import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
-from stepladder._base import signals
+from stepladder._base import registry, signals
 from stepladder._base.machine import n_cores
-from stepladder._base.wording import how_to_install
+from stepladder._base.wording import how_to_install, option
 from stepladder.errors import LadderError, UnfinishedClimbError
 from stepladder.execution import children, sent_images
 from stepladder.execution.place import PIECE_S, Place
@@ -24,6 +27,9 @@ from stepladder.execution.places import seconds
 CONNECT_S = 10
 LOOK_S = 0.5
 COUNT_EVERY_S = 2.0
+ANSWERS_WITHIN_S = 5.0  # a worker that has nothing to do; one at work answers later
+NOBODY_AFTER_S = 5.0
+NOBODY = "the Dask scheduler has no worker: nothing trains until one is started, with 'dask worker ADDRESS'"
 
 
 @contextmanager
@@ -35,23 +41,26 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     try:
         import distributed
     except ImportError:
-        raise LadderError(f"--on dask needs Dask: {how_to_install('dask')}") from None
-    address, _, option = rest.partition("?")
-    if option and not option.startswith("piece_s="):
-        raise LadderError(f"--on dask:{rest}: the one option is piece_s, as in dask://host:8786?piece_s=10")
-    piece_s = seconds(option.removeprefix("piece_s="), on=f"dask:{rest}") if option else PIECE_S
+        raise LadderError(f"{option('on', 'dask')} needs Dask: {how_to_install('dask')}") from None
+    address, _, more = rest.partition("?")
+    given = option("on", f"dask:{rest}")
+    if more and not more.startswith("piece_s="):
+        raise LadderError(f"{given}: the one option is piece_s, as in dask://host:8786?piece_s=10")
+    piece_s = seconds(more.removeprefix("piece_s="), on=f"dask:{rest}") if more else PIECE_S
     for name in [each for each in logging.root.manager.loggerDict if each.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said here
     with ExitStack() as stack:
         client = stack.enter_context(_client(distributed, address, jobs))
         looking = stack.enter_context(ThreadPoolExecutor(1))
         workers = _Workers(client, most=jobs if address else None)
+        workers.require_able(where=given)
         yield Place(
             workers,
             most=workers.count,
             piece_s=piece_s,
             stop=workers.stop,
             spread=lambda name, content: looking.submit(_spread, client, name, content),
+            notes=workers.notes,
         )
 
 
@@ -67,19 +76,32 @@ def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
                 )
             address: Any = stack.enter_context(cluster)
         else:
-            address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+            address = _address(rest)
         try:
-            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Mismatched versions")  # of what decides numbers we say it
+                client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise LadderError(
-                f"--on dask:{rest}: no scheduler answers there ({error}): start one with 'dask scheduler', and workers"
-                " with 'dask worker ADDRESS'"
+                f"{option('on', f'dask:{rest}')}: no scheduler answers there ({error}): start one with 'dask"
+                " scheduler', and workers with 'dask worker ADDRESS'"
             ) from None
         try:
             yield client
         finally:
             with suppress(Exception):  # its scheduler may be gone
                 client.close(timeout=CONNECT_S)
+
+
+def _address(rest: str) -> str:
+    """That of a scheduler. Raises LadderError where its port is missing: Dask would look for it for a while."""
+    host, _, port = rest.rpartition("://")[2].removeprefix("//").rpartition(":")
+    if not (host and port.isdecimal()):
+        raise LadderError(
+            f"{option('on', f'dask:{rest}')}: name the scheduler's host and port, as in dask://10.0.0.1:8786; dask"
+            " alone is a cluster on this machine"
+        )
+    return rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
 
 
 def _spread(client: Any, name: str, content: bytes) -> None:
@@ -95,15 +117,60 @@ class _Workers(Executor):
         self._client, self._most = client, most
         self._tasks: dict[str, Any] = {}  # by ticket
         self._counted = (0, float("-inf"))
+        self._asked: dict[str, Any] = {}  # each worker's address, and the task that has to find Stepladder there
+        self._able: set[str] = set()  # those of them that found it
+        self._last_seen = time.monotonic()  # any of them
 
     def count(self) -> int:
-        """How many pieces they can train at once; 1 while there is none of them, to wait for the first."""
+        """How many pieces those can train at once that have Stepladder; 0 while there is none of them."""
         n, at = self._counted
         if time.monotonic() - at > COUNT_EVERY_S:
-            with suppress(Exception):  # the next that is submitted tells what is wrong
-                n = sum(self._client.nthreads().values())
+            try:
+                n = self._threads(self._client.nthreads())
+            except Exception:
+                n = max(n, 1)  # the next that is submitted tells what is wrong
             self._counted = (n, time.monotonic())
-        return max(1, min(n, self._most or n))
+        return min(n, self._most or n)
+
+    def _threads(self, workers: Mapping[str, int]) -> int:
+        """How many threads those of these workers have that can import Stepladder; each is asked once."""
+        if workers:
+            self._last_seen = time.monotonic()
+        for address in workers:
+            if address not in self._asked:
+                import_it = (importlib.import_module, "stepladder")
+                self._asked[address] = self._client.submit(*import_it, workers=[address], pure=False, retries=0)
+            elif (task := self._asked[address]) and task.status == "finished":
+                self._able.add(address)
+                self._asked[address] = None  # so that nothing of it is kept there
+        return sum(n for address, n in workers.items() if address in self._able)
+
+    def require_able(self, *, where: str) -> None:
+        """Raise LadderError if there are workers, and none of them has Stepladder."""
+        self.count()
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
+        for task in filter(None, self._asked.values()):
+            with suppress(Exception):  # it is at work, or gone: what it lacks is said when it tells
+                task.exception(timeout=max(0.0, deadline - time.monotonic()))
+        self._counted = (0, float("-inf"))
+        lacking = self._lacking()
+        if lacking and len(lacking) == len(self._asked):
+            raise LadderError(f"{where}: {lacking[0]}")
+
+    def _lacking(self) -> list[str]:
+        """A sentence for each worker that cannot import Stepladder."""
+        return [
+            f"the Dask worker {address} has no Stepladder ({registry.reason(task.exception())}): install the same"
+            " version in the environment that it is started in"
+            for address, task in self._asked.items()
+            if task and task.status == "error"
+        ]
+
+    def notes(self) -> list[str]:
+        """What is worth saying by now."""
+        self.count()
+        nobody = [NOBODY] if time.monotonic() - self._last_seen > NOBODY_AFTER_S else []
+        return [*self._lacking(), *nobody]
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         ticket, given = (args[0], _train) if fn is children.train_in_child else ("", fn)

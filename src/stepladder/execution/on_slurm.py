@@ -15,7 +15,7 @@ from typing import Any
 
 from stepladder._base import signals
 from stepladder._base.machine import n_cores
-from stepladder._base.wording import how_to_install
+from stepladder._base.wording import how_to_install, option
 from stepladder.errors import LadderError
 from stepladder.execution import children
 from stepladder.execution.children import LostError
@@ -26,6 +26,7 @@ MOST_JOBS = 100  # in SLURM's queue at once
 PIECE_IN_JOB_S = 600.0
 LOOK_S = 0.5
 FOLDER = "slurm-jobs"  # what is written of jobs, which must see it under the same path
+NO_SLURM = "there is no SLURM here (no sbatch on the PATH): jobs are processes of this machine"
 SPARE_MIN = 10  # a job may take longer than its piece: an epoch, and what comes before the first
 
 # What AutoExecutor knows by these names; all else is SLURM's own, and takes a prefix there.
@@ -51,7 +52,7 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     try:
         import submitit
     except ImportError:
-        raise LadderError(f"--on slurm needs submitit: {how_to_install('slurm')}") from None
+        raise LadderError(f"{option('on', 'slurm')} needs submitit: {how_to_install('slurm')}") from None
     options = _options(rest)
     folder = Path(str(options.pop("folder", FOLDER)))
     executor = submitit.AutoExecutor(folder=folder / "%j")
@@ -63,11 +64,12 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     try:
         executor.update_parameters(**(defaults | named))
     except Exception as error:  # whichever: an unknown name, a value of another type
-        raise LadderError(f"--on slurm:{rest}: {error}") from None
+        raise LadderError(f"{option('on', f'slurm:{rest}')}: {error}") from None
     workers = _Jobs(executor)
     n = jobs or (n_cores() if is_local else MOST_JOBS)
     try:
-        yield Place(workers, most=lambda: n, piece_s=piece_s, stop=workers.stop)
+        notes = [NO_SLURM] if is_local else []
+        yield Place(workers, most=lambda: n, piece_s=piece_s, stop=workers.stop, notes=lambda: notes)
     finally:
         workers.shutdown()
         with suppress(OSError):
@@ -80,7 +82,9 @@ def _options(rest: str) -> dict[str, Any]:
     for each in filter(None, rest.split(",")):
         name, equals, value = each.partition("=")
         if not (name.isidentifier() and equals and value):
-            raise LadderError(f"--on slurm:{rest}: write options as name=value, as in slurm:partition=short,mem_gb=4")
+            raise LadderError(
+                f"{option('on', f'slurm:{rest}')}: write options as name=value, as in slurm:partition=short,mem_gb=4"
+            )
         options[name] = int(value) if value.isdecimal() else value
     return options
 

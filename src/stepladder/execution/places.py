@@ -8,15 +8,16 @@ import importlib
 import os
 import string
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from stepladder._base import registry
-from stepladder._base.wording import shown
+from stepladder._base.wording import option, shown
 from stepladder.errors import LadderError
-from stepladder.execution import place
+from stepladder.execution import children, place
 from stepladder.execution.place import Place
 
 _LETTERS = f"{string.ascii_lowercase}{string.digits}_"  # of names
@@ -40,14 +41,16 @@ def opened(on: str, *, jobs: int | None) -> AbstractContextManager[Place | None]
 def local(rest: str, *, jobs: int | None) -> Iterator[None]:  # noqa: ARG001
     """Processes of this machine."""
     if rest:
-        raise LadderError(f"--on local:{rest}: local takes nothing behind a colon; give --jobs to say how many")
+        raise LadderError(
+            f"{option('on', f'local:{rest}')}: local takes nothing behind a colon; give --jobs to say how many"
+        )
     yield
 
 
 @contextmanager
 def of_python(rest: str, *, jobs: int | None) -> Iterator[Place]:
     """The executor that a function gives, ``module:factory``, which is called without arguments and left at the end."""
-    make, where = _factory(rest), f"--on python:{rest}"
+    make, where = _factory(rest), option("on", f"python:{rest}")
     try:
         executor = make()
     except Exception as error:  # whatever somebody's function does
@@ -60,7 +63,19 @@ def of_python(rest: str, *, jobs: int | None) -> Iterator[Place]:
     with executor if hasattr(executor, "__exit__") else _nothing_to_leave():
         found = place.of(executor)
         assert found is not None
-        yield place.Place(executor, most=lambda: jobs) if jobs else found
+        most = (lambda: jobs) if jobs else found.most
+        yield place.Place(executor, most=most, stop=partial(_stop, executor))
+
+
+def _stop(executor: Any, tickets: Sequence[str]) -> None:
+    """End these trainings: in threads one by one, in processes of this machine with those, as it is us who have them.
+
+    What they were at is lost; to wait for it would take half a minute, and then it would be lost as well.
+    """
+    children.stop(tickets)
+    if isinstance(executor, ProcessPoolExecutor):
+        for process in list((executor._processes or {}).values()):
+            process.kill()  # their children end with them
 
 
 @contextmanager
@@ -75,7 +90,7 @@ def seconds(value: str, *, on: str) -> float:
     except ValueError:
         found = 0.0
     if not 0 < found < float("inf"):
-        raise LadderError(f"--on {on}: piece_s is a number of seconds above 0, not {shown(value)}")
+        raise LadderError(f"{option('on', on)}: piece_s is a number of seconds above 0, not {shown(value)}")
     return found
 
 
@@ -83,14 +98,14 @@ def _factory(rest: str) -> Callable[[], Any]:
     """Raises LadderError if it cannot be had."""
     module, _, name = rest.partition(":")
     if not (module and name):
-        raise LadderError(f"--on python:{rest}: write python:module:function, as in --on python:cluster:make")
+        raise LadderError(f"{option('on', f'python:{rest}')}: write python:module:function, as in python:cluster:make")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         found: Callable[[], Any] = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever somebody's module does
         raise LadderError(
-            f"--on python:{rest}: it does not load ({registry.reason(error)}): name a function of a module that is"
-            " installed, or in this folder"
+            f"{option('on', f'python:{rest}')}: it does not load ({registry.reason(error)}): name a function of a"
+            " module that is installed, or in the working directory"
         ) from error
     finally:
         sys.path.pop(0)

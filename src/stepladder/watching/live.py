@@ -51,7 +51,7 @@ class LiveClimb:
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         self._n_left = self._n_planned = len(to_train)
-        self._say(planned_text(n_stored=n_stored, n_to_train=len(to_train)))
+        self._say(planned_text(to_train, n_stored))
         self._work = Work()  # a climb until decided is planned once for each purchase
         self._work.plan(to_train)
         self._last_line_at = time.monotonic()
