@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY_LADDER
@@ -21,6 +22,41 @@ class Executor:
 pool = ThreadPoolExecutor(1)
 make = Executor
 number = lambda: 3
+a_class = lambda: ThreadPoolExecutor
+
+class Executor2(Executor):
+    entered = left = True
+
+    def __enter__(self):
+        if not self.entered:
+            raise OSError("closed today")
+
+    def __exit__(self, *_):
+        if not self.left:
+            raise OSError("no way out")
+
+class Half(Executor):
+    def __exit__(self, *_):
+        pass
+
+def unentered():
+    made = Executor2()
+    made.entered = False
+    return made
+
+def unleft():
+    made = Executor2()
+    made.left = False
+    return made
+
+class OtherworldlyError(BaseException):
+    pass
+
+def leaves():
+    raise SystemExit(0)
+
+def ends():
+    raise OtherworldlyError("all over")
 
 def fails():
     raise OSError("no cluster today")
@@ -30,6 +66,7 @@ def fails():
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "my_cluster.py").write_text(MODULE)
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(0)")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -39,6 +76,11 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("locale", "no place to train 'locale'; did you mean 'local'"),
         ("", "no place to train ''"),
+        ("LOCAL", "no place to train 'LOCAL'; did you mean 'local'"),
+        (" dask", "no place to train ' dask'; did you mean 'dask'"),
+        ("dask//host:8786", "no place to train 'dask//host'"),
+        (None, "on takes the name of a place to train, not None"),
+        (["dask"], "on takes the name of a place to train, not ['dask']"),
         ("local:4", "local takes nothing behind a colon; give --jobs"),
         ("dask://host:8786?pieces=3", "the one option is piece_s"),
         ("dask?piece_s=nan", "piece_s is a number of seconds above 0, not 'nan'"),
@@ -47,13 +89,29 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("python:no_such:make", "it does not load (ModuleNotFoundError: No module named 'no_such')"),
         ("python:my_cluster:none", "it does not load (AttributeError"),
         ("python:my_cluster:number", "it gives 'int', not an executor"),
+        ("python:my_cluster:a_class", "it gives the class 'ThreadPoolExecutor': let it return one of it"),
+        ("python:my_cluster:unentered", "it cannot be entered (OSError: closed today)"),
+        ("python:my_cluster:unleft", "it cannot be left (OSError: no way out); what was trained is stored"),
+        ("python:my_cluster:leaves", "it cannot be made (SystemExit: 0)"),
+        ("python:my_cluster:ends", "it cannot be made (OtherworldlyError: all over)"),
+        ("python:leaves:make", "it does not load (SystemExit: 0)"),
         ("python:my_cluster:fails", "it cannot be made (OSError: no cluster today)"),
     ],
 )
-def test_what_cannot_be_had(on: str, said: str, module: Path) -> None:  # noqa: ARG001
+def test_what_cannot_be_had(on: Any, said: str, module: Path) -> None:  # noqa: ARG001
     with pytest.raises(LadderError) as caught, opened(on, jobs=None):
         pass
     assert said in str(caught.value)
+
+
+def test_what_cannot_be_left_hides_nothing(module: Path) -> None:  # noqa: ARG001
+    with pytest.raises(KeyboardInterrupt), opened("python:my_cluster:unleft", jobs=None):
+        raise KeyboardInterrupt
+
+
+def test_what_is_left_but_never_entered_is_taken_as_it_is(module: Path) -> None:  # noqa: ARG001
+    with opened("python:my_cluster:Half", jobs=None) as found:
+        assert isinstance(found, Place)
 
 
 def test_anything_that_submits_will_do(module: Path, digits: Path) -> None:

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from stepladder._base.files import NewerFormatError
 from stepladder._base.machine import limit_in_words
-from stepladder._base.registry import OUTSIDERS, reason
+from stepladder._base.registry import reason
 from stepladder._base.wording import shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets import kinds
@@ -93,11 +93,6 @@ def require_own_process() -> None:
             "this script climbs or searches again in each process of its own executor: put what it does under"
             ' if __name__ == "__main__":, or leave the executor out'
         )
-
-
-def _require_future(given: object) -> None:
-    if not isinstance(given, Future):
-        raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
 
 
 class JobQueue(Generic[J]):
@@ -241,16 +236,22 @@ class JobQueue(Generic[J]):
                 future = self._place.executor.submit(children.train_in_child, *how, hear)
             else:
                 future = self._place.executor.submit(children.train_in_child, *how)
-            _require_future(future)
+            self._require_new(future)
             future.add_done_callback(lambda _: self._news.set())
-        except StepladderError:  # the place is gone
+        except (StepladderError, KeyboardInterrupt):  # the place is gone; somebody wants an end
             raise
         except RuntimeError as error:  # a broken executor takes nothing any more
             self._fail(training, f"not tried: {error}{limit_in_words()}")
-        except Exception as error:  # whatever an outsider's executor does
+        except BaseException as error:  # whatever an outsider's executor does
             self._fail(training, f"not tried: {reason(error)}")
         else:
             self._under_way[future] = training
+
+    def _require_new(self, given: object) -> None:
+        if not isinstance(given, Future):
+            raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
+        if given in self._under_way:
+            raise TypeError("its executor gave one Future for two trainings")
 
     def _hear(self) -> None:
         """Take in the newest of each training: earlier ones, where epochs are quick, would keep watchers waiting."""
@@ -272,9 +273,9 @@ class JobQueue(Generic[J]):
         except (LostError, BrokenExecutor) as error:
             self._try_again(training, "lost its worker", str(error))
             return
-        except StepladderError:  # the place is gone
+        except (StepladderError, KeyboardInterrupt):  # the place is gone; somebody wants an end
             raise
-        except OUTSIDERS as error:  # whatever went wrong in this run: the others go on
+        except BaseException as error:  # whatever went wrong in this run: the others go on
             self._try_again(training, "failed", reason(error))
             return
         if report.error is None:
@@ -296,7 +297,11 @@ class JobQueue(Generic[J]):
         elif report.run is not None:
             self._finish(training, report)
         else:
+            n_before = len(training.epochs)
             self._keep(training, report)
+            if len(training.epochs) <= n_before:
+                self._try_again(training, "failed", "its worker brought no epoch that is new")
+                return
             training.resumes, training.number = False, 1
             self._waiting.appendleft(training)  # what has begun is ended first
 
