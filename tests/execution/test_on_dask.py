@@ -6,7 +6,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import distributed
 import psutil
 import pytest
 from clusters import Cluster, kill, trainings_of
@@ -15,6 +17,9 @@ from processes import PATIENCE_S, Climb
 
 from stepladder.climbing.climbing import plan
 from stepladder.engines import choose_engine
+from stepladder.errors import LadderError
+from stepladder.execution import on_dask
+from stepladder.execution.places import opened
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
@@ -167,3 +172,68 @@ def test_where_no_scheduler_answers(ladder: Path, tmp_path: Path, stepladder: Co
     assert done.returncode == 2
     assert "Error: --on dask://127.0.0.1:9: no scheduler answers there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [
+        ("dask://", "that is no address of a scheduler: write host and port, as in dask://10.0.0.1:8786"),
+        ("dask://localhost", "that is no address of a scheduler"),
+        ("dask://localhost:port", "that is no address of a scheduler"),
+        ("dask://localhost:65536", "that is no address of a scheduler"),
+        ("dask://:8786", "that is no address of a scheduler"),
+        ("dask://localhost:8786/status", "that is no address of a scheduler"),
+        ("dask:carrier-pigeon://localhost:8786", "that is no address of a scheduler"),
+        ("dask:tls://localhost:8786", "tls needs certificates"),
+    ],
+)
+def test_what_is_no_address_is_refused_at_once(on: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    began = time.monotonic()
+    with pytest.raises(LadderError) as caught, opened(on, jobs=None):
+        pass
+    assert str(caught.value).startswith(f"--on {on}: {said}")
+    assert time.monotonic() - began < on_dask.CONNECT_S * slowness()
+    assert not caplog.records
+
+
+def test_a_scheduler_without_workers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_dask, "WITHOUT_S", 0.2)
+    monkeypatch.setattr(on_dask, "COUNT_EVERY_S", 0.05)
+    none: Any = distributed.LocalCluster(n_workers=0, processes=False, protocol="tcp", dashboard_address=":0")  # type: ignore[no-untyped-call]
+    with none as cluster, opened(f"dask:{cluster.scheduler_address}", jobs=None) as at:
+        assert at is not None
+        assert at.trouble() == ""
+        until(at.trouble)
+        assert at.trouble().startswith("the Dask scheduler has no workers: start some with 'dask worker ADDRESS'")
+        cluster.scale(1)
+        until(lambda: not at.trouble())
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_cluster_of_this_machine_has_a_worker_for_each_job(jobs: int) -> None:
+    with opened("dask", jobs=jobs) as at:
+        assert at is not None
+        assert at.most is not None
+        assert at.most() == jobs
+
+
+def test_ended_while_its_cluster_begins_it_says_so_and_nothing_else(ladder: Path, tmp_path: Path) -> None:
+    """Half a cluster cannot be closed, and would complain."""
+    with Climb(ladder, tmp_path / "runs", "--seeds", 1, "--jobs", 2, "--on", "dask") as climbing:
+        until(lambda: psutil.Process(climbing.process.pid).children(recursive=True))
+        climbing.process.terminate()
+        returncode, _, err = climbing.finish()
+    assert returncode == 143, err
+    assert "Traceback" not in err
+    assert "Interrupted; every finished epoch is kept" in err
+
+
+def test_hung_up_with_all_that_it_began_it_says_so_and_nothing_else(long: Path, tmp_path: Path) -> None:
+    """As by a terminal that is closed: Python's own processes beside ours would die of it."""
+    with Climb(long, tmp_path / "runs", "--seeds", 2, "--jobs", 2, "--on", "dask?piece_s=0.1") as climbing:
+        climbing.wait_for("*/*.partial.safetensors")
+        os.killpg(climbing.process.pid, signal.SIGHUP)
+        returncode, _, err = climbing.finish()
+    assert returncode == 129, err
+    assert "Traceback" not in err
+    assert "resource_tracker" not in err

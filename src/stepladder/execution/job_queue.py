@@ -142,6 +142,8 @@ class JobQueue(Generic[J]):
             self._news.clear()
         done = [(future, self._under_way.pop(future)) for future in list(self._under_way) if future.done()]
         self._begin()  # so that no worker waits until all is looked at
+        if trouble := self._place.trouble():
+            self._say(trouble)
         self._hear()
         for future, training in done:
             self._collect(future, training)

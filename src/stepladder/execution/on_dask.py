@@ -24,6 +24,8 @@ from stepladder.execution.places import seconds
 CONNECT_S = 10
 LOOK_S = 0.5
 COUNT_EVERY_S = 2.0
+WITHOUT_S = 10.0  # a scheduler without workers is waited for in silence
+WITH_PORT = ("tcp", "tls", "ws", "wss", "ucx")  # protocols whose addresses have one
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
             most=workers.count,
             piece_s=piece_s,
             stop=workers.stop,
+            trouble=workers.trouble,
             spread=lambda name, content: looking.submit(_spread, client, name, content),
         )
 
@@ -58,16 +61,11 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
 @contextmanager
 def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
     with ExitStack() as stack:
-        if not rest:
-            n, quiet = jobs or n_cores(), logging.CRITICAL
-            resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
-            with signals.blocked():  # for its threads and processes: it is us who end them
-                cluster = distributed.LocalCluster(
-                    n, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=quiet
-                )
-            address: Any = stack.enter_context(cluster)
+        if rest:
+            address: Any = _address(distributed, rest)
         else:
-            address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+            with signals.held():  # half a cluster cannot be closed
+                address = stack.enter_context(_local(distributed, jobs))
         try:
             client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -80,6 +78,40 @@ def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
         finally:
             with suppress(Exception):  # its scheduler may be gone
                 client.close(timeout=CONNECT_S)
+
+
+def _local(distributed: Any, jobs: int | None) -> Any:
+    """A cluster of this machine."""
+    with signals.blocked():
+        resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
+    with signals.blocked():  # for its threads and processes: it is us who end them
+        return distributed.LocalCluster(
+            n_workers=jobs or n_cores(),
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+
+
+def _address(distributed: Any, rest: str) -> str:
+    """That of a scheduler, as Dask writes it. Raises LadderError for what is none, or cannot be spoken to."""
+    address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+    protocol, _, where = address.partition("://")
+    try:
+        distributed.comm.registry.get_backend(protocol)
+        if protocol in WITH_PORT:
+            host, port = distributed.comm.addressing.parse_host_port(where)
+            if not (host and 0 < port < 2**16):
+                raise ValueError(where)
+    except (ValueError, TypeError, RuntimeError, ImportError):
+        raise LadderError(
+            f"--on dask:{rest}: that is no address of a scheduler: write host and port, as in dask://10.0.0.1:8786"
+        ) from None
+    if protocol == "tls" and distributed.Security().get_connection_args("client").get("ssl_context") is None:
+        raise LadderError(
+            f"--on dask:{rest}: tls needs certificates: name them in Dask's configuration, below distributed.comm.tls"
+        )
+    return address
 
 
 def _spread(client: Any, name: str, content: bytes) -> None:
@@ -95,15 +127,31 @@ class _Workers(Executor):
         self._client, self._most = client, most
         self._tasks: dict[str, Any] = {}  # by ticket
         self._counted = (0, float("-inf"))
+        self._there_at = time.monotonic()  # a worker, or who waits for one
 
     def count(self) -> int:
         """How many pieces they can train at once; 1 while there is none of them, to wait for the first."""
+        n = self._n_threads()
+        return max(1, min(n, self._most or n))
+
+    def trouble(self) -> str:
+        """What is to be said if there has been no worker for a while."""
+        if self._n_threads():
+            self._there_at = time.monotonic()
+        if time.monotonic() - self._there_at < WITHOUT_S:
+            return ""
+        return (
+            "the Dask scheduler has no workers: start some with 'dask worker ADDRESS', where this version of Stepladder"
+            " is installed (one without it ends as soon as it is to train)"
+        )
+
+    def _n_threads(self) -> int:
         n, at = self._counted
         if time.monotonic() - at > COUNT_EVERY_S:
             with suppress(Exception):  # the next that is submitted tells what is wrong
                 n = sum(self._client.nthreads().values())
             self._counted = (n, time.monotonic())
-        return max(1, min(n, self._most or n))
+        return n
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         ticket, given = (args[0], _train) if fn is children.train_in_child else ("", fn)
@@ -124,7 +172,8 @@ class _Workers(Executor):
         try:
             ours.set_result(task.result())
         except KilledWorker as error:
-            ours.set_exception(BrokenExecutor(f"{error.last_worker} ended, and others before it"))
+            why = "short of memory, or without this version of Stepladder"
+            ours.set_exception(BrokenExecutor(f"{error.last_worker} ended, and others before it: {why}"))
         except Exception as error:
             ours.set_exception(_lost(error) if task.cancelled() else error)
 

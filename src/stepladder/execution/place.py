@@ -16,6 +16,7 @@ class Place:
     ``most`` is how many pieces of runs it is given at once, all of them if it is None. A piece takes ``piece_s``
     seconds or one epoch, whichever is longer. ``stop`` ends the pieces of these tickets that are being trained.
     ``spread`` has images kept (see sent_images) on its machines; without it one of them is sent them, whichever.
+    ``trouble`` says what keeps it from training for a while, empty if nothing does.
     """
 
     executor: Executor
@@ -23,6 +24,7 @@ class Place:
     piece_s: float = PIECE_S
     stop: Callable[[Sequence[str]], None] = children.stop
     spread: "Callable[[str, bytes], Future[None]] | None" = None
+    trouble: Callable[[], str] = lambda: ""
 
     @property
     def is_own(self) -> bool:
