@@ -128,6 +128,14 @@ def test_an_executor_and_a_name_do_not_go_together(tiny_ladder: Path, tmp_path: 
         stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", executor=executor, on="dask")
 
 
+@pytest.mark.parametrize("executor", [ThreadPoolExecutor, 5, "dask"])
+def test_what_is_no_executor_is_refused_before_anything_trains(
+    executor: Any, tiny_ladder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LadderError, match=r"executor is none: .*; give one of concurrent.futures, or leave executor"):
+        stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", executor=executor)
+
+
 def test_a_place_is_left_when_it_is_no_longer_needed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = []
 
