@@ -96,6 +96,7 @@ def shell(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         (KeyError("found"), 70, "STEPLADDER_DEBUG=1"),
         (AssertionError(), 70, "this is a bug in Stepladder: AssertionError"),
         (ValueError("x" * 9999), 70, "(9,999 characters)"),
+        (GeneratorExit("of a library"), 70, "this is a bug in Stepladder: GeneratorExit: of a library"),
         (SystemExit("words"), 2, ""),
         (SystemExit(1), 1, ""),
         (SystemExit(None), 0, ""),

@@ -5,6 +5,7 @@ import signal
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,6 +31,41 @@ def processes():
 pool = ThreadPoolExecutor(1)
 make = Executor
 number = lambda: 3
+a_class = lambda: ThreadPoolExecutor
+
+class Executor2(Executor):
+    entered = left = True
+
+    def __enter__(self):
+        if not self.entered:
+            raise OSError("closed today")
+
+    def __exit__(self, *_):
+        if not self.left:
+            raise OSError("no way out")
+
+class Half(Executor):
+    def __exit__(self, *_):
+        pass
+
+def unentered():
+    made = Executor2()
+    made.entered = False
+    return made
+
+def unleft():
+    made = Executor2()
+    made.left = False
+    return made
+
+class OtherworldlyError(BaseException):
+    pass
+
+def leaves():
+    raise SystemExit(0)
+
+def ends():
+    raise OtherworldlyError("all over")
 
 def fails():
     raise OSError("no cluster today")
@@ -39,6 +75,7 @@ def fails():
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "my_cluster.py").write_text(MODULE)
+    (tmp_path / "leaves.py").write_text("import sys; sys.exit(0)")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,6 +85,11 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("locale", "no place to train 'locale'; did you mean 'local'"),
         ("", "no place to train ''"),
+        ("LOCAL", "no place to train 'LOCAL'; did you mean 'local'"),
+        (" dask", "no place to train ' dask'; did you mean 'dask'"),
+        ("dask//host:8786", "no place to train 'dask//host'"),
+        (None, "on takes the name of a place to train, not None"),
+        (["dask"], "on takes the name of a place to train, not ['dask']"),
         ("local:4", "local takes nothing behind a colon; give --jobs"),
         ("tcp://host:8786", "the address of a Dask scheduler is written dask://HOST:PORT"),
         ("ray", "write python:MODULE:FUNCTION, a function of yours that gives an executor"),
@@ -60,13 +102,29 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("python:my_cluster:none", 'on="python:my_cluster:none": it does not load'),
         ("python:my_cluster:none", "it does not load (AttributeError"),
         ("python:my_cluster:number", "it gives 'int', not an executor"),
+        ("python:my_cluster:a_class", "it gives the class 'ThreadPoolExecutor': let it return one of it"),
+        ("python:my_cluster:unentered", "it cannot be entered (OSError: closed today)"),
+        ("python:my_cluster:unleft", "it cannot be left (OSError: no way out); what was trained is stored"),
+        ("python:my_cluster:leaves", "it cannot be made (SystemExit: 0)"),
+        ("python:my_cluster:ends", "it cannot be made (OtherworldlyError: all over)"),
+        ("python:leaves:make", "it does not load (SystemExit: 0)"),
         ("python:my_cluster:fails", "it cannot be made (OSError: no cluster today)"),
     ],
 )
-def test_what_cannot_be_had(on: str, said: str, module: Path) -> None:  # noqa: ARG001
+def test_what_cannot_be_had(on: Any, said: str, module: Path) -> None:  # noqa: ARG001
     with pytest.raises(LadderError) as caught, opened(on, jobs=None):
         pass
     assert said in str(caught.value)
+
+
+def test_what_cannot_be_left_hides_nothing(module: Path) -> None:  # noqa: ARG001
+    with pytest.raises(KeyboardInterrupt), opened("python:my_cluster:unleft", jobs=None):
+        raise KeyboardInterrupt
+
+
+def test_what_is_left_but_never_entered_is_taken_as_it_is(module: Path) -> None:  # noqa: ARG001
+    with opened("python:my_cluster:Half", jobs=None) as found:
+        assert isinstance(found, Place)
 
 
 def test_anything_that_submits_will_do(module: Path, digits: Path) -> None:
@@ -107,6 +165,14 @@ def test_an_executor_and_a_name_do_not_go_together(tiny_ladder: Path, tmp_path: 
 def test_where_is_a_text(tiny_ladder: Path, tmp_path: Path) -> None:
     with pytest.raises(LadderError, match='on is none: 5; give "dask"'):
         stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", on=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("executor", [ThreadPoolExecutor, 5, "dask"])
+def test_what_is_no_executor_is_refused_before_anything_trains(
+    executor: Any, tiny_ladder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LadderError, match=r"executor is none: .*; give one of concurrent.futures, or leave executor"):
+        stepladder.climb(stepladder.load(tiny_ladder), store=tmp_path / "runs", executor=executor)
 
 
 def test_a_place_is_left_when_it_is_no_longer_needed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:

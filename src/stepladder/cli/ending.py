@@ -41,7 +41,7 @@ def exit_code(command: Callable[[], object], *, again: Callable[[], str]) -> int
         return error.code if isinstance(error.code, int) else StepladderError.exit_code if error.code else 0
     except (KeyboardInterrupt, click.Abort, EOFError) as error:
         return _interrupted(error, again())
-    except Exception as error:
+    except BaseException as error:  # a library may have one that is no Exception
         if (stop := stopped()) is not None:  # pydantic calls it an error of its schema
             return _interrupted(stop, again())
         if os.environ.get(DEBUG):
@@ -60,7 +60,7 @@ def _interrupted(error: BaseException, again: str) -> int:
     return cause.exit_code if isinstance(cause, Stopped) else Stopped().exit_code
 
 
-def _refused(error: Exception) -> int:
+def _refused(error: BaseException) -> int:
     """Say what is wrong; the exit code."""
     match error:
         case StepladderError():
@@ -109,7 +109,7 @@ def _about_files(error: OSError) -> str:
     return reason
 
 
-def _about_bug(error: Exception) -> str:
+def _about_bug(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
     what = (str(error).splitlines() or [""])[0]

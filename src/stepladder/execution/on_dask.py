@@ -30,6 +30,7 @@ COUNT_EVERY_S = 2.0
 ANSWERS_WITHIN_S = 5.0  # a worker that has nothing to do; one at work answers later
 NOBODY_AFTER_S = 5.0
 NOBODY = "the Dask scheduler has no worker: nothing trains until one is started, with 'dask worker ADDRESS'"
+WITH_PORT = ("tcp", "tls", "ws", "wss", "ucx")  # protocols whose addresses have one
 
 
 @contextmanager
@@ -67,16 +68,11 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
 @contextmanager
 def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
     with ExitStack() as stack:
-        if not rest:
-            n, quiet = jobs or n_cores(), logging.CRITICAL
-            resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
-            with signals.blocked():  # for its threads and processes: it is us who end them
-                cluster = distributed.LocalCluster(
-                    n, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=quiet
-                )
-            address: Any = stack.enter_context(cluster)
+        if rest:
+            address: Any = _address(distributed, rest)
         else:
-            address = _address(rest)
+            with signals.held():  # half a cluster cannot be closed
+                address = stack.enter_context(_local(distributed, jobs))
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Mismatched versions")  # of what decides numbers we say it
@@ -93,15 +89,40 @@ def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
                 client.close(timeout=CONNECT_S)
 
 
-def _address(rest: str) -> str:
-    """That of a scheduler. Raises LadderError where its port is missing: Dask would look for it for a while."""
-    host, _, port = rest.rpartition("://")[2].removeprefix("//").rpartition(":")
-    if not (host and port.isdecimal()):
-        raise LadderError(
-            f"{option('on', f'dask:{rest}')}: name the scheduler's host and port, as in dask://10.0.0.1:8786; dask"
-            " alone is a cluster on this machine"
+def _local(distributed: Any, jobs: int | None) -> Any:
+    """A cluster of this machine."""
+    with signals.blocked():
+        resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
+    with signals.blocked():  # for its threads and processes: it is us who end them
+        return distributed.LocalCluster(
+            n_workers=jobs or n_cores(),
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
         )
-    return rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+
+
+def _address(distributed: Any, rest: str) -> str:
+    """That of a scheduler, as Dask writes it. Raises LadderError for what is none, or cannot be spoken to."""
+    address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+    protocol, _, where = address.partition("://")
+    try:
+        distributed.comm.registry.get_backend(protocol)
+        if protocol in WITH_PORT:
+            host, port = distributed.comm.addressing.parse_host_port(where)
+            if not (host and 0 < port < 2**16):
+                raise ValueError(where)
+    except (ValueError, TypeError, RuntimeError, ImportError):
+        raise LadderError(
+            f"{option('on', f'dask:{rest}')}: that is no address of a scheduler: write host and port, as in"
+            " dask://10.0.0.1:8786; dask alone is a cluster on this machine"
+        ) from None
+    if protocol == "tls" and distributed.Security().get_connection_args("client").get("ssl_context") is None:
+        raise LadderError(
+            f"{option('on', f'dask:{rest}')}: tls needs certificates: name them in Dask's configuration, below"
+            " distributed.comm.tls"
+        )
+    return address
 
 
 def _spread(client: Any, name: str, content: bytes) -> None:
@@ -191,7 +212,8 @@ class _Workers(Executor):
         try:
             ours.set_result(task.result())
         except KilledWorker as error:
-            ours.set_exception(BrokenExecutor(f"{error.last_worker} ended, and others before it"))
+            why = "short of memory, or without this version of Stepladder"
+            ours.set_exception(BrokenExecutor(f"{error.last_worker} ended, and others before it: {why}"))
         except Exception as error:
             ours.set_exception(_lost(error) if task.cancelled() else error)
 

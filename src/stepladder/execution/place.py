@@ -46,4 +46,4 @@ def of(executor: Executor | Place | None) -> Place | None:
     if executor is None or isinstance(executor, Place):
         return executor
     n_workers = getattr(executor, "_max_workers", None)  # of those of the standard library
-    return Place(executor, most=(lambda: n_workers + 1) if isinstance(n_workers, int) else None)
+    return Place(executor, most=(lambda: max(0, n_workers) + 1) if isinstance(n_workers, int) else None)
