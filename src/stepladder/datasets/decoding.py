@@ -109,7 +109,8 @@ def _images(
 def _decode(encoded: Encoded, way: _Way) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     picture, notes = pictures.seen(encoded.read(), encoded.name, mode=LETTERS[way.channels], draft=way.size)
     if way.size is not None and (picture.height, picture.width) != way.size:
-        assert way.spec.resize is not None
+        if way.spec.resize is None:  # its header promised another size
+            raise DataError(f"{encoded.name}: {picture.height} x {picture.width} pixels when decoded: save it again")
         picture = RESIZE[way.spec.resize](picture, way.size)
         notes = (*notes, f"resized to {_words(way.size)} ({way.spec.resize})")
     array = np.asarray(picture, np.uint8)

@@ -107,7 +107,8 @@ def look(content: bytes, name: str) -> Head:
     with _problems_named(content, name):
         picture = _open(content, name)
         size = (picture.height, picture.width)
-        turned = picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
+        exif = Image.Exif() if picture.format == "PNG" and "exif" not in picture.info else picture.getexif()
+        turned = exif.get(ORIENTATION, 1) in ON_ITS_SIDE  # of a PNG without, getexif would decode all of it
         return Head(size[::-1] if turned else size, not _is_grey(picture))
 
 
