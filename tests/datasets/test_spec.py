@@ -18,7 +18,7 @@ PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filt
     lambda path: not path.startswith("{")
 )
 SIDES = st.integers(2, LARGEST_SIDE)
-WISHES = st.one_of(
+WISHES: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.fixed_dictionaries({"resize": st.sampled_from(["pad", "crop", "stretch"]), "size": st.tuples(SIDES, SIDES)}),
     st.fixed_dictionaries({"channels": st.sampled_from([1, 3]), "group": st.just("([0-9]+)_")}),
