@@ -64,7 +64,7 @@ from stepladder.reporting.pages import record_page, repeat_page
 from stepladder.reporting.tables import Table
 from stepladder.runs.conditions import Origin, are_equal, conditions, origin_here, origin_of
 from stepladder.runs.housekeeping import experiments
-from stepladder.runs.run import Progress, Run, RunIdentity
+from stepladder.runs.run import TOGETHER_REVISION, Progress, Run, RunIdentity
 from stepladder.runs.store import Store
 
 SEEDS = (101, 102)
@@ -279,6 +279,19 @@ def test_on_a_gpu_nothing_must_repeat(folder: Path) -> None:
     assert again.repeat is not None
     assert not again.fails
     assert "a GPU adds up in no fixed order" in repeat_page.reasons(again.repeat, again.record)
+
+
+def test_what_was_trained_with_other_seeds_at_once_need_not_repeat(folder: Path) -> None:
+    """Not on a CPU either: the last bits depend on how many there were."""
+    ladder, runs = ladder_of(folder), runs_of(folder)
+    engine = runs[0].identity.engine.model_copy(update={"name": "torch", "revision": TOGETHER_REVISION})
+    moved = [run.model_copy(update={"identity": run.identity.model_copy(update={"engine": engine})}) for run in runs]
+    again = reproduction(with_another_number(record_of(moved, ladder)), ladder, moved)
+    assert again.repeat is not None
+    assert not again.fails
+    reasons = repeat_page.reasons(again.repeat, again.record)
+    assert "how many seeds were trained at once, which is not told, decides the last bits" in reasons
+    assert "report it as a bug" not in words_of(again)
 
 
 @pytest.mark.parametrize("name", record.shipped())
