@@ -109,6 +109,7 @@ SOURCES = Registry(
         "IDX folder": "stepladder.datasets.forms.idx:IdxFolder",
         "CSV of pixels": "stepladder.datasets.forms.csv_pixels:CsvPixels",
         "CSV of paths": "stepladder.datasets.forms.csv_paths:CsvPaths",
+        "npy files": "stepladder.datasets.forms.npy_files:NpyFiles",
         "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
     },
     DataError,
