@@ -1,13 +1,19 @@
 """Files of arrays and tables in their many forms: read as the arrays they were made of, or refused in one sentence."""
 
+import struct
+import sys
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from image_forms import COLOUR, GREY, NAMES, Bytes, Forms, Made, require_same
 from numpy.typing import NDArray
+from scipy.io import savemat
+from scipy.sparse import coo_matrix
 
 from stepladder.datasets import data
 from stepladder.datasets.image_set import ImageSet
@@ -235,6 +241,276 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) ->
     content = (tmp_path / "x_train.npy").read_bytes()
     (tmp_path / "x_train.npy").write_bytes(content.replace(b"(90, 12, 12), }", b"(9000000000, 12, 12), }"[:15]))
     require_refused(tmp_path, "x_train.npy: damaged")
+
+
+# MATLAB's files.
+
+
+def digits(made: Made, n_classes: int = 10) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Labels of ten classes for a set's images."""
+    return np.arange(len(made.x)) % n_classes, np.arange(len(made.tx)) % n_classes
+
+
+def write_svhn(at: Path, name: str, x: Bytes, y: NDArray[Any]) -> None:
+    labels = np.where(y == 0, 10, y).astype(np.uint8)[:, None]
+    savemat(at / name, {"X": x.transpose(1, 2, 3, 0), "y": labels}, do_compression=True)
+
+
+@pytest.fixture
+def svhn(tmp_path: Path) -> Path:
+    y, ty = digits(COLOUR)
+    write_svhn(tmp_path, "train_32x32.mat", COLOUR.x, y)
+    write_svhn(tmp_path, "test_32x32.mat", COLOUR.tx, ty)
+    return tmp_path
+
+
+def test_svhn(svhn: Path) -> None:
+    write_svhn(svhn, "extra_32x32.mat", COLOUR.x, digits(COLOUR)[0])
+    found, (y, ty) = data.load(str(svhn)), digits(COLOUR)
+    require_same(found.train, COLOUR.x, y)
+    require_same(found.test, COLOUR.tx, ty)
+    assert found.class_names == tuple("0123456789")
+    assert "left out: extra_32x32.mat" in found.notes
+    assert any("label 10 is digit 0" in note for note in found.notes)
+
+
+def test_one_file_of_svhn(svhn: Path) -> None:
+    require_all(data.load(str(svhn / "train_32x32.mat")), COLOUR.x, digits(COLOUR)[0])
+
+
+def by_columns(x: Bytes) -> NDArray[Any]:
+    return x[..., 0].transpose(0, 2, 1).reshape(len(x), -1)
+
+
+def emnist(at: Path, mapping: list[list[int]], *, first: int = 0) -> Path:
+    def part(x: Bytes, y: NDArray[Any]) -> dict[str, Any]:
+        labels = (y + first).astype(np.uint8)[:, None]
+        return {"images": by_columns(x), "labels": labels, "writers": np.zeros((len(x), 1))}
+
+    content = {"train": part(GREY.x, GREY.y), "test": part(GREY.tx, GREY.ty), "mapping": np.array(mapping, np.uint8)}
+    savemat(at, {"dataset": content}, do_compression=True)
+    return at
+
+
+def test_emnist_is_turned_upright_and_its_classes_are_characters(tmp_path: Path) -> None:
+    found = data.load(str(emnist(tmp_path / "emnist-letters.mat", [[1, 65, 97], [2, 66, 98], [3, 67, 99]], first=1)))
+    require_same(found.train, GREY.x, GREY.y)
+    require_same(found.test, GREY.tx, GREY.ty)
+    assert found.class_names == ("Aa", "Bb", "Cc")
+    assert any("turned upright" in note for note in found.notes)
+    found = data.load(str(emnist(tmp_path / "emnist-digits.mat", [[0, 48], [1, 49], [2, 50]])))
+    assert found.class_names == ("0", "1", "2")
+
+
+def test_usps_as_roweis_has_it(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (10, 6, 16, 16, 1), np.uint8)
+    stored = np.stack([by_columns(each).T for each in (*x[1:], x[0])], 2)
+    assert stored.shape == (256, 6, 10)
+    savemat(tmp_path / "usps_all.mat", {"data": stored})
+    require_all(data.load(str(tmp_path / "usps_all.mat")), x.reshape(60, 16, 16, 1), np.repeat(np.arange(10), 6))
+
+
+def test_usps_as_it_was_resampled(tmp_path: Path) -> None:
+    y, ty = digits(GREY)
+    names = {"train": (GREY.x, y), "test": (GREY.tx, ty)}
+    arrays = {f"{part}_patterns": x.reshape(len(x), -1).T / 127.5 - 1 for part, (x, _) in names.items()}
+    arrays |= {f"{part}_labels": np.eye(10, dtype=np.int16)[labels].T * 2 - 1 for part, (_, labels) in names.items()}
+    savemat(tmp_path / "usps_resampled.mat", arrays)
+    found = data.load(str(tmp_path / "usps_resampled.mat"))
+    require_same(found.train, GREY.x, y)
+    require_same(found.test, GREY.tx, ty)
+    assert any("-1 as 0 and 1 as 255" in note for note in found.notes)
+    assert sum("one-hot labels" in note for note in found.notes) == 2
+    assert not any("row by row" in note for note in found.notes)
+
+
+def test_flat_images_of_no_known_set_are_said_to_be_taken_row_by_row(tmp_path: Path) -> None:
+    notes = data.load(str(mat_number_last_and_fractions(tmp_path))).notes
+    assert any("taken row by row; if they come lying on their side" in note for note in notes)
+
+
+@FORMS.form()
+def mat_as_keras_names_arrays(at: Path) -> Path:
+    savemat(at / "set.mat", keras(), do_compression=True)
+    return at / "set.mat"
+
+
+@FORMS.form()
+def mat_number_last_and_fractions(at: Path) -> Path:
+    arrays = {"trainX": GREY.x.reshape(90, -1).T / 255, "trainY": GREY.y.astype(float)}
+    savemat(at / "set.mat", arrays | {"testX": GREY.tx.reshape(30, -1).T / 255, "testY": GREY.ty.astype(float)})
+    return at / "set.mat"
+
+
+@FORMS.form()
+def mat_of_version_7(at: Path) -> Path:
+    """As MATLAB writes it: HDF5 below a header of its own, all axes turned around."""
+    with h5py.File(at / "set.mat", "w", userblock_size=512) as file:
+        for name, array in keras().items():
+            file[name] = array.T if array.ndim > 1 else array[None].astype(float)
+    content = bytearray((at / "set.mat").read_bytes())
+    content[:128] = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM"
+    (at / "set.mat").write_bytes(content)
+    return at / "set.mat"
+
+
+@OF_ONE_PART.form()
+def mat_of_texts(at: Path) -> Path:
+    savemat(at / "set.mat", {"fea": X, "gnd": np.array(NAMES)[GREY.y]})
+    return at / "set.mat"
+
+
+MAT: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a sparse matrix": ({"X": coo_matrix(np.eye(9)), "y": np.arange(9)}, ("no images to train on among y",)),
+    "no labels": ({"X": X}, ("no labels to train on among X: call arrays x_train",)),
+    "of unknown ends": (keras(x_train=X * 1.0, x_test=TX * 4.2), ("it seems): save (x / 4095 * 255)",)),
+    "standardised": (keras(x_train=X / 50.0 - 2, x_test=TX / 50.0 - 2), ("save ((x.astype(float) - (-2)) / 5.1",)),
+    "not a number": (keras(x_train=X * np.nan, x_test=TX * 1.0), ("without NaN, infinite",)),
+    "of two types": (keras(x_train=X / 255), ("those of another part bytes (uint8): save all alike",)),
+    "fractions as labels": (keras(y_train=GREY.y / 2), ("labels are float64: save them as integers",)),
+    "two hot": (keras(y_train=np.eye(3)[GREY.y] + np.eye(3)[0]), ("one-hot ones by y.argmax(1)",)),
+    "fewer labels": (keras(y_train=GREY.y[1:]), ("90 train images but 89 train labels",)),
+    "colours in a row": (
+        keras(COLOUR, x_train=COLOUR.x.reshape(90, -1), x_test=COLOUR.tx.reshape(30, -1)),
+        ("in an order that nobody can know",),
+    ),
+    "dataset of another kind": ({"dataset": {"train": 1, "test": 2, "mapping": 3}}, ("that is not EMNIST's",)),
+}
+
+
+@pytest.mark.parametrize("name", MAT)
+def test_a_mat_file_is_refused(name: str, tmp_path: Path) -> None:
+    arrays, words = MAT[name]
+    savemat(tmp_path / "set.mat", arrays)
+    require_refused(tmp_path / "set.mat", *words)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_truncated_mat_file_is_refused(packed: bool, tmp_path: Path) -> None:
+    savemat(tmp_path / "set.mat", keras(), do_compression=packed)
+    content = (tmp_path / "set.mat").read_bytes()
+    for length in (200, len(content) // 2, len(content) - 5):
+        (tmp_path / "set.mat").write_bytes(content[:length])
+        require_refused(tmp_path / "set.mat", "set.mat: ")
+
+
+def test_a_mat_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    """Zeros that were packed: whatever the headers say, what is unpacked is counted."""
+    savemat(tmp_path / "set.mat", {"X": X, "y": GREY.y})
+    packed = zlib.compress(bytes(2**28 + 2**22), 1)
+    with (tmp_path / "set.mat").open("ab") as file:
+        file.write(struct.pack("<II", 15, len(packed)) + packed)
+    require_refused(tmp_path / "set.mat", "no images compress that far")
+
+
+# HDF5.
+
+
+def write_h5(at: Path, arrays: Mapping[str, Any], **options: Any) -> Path:
+    with h5py.File(at, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, **options)
+    return at
+
+
+@FORMS.form()
+def h5_as_usps(at: Path) -> Path:
+    arrays = {"train/data": X.reshape(90, -1) / np.float32(255), "train/target": GREY.y}
+    return write_h5(
+        at / "usps.h5", arrays | {"test/data": TX.reshape(30, -1) / np.float32(255), "test/target": GREY.ty}
+    )
+
+
+@FORMS.form(COLOUR)
+def h5_packed(at: Path) -> Path:
+    return write_h5(at / "set.hdf5", keras(COLOUR), compression="gzip")
+
+
+@FORMS.form(COLOUR)
+def h5_of_a_course(at: Path) -> None:
+    """A file for each part, with names of classes."""
+    for part, x, y in (("train", COLOUR.x, COLOUR.y), ("test", COLOUR.tx, COLOUR.ty)):
+        arrays = {f"{part}_set_x": x, f"{part}_set_y": y, "list_classes": np.array(NAMES, "S")}
+        write_h5(at / f"{part}_signs.h5", arrays)
+
+
+@FORMS.form(COLOUR)
+def h5_as_patch_camelyon(at: Path) -> None:
+    for part, x, y in (("train", COLOUR.x, COLOUR.y), ("test", COLOUR.tx, COLOUR.ty), ("valid", COLOUR.tx, COLOUR.ty)):
+        write_h5(at / f"camelyonpatch_level_2_split_{part}_x.h5", {"x": x}, chunks=(7, 32, 32, 3))
+        write_h5(at / f"camelyonpatch_level_2_split_{part}_y.h5", {"y": y.astype(np.uint8)[:, None, None, None]})
+        (at / f"camelyonpatch_level_2_split_{part}_meta.csv").write_text(",coord_y,coord_x,tumor_patch\n0,1,2,True\n")
+    write_h5(at / "camelyonpatch_level_2_split_train_mask.h5", {"mask": COLOUR.x[..., :1]})
+
+
+@OF_ONE_PART.form()
+def h5_of_texts(at: Path) -> Path:
+    return write_h5(at / "set.h5", {"images": X, "labels": np.array(NAMES, object)[GREY.y]})
+
+
+def test_a_validation_part_and_names_of_classes_in_h5(tmp_path: Path) -> None:
+    h5_as_patch_camelyon(tmp_path)
+    found = data.load(str(tmp_path))
+    assert found.validation is not None
+    require_same(found.validation, COLOUR.tx, COLOUR.ty)
+    assert any("left out: camelyonpatch_level_2_split_train_mask/mask" in note for note in found.notes)
+    named = write_h5(tmp_path / "named.h5", keras() | {"class_names": np.array(NAMES, object)})
+    assert data.load(str(named)).class_names == NAMES
+
+
+H5: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "weights": ({"model_weights/conv/kernel": X * 1.0}, ("no images to train on among model_weights/conv/kernel",)),
+    "number last": (
+        keras(COLOUR, x_train=COLOUR.x.transpose(1, 2, 3, 0)),
+        ("set.h5, x_train: images of shape (32, 32, 3, 90) have their number last: save x.transpose(3, 0, 1, 2)",),
+    ),
+    "of unknown ends": (keras(x_train=X * 3.0, x_test=TX * 3.0), ("(of 1023, it seems): save (x / 1023 * 255)",)),
+    "objects": (keras(x_train=np.array(["a"] * 90, object)), ("images of shape (90,)",)),
+    "fractions as labels": (keras(y_train=GREY.y / 2), ("labels are float64: save them as integers",)),
+    "out of range": (keras(y_train=GREY.y * 70_000), ("labels run from 0 to 140000",)),
+    "fewer labels": (keras(y_train=GREY.y[1:]), ("90 train images but 89 train labels",)),
+    "a scalar": (keras(y_train=np.uint8(3)), ("train images but 0 train labels",)),
+}
+
+
+@pytest.mark.parametrize("name", H5)
+def test_an_h5_file_is_refused(name: str, tmp_path: Path) -> None:
+    arrays, words = H5[name]
+    require_refused(write_h5(tmp_path / "set.h5", arrays), *words)
+
+
+def test_a_damaged_h5_file_is_refused(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "set.h5", keras())
+    content = path.read_bytes()
+    for length in (8, 600, len(content) // 2, len(content) - 2000):
+        path.write_bytes(content[:length])
+        require_refused(path, "set.h5: damaged, or packed in a way that h5py does not unpack")
+
+
+def test_an_h5_file_that_promises_more_than_images_compress_to_is_refused(tmp_path: Path) -> None:
+    """Nothing of it is stored: all is what fills an array that nobody wrote to."""
+    path = write_h5(tmp_path / "set.h5", without(keras(), "x_train"))
+    with h5py.File(path, "a") as file:
+        file.create_dataset("x_train", (90, 10_000, 10_000), np.uint8, chunks=True)
+    require_refused(path, "set.h5, x_train: ", "that promise 9.0 GB")
+
+
+def test_h5_reads_no_other_file(tmp_path: Path) -> None:
+    other = write_h5(tmp_path / "other.h5", keras())
+    path = write_h5(tmp_path / "set.h5", without(keras(), "x_train"))
+    with h5py.File(path, "a") as file:
+        file["x_train"] = h5py.ExternalLink(str(other), "x_train")
+    require_refused(path, "no images to train on")
+    with h5py.File(path, "a") as file:
+        del file["x_train"]
+        file.create_dataset("x_train", X.shape, np.uint8, external=[("/etc/passwd", 0, X.nbytes)])
+    require_refused(path, "x_train lies in other files")
+
+
+def test_without_h5py_it_is_said_how_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_h5(tmp_path / "set.h5", keras())
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    require_refused(path, "HDF5 needs h5py, which is not installed", "pip install '.[h5]'")
 
 
 # All of them.

@@ -110,6 +110,8 @@ SOURCES = Registry(
         "CSV of pixels": "stepladder.datasets.forms.csv_pixels:CsvPixels",
         "CSV of paths": "stepladder.datasets.forms.csv_paths:CsvPaths",
         "npy files": "stepladder.datasets.forms.npy_files:NpyFiles",
+        "MATLAB": "stepladder.datasets.forms.matlab:MatFile",
+        "HDF5": "stepladder.datasets.forms.hdf5:Hdf5",
         "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
     },
     DataError,
