@@ -1,9 +1,11 @@
 """Files of arrays and tables in their many forms: read as the arrays they were made of, or refused in one sentence."""
 
+import bz2
+import lzma
 import struct
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -511,6 +513,90 @@ def test_without_h5py_it_is_said_how_it_is_installed(tmp_path: Path, monkeypatch
     path = write_h5(tmp_path / "set.h5", keras())
     monkeypatch.setitem(sys.modules, "h5py", None)
     require_refused(path, "HDF5 needs h5py, which is not installed", "pip install '.[h5]'")
+
+
+# LIBSVM's text.
+
+
+def svm(x: NDArray[Any], y: NDArray[Any], *, scale: Callable[[Any], Any] = float) -> bytes:
+    """Rows of ``label index:value``, without zeros."""
+    rows = []
+    for image, label in zip(x.reshape(len(x), -1).tolist(), y.tolist(), strict=True):
+        pairs = [(place, scale(value)) for place, value in enumerate(image, 1)]
+        rows.append(f"{label} " + " ".join(f"{place}:{value:.7g}" for place, value in pairs if value))
+    return "\n".join(rows).encode() + b"\n"
+
+
+@FORMS.form()
+def libsvm_as_mnist(at: Path) -> None:
+    (at / "mnist").write_bytes(svm(GREY.x, GREY.y))
+    (at / "mnist.t").write_bytes(svm(GREY.tx, GREY.ty))
+
+
+@FORMS.form()
+def libsvm_scaled_and_packed(at: Path) -> None:
+    (at / "mnist.scale.bz2").write_bytes(bz2.compress(svm(GREY.x, GREY.y, scale=lambda value: value / 255)))
+    (at / "mnist.scale.t.xz").write_bytes(lzma.compress(svm(GREY.tx, GREY.ty, scale=lambda value: value / 255)))
+
+
+@OF_ONE_PART.form()
+def libsvm_of_two_signs(at: Path) -> Path:
+    (at / "set.libsvm").write_bytes(svm(GREY.x, np.array([-1, 0, 1])[GREY.y]))
+    return at / "set.libsvm"
+
+
+def test_usps_of_libsvm(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, tx = (rng.integers(0, 256, (n, 16, 16, 1), np.uint8) for n in (60, 20))
+    y, ty = np.arange(60) % 10, np.arange(20) % 10
+    for name, images, labels in (("usps.bz2", x, y), ("usps.t.bz2", tx, ty)):
+        (tmp_path / name).write_bytes(bz2.compress(svm(images, labels + 1, scale=lambda value: value / 127.5 - 1)))
+    found = data.load(str(tmp_path))
+    require_same(found.train, x, y)
+    require_same(found.test, tx, ty)
+    assert found.class_names == tuple("0123456789")
+    assert any("labels 1 to 10 are digits 0 to 9" in note for note in found.notes)
+    alone = data.load(str(tmp_path / "usps.bz2"))
+    assert alone.name == "usps"
+    require_all(alone, x, y)
+    assert any("usps.t.bz2 beside it was not read" in note for note in alone.notes)
+
+
+def test_last_pixels_that_are_always_black_may_be_missing(tmp_path: Path) -> None:
+    x = GREY.x.copy()
+    x[:, -1, -4:] = 0
+    (tmp_path / "set").write_bytes(svm(x, GREY.y))
+    found = data.load(str(tmp_path / "set"))
+    require_all(found, x, GREY.y)
+    assert "the last 4 pixels of images, which no row has, were taken for black" in found.notes
+
+
+SVM: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "a word": (svm(GREY.x, GREY.y) + b"1 1:0.5 2:many\n", ("set, row 91: 1 1:0.5 2:many: a row is a label and",)),
+    "a pair cut short": (svm(GREY.x, GREY.y) + b"1 1:0.5 2\n", ("set, row 91: 1 1:0.5 2: a row is",)),
+    "from 0": (svm(GREY.x, GREY.y) + b"1 0:3 1:2\n", ("an index is 0: indices of pixels count from 1",)),
+    "out of range": (svm(GREY.x * 4.0, GREY.y), ("(of 1023, it seems): save (x / 1023 * 255)",)),
+    "half labels": (svm(GREY.x, GREY.y / 2), ("labels are float64: save them as integers",)),
+    "features": (svm(GREY.x.reshape(90, -1)[:, :130], GREY.y), ("rows of 130 numbers make no square",)),
+    "colours": (svm(GREY.x.reshape(90, -1)[:, :108], GREY.y), ("rows of 108 numbers are 6 x 6 colours",)),
+    "a far column": (svm(GREY.x, GREY.y) + b"1 1:3 2000000000:2\n", ("rows of 2,000,000,000 numbers make no",)),
+    "a square too large": (svm(GREY.x, GREY.y) + b"1 1:3 1600000000:2\n", ("promises 145.6 GB",)),
+}
+
+
+@pytest.mark.parametrize("name", SVM)
+def test_a_table_of_libsvm_is_refused(name: str, tmp_path: Path) -> None:
+    content, words = SVM[name]
+    (tmp_path / "set").write_bytes(content)
+    require_refused(tmp_path / "set", *words)
+
+
+def test_packed_tables_that_are_damaged_or_bombs_are_refused(tmp_path: Path) -> None:
+    content = bz2.compress(svm(GREY.x, GREY.y))
+    (tmp_path / "usps.bz2").write_bytes(content[:-20])
+    require_refused(tmp_path / "usps.bz2", "usps.bz2: ")
+    (tmp_path / "usps.bz2").write_bytes(content + bz2.compress(b" " * 2**26))
+    require_refused(tmp_path / "usps.bz2", "a row of more than 16,777,216 bytes")
 
 
 # All of them.

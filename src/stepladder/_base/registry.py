@@ -112,6 +112,7 @@ SOURCES = Registry(
         "npy files": "stepladder.datasets.forms.npy_files:NpyFiles",
         "MATLAB": "stepladder.datasets.forms.matlab:MatFile",
         "HDF5": "stepladder.datasets.forms.hdf5:Hdf5",
+        "LIBSVM": "stepladder.datasets.forms.libsvm:Libsvm",
         "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
     },
     DataError,
