@@ -1,23 +1,27 @@
 """Files of arrays and tables in their many forms: read as the arrays they were made of, or refused in one sentence."""
 
 import bz2
+import json
 import lzma
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from image_forms import COLOUR, GREY, NAMES, Bytes, Forms, Made, require_same
+from image_forms import COLOUR, GREY, NAMES, Bytes, Forms, Made, png, require_same
 from numpy.typing import NDArray
 from scipy.io import savemat
 from scipy.sparse import coo_matrix
 
-from stepladder.datasets import data
+from stepladder.datasets import data, kinds
 from stepladder.datasets.image_set import ImageSet
 from stepladder.errors import DataError
 
@@ -284,13 +288,13 @@ def by_columns(x: Bytes) -> NDArray[Any]:
     return x[..., 0].transpose(0, 2, 1).reshape(len(x), -1)
 
 
-def emnist(at: Path, mapping: list[list[int]], *, first: int = 0) -> Path:
+def emnist(at: Path, mapping: list[list[int]], *, first: int = 0, packed: bool = True) -> Path:
     def part(x: Bytes, y: NDArray[Any]) -> dict[str, Any]:
         labels = (y + first).astype(np.uint8)[:, None]
         return {"images": by_columns(x), "labels": labels, "writers": np.zeros((len(x), 1))}
 
     content = {"train": part(GREY.x, GREY.y), "test": part(GREY.tx, GREY.ty), "mapping": np.array(mapping, np.uint8)}
-    savemat(at, {"dataset": content}, do_compression=True)
+    savemat(at, {"dataset": content}, do_compression=packed)
     return at
 
 
@@ -396,13 +400,43 @@ def test_a_truncated_mat_file_is_refused(packed: bool, tmp_path: Path) -> None:
         require_refused(tmp_path / "set.mat", "set.mat: ")
 
 
-def test_a_mat_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
-    """Zeros that were packed: whatever the headers say, what is unpacked is counted."""
+@pytest.mark.parametrize(
+    ("promised", "words"),
+    [(2**30, "no images compress that far"), (2**40 % 2**32 + 100, "has more than the 100 bytes that it promises")],
+)
+def test_a_packed_mat_file_that_would_fill_the_memory_is_refused(promised: int, words: str, tmp_path: Path) -> None:
     savemat(tmp_path / "set.mat", {"X": X, "y": GREY.y})
-    packed = zlib.compress(bytes(2**28 + 2**22), 1)
+    packed = zlib.compress(struct.pack("<II", 14, promised) + bytes(2**20))
     with (tmp_path / "set.mat").open("ab") as file:
         file.write(struct.pack("<II", 15, len(packed)) + packed)
-    require_refused(tmp_path / "set.mat", "no images compress that far")
+    require_refused(tmp_path / "set.mat", words)
+
+
+def test_wrong_bytes_in_a_mat_file_end_in_no_traceback(tmp_path: Path) -> None:
+    """SciPy ends the process at some of these."""
+    path = emnist(tmp_path / "set.mat", [[0, 48], [1, 49], [2, 50]], packed=False)
+    content = path.read_bytes()
+    places = [*range(128, 700, 8), *range(131, 700, 24), *range(len(content) - 400, len(content), 8)]
+    for place in places:
+        path.write_bytes(content[:place] + b"\xee" + content[place + 1 :])
+        with suppress(DataError):
+            data.read(kinds.kind_of(str(path)))
+
+
+def test_a_mat_file_in_the_other_order_of_bytes(tmp_path: Path) -> None:
+    """As MATLAB wrote it on a SPARC."""
+    name, images = b"x\0\0\0\0\0\0\0", X.transpose(1, 2, 0).tobytes("F")
+    body = struct.pack(">IIII", 6, 8, 9, 0) + struct.pack(">IIIIII", 5, 12, 12, 12, 90, 0)
+    body += struct.pack(">II", 1, 1) + name + struct.pack(">II", 2, len(images)) + images
+    labels = (
+        struct.pack(">IIII", 6, 8, 6, 0) + struct.pack(">IIII", 5, 8, 90, 1) + struct.pack(">HHI", 1, 1, 0x79000000)
+    )
+    values = GREY.y.astype(">u2").tobytes()
+    labels += struct.pack(">II", 4, len(values)) + values + bytes(-len(values) % 8)
+    content = b"MATLAB 5.0 MAT-file".ljust(124) + b"\1\0MI"
+    content += b"".join(struct.pack(">II", 14, len(each)) + each for each in (body, labels))
+    (tmp_path / "set.mat").write_bytes(content)
+    require_all(data.load(str(tmp_path / "set.mat")), GREY.x, GREY.y)
 
 
 # HDF5.
@@ -597,6 +631,166 @@ def test_packed_tables_that_are_damaged_or_bombs_are_refused(tmp_path: Path) -> 
     require_refused(tmp_path / "usps.bz2", "usps.bz2: ")
     (tmp_path / "usps.bz2").write_bytes(content + bz2.compress(b" " * 2**26))
     require_refused(tmp_path / "usps.bz2", "a row of more than 16,777,216 bytes")
+
+
+# What Hugging Face's datasets writes.
+
+PARTS = {"train": (GREY.x, GREY.y), "test": (GREY.tx, GREY.ty)}
+
+
+def hub_table(x: Bytes, y: Any, *, names: Sequence[str] = NAMES, **columns: Any) -> pa.Table:
+    """Pictures and labels as they are on the Hub, with names of classes in the schema's metadata."""
+    pictures = [{"bytes": png(image), "path": f"{row}.png"} for row, image in enumerate(x)]
+    table = pa.table({"image": pictures, "label": y, **columns})
+    features = {"image": {"_type": "Image"}, "label": {"names": list(names), "_type": "ClassLabel"}}
+    return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def write_parquet(path: Path, table: pa.Table) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=25)
+    return path
+
+
+def write_arrow(path: Path, table: pa.Table) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=40)
+    return path
+
+
+@FORMS.form()
+def parquet_of_the_hub(at: Path) -> None:
+    for part, (x, y) in PARTS.items():
+        write_parquet(at / "data" / f"{part}-00000-of-00001.parquet", hub_table(x, y))
+    (at / "README.md").write_text("---\ntask_categories: [image-classification]\n---\n")
+
+
+@FORMS.form()
+def parquet_in_shards(at: Path) -> None:
+    for shard, rows in enumerate((slice(0, 50), slice(50, 90))):
+        write_parquet(at / "mnist" / f"train-{shard:05}-of-00002.parquet", hub_table(GREY.x[rows], GREY.y[rows]))
+    write_parquet(at / "mnist" / "test-00000-of-00001.parquet", hub_table(GREY.tx, GREY.ty))
+
+
+@FORMS.form()
+def parquet_in_folders_by_part(at: Path) -> None:
+    for part, (x, y) in PARTS.items():
+        pictures = [png(image) for image in x]
+        write_parquet(at / "default" / part / "0000.parquet", pa.table({"img": pictures, "fine_label": y, "y": y}))
+
+
+@FORMS.form()
+def arrow_saved_to_disk(at: Path) -> None:
+    (at / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
+    for part, (x, y) in PARTS.items():
+        write_arrow(at / part / "data-00000-of-00001.arrow", hub_table(x, y).replace_schema_metadata())
+        features = {"label": {"names": list(NAMES), "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+        (at / part / "dataset_info.json").write_text(json.dumps({"features": features}))
+        (at / part / "state.json").write_text("{}")
+
+
+@OF_ONE_PART.form()
+def one_parquet_file_of_texts(at: Path) -> Path:
+    return write_parquet(at / "set.parquet", hub_table(GREY.x, np.array(NAMES)[GREY.y].tolist(), names=()))
+
+
+@OF_ONE_PART.form()
+def one_arrow_file(at: Path) -> Path:
+    with pa.OSFile(str(at / "set.arrow"), "wb") as file:
+        table = hub_table(GREY.x, GREY.y)
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    return at / "set.arrow"
+
+
+@pytest.mark.parametrize("build", [parquet_of_the_hub, arrow_saved_to_disk])
+def test_class_names_are_those_of_the_features(build: Callable[[Path], None], tmp_path: Path) -> None:
+    build(tmp_path)
+    assert data.load(str(tmp_path)).class_names == NAMES
+
+
+def test_parts_without_labels_or_of_no_part_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    parquet_of_the_hub(tmp_path)
+    write_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet", hub_table(GREY.tx, GREY.ty * 0 - 1))
+    write_parquet(tmp_path / "data" / "extra-00000-of-00001.parquet", hub_table(GREY.tx, GREY.ty))
+    found = data.load(str(tmp_path))
+    assert found.validation is None
+    assert "validation has no labels (-1), and was left out" in found.notes
+    assert "left out: data/extra-00000-of-00001.parquet" in found.notes
+
+
+def test_two_labels_of_which_the_finer_is_taken(tmp_path: Path) -> None:
+    named = {"names": list(NAMES), "_type": "ClassLabel"}
+    features = {"coarse_label": named, "fine_label": named}
+    table = pa.table({"img": [png(image) for image in GREY.x], "fine_label": GREY.y, "coarse_label": GREY.y * 0})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    found = data.load(str(write_parquet(tmp_path / "set.parquet", table)))
+    require_all(found, GREY.x, GREY.y)
+    assert "of several labels, fine_label was taken, not coarse_label" in found.notes
+
+
+ELSEWHERE = {"image": [{"bytes": None, "path": f"{row}.png"} for row in range(3)], "label": [0, 1, 2]}
+HUB: dict[str, tuple[Callable[[], pa.Table], tuple[str, ...]]] = {
+    "no pictures": (lambda: pa.table({"pixel0": [1, 2], "label": [0, 1]}), ("no column of pictures",)),
+    "no labels": (
+        lambda: hub_table(GREY.x, GREY.y).drop_columns("label"),
+        ("no column is called label, labels, fine",),
+    ),
+    "two pictures": (
+        lambda: hub_table(GREY.x, GREY.y, mask=[b""] * 90, depth=[b""] * 90).drop_columns("image"),
+        ("mask, depth are all",),
+    ),
+    "pictures elsewhere": (lambda: pa.table(ELSEWHERE), ("3 pictures are not in it, but in files that it names",)),
+    "no picture": (
+        lambda: pa.table({"image": [b"<html>"] * 3, "label": [0, 1, 2]}),
+        ("3 pictures of 3 cannot be read",),
+    ),
+    "labels missing": (lambda: hub_table(GREY.x[:3], [0, None, 1]), ("1 image without a label",)),
+    "several labels each": (lambda: hub_table(GREY.x[:2], [[0], [1, 2]]), ("one class for each image is wanted",)),
+    "fractions as labels": (lambda: hub_table(GREY.x, GREY.y / 2), ("labels are float64: save them as integers",)),
+    "no name for a label": (lambda: hub_table(GREY.x, GREY.y, names=["a", "b"]), ("label 2 has no name",)),
+    "one-hot labels": (lambda: hub_table(GREY.x, np.eye(3)[GREY.y].tolist()), ("one class for each image is wanted",)),
+}
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_arrow])
+@pytest.mark.parametrize("name", HUB)
+def test_a_table_of_pictures_is_refused(name: str, write: Callable[[Path, pa.Table], Path], tmp_path: Path) -> None:
+    make, words = HUB[name]
+    path = write(tmp_path / ("set.parquet" if write is write_parquet else "set.arrow"), make())
+    with pytest.raises(DataError) as refused:
+        data.load(str(path))
+    assert str(path) in str(refused.value)
+    for each in words:
+        assert each in str(refused.value)
+
+
+def test_shards_that_are_missing_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    parquet_in_shards(tmp_path)
+    (tmp_path / "mnist" / "train-00001-of-00002.parquet").unlink()
+    require_refused(tmp_path, "train-00000-of-00002.parquet is one of 2 files, and number 1 is missing")
+
+
+def test_two_configurations_are_not_mixed(tmp_path: Path) -> None:
+    parquet_in_shards(tmp_path)
+    write_parquet(tmp_path / "other" / "train-00000-of-00001.parquet", hub_table(GREY.x, GREY.y))
+    require_refused(tmp_path, "mnist and other both have a train part: give the folder of one of them")
+
+
+@pytest.mark.parametrize("build", [one_parquet_file_of_texts, one_arrow_file])
+def test_truncated_tables_are_refused(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = build(tmp_path)
+    content = path.read_bytes()
+    for length in (9, 300, len(content) // 2, len(content) - 3):
+        path.write_bytes(content[:length])
+        require_refused(path, f"{path.name}: damaged, or no file of a table")
+
+
+def test_without_pyarrow_it_is_said_how_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = one_parquet_file_of_texts(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    require_refused(path, "need pyarrow, which is not installed", "pip install '.[parquet]'")
 
 
 # All of them.

@@ -113,6 +113,7 @@ SOURCES = Registry(
         "MATLAB": "stepladder.datasets.forms.matlab:MatFile",
         "HDF5": "stepladder.datasets.forms.hdf5:Hdf5",
         "LIBSVM": "stepladder.datasets.forms.libsvm:Libsvm",
+        "Hugging Face": "stepladder.datasets.forms.hugging_face:HuggingFace",
         "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
     },
     DataError,

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 MOST_DATASETS = 1_000
 MOST_FILES = 100
 MOST_OF_LABELS = 2**28  # bytes
+
+T = TypeVar("T")
 
 
 class Hdf5:
@@ -55,7 +57,7 @@ def files_of(path: Path) -> list[Path]:
     return [each for each in named if first_bytes(each, 8) == MAGIC]
 
 
-def joined(files: Mapping[Path, Mapping[str, Rows]]) -> dict[str, Rows]:
+def joined(files: Mapping[Path, Mapping[str, T]]) -> dict[str, T]:
     """The arrays of files by name; of several files, the file's name is part of each."""
     if len(files) == 1:
         return dict(*files.values())

@@ -26,8 +26,8 @@ LONGEST_ROW = 2**24  # bytes
 MOST_FILES = 20
 FEWEST_PIXELS = 9
 NO_TABLES = (".csv", ".tsv", ".npz", ".npy", ".mat", ".h5", ".png", ".jpg", ".zip", ".tar", ".parquet", ".arrow")
-_NUMBER = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_ROW = re.compile(rb"\s*" + _NUMBER + rb"(?:[ \t]+\d+:" + _NUMBER + rb"){2,}[ \t\r]*(?:\n|$)")
+_NUMBER = rb"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?"  # nothing is tried in two ways
+_ROW = re.compile(rb"\s*+" + _NUMBER + rb"(?:[ \t]++\d++:" + _NUMBER + rb"){2,}+[ \t\r]*+(?:\n|$)")
 _PARTS = {"t": "test", "tr": "train", "val": "validation"}  # a file's last ending, but that of its packing
 
 
@@ -177,7 +177,7 @@ def _block(lines: list[bytes], where: str, n_before: int) -> tuple[NDArray[Any],
 
 
 def _is_row(line: bytes) -> bool:
-    return re.fullmatch(rb"\s*" + _NUMBER + rb"(?:\s+\d+:" + _NUMBER + rb")*\s*", line) is not None
+    return re.fullmatch(rb"\s*+" + _NUMBER + rb"(?:\s++\d++:" + _NUMBER + rb")*+\s*+", line) is not None
 
 
 def _found(tables: dict[str, _Table], path: Path, notes: tuple[str, ...]) -> Found:
