@@ -73,7 +73,7 @@ def found_in(there: Mapping[str, Rows], path: Path, *, n_stored: int) -> Found:
         labels, more = arrays.labels_as_meant(in_memory(there[names.labels], where), f"{where}, {names.labels}")
         said += [f"{each} ({part})" for each in more]
         stored[part] = arrays.Stored(there[names.images], labels, f"{where}, {flat(names.images, 60)}")
-    parts, more = arrays.parts_of(stored, n_stored=n_stored, order="grey rows", convert=True)
+    parts, more = arrays.parts_of(stored, n_stored=n_stored, order=arrays.order_of(path), convert=True)
     named = naming.class_names(there)
     class_names = text_of(there[named], where) if named else ()
     return Found(parts, class_names, "HDF5", (*said, *more))

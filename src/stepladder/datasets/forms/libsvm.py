@@ -22,6 +22,7 @@ from stepladder.datasets.odd_files import first_bytes, listed
 from stepladder.errors import DataError
 
 LOOKED_AT = 2**16
+LARGEST_BLOCK = 2**20  # bytes of bzip2, of which nothing is had before all are there
 LONGEST_ROW = 2**24  # bytes
 MOST_FILES = 20
 FEWEST_PIXELS = 9
@@ -65,7 +66,7 @@ def _plain(path: Path) -> str:
 def _beginning(path: Path) -> bytes:
     try:
         if first_bytes(path, 3) == b"BZh":
-            return bz2.BZ2Decompressor().decompress(first_bytes(path, LOOKED_AT), LOOKED_AT)
+            return bz2.BZ2Decompressor().decompress(first_bytes(path, LARGEST_BLOCK), LOOKED_AT)
         with sources.opened(path) as stream:
             return stream.read(LOOKED_AT)
     except (DataError, OSError, EOFError):
@@ -182,43 +183,53 @@ def _is_row(line: bytes) -> bool:
 
 def _found(tables: dict[str, _Table], path: Path, notes: tuple[str, ...]) -> Found:
     where = flat(path, 1000)
-    n_columns, (size, missing) = _size(tables, where)
-    low, high = _range(tables, n_columns, where)
+    square = _Square.of(tables, path)
+    low, high = _range(tables, square.n_columns, where)
     black = pixels.to_bytes(np.zeros(1), low, high)
     assert black is not None
     parts = {}
     for part, table in tables.items():
-        n = len(table.labels)
-        pixels.require_room(table.where, n * size**2, n_stored=n * size**2)
-        images = np.full((n, size**2), black[0], np.uint8)
-        made = pixels.to_bytes(table.values, low, high)
+        n, n_pixels = len(table.labels), square.channels * square.size**2
+        pixels.require_room(table.where, n * n_pixels, n_stored=n * n_pixels)
+        images, made = np.full((n, n_pixels), black[0], np.uint8), pixels.to_bytes(table.values, low, high)
         assert made is not None
         images[table.rows, table.columns] = made
-        parts[part] = Part(images.reshape(n, 1, size, size), _labels(table))
+        parts[part] = Part(images.reshape(n, square.channels, square.size, square.size), _labels(table))
     said = list(arrays.scale_notes(low, high, np.dtype(np.float64)))
-    if missing:
-        said.append(f"the last {missing} pixels of images, which no row has, were taken for black")
-    if _is_usps(parts, size, path):
+    if square.n_missing:
+        said.append(f"the last {square.n_missing} pixels of images, which no row has, were taken for black")
+    if _is_usps(parts, square.size, path):
         parts = {part: Part(each.images, each.labels - 1) for part, each in parts.items()}
         said.append("labels 1 to 10 are digits 0 to 9, as LIBSVM's USPS means them")
     parts, class_names = _by_name(parts)
     return Found(parts, class_names, "LIBSVM's text", (*notes, *said))
 
 
-def _size(tables: dict[str, _Table], where: str) -> tuple[int, tuple[int, int]]:
-    """How many columns there are, the side of the square that they make, and how many of its pixels are missing."""
-    n_columns = max(int(table.columns.max(initial=-1)) + 1 for table in tables.values())
-    size = int(np.ceil(np.sqrt(n_columns)))
-    missing = size**2 - n_columns
-    colours = arrays.square_of(n_columns)
-    if colours is not None and colours[0] == 3:
-        raise DataError(
-            f"{where}: rows of {n_columns:,} numbers are {colours[1]} x {colours[1]} colours in an order that nobody"
-            f" can know: save them as an .npz file of images (N, 3, {colours[1]}, {colours[1]})"
-        )
-    if n_columns < FEWEST_PIXELS or missing >= size:
-        raise DataError(f"{where}: rows of {n_columns:,} numbers make no square of pixels: images are wanted")
-    return n_columns, (size, missing)
+@dataclass(frozen=True)
+class _Square:
+    """What rows of this many columns are: grey, or of three colours, one after another; some last pixels are missing"""
+
+    n_columns: int
+    channels: int
+    size: int
+
+    @property
+    def n_missing(self) -> int:
+        return self.channels * self.size**2 - self.n_columns
+
+    @classmethod
+    def of(cls, tables: dict[str, _Table], path: Path) -> "_Square":
+        """Raises DataError for what is no square, and for colours of a set that is not known."""
+        where, n = flat(path, 1000), max(int(table.columns.max(initial=-1)) + 1 for table in tables.values())
+        channels, size = arrays.square_of(n) or (1, int(np.ceil(np.sqrt(n))))
+        if channels == 3 and arrays.order_of(path) == "grey rows":
+            raise DataError(
+                f"{where}: rows of {n:,} numbers are {size} x {size} colours in an order that nobody can know: save"
+                f" them as an .npz file of images (N, 3, {size}, {size})"
+            )
+        if n < FEWEST_PIXELS or channels * size**2 - n >= size:
+            raise DataError(f"{where}: rows of {n:,} numbers make no square of pixels: images are wanted")
+        return cls(n, channels, size)
 
 
 def _range(tables: dict[str, _Table], n_columns: int, where: str) -> tuple[float, float]:

@@ -105,7 +105,7 @@ def _of_pairs(there: Mapping[str, Value], path: Path) -> Found:
     if is_svhn:
         stored = {part: Stored(each.images, each.labels % 10, each.where) for part, each in stored.items()}
         said.append("label 10 is digit 0, and was taken for class 0, as SVHN means it")
-    parts, more = _parts(stored, "grey rows")
+    parts, more = _parts(stored, arrays.order_of(path))
     return Found(parts, form="SVHN's MATLAB files" if is_svhn else "MATLAB", notes=(*said, *more))
 
 

@@ -118,7 +118,7 @@ def _read_parts(folder: Path, pieces: list[Path]) -> Found:
             mapped(images), arrays.as_text(np.asarray(mapped(labels)), where), flat(images, 1000)
         )
     n_stored = sum(each.stat().st_size for each in pieces)
-    parts, more = arrays.parts_of(stored, n_stored=n_stored, order="grey rows", convert=False)
+    parts, more = arrays.parts_of(stored, n_stored=n_stored, order=arrays.order_of(folder), convert=False)
     named = naming.class_names(by_stem)
     class_names = _class_names(by_stem[named]) if named else ()
     return Found(parts, class_names, "a folder of numpy's arrays", (*notes, *more))

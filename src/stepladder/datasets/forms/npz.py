@@ -130,7 +130,7 @@ def _of_single_part(
         found[name] = _array(path, archive, member, part, n_labels=n_labels)
     labels = arrays.as_text(found[names.labels], f"{where}, {names.labels}")
     stored = {"train": arrays.Stored(found[names.images], labels, f"{where}, {names.images}")}
-    parts, _ = arrays.parts_of(stored, n_stored=path.stat().st_size, order="grey rows", convert=False)
+    parts, _ = arrays.parts_of(stored, n_stored=path.stat().st_size, order=arrays.order_of(path), convert=False)
     class_names, notes = _class_names(archive, members)
     left = [name for name in members if name not in names and naming.said(name)[1] != "names"]
     notes = (*notes, *([f"left out: {listed(left)}"] if left else []))
