@@ -560,7 +560,7 @@ def test_arrays_of_almost_the_right_name_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", X_train=arrays.pop("x_train"), **arrays)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="X_train is to be called x_train"):
         data.load(str(tmp_path / "set.npz"))
-    np.savez(tmp_path / "nameless.npz", arrays["x_test"], arrays["y_test"])
+    np.savez(tmp_path / "nameless.npz", arrays["x_test"], arrays["y_test"], arrays["x_test"], arrays["y_test"])
     with pytest.raises(DataError, match="give arrays their names"):
         data.load(str(tmp_path / "nameless.npz"))
 

@@ -214,6 +214,17 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
 
     Raises DataError for others, and where both readings of four sizes are possible.
     """
+    n, channels, height, width = full_shape(name, shape)
+    if height != width or height < 2:
+        raise DataError(
+            f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
+            f" pad or crop them (their shape is {shape})"
+        )
+    return n, channels, height
+
+
+def full_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(N, channels, height, width) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C). Raises DataError."""
     if len(shape) not in (3, 4):
         raise DataError(
             f"{name}: images of shape {shape}: save them as (N, H, W), (N, C, H, W) or (N, H, W, C){_flat(shape)}"
@@ -221,12 +232,7 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     n, channels, height, width = (shape[0], 1, *shape[1:]) if len(shape) == 3 else _reading(name, shape)
     if n == 0 or channels == 0:
         raise DataError(f"{name}: holds no images (its shape is {shape})")
-    if height != width or height < 2:
-        raise DataError(
-            f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
-            f" pad or crop them (their shape is {shape})"
-        )
-    return n, channels, height
+    return n, channels, height, width
 
 
 def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
