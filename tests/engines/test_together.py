@@ -15,6 +15,7 @@ from oracle import NETWORKS, recipe_of
 from random_networks import ORDERS, network_texts, random_weights
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import Together, choose_engine
 from stepladder.engines.drawing import Ahead, draw
 from stepladder.engines.together import stacked, train_together
@@ -200,7 +201,7 @@ def of_size(size: int, *, n: int) -> data.Splits:
     """The middle pixels, so many a side, of so many digits."""
     images, rim = data.load("mnist"), (28 - size) // 2
     train, test = (
-        data.Labelled(part.images[:n, :, rim : rim + size, rim : rim + size].copy(), part.labels[:n])
+        Labelled(part.images[:n, :, rim : rim + size, rim : rim + size].copy(), part.labels[:n])
         for part in (images.train, images.test)
     )
     return data.Splits(train, test, replace(images.info.image, size=size))
