@@ -124,6 +124,8 @@ def no_image_set(file: Path) -> str:
     no_set = f"{flat(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file"
     if kind == "pictures":
         return f"{no_set}. {_of_pictures(file)}"
+    if kind == "CIFAR":
+        return f"{flat(file)}: one file of CIFAR: give the folder that holds it and the others"
     remedy = f"make an .npz of it: {_HOW_TO[kind]}; {SAVE}" if kind else f"give {FORMS}"
     if what and ("archive" in what or what in (GZIP, XZ, "a bzip2 file", "a zstd file")):
         remedy = f"unpack it, and give {FORMS}"
@@ -150,14 +152,6 @@ _HOW_TO = {
     ),
     "Parquet": 'pandas.read_parquet("train.parquet"), and each picture with PIL.Image.open(io.BytesIO(...))',
     "HDF5": 'h5py.File("train.h5")["x"][:]',
-    "CIFAR": (
-        'd = pickle.load(open("data_batch_1", "rb"), encoding="bytes"); x, y = d[b"data"].reshape(-1, 3, 32, 32),'
-        ' d[b"labels"], all batches put together with np.concatenate'
-    ),
-    "CIFAR binary": (
-        'a = np.fromfile("data_batch_1.bin", np.uint8).reshape(-1, 3073); x, y = a[:, 1:].reshape(-1, 3, 32, 32),'
-        " a[:, 0], all batches put together with np.concatenate"
-    ),
     "npy": 'x, y = np.load("x_train.npy"), np.load("y_train.npy")',
 }
 
@@ -190,7 +184,7 @@ def _known_kind(name: str) -> str | None:
     """The key of _HOW_TO for a file by its name, or by what its first bytes are."""
     low = name.lower()
     if low.startswith(("data_batch", "test_batch")):
-        return "CIFAR binary" if low.endswith(".bin") else "CIFAR"
+        return "CIFAR"
     endings = {
         "CSV": (".csv", ".tsv"),
         "MATLAB": (".mat", "matlab file"),
@@ -272,6 +266,8 @@ def _of_a_known_kind(files: list[Path]) -> str | None:
     file, kind = known[0]
     if kind == "pictures":
         return f"it holds pictures, which are not read as they are. {_of_pictures(file)}"
+    if kind == "CIFAR":
+        return f"it holds {flat(file.name, 80)}, and no file data_batch_1 to train on: get all of the set's files"
     return f"it holds {flat(file.name, 80)}, which is not read as it is: make an .npz of it: {_HOW_TO[kind]}; {SAVE}"
 
 
@@ -301,6 +297,14 @@ _ELSEWHERE = {
 }
 
 
+_IN_FOLDERS = {
+    "CIFAR-10": "cifar-10-batches-py or cifar-10-batches-bin",
+    "CIFAR-100": "cifar-100-python or cifar-100-binary",
+    "STL-10": "stl10_binary",
+    "Tiny ImageNet": "tiny-imagenet-200",
+}
+
+
 def not_there(path: Path) -> str:
     """What to give where nothing is: a set that is known by name has to be got first; only MNIST is embedded."""
     plain = "".join(c for c in path.name.lower() if c.isalnum())
@@ -308,6 +312,8 @@ def not_there(path: Path) -> str:
     if plain in ("mnist", "minst", "mnits", "mnistdata"):
         return f"{message}, which is embedded"
     if name := _ELSEWHERE.get(plain):
-        how = f" ({_HOW_TO['CIFAR']}; {SAVE})" if "CIFAR" in name else ""
-        return f"{message}; {name} is not embedded: get it, and give its IDX files or make an .npz of it{how}"
+        how = "give its IDX files or make an .npz of it"
+        if name in _IN_FOLDERS:
+            how = f"give its folder ({_IN_FOLDERS[name]})"
+        return f"{message}; {name} is not embedded: get it, and {how}"
     return message
