@@ -3,6 +3,7 @@
 Sound ones give what they were made of; damaged and hostile ones are refused in one sentence that names the file.
 """
 
+import gzip
 import os
 import pickle
 import pickletools
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import write_idx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_forms import COLOUR, Bytes, Forms, Made
+from image_forms import COLOUR, GREY, Bytes, Forms, Made
+from numpy.typing import NDArray
 
 from stepladder.datasets import data, pixels
 from stepladder.datasets.forms import pickles
@@ -147,6 +150,80 @@ def stl_10_binary_one_deeper_without_names(at: Path) -> None:
     (at / "stl10_binary").mkdir()
     stl_10_binary(at / "stl10_binary")
     (at / "stl10_binary" / "class_names.txt").unlink()
+
+
+# IDX, under any name.
+
+
+def write_idx_set(
+    at: Path, before: str = "", *, suffix: str = "", test: str = "t10k", own_folders: bool = False
+) -> None:
+    for part, x, y in (("train", GREY.x, GREY.y), (test, GREY.tx, GREY.ty)):
+        for kind, array in (("images-idx3-ubyte", x[..., 0]), ("labels-idx1-ubyte", y)):
+            name = f"{before}{part}-{kind}{suffix}"
+            folder = at / name if own_folders else at
+            folder.mkdir(parents=True, exist_ok=True)
+            write_idx(folder / name, array)
+
+
+@FORMS.form()
+def idx_one_deeper(at: Path) -> None:
+    write_idx_set(at / "raw", suffix=".gz")
+
+
+@FORMS.form()
+def idx_two_deeper(at: Path) -> None:
+    write_idx_set(at / "MNIST" / "raw")
+
+
+@FORMS.form()
+def idx_one_file_a_folder(at: Path) -> None:
+    write_idx_set(at, own_folders=True)
+
+
+@FORMS.form()
+def idx_one_file_a_folder_and_the_files_beside(at: Path) -> None:
+    """As on Kaggle: what is in the folders is the same once more, and not needed."""
+    write_idx_set(at, own_folders=True)
+    for path in sorted(at.glob("*/*")):
+        (at / path.name.replace("-idx", ".idx")).write_bytes(path.read_bytes())
+
+
+@FORMS.form()
+def idx_emnist_with_its_mapping(at: Path) -> None:
+    write_idx_set(at, "emnist-balanced-", suffix=".gz", test="test")
+    (at / "emnist-balanced-mapping.txt").write_text("0 48\n1 65 97\n2 66\n")
+
+
+@FORMS.form()
+def idx_one_set_of_two_by_its_prefix(at: Path) -> Path:
+    write_idx_set(at, "emnist-letters-", suffix=".gz", test="test")
+    for part in ("train", "test"):
+        write_idx(at / f"emnist-digits-{part}-images-idx3-ubyte", GREY.x[..., 0] // 2)
+        write_idx(at / f"emnist-digits-{part}-labels-idx1-ubyte", GREY.y)
+    return at / "emnist-letters"
+
+
+@FORMS.form()
+def idx_one_set_of_two_by_its_folder(at: Path) -> Path:
+    write_idx_set(at / "MNIST" / "raw")
+    write_idx_set(at / "FashionMNIST" / "raw")
+    return at / "FashionMNIST"
+
+
+@FORMS.form()
+def idx_qmnist(at: Path) -> None:
+    write_idx_set(at, "qmnist-", test="test")
+    for part, y in (("train", GREY.y), ("test", GREY.ty)):
+        (at / f"qmnist-{part}-labels-idx1-ubyte").unlink()
+        (at / f"qmnist-{part}-labels-idx2-int.gz").write_bytes(gzip.compress(int_labels(y)))
+
+
+def int_labels(y: NDArray[Any]) -> bytes:
+    """As QMNIST has them: the class, where it comes from, who wrote it, and so on."""
+    rows = np.arange(8 * len(y), dtype=">i4").reshape(-1, 8)
+    rows[:, 0] = y
+    return b"\0\0\x0c\2" + struct.pack(">2I", *rows.shape) + rows.tobytes()
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -334,6 +411,62 @@ def test_more_than_the_memory_is_refused_before_it_is_read(
 def test_a_test_batch_alone_is_no_set(tmp_path: Path) -> None:
     (tmp_path / "test_batch").write_bytes(b"content")
     assert "it holds test_batch, and no file data_batch_1 to train on" in refusal(tmp_path)
+
+
+def test_emnist_s_mapping_names_the_classes(tmp_path: Path) -> None:
+    found = FORMS.require_read("idx_emnist_with_its_mapping", tmp_path)
+    assert found.class_names == ("0", "Aa", "B")
+
+
+def test_qmnist_s_other_columns_are_said_to_be_left_out(tmp_path: Path) -> None:
+    found = FORMS.require_read("idx_qmnist", tmp_path)
+    assert "train labels have 8 columns; the first, the class, was taken" in found.notes
+
+
+def test_several_idx_sets_in_a_folder_are_listed(tmp_path: Path) -> None:
+    for kind in ("balanced", "letters"):
+        write_idx_set(tmp_path, f"emnist-{kind}-", test="test")
+    message = refusal(tmp_path)
+    assert "IDX files of 2 sets, emnist-balanced, emnist-letters: say which, as in data = " in message
+    assert f'"{tmp_path}/emnist-balanced"' in message
+    assert "no data at" in refusal(tmp_path / "emnist-digits")
+    assert "no data at" in refusal(tmp_path / "emnist")
+
+
+IDX: dict[str, tuple[str, bytes | None, str]] = {
+    "no labels": ("qmnist-test-labels-idx2-int.gz", None, "no qmnist-test-labels among its files"),
+    "truncated": ("qmnist-train-labels-idx2-int.gz", gzip.compress(int_labels(GREY.y)[:-3]), "truncated: its header"),
+    "in its header": ("qmnist-train-labels-idx2-int.gz", b"\0\0\x0c\2\0\0", "truncated: it ends inside its header"),
+    "too long": ("qmnist-train-labels-idx2-int.gz", int_labels(GREY.y) + b"1", "too long: its header promises"),
+    "empty": ("qmnist-train-labels-idx2-int.gz", int_labels(GREY.y[:0]), "holds nothing"),
+    "huge": (
+        "qmnist-train-labels-idx2-int.gz",
+        b"\0\0\x0c\2" + b"\xff" * 8,
+        "qmnist-train-labels-idx2-int.gz: promises 73,786,976,2",
+    ),
+    "too few": ("qmnist-train-labels-idx2-int.gz", int_labels(GREY.y[1:]), "90 train images but 89 train labels"),
+    "a page": ("qmnist-train-labels-idx2-int.gz", b"<!DOCTYPE html>", "damaged or truncated (a web page)"),
+}
+
+
+@pytest.mark.parametrize("name", IDX)
+def test_a_spoilt_idx_file_is_named(name: str, tmp_path: Path) -> None:
+    file, content, words = IDX[name]
+    idx_qmnist(tmp_path)
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(
+            content if content[:2] == b"\x1f\x8b" or name == "a page" else gzip.compress(content)
+        )
+    assert words in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"0 a", b"0 99999999999999999999", b"-1 65", b"0", b"\xff"])
+def test_a_mapping_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    idx_emnist_with_its_mapping(tmp_path)
+    (tmp_path / "emnist-balanced-mapping.txt").write_bytes(content)
+    assert "emnist-balanced-mapping.txt: no mapping of labels to characters" in refusal(tmp_path)
 
 
 # Pickles that would do something.

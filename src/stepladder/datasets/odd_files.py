@@ -208,46 +208,14 @@ def folder_reason(folder: Path, parts: tuple[str, ...]) -> str | None:
         raise DataError(f"{flat(folder)}: cannot be read ({flat(error)})") from None
     if not entries:
         return "the folder is empty"
-    reason = (
-        _misnamed(files, parts)
-        or _nested(folders, parts)
-        or _archives(files)
-        or _of_a_known_kind(files)
-        or _class_folders(folders)
-    )
+    reason = _archives(files) or _of_a_known_kind(files) or _class_folders(folders)
     if reason:
         return reason
-    special = [e for e in entries if e not in files and e not in folders and e.name.startswith(parts)]
-    return f"{special[0].name} is not an ordinary file, or a link to nothing" if special else None
-
-
-def _misnamed(files: list[Path], parts: tuple[str, ...]) -> str | None:
-    """EMNIST's and QMNIST's files have the set's name before the usual one."""
-    for file in files:
-        part = next((part for part in parts if part in file.name.lower().replace("_", "-")), None)
-        if part and "idx" in file.name.lower() and not file.name.startswith(part):
-            usual = file.name[file.name.lower().replace("_", "-").index(part) :]
-            return (
-                f"{flat(file.name, 80)} has more before its usual name: put the four files of one set into a folder of"
-                f" their own and rename them, this one to {flat(usual, 80)}"
-            )
-    return None
-
-
-def _nested(folders: list[Path], parts: tuple[str, ...]) -> str | None:
-    """Each file in a folder of its own name, or all of them one folder deeper."""
-    own = [each for each in folders if each.name.replace("_", "-").startswith(parts)]
-    if own:
-        return (
-            f"{flat(own[0].name, 80)} is a folder, with the file of that name in it: move the four files out of their"
-            " folders"
-        )
-    for each in folders:
-        for depth in ("*idx*", "*/*idx*"):
-            for file in islice(each.glob(depth), MOST_FILES):
-                if file.name.replace("_", "-").startswith(parts):
-                    return f"its IDX files are further down: give {flat(file.parent)}"
-    return None
+    special = [e for e in entries if e not in files and e.name.startswith(parts)]
+    if not special:
+        return None
+    what = "an empty folder" if special[0] in folders else "not an ordinary file, or a link to nothing"
+    return f"{flat(special[0].name, 80)} is {what}"
 
 
 def _archives(files: list[Path]) -> str | None:
