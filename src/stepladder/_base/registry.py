@@ -112,7 +112,10 @@ SOURCES = Registry(
         "STL-10 binary": "stepladder.datasets.forms.stl10:Stl10",
         "CSV of pixels": "stepladder.datasets.forms.csv_pixels:CsvPixels",
         "CSV of paths": "stepladder.datasets.forms.csv_paths:CsvPaths",
+        "Tiny ImageNet": "stepladder.datasets.forms.tiny_imagenet:TinyImageNet",
+        "Edge Impulse": "stepladder.datasets.forms.edge_impulse:EdgeImpulse",
         "class folders": "stepladder.datasets.forms.class_folders:ClassFolders",
+        "zip archives": "stepladder.datasets.forms.zips:Zips",
     },
     DataError,
 )

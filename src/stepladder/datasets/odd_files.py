@@ -214,7 +214,9 @@ def folder_reason(folder: Path, parts: tuple[str, ...]) -> str | None:
     special = [e for e in entries if e not in files and e.name.startswith(parts)]
     if not special:
         return None
-    what = "an empty folder" if special[0] in folders else "not an ordinary file, or a link to nothing"
+    what = (
+        "a folder, without such a file in it" if special[0] in folders else "not an ordinary file, or a link to nothing"
+    )
     return f"{flat(special[0].name, 80)} is {what}"
 
 
