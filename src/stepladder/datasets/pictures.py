@@ -108,7 +108,8 @@ def look(content: bytes, name: str) -> Head:
     with _problems_named(content, name):
         picture = _open(content, name)
         size = (picture.height, picture.width)
-        turned = picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
+        is_square = picture.width == picture.height  # asking a PNG for its EXIF data decodes all of it
+        turned = not is_square and picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
         return Head(size[::-1] if turned else size, not _is_grey(picture))
 
 
