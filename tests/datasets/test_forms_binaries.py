@@ -418,6 +418,21 @@ def test_emnist_s_mapping_names_the_classes(tmp_path: Path) -> None:
     assert found.class_names == ("0", "Aa", "B")
 
 
+def test_emnist_s_letters_count_from_1_and_keep_their_names(tmp_path: Path) -> None:
+    """pytorch/vision 2630: the list of names was one off, and the last label beyond it."""
+    letters = 1 + np.arange(90) % 26
+    for part in ("train", "test"):
+        write_idx(tmp_path / f"emnist-letters-{part}-images-idx3-ubyte", GREY.x[..., 0])
+        write_idx(tmp_path / f"emnist-letters-{part}-labels-idx1-ubyte.gz", letters)
+    rows = [f"{k} {64 + k} {96 + k}" for k in range(1, 27)]
+    (tmp_path / "emnist-letters-mapping.txt").write_text("\n".join(rows))
+    found = data.load(str(tmp_path))
+    assert found.class_names[0] == "Aa"
+    assert found.class_names[-1] == "Zz"
+    assert np.array_equal(found.train.labels, letters - 1)
+    assert any("mapped to classes: 1 is 0, 2 is 1" in note for note in found.notes)
+
+
 def test_qmnist_s_other_columns_are_said_to_be_left_out(tmp_path: Path) -> None:
     found = FORMS.require_read("idx_qmnist", tmp_path)
     assert "train labels have 8 columns; the first, the class, was taken" in found.notes

@@ -298,6 +298,20 @@ def test_archives_that_are_spoilt_or_hostile_are_refused(tmp_path: Path, monkeyp
     assert "cat/0.png promises 0 MB: no picture has that many" in refusal(write_zip(path, PAIR))
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_with_any_bits_flipped_is_read_or_refused(tmp_path: Path, method: int) -> None:
+    whole = write_zip(tmp_path / "a.zip", PAIR, method).read_bytes()
+    rng = np.random.default_rng(method)
+    for place in rng.integers(0, len(whole), 40).tolist():
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << int(rng.integers(8))
+        (tmp_path / "a.zip").write_bytes(spoilt)
+        try:
+            assert data.load(str(tmp_path / "a.zip")).train.shape[1:] == (1, 12, 12)
+        except DataError as error:
+            assert "a.zip" in str(error)  # noqa: PT017
+
+
 def test_nothing_of_an_archive_is_written_anywhere(tmp_path: Path) -> None:
     FORMS.require_read("zip_with_names_that_lead_elsewhere", tmp_path / "a" / "b" / "c")
     assert sorted(each.name for each in (tmp_path / "a" / "b" / "c").iterdir()) == ["set", "set.zip"]
@@ -326,6 +340,7 @@ def test_other_archives_are_to_be_unpacked(tmp_path: Path, name: str, content: b
 
 
 def test_classes_that_are_numbers_come_in_their_order(tmp_path: Path) -> None:
+    """pytorch/vision 714: folders 1 to 100 became classes 1, 10, 100, 11."""
     names = ["2", "10", "1"]
     write_split(tmp_path, names=names)
     found = data.load(str(tmp_path))
@@ -376,6 +391,15 @@ def test_test_pictures_without_labels_are_left_out_and_that_is_said(tmp_path: Pa
     assert any("there is no test part" in note for note in found.notes)
     assert found.validation is not None
     assert len(found.validation) == len(GREY.ty)
+
+
+def test_a_file_beside_the_folders_of_classes_is_no_class(tmp_path: Path) -> None:
+    """datumaro 1178: LICENSE.txt beside the classes of flower_photos ended in NotADirectoryError."""
+    write_classes(tmp_path / "flower_photos", GREY.x, GREY.y)
+    (tmp_path / "flower_photos" / "LICENSE.txt").write_text("CC BY")
+    found = data.load(str(tmp_path))
+    assert found.class_names == NAMES
+    assert "1 file not called as pictures are (flower_photos/LICENSE.txt) was left out" in found.notes
 
 
 def test_pictures_beside_the_parts_are_said_to_be_left_out(tmp_path: Path) -> None:
@@ -565,7 +589,7 @@ def test_few_bits_a_pixel_reach_from_black_to_white(tmp_path: Path, bits: int) -
 
 
 def test_16_bits_in_grey_keep_their_levels(tmp_path: Path) -> None:
-    """pytorch/vision 2218, keras 4486, Pillow 3011: all above 255 became white."""
+    """Pillow 2574 and 3011, pytorch/vision 2218, keras 4486: all above 255 became white."""
     deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
     found, notes = read_first(write_pair(tmp_path, Image.fromarray(deep)))
     assert np.array_equal(found[0], np.rint(deep / 257).astype(np.uint8))
