@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from stepladder.datasets import data, pixels
 from stepladder.datasets.forms import pickles
 from stepladder.errors import DataError
+from stepladder.testing.datasets import DatasetConformance
 
 FORMS = Forms()
+PREFIXED = "idx_one_set_of_two_by_its_prefix"
 TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 HUNDRED = [f"kind {k}" for k in range(100)]
 
@@ -260,6 +262,14 @@ def test_python_2_wrote_texts_as_bytes() -> None:
     assert found["data"].shape == (1, 3072)
     text = b"(dS'data'\nS'\\x00\\xff\\n\\'a'\ns."  # protocol 0
     assert pickles.read(text, "x") == {"data": b"\0\xff\n'a"}
+
+
+class TestConformance(DatasetConformance):
+    """What is relied on in every source (see stepladder.testing), of one set of each form."""
+
+    @pytest.fixture(params=["cifar_10_binary_one_deeper", "cifar_100_pickled", "stl_10_binary", "idx_qmnist", PREFIXED])
+    def source(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        return str(FORMS[request.param][1](tmp_path) or tmp_path)
 
 
 # What spoils CIFAR's files, and what is said.

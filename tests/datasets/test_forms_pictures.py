@@ -22,6 +22,7 @@ from PIL import Image
 from stepladder.datasets import data, decoding, files, pictures
 from stepladder.datasets.forms.class_folders import part_of
 from stepladder.errors import DataError
+from stepladder.testing.datasets import DatasetConformance
 
 FORMS = Forms()
 SPELLINGS = [
@@ -250,6 +251,17 @@ def test_teachable_machine_gives_a_zip_for_each_class(tmp_path: Path) -> None:
     assert found.class_names == NAMES
     both = np.concatenate([found.train.labels, found.test.labels])
     assert np.array_equal(np.bincount(both), np.bincount(GREY.y))
+
+
+class TestConformance(DatasetConformance):
+    """What is relied on in every source (see stepladder.testing), of one set of each form."""
+
+    @pytest.fixture(params=["zip_of_class_folders", "a_zip_for_each_part", "train_in_train", "edge_impulse", "tiny"])
+    def source(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        if request.param == "tiny":
+            write_tiny_imagenet(tmp_path)
+            return str(tmp_path)
+        return str(FORMS[request.param][1](tmp_path) or tmp_path)
 
 
 # Archives that are refused.
