@@ -469,6 +469,17 @@ def test_pictures_without_classes_are_refused(tmp_path: Path, paths: list[str], 
     assert words in refusal(tmp_path)
 
 
+def test_pictures_of_a_kind_that_is_not_read_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    """As telephones take them."""
+    for path in ("cat/1.HEIC", "cat/2.heic", "dog/3.avif"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"\0\0\0\x18ftypheic")
+    words = "3 pictures of a kind that is not read (cat/1.HEIC ...): save as PNG or JPEG, or take away"
+    assert words in refusal(tmp_path)
+    (tmp_path / "cat" / "4.png").write_bytes(png(GREY.x[0]))
+    assert words in refusal(tmp_path)
+
+
 def test_a_class_of_a_part_that_training_has_not_is_refused(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", GREY.x, GREY.y, ["a", "b", "c"])
     write_classes(tmp_path / "test", GREY.tx, GREY.ty, ["a", "b", "d"])

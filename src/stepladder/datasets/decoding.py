@@ -3,7 +3,7 @@
 What cannot be read is all listed, none of it skipped; a picture that would fill the memory is refused by its header.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -63,7 +63,12 @@ class _Way:
 def _looks(part: Part, where: str) -> list[Head]:
     """What the headers of a part's pictures say. Raises DataError that lists those that cannot be read."""
     assert not isinstance(part.images, np.ndarray)
-    return list(_each(lambda each: pictures.look(each.read(), each.name), part.images, where))
+    return list(_each(lambda each: pictures.look(each.read(), each.name), part.images, where, whole=_seen))
+
+
+def _seen(encoded: Encoded) -> None:
+    """All of a picture, to see whether it can be had."""
+    pictures.seen(encoded.read(), encoded.name, mode="RGB")
 
 
 def _one_size(seen: Sequence[Head], found: Found, where: str) -> tuple[int, int] | None:
@@ -170,8 +175,17 @@ RESIZE: dict[str, Callable[[Image.Image, tuple[int, int]], Image.Image]] = {
 }
 
 
-def _each(work: Callable[[Encoded], R], encoded: Sequence[Encoded], where: str) -> Iterator[R]:
-    """What is made of each picture, in order, by threads. Raises DataError that lists those that cannot be read."""
+def _each(
+    work: Callable[[Encoded], R],
+    encoded: Sequence[Encoded],
+    where: str,
+    *,
+    whole: Callable[[Encoded], object] | None = None,
+) -> Iterator[R]:
+    """What is made of each picture, in order, by threads. Raises DataError that lists those that cannot be read.
+
+    Where ``work`` looks at beginnings alone, ``whole`` finds those too that end too early.
+    """
     refused: list[str] = []
 
     def tried(each: Encoded) -> R | None:
@@ -185,6 +199,8 @@ def _each(work: Callable[[Encoded], R], encoded: Sequence[Encoded], where: str) 
         for made in chain.from_iterable(threads.map(partial(_all, tried), _batches(encoded))):
             if made is not None:
                 yield made
+    if refused and whole is not None:
+        deque(_each(whole, encoded, where), maxlen=0)
     if refused:
         refused.sort()
         more = f"\n  ... and {len(refused) - MOST_NAMED:,} more" if len(refused) > MOST_NAMED else ""

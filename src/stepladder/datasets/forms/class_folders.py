@@ -18,6 +18,7 @@ from stepladder.datasets.found import PARTS, Encoded, Found, Part
 from stepladder.errors import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")
+NOT_READ = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".dng", ".cr2", ".nef", ".arw")  # pictures, too
 _WORDS = {
     "train": ("train", "training", "trainset", "trn"),
     "test": ("test", "testing", "testset", "tst", "holdout"),
@@ -38,7 +39,7 @@ class ClassFolders:
         if not path.is_dir():
             return False
         seen = files.peek(path)
-        found = [each for each in seen if is_picture(each)]
+        found = [each for each in seen if each.lower().endswith((*PICTURES, *NOT_READ))]
         return any("/" in each for each in found) or 2 * len(found) > len(seen)
 
     def name(self, at: str) -> str:
@@ -83,6 +84,12 @@ def found_in(paths: Sequence[str], reader: Reader, *, where: str, folders: Itera
     Raises DataError where no picture is in a class's folder, or where a folder may be a class or a part.
     """
     pictures = [path for path in paths if is_picture(path)]
+    others = [path for path in paths if path.lower().endswith(NOT_READ)]
+    if others:
+        raise DataError(
+            f"{where}: {n_of(len(others), 'picture')} of a kind that is not read ({flat(others[0], 80)}"
+            f"{' ...' * (len(others) > 1)}): save as PNG or JPEG, or take away"
+        )
     layout = _Layout.of(pictures, where)
     places = _without_unlabelled([layout.place(path) for path in pictures])
     chosen = {part: [each for each in places if each.part == part and each.of_class is not None] for part in PARTS}
