@@ -6,6 +6,7 @@ What is read has the right pixels and labels; what was converted or left out is 
 import io
 import json
 import os
+import shutil
 import struct
 import zipfile
 import zlib
@@ -527,6 +528,12 @@ def test_all_that_cannot_be_read_is_listed(tmp_path: Path) -> None:
     }
     for name, (content, _) in spoilt.items():
         (folder / name).write_bytes(content)
+    write_classes(tmp_path / "parts" / "train", GREY.x, GREY.y)
+    write_classes(tmp_path / "parts" / "test", GREY.tx, GREY.ty)
+    for part in ("train", "test"):
+        (tmp_path / "parts" / part / NAMES[0] / "empty.png").write_bytes(b"")
+    assert "2 pictures of 122 cannot be read" in refusal(tmp_path / "parts")
+    shutil.rmtree(tmp_path / "parts")
     message = refusal(tmp_path)
     assert message.startswith(f"{tmp_path}: ")
     for name, (_, words) in spoilt.items():
