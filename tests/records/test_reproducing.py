@@ -1,6 +1,7 @@
 """What `reproduce` says of its outcomes, of how many seeds would tell, and of numbers that do not repeat."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -217,6 +218,28 @@ def test_the_command_says_so_too(folder: Path, tmp_path: Path, stepladder: Comma
     done = stepladder(*arguments)
     assert done.returncode == 0, done.stderr
     assert "the record does not tell" in " ".join(done.stdout.split())
+
+
+def test_it_is_tracked_as_a_climb_is(folder: Path, tmp_path: Path, stepladder: CommandLine) -> None:
+    """A fresh seed and the stored ones; the seeds are named first all the same."""
+    shutil.copytree(folder / "here", tmp_path / "runs")
+    found = record_of(runs_of(folder), ladder_of(folder))
+    (tmp_path / "few.json").write_text(record.record_text(found))
+    where = ("--store", tmp_path / "runs", "--log-dir", tmp_path / "logs")
+    done = stepladder("reproduce", tmp_path / "few.json", "--seeds", "1", "--track", "tensorboard", *where)
+    assert done.returncode in (0, 1), done.stderr
+    first, second = done.stderr.splitlines()[:2]
+    assert "1 seed, not in the record: seed 201" in first
+    assert second == f"note: tracked in {tmp_path / 'logs'}: tensorboard --logdir {tmp_path / 'logs'}"
+    seeds = [path.name.partition("-")[2].partition("-")[0] for path in (tmp_path / "logs" / "tiny").glob("*/seed-*")]
+    assert sorted(seeds) == ["101", "102", "201"]
+    top = ("--top", "--seeds", "101-102", "--track", "tensorboard")
+    assert stepladder("climb", folder / "few.toml", *top, *where).returncode in (0, 1)
+    replayed = stepladder("replay", folder / "few.toml", "--to", "tensorboard", *where)
+    assert "3 runs told to tensorboard, 0 new" in replayed.stdout
+    alone = stepladder("reproduce", tmp_path / "few.json", "--log-dir", tmp_path / "logs")
+    assert alone.returncode == 2
+    assert "--log-dir is that of a tracker: add --track tensorboard" in alone.stderr
 
 
 @pytest.mark.parametrize("what", ["cpu-target", "cpu-features", "l1-bytes"])

@@ -21,7 +21,7 @@ from typing import Generic, Self
 
 from stepladder._base.files import NewerFormatError
 from stepladder._base.machine import limit_in_words
-from stepladder._base.registry import OUTSIDERS, reason
+from stepladder._base.registry import reason
 from stepladder._base.wording import n_of, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets import kinds
@@ -61,11 +61,6 @@ def require_own_process() -> None:
         )
 
 
-def _require_future(given: object) -> None:
-    if not isinstance(given, Future):
-        raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
-
-
 class JobQueue(Generic[J]):
     """The trainings under way at a place; on ``jobs`` processes of this machine if there is none.
 
@@ -86,7 +81,7 @@ class JobQueue(Generic[J]):
         self._ended: list[Ended[J]] = []
         self._said: set[str] = set()
         self._first: Origin | None = None
-        self._sending = Sending[list[Training[J]]](self._place, source)
+        self._sending = Sending[tuple[Training[J], ...]](self._place, source)
         n_processes = jobs if self._place.is_own else self._place.most() if self._place.most else 1
         self._most = partial(most_together, source=source, n_processes=n_processes)
 
@@ -118,6 +113,8 @@ class JobQueue(Generic[J]):
         done = [(future, self._under_way.pop(future)) for future in list(self._under_way) if future.done()]
         self._begin()  # so that no worker waits until all is looked at
         self._hear()
+        for note in self._place.notes():
+            self._say(note)
         for future, piece in done:
             self._collect(future, piece)
         self._waiting.extendleft(training for trainings in self._sending.go_on() for training in trainings)
@@ -244,16 +241,22 @@ class JobQueue(Generic[J]):
                 future = self._place.executor.submit(children.train_in_child, *how, hear)
             else:
                 future = self._place.executor.submit(children.train_in_child, *how)
-            _require_future(future)
+            self._require_new(future)
             future.add_done_callback(lambda _: self._news.set())
-        except StepladderError:  # the place is gone
+        except (StepladderError, KeyboardInterrupt):  # the place is gone; somebody wants an end
             raise
         except RuntimeError as error:  # a broken executor takes nothing any more
             self._fail_all(piece, f"not tried: {error}{limit_in_words()}")
-        except Exception as error:  # whatever an outsider's executor does
+        except BaseException as error:  # whatever an outsider's executor does
             self._fail_all(piece, f"not tried: {reason(error)}")
         else:
             self._under_way[future] = piece
+
+    def _require_new(self, given: object) -> None:
+        if not isinstance(given, Future):
+            raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
+        if given in self._under_way:
+            raise TypeError("its executor gave one Future for two trainings")
 
     def _hear(self) -> None:
         """Take in the newest of each piece: earlier ones, where epochs are quick, would keep watchers waiting."""
@@ -277,9 +280,9 @@ class JobQueue(Generic[J]):
         except (LostError, BrokenExecutor) as error:
             self._try_again(piece, "lost its worker", str(error))
             return
-        except StepladderError:  # the place is gone
+        except (StepladderError, KeyboardInterrupt):  # the place is gone; somebody wants an end
             raise
-        except OUTSIDERS as error:  # whatever went wrong in these runs: the others go on
+        except BaseException as error:  # whatever went wrong in these runs: the others go on
             self._try_again(piece, "failed", reason(error))
             return
         if report.error is None:
@@ -294,19 +297,25 @@ class JobQueue(Generic[J]):
     def _receive(self, piece: Piece[J], report: Report) -> None:
         """The last report of a piece."""
         if report.needs_images:
-            self._sending.ask(report.machine, piece.trainings, piece.trainings[0].identity.data)
+            self._sending.ask(report.machine, tuple(piece.trainings), piece.trainings[0].identity.data)
             return
-        failed: dict[str, Exception] = {}
+        failed: set[str] = set()  # keys
 
         def fail(training: Training[J], error: Exception) -> None:
-            failed[training.key] = error
+            failed.add(training.key)
             self._try_again(Piece([training]), "failed", reason(error))
 
+        n_before = {training.key: len(training.epochs) for training in piece.trainings}
         try:
             self._take(piece, report, fail)
         except ValueError as error:
             self._try_again(piece, "failed", reason(error))
             return
+        for training in piece.trainings:
+            is_new = len(training.epochs) > n_before[training.key]
+            if self._is_under_way(training) and training.key not in failed and not is_new:
+                failed.add(training.key)
+                self._try_again(Piece([training]), "failed", "its worker brought no epoch that is new")
         go_on = [each for each in piece.trainings if self._is_under_way(each) and each.key not in failed]
         for training in go_on:
             training.resumes, training.number = False, 1
