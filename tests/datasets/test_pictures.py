@@ -18,6 +18,7 @@ from stepladder.errors import DataError
 
 Pixels = NDArray[np.uint8]
 DEEP = "16 bits a pixel were converted to 8"
+PRINT = "CMYK, the colours of print, were converted to RGB"
 COLOUR_TO_GREY, WHITE = "converted from colour to grey", "what is transparent was made white"
 
 
@@ -83,7 +84,7 @@ CONVERTED: dict[str, tuple[Callable[[Pixels], Image.Image], str, int, tuple[str,
         1,
         (DEEP,),
     ),
-    "inks": (lambda d: Image.fromarray(d).convert("RGB").convert("CMYK"), "tiff", 3, ()),
+    "inks": (lambda d: Image.fromarray(d).convert("RGB").convert("CMYK"), "tiff", 3, (PRINT,)),
 }
 
 

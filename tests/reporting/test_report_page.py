@@ -14,6 +14,7 @@ from browser import PATIENCE_S
 from conftest import Once
 from numpy.typing import NDArray
 from oracle import NETWORKS, recipe_of
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from targets import require_in_page
 
@@ -329,6 +330,27 @@ def test_a_drawing_is_prepared_as_mnist_was(still: Page) -> None:
         correlations.append(np.corrcoef(got, image.ravel())[0, 1])
     assert np.mean(np.array(correlations) > 0.99) > 0.9  # in some the centre of mass lies between two pixels
     assert still.evaluate("preprocessed(new Float64Array(320 * 320), 320, 28)") is None
+
+
+def test_a_picture_that_is_dropped_is_made_alike_and_answered(still: Page, tmp_path: Path) -> None:
+    """One of the network's size comes as it is; of a wide one all is seen, padded with the colour of its edge."""
+    image = data.load("mnist").test.images[0, 0]
+    Image.fromarray(image).save(tmp_path / "seven.png")
+    still.locator("[data-file]").set_input_files(tmp_path / "seven.png")
+    expect(still.locator("[data-answer]")).to_have_text(re.compile("says the network"))
+    assert still.evaluate("Array.from(window.drawing.pixels)") == image.ravel().tolist()
+    wide = np.full((28, 56), 90, np.uint8)
+    wide[10:18, 20:36] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    still.locator("[data-file]").set_input_files(tmp_path / "wide.png")
+    still.wait_for_function("window.drawing.pixels[0] === 90")
+    seen = np.array(still.evaluate("Array.from(window.drawing.pixels)")).reshape(28, 28)
+    assert (seen[:7] == 90).all()
+    assert (seen[21:] == 90).all()
+    assert seen[13:15, 11:17].min() > 250
+    (tmp_path / "no.png").write_text("no picture")
+    still.locator("[data-file]").set_input_files(tmp_path / "no.png")
+    expect(still.locator("[data-answer]")).to_have_text("no.png is no picture that this browser can show.")
 
 
 @pytest.mark.parametrize("page", [("light", 1280), ("dark", 400)], indirect=True, ids=["light", "dark"])

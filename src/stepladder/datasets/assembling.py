@@ -1,6 +1,7 @@
 """From what a source found to an image set: labels to classes, a test part where there is none, and what must agree."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -179,6 +180,13 @@ def _by_group(found: Found, group: str, *, where: str) -> Found:
         found = _cut(found, name, chosen, note)
         rest = ~chosen
         places, groups = places[rest], [each for each, stays in zip(groups, rest.tolist(), strict=True) if stays]
+    lost = np.setdiff1d(train.labels, found.parts["train"].labels).tolist()
+    if lost:
+        name = found.class_names[lost[0]] if found.class_names else lost[0]
+        raise DataError(
+            f"{where}: group leaves no training image of class {flat(name, 60)}: all of its groups are in other parts;"
+            " add groups of it, or leave it out"
+        )
     return found
 
 
@@ -196,16 +204,23 @@ def _hashed(contents: Sequence[bytes]) -> NDArray[np.float64]:
 
 
 def _some_of_each(places: NDArray[np.float64], labels: NDArray[np.int64], where: str) -> NDArray[np.bool_]:
-    """Which images are cut by their places, with some of each class at least on both sides."""
+    """Which images are cut by their places, with some of each class at least on both sides.
+
+    Only an image that comes under one label alone is moved for that: one of two labels would be on both sides.
+    """
     chosen: NDArray[np.bool_] = places < SHARE
+    n_labels = Counter(place for place, _ in set(zip(places.tolist(), labels.tolist(), strict=True)))
+    alone = np.array([n_labels[place] == 1 for place in places.tolist()])
     for label in np.unique(labels).tolist():
         of_class = labels == label
-        first = of_class & (places == places[of_class].min())  # more than one where the same image comes again
-        if of_class.sum() == first.sum():
+        own = of_class & alone
+        if len(np.unique(places[of_class])) == 1 or not own.any():
+            why = "has one image" if of_class.sum() == 1 or own.any() else "has no two images of its own"
             raise DataError(
-                f"{where}: class {label} has one image, and no test part is given: an image cannot be both trained on"
+                f"{where}: class {label} {why}, and no test part is given: an image cannot be both trained on"
                 " and tested on; add images of that class, or leave it out"
             )
+        first = of_class & (places == places[own].min())  # more than one where the same image comes again
         if not chosen[of_class].any():
             chosen |= first
         elif chosen[of_class].all():

@@ -3,7 +3,7 @@
 What cannot be read is all listed, none of it skipped; a picture that would fill the memory is refused by its header.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -36,8 +36,8 @@ def decoded(found: Found, spec: DataSpec, *, where: str) -> Found:
 
     Raises DataError for pictures that cannot be read, all of them listed, and for sizes that differ.
     """
-    looks = {name: _looks(part, where) for name, part in found if not isinstance(part.images, np.ndarray)}
-    seen = [look for part in looks.values() for look in part]
+    encoded = {name: part.images for name, part in found if not isinstance(part.images, np.ndarray)}
+    seen = _looks([each for of_part in encoded.values() for each in of_part], where)
     size = spec.size or _one_size(seen, found, where)
     channels = spec.channels or (3 if any(look.is_colour for look in seen) else 1)
     parts, notes = {}, list(found.notes)
@@ -45,7 +45,8 @@ def decoded(found: Found, spec: DataSpec, *, where: str) -> Found:
         if isinstance(part.images, np.ndarray):
             parts[name] = _resized_arrays(part, spec)
             continue
-        images, said = _images(part.images, looks[name], _Way(size, spec, channels), where=where)
+        assert size is not None  # there are pictures
+        images, said = _images(part.images, _Way(size, spec, channels), where=where)
         parts[name] = replace(part, images=images, names=[each.name for each in part.images])
         notes += [f"{note} ({name})" if len(found.parts) > 1 else note for note in said]
     return replace(found, parts=parts, notes=tuple(notes))
@@ -55,15 +56,19 @@ def decoded(found: Found, spec: DataSpec, *, where: str) -> Found:
 class _Way:
     """How every picture of a set is made alike."""
 
-    size: tuple[int, int] | None  # None where it is the one that all have
+    size: tuple[int, int]
     spec: DataSpec
     channels: int
 
 
-def _looks(part: Part, where: str) -> list[Head]:
-    """What the headers of a part's pictures say. Raises DataError that lists those that cannot be read."""
-    assert not isinstance(part.images, np.ndarray)
-    return list(_each(lambda each: pictures.look(each.read(), each.name), part.images, where))
+def _looks(encoded: Sequence[Encoded], where: str) -> list[Head]:
+    """What the headers of all pictures say. Raises DataError that lists those that cannot be read."""
+    return list(_each(lambda each: pictures.look(each.read(), each.name), encoded, where, whole=_seen))
+
+
+def _seen(encoded: Encoded) -> None:
+    """All of a picture, to see whether it can be had."""
+    pictures.seen(encoded.read(), encoded.name, mode="RGB")
 
 
 def _one_size(seen: Sequence[Head], found: Found, where: str) -> tuple[int, int] | None:
@@ -91,12 +96,9 @@ def _words(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _images(
-    encoded: Sequence[Encoded], looks: Sequence[Head], way: _Way, *, where: str
-) -> tuple[NDArray[np.uint8], list[str]]:
+def _images(encoded: Sequence[Encoded], way: _Way, *, where: str) -> tuple[NDArray[np.uint8], list[str]]:
     """All pictures as (N, C, H, W), and what was converted, counted."""
-    height, width = way.size or looks[0].size
-    shape = (len(encoded), way.channels, height, width)
+    shape = (len(encoded), way.channels, *way.size)
     pixels.require_room(where, int(np.prod(shape)), n_stored=int(np.prod(shape)))
     images, said = np.empty(shape, np.uint8), Counter[str]()
     for row, (array, notes) in enumerate(_each(partial(_decode, way=way), encoded, where)):
@@ -107,9 +109,11 @@ def _images(
 
 
 def _decode(encoded: Encoded, way: _Way) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    picture, notes = pictures.seen(encoded.read(), encoded.name, mode=LETTERS[way.channels], draft=way.size)
-    if way.size is not None and (picture.height, picture.width) != way.size:
-        assert way.spec.resize is not None
+    draft = way.size if way.spec.resize else None
+    picture, notes = pictures.seen(encoded.read(), encoded.name, mode=LETTERS[way.channels], draft=draft)
+    if (picture.height, picture.width) != way.size:
+        if way.spec.resize is None:  # its header promised another size
+            raise DataError(f"{encoded.name}: {picture.height} x {picture.width} pixels when decoded: save it again")
         picture = RESIZE[way.spec.resize](picture, way.size)
         notes = (*notes, f"resized to {_words(way.size)} ({way.spec.resize})")
     array = np.asarray(picture, np.uint8)
@@ -170,8 +174,17 @@ RESIZE: dict[str, Callable[[Image.Image, tuple[int, int]], Image.Image]] = {
 }
 
 
-def _each(work: Callable[[Encoded], R], encoded: Sequence[Encoded], where: str) -> Iterator[R]:
-    """What is made of each picture, in order, by threads. Raises DataError that lists those that cannot be read."""
+def _each(
+    work: Callable[[Encoded], R],
+    encoded: Sequence[Encoded],
+    where: str,
+    *,
+    whole: Callable[[Encoded], object] | None = None,
+) -> Iterator[R]:
+    """What is made of each picture, in order, by threads. Raises DataError that lists those that cannot be read.
+
+    Where ``work`` looks at beginnings alone, ``whole`` finds those too that end too early.
+    """
     refused: list[str] = []
 
     def tried(each: Encoded) -> R | None:
@@ -185,6 +198,8 @@ def _each(work: Callable[[Encoded], R], encoded: Sequence[Encoded], where: str) 
         for made in chain.from_iterable(threads.map(partial(_all, tried), _batches(encoded))):
             if made is not None:
                 yield made
+    if refused and whole is not None:
+        deque(_each(whole, encoded, where), maxlen=0)
     if refused:
         refused.sort()
         more = f"\n  ... and {len(refused) - MOST_NAMED:,} more" if len(refused) > MOST_NAMED else ""

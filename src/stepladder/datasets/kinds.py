@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from stepladder._base import registry
 from stepladder._base.wording import flat
 from stepladder.datasets import sources
+from stepladder.datasets.forms import idx_files
 from stepladder.datasets.odd_files import no_image_set
 from stepladder.datasets.spec import DataSpec, spec_of, with_path
 from stepladder.errors import DataError, StepladderError
@@ -127,6 +128,8 @@ def kind_of(data: str) -> Kind:
     if is_named(spec.path):
         word, _, at = spec.path.partition(":")
         return Kind(word, at, spec)
+    if idx_files.begins(Path(spec.path)):
+        return Kind("IDX folder", spec.path, spec)
     path = _there(spec.path)
     if (ending := _brought_ending(path)) is not None:
         return Kind(ending, str(path), spec)

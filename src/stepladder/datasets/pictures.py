@@ -44,6 +44,7 @@ GREY = ("1", "L", "LA", "La")
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # of 16 bits a pixel
 ORIENTATION, TURNED = 0x0112, range(2, 9)  # of EXIF: 1 is upright, and what else there may be says nothing
 ON_ITS_SIDE = range(5, 9)
+TO_8_BITS = "16 bits a pixel were converted to 8"
 MUCH = 0.2  # of the way from black to white
 
 
@@ -109,7 +110,8 @@ def look(content: bytes, name: str) -> Head:
     with _problems_named(content, name):
         picture = _open(content, name)
         size = (picture.height, picture.width)
-        turned = picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
+        is_square = picture.width == picture.height  # asking a PNG for its EXIF data decodes all of it
+        turned = not is_square and picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
         return Head(size[::-1] if turned else size, not _is_grey(picture))
 
 
@@ -151,6 +153,9 @@ def _opened(content: bytes, name: str, *, draft: tuple[int, int] | None = None) 
             notes.append("the first of several frames was taken")
         if draft is not None and picture.format == "JPEG":
             picture.draft(None, (2 * max(draft), 2 * max(draft)))
+        is_deep = picture.format == "PNG" and content[24:25] == b"\x10" and picture.mode not in DEEP
+        if is_deep:  # in colour, or with alpha: Pillow itself makes them 8
+            notes.append(TO_8_BITS)
         picture.load()
         if picture.getexif().get(ORIENTATION, 1) in TURNED:
             picture = ImageOps.exif_transpose(picture)
@@ -194,20 +199,31 @@ def _converted(picture: Image.Image, mode: str, name: str) -> tuple[Image.Image,
         raise DataError(f"{name}: its colours are kept as {picture.mode}: save it in grey or RGB, with 8 bits a pixel")
     if picture.mode in DEEP:
         picture = _of_8_bits(picture, name)
-        notes.append("16 bits a pixel were converted to 8")
+        notes.append(TO_8_BITS)
     if picture.mode == "F":
         raise DataError(f"{name}: its pixels are fractions: save it with 8 bits a pixel, from 0 to 255")
     is_grey = _is_grey(picture)
     if "A" not in mode and (picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info):
-        seen = picture.convert("RGBA")
-        if np.array(seen)[:, :, 3].min() < 255:
-            notes.append("what is transparent was made white")
-        picture = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+        picture, made = _on_a_ground(picture.convert("RGBA"))
+        notes += made
+    if picture.mode == "CMYK":
+        notes.append("CMYK, the colours of print, were converted to RGB")
     if is_grey != (mode in GREY):
         notes.append("converted from grey to colour" if is_grey else "converted from colour to grey")
     if picture.mode != mode:
         picture = picture.convert("RGB" if picture.mode == "P" else picture.mode).convert(mode)
     return picture, notes
+
+
+def _on_a_ground(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    """A picture without what is transparent in it: on white, or on black where all that can be seen is white."""
+    pixels = np.array(picture)
+    colours, alpha = pixels[:, :, :3], pixels[:, :, 3]
+    if alpha.min() == 255:
+        return picture.convert("RGB"), []
+    ground = "black" if alpha.max() > 0 and colours[alpha > 0].min() == 255 else "white"
+    on_it = Image.alpha_composite(Image.new("RGBA", picture.size, ground), picture).convert("RGB")
+    return on_it, [f"what is transparent was made {ground}"]
 
 
 def _of_8_bits(picture: Image.Image, name: str) -> Image.Image:

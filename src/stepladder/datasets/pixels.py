@@ -105,6 +105,24 @@ def as_bytes(dtype: np.dtype[Any], low: float, high: float) -> str:
 
 
 _ALIKE = " for training and test images alike"
+_SURELY_WHITE = (1, 16, 255, 65535)  # where the brightest pixel is no more: other ends of a scale would be guesses
+
+
+def to_bytes(numbers: NDArray[Any], low: float, high: float) -> NDArray[np.uint8] | None:
+    """Numbers of a set whose least and largest are these, as ``as_bytes`` advises; None where that would be a guess."""
+    if numbers.dtype == np.uint8:
+        return numbers
+    if numbers.dtype.kind == "b":
+        return numbers.astype(np.uint8) * np.uint8(255)
+    if numbers.dtype.kind not in "iuf" or not np.isfinite([low, high]).all():
+        return None
+    if numbers.dtype.kind != "f" or numbers.dtype.itemsize < 4:  # half floats have steps of 1/8 at 255
+        numbers = numbers.astype(np.float64)
+    if low >= 0:
+        whole = full_scale(high)
+        scaled = numbers if whole == 255 else numbers / whole * 255.0
+        return scaled.round().astype(np.uint8) if whole in _SURELY_WHITE else None
+    return ((numbers + 1) / 2 * 255.0).round().astype(np.uint8) if low >= -1 and high <= 1 else None
 
 
 def full_scale(high: float) -> float:

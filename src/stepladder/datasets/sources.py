@@ -15,7 +15,6 @@ from stepladder._base.wording import flat
 from stepladder.datasets.odd_files import (
     GZIP,
     XZ,
-    folder_reason,
     not_there,
     require_regular,
     what_is,
@@ -106,41 +105,8 @@ def stamp(files: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
     return tuple((name, of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino) for name, of in found)
 
 
-def idx_files(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """The file of each part, and after it packed ones that must hold the same: a download and what was unpacked of it.
-
-    ``t10k`` counts as test; uncompressed goes before compressed, then by name. Raises DataError, also where a part has
-    two files that are both packed alike, or both not.
-    """
-    try:
-        names = sorted(
-            (path for path in folder.iterdir() if "idx" in path.name.lower()), key=lambda p: (_is_packed(p), p)
-        )
-    except OSError as error:
-        raise DataError(f"{flat(folder)}: cannot be read ({flat(error)})") from None
-    files: dict[str, tuple[Path, ...]] = {}
-    for part in PARTS:
-        found = [path for path in names if path.name.lower().startswith(_spellings(part)) and path.is_file()]
-        if not any(path.name.startswith(_spellings(part)) for path in found):
-            reason = folder_reason(folder, tuple(each for part in PARTS for each in _spellings(part)))
-            raise DataError(
-                f"{flat(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
-                f" {', '.join(PARTS)} (gzip or not), or give an .npz file"
-            )
-        rivals = [path.name for path in found if path.suffix == found[0].suffix or not _is_packed(path)]
-        if len(rivals) > 1:
-            raise DataError(f"{flat(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
-        files[part] = tuple(found)
-    return files
-
-
-def _spellings(part: str) -> tuple[str, ...]:
-    """How the names of a part's files begin."""
-    spellings = {part, part.replace("test", "t10k")}
-    return tuple(sorted(spellings | {spelling.replace("-", "_") for spelling in spellings}))
-
-
-def _is_packed(path: Path | Traversable) -> bool:
+def is_packed(path: Path | Traversable) -> bool:
+    """By its name."""
     return Path(path.name).suffix in (".gz", ".xz")
 
 
@@ -158,7 +124,7 @@ def opened(file: Path | Traversable) -> Iterator[BinaryIO]:
             head = raw.read(512)
             raw.seek(0)
             what = what_is(head)
-            if what not in _UNPACK and _is_packed(file) and head[:3] != b"\0\0\x08":
+            if what not in _UNPACK and is_packed(file) and head[:3] != b"\0\0\x08":
                 raise DataError(f"{file}: damaged or truncated ({what or 'not what its name says'}): get it again")
             yield _UNPACK[what](raw) if what in _UNPACK else cast(BinaryIO, raw)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, MemoryError) as error:

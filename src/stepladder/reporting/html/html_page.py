@@ -21,6 +21,7 @@ from stepladder.analysis.attempts import Tried, tried
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
 from stepladder.datasets import data
 from stepladder.datasets.data import Splits, describe
+from stepladder.datasets.spec import spec_of
 from stepladder.ladders.ablation import Ablation
 from stepladder.ladders.checking import CheckedRung, check_rungs
 from stepladder.ladders.evaluated import data_identity, splits_for
@@ -53,6 +54,7 @@ MOST_NETWORK_BYTES = 450_000
 MOST_CELLS = 24_000  # of confusion matrices, some 9 bytes each
 MOST_EXAMPLES = 10
 PAPER = 280  # pixels of the longer side of what is drawn on
+DROPPED = (1, 3)  # channels of images that a browser can make of a picture
 
 
 @dataclass(frozen=True)
@@ -256,18 +258,17 @@ def _budget(material: Material) -> list[dict[str, Any]]:
 def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The section to draw in, and its networks from the top down, as many as there is room for.
 
-    None without a trained network that the page can run, and for colour images and lines of pixels, which nobody draws
-    with a pen.
+    None without a trained network that the page can run. Colour images and lines of pixels nobody draws with a pen: a
+    picture is dropped.
     """
     image = material.splits.image
-    if image.channels != 1 or is_line(image.size) or is_long(image):
-        return None, []
     records, names, n_bytes = [], [], 0
     for index, run in reversed(list(enumerate(material.typical))):
         network = material.networks[index]
-        if run is None or not can_run(network):
+        if run is None or image.channels not in DROPPED or not can_run(network):
             continue
         record = network_record(network, material.store.weights(run), splits=material.splits)
+        record["classes"] = describe(material.results.ladder.data).class_names
         n_bytes += len(record["arrays"])
         if n_bytes > MOST_NETWORK_BYTES:
             break
@@ -275,9 +276,10 @@ def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, 
         names.append(f"{material.results.rungs[index].rung.name}, seed {run.identity.seed}")
     if not records:
         return None, []
-    is_mnist = material.results.ladder.data == "mnist"
-    title = "Draw a digit" if is_mnist else "Draw an image"
-    return {"title": title, "names": names, "examples": _examples(material)}, records
+    data, may_draw = material.results.ladder.data, image.channels == 1 and not (is_line(image.size) or is_long(image))
+    title = "Draw a digit" if data == "mnist" else "Draw or drop an image" if may_draw else "Drop an image"
+    drawing = {"title": title, "names": names, "examples": _examples(material), "may_draw": may_draw}
+    return drawing | {"resize": spec_of(data).resize or "pad"}, records
 
 
 def _examples(material: Material) -> list[dict[str, Any]]:

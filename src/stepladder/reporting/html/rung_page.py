@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stepladder._base.wording import n_of
 from stepladder.analysis.attempts import Tried
+from stepladder.analysis.classes import recalls
 from stepladder.analysis.comparing import Comparison
 from stepladder.datasets.sources import called
 from stepladder.ladders.ladder import Rung
@@ -22,10 +23,12 @@ from stepladder.reporting.evidence import Mistake, confusion, mistakes
 from stepladder.reporting.html.charts import Spec, accuracy_chart, epochs_table, loss_chart
 from stepladder.reporting.html.network_picture import BlockPicture, blocks, layer_words
 from stepladder.reporting.html.pictures import MOST_SIDE, field_uri, image_uri
+from stepladder.reporting.numbers import percent
 from stepladder.reporting.pages.check_page import layer_table
 from stepladder.reporting.tables import Table
 from stepladder.reporting.words.diagnosis_text import RungNotes, notes
 from stepladder.runs.results import Results, RungResult
+from stepladder.runs.run import Run
 
 MOST_FIELDS = 24  # pictures of a layer's field, for networks of very many layers
 SHARES = (0.5, 0.95)  # of the energy, for the sides of an effective field
@@ -96,6 +99,7 @@ class RungContent:
     matrix_seeds: tuple[int, ...]
     matrices: tuple[dict[str, Any], ...]
     class_names: tuple[str, ...]
+    recalls: Table
     mistakes: tuple[MistakePicture, ...]
     pairs: tuple[Pair, ...]
     left_out: str
@@ -150,6 +154,7 @@ def rung_content(
         matrices=matrices,
         mistakes=pictures,
         class_names=shown.class_names,
+        recalls=recall_table(result.runs, shown.class_names),
         pairs=_pairs(pictures, shown.class_names),
         left_out=left_out,
         same_network_as=None if first == index else (first + 1, results.rungs[first].rung.name),
@@ -210,6 +215,16 @@ def recipe_table(recipe: Recipe) -> Table:
     """All concepts of a recipe, in words."""
     rows = tuple((name.replace("_", " "), describe(name, getattr(recipe, name))) for name in Recipe.model_fields)
     return Table(title="", header=("concept", "value"), rows=rows, numeric=frozenset())
+
+
+def recall_table(runs: Sequence[Run], class_names: Sequence[str]) -> Table:
+    """What part of each class is right."""
+    rows = tuple(
+        (called(each.label, class_names), f"{each.n:,}", percent(100 * each.mean), percent(100 * each.lowest))
+        for each in recalls(runs)
+    )
+    header = ("class", "images", "recall %", "lowest seed %")
+    return Table(title="", header=header, rows=rows, numeric=frozenset({1, 2, 3}))
 
 
 def _pictures(found: Sequence[Mistake], shown: Shown) -> tuple[tuple[MistakePicture, ...], str]:

@@ -1,4 +1,4 @@
-// Draw a digit: a canvas, what MNIST would have made of it, and the network's answer while one draws.
+// Draw a digit, or drop a picture: a canvas, what the network sees of it, and its answer while one draws.
 
 "use strict";
 
@@ -84,9 +84,48 @@ function paint(canvas, values, size, { low, high }) {
   context.putImageData(image, 0, 0);
 }
 
+/** Pixels (C, height, width), 0 to 255, as they look: the first three channels are colours, where there are as many. */
+function paintSeen(canvas, pixels, size, channels) {
+  const [[height, width], area] = [both(size), areaOf(size)];
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const colours = channels < 3 ? [0, 0, 0] : [0, 1, 2];
+  for (let k = 0; k < area; k++) {
+    colours.forEach((channel, c) => { image.data[4 * k + c] = pixels[channel * area + k]; });
+    image.data[4 * k + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Where a picture goes on an image of this size, as the images trained on were made alike. */
+function placed(width, height, size, resize) {
+  const [high, wide] = both(size);
+  if (resize === "stretch") return [0, 0, wide, high];
+  const scale = (resize === "crop" ? Math.max : Math.min)(wide / width, high / height);
+  const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  return [Math.floor((wide - w) / 2), Math.floor((high - h) / 2), w, h];
+}
+
+/** The mean colour of the rim of a rectangle, which pads the rest of the image. */
+function rimColour(context, [left, top, width, height]) {
+  const sum = [0, 0, 0];
+  let n = 0;
+  for (const [x, y, w, h] of [[left, top, width, 1], [left, top + height - 1, width, 1], [left, top, 1, height], [left + width - 1, top, 1, height]]) {
+    const rgba = context.getImageData(x, y, w, h).data;
+    for (let k = 0; k < rgba.length; k += 4) {
+      for (let c = 0; c < 3; c++) sum[c] += rgba[k + c];
+      n += 1;
+    }
+  }
+  return `rgb(${sum.map((each) => Math.round(each / n)).join(", ")})`;
+}
+
 class Drawing {
   constructor(root, networks) {
     this.networks = networks;
+    this.mayDraw = root.dataset.draw === "yes";
+    this.resize = root.dataset.resize;
     this.canvas = root.querySelector("canvas.paper");
     this.seen = root.querySelector("canvas.seen");
     this.answer = root.querySelector("[data-answer]");
@@ -102,6 +141,21 @@ class Drawing {
   }
 
   listen(root) {
+    if (this.mayDraw) this.listenToPen();
+    root.querySelector("[data-clear]").addEventListener("click", () => { this.clear(); this.show(); });
+    root.querySelectorAll("[data-example]").forEach((button) =>
+      button.addEventListener("click", () => this.example(button.querySelector("img"))));
+    this.select.addEventListener("change", () => this.chooseNetwork(this.select.selectedIndex));
+    const file = root.querySelector("[data-file]");
+    file.addEventListener("change", () => { if (file.files.length) this.drop(file.files[0]); file.value = ""; });
+    root.addEventListener("dragover", (event) => event.preventDefault());
+    root.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) this.drop(event.dataTransfer.files[0]);
+    });
+  }
+
+  listenToPen() {
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       if (this.isExample) this.clear();
@@ -113,10 +167,30 @@ class Drawing {
       if (event.buttons) this.lineTo(...this.place(event));
     });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
-    root.querySelector("[data-clear]").addEventListener("click", () => { this.clear(); this.show(); });
-    root.querySelectorAll("[data-example]").forEach((button) =>
-      button.addEventListener("click", () => this.example(button.querySelector("img"))));
-    this.select.addEventListener("change", () => this.chooseNetwork(this.select.selectedIndex));
+  }
+
+  /** A picture of one's own, made alike as the images trained on were. */
+  async drop(file) {
+    let picture;
+    try {
+      picture = await createImageBitmap(file);
+    } catch {
+      this.answer.textContent = `${file.name} is no picture that this browser can show.`;
+      return;
+    }
+    const { size } = this.network;
+    const canvas = document.createElement("canvas");
+    [canvas.height, canvas.width] = both(size);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const place = placed(picture.width, picture.height, size, this.resize);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(picture, ...place);
+    if (this.resize === "pad") {
+      context.globalCompositeOperation = "destination-over";
+      context.fillStyle = rimColour(context, place);
+      context.fillRect(0, 0, canvas.width, canvas.height);
+    }
+    this.take(canvas);
   }
 
   place(event) {
@@ -164,16 +238,25 @@ class Drawing {
 
   /** An image of the data set, just as the network was trained on such. */
   example(image) {
-    this.clear();
-    const { size, channels } = this.network;
-    const [[height, width], area] = [both(size), areaOf(size)];
+    const [height, width] = both(this.network.size);
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d");
     context.drawImage(image, 0, 0, width, height);
-    const rgba = context.getImageData(0, 0, width, height).data;
-    this.pixels = Float32Array.from({ length: channels * area }, (_, k) =>
-      rgba[4 * (k % area) + Math.floor(k / area)]);
+    this.take(canvas);
+  }
+
+  /** What is on a canvas of the network's size, as its pixels; of colours a grey network sees how bright they are. */
+  take(canvas) {
+    this.clear();
+    const { size, channels } = this.network;
+    const area = areaOf(size);
+    const rgba = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    const grey = (k) => (299 * rgba[4 * k] + 587 * rgba[4 * k + 1] + 114 * rgba[4 * k + 2]) / 1000; // ITU-R BT.601
+    this.pixels = Float32Array.from({ length: channels * area }, (_, k) => {
+      const [channel, pixel] = [Math.floor(k / area), k % area];
+      return channels < 3 ? (channel ? rgba[4 * pixel + 3] : grey(pixel)) : rgba[4 * pixel + channel];
+    });
     this.isExample = true;
     this.pen.imageSmoothingEnabled = false;
     this.pen.drawImage(canvas, 0, 0, this.canvas.width, this.canvas.height);
@@ -212,14 +295,18 @@ class Drawing {
       row.append(words, maps);
       return row;
     }));
+    const longest = Math.max(1, ...this.network.classes.map((name) => name.length));
+    this.bars.style.setProperty("--name", `${Math.min(longest, 20)}ch`);
     this.bars.replaceChildren(...Array.from({ length: this.network.layers.at(-1).outChannels }, (_, k) => {
       const row = document.createElement("li");
       const [name, bar, value] = ["span", "i", "span"].map((tag) => document.createElement(tag));
-      name.textContent = k;
+      name.textContent = this.called(k);
       row.append(name, bar, value);
       return row;
     }));
   }
+
+  called(k) { return this.network.classes[k] ?? String(k); }
 
   show() {
     const { size, channels } = this.network;
@@ -228,17 +315,20 @@ class Drawing {
     const maps = activations(this.network, pixels);
     const probabilities = softmax(maps.at(-1));
     const best = probabilities.indexOf(Math.max(...probabilities));
-    paint(this.seen, pixels.subarray(0, areaOf(size)), size, { low: 0, high: 255 });
+    if (channels < 3) paint(this.seen, pixels.subarray(0, areaOf(size)), size, { low: 0, high: 255 });
+    else paintSeen(this.seen, pixels, size, channels);
     [...this.bars.children].forEach((row, k) => {
       const part = empty ? 0 : probabilities[k];
       row.classList.toggle("best", !empty && k === best);
       row.children[1].style.setProperty("--part", part);
       row.children[2].textContent = empty ? "" : `${(100 * part).toFixed(1)}%`;
     });
-    this.answer.textContent = empty ? "Draw, or choose an example." : `${best}, says the network.`;
+    this.answer.textContent = empty ? this.invitation() : `${this.called(best)}, says the network.`;
     this.answer.dataset.answer = empty ? "" : best;
     this.network.layers.forEach((layer, number) => this.showMaps(layer, maps[number], this.layers.children[number], empty));
   }
+
+  invitation() { return this.mayDraw ? "Draw, or choose an example or a picture." : "Choose an example or a picture."; }
 
   showMaps(layer, values, row, empty) {
     const area = areaOf(layer.outSize);
