@@ -56,6 +56,7 @@ COMMANDS = (
     ("report", "--format", "csv"),
     ("report", "--format", "json"),
 )
+N_TIMES = 2
 N_PROPOSED, N_TRIALS, N_MORE = 190, (1_000, 1_900), 10  # trials that are no copies; then with copies, so many more
 N_IN_ALL, N_PROCESSES, MOST_S = 2_000, 8, 600.0
 EACH_EPOCH = "dask:?piece_s=0.001"
@@ -68,21 +69,28 @@ def heading() -> None:
     print(f"{cpu_name()}, {n_cores()} cores, {busy}; Python {platform.python_version()}\n")
 
 
-def timed(arguments: list[str], *, folder: Path) -> tuple[float, float]:
-    """Seconds that pass, and CPU seconds, of a command."""
+def timed(arguments: list[str], *, folder: Path, source: Path | None = None) -> tuple[float, float]:
+    """CPU seconds of a command, and seconds that pass; of the version whose modules are in ``source``, if given."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "stepladder", *arguments]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")  # with the latter, modules are compiled anew each time
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"PYTHONPATH": str(source)} if source else {}
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=folder, env=environment, **streams) as process:  # type: ignore[call-overload]
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.stderr
         said = process.stderr.read().decode()
     assert process.returncode == 0, said
-    return time.perf_counter() - start, used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime, time.perf_counter() - start
 
 
-def of_store(kept: Path | None) -> None:
-    print("| rungs x seeds, runs in the store | command | CPU s, no index | CPU s | s |\n|---|---|---|---|---|")
+def of_store(kept: Path | None, before: Path | None) -> None:
+    """Each command once without an index, then N_TIMES with it, in turn with an earlier version: the least of each."""
+    print(
+        "| rungs x seeds, runs in the store | command | CPU s, no index | CPU s | s | CPU s before |"
+        "\n|---|---|---|---|---|---|"
+    )
     for n_rungs, n_seeds, n_runs in SIZES:
         with tempfile.TemporaryDirectory() as scratch:
             folder = kept / f"{n_rungs}x{n_seeds}" if kept else Path(scratch)
@@ -92,15 +100,28 @@ def of_store(kept: Path | None) -> None:
                 make(folder / "runs", load(ladder), n_runs=n_runs, n_seeds=n_seeds)
                 time.sleep(3)  # or the last runs are too fresh to be noted
             size = f"{n_rungs} x {n_seeds}, {n_runs:,}"
-            for arguments in (("check", "tall.toml"), *((each[0], "tall.toml", *each[1:]) for each in COMMANDS)):
-                shutil.rmtree(folder / "runs" / "index", ignore_errors=True)
-                (_, first), (elapsed, cpu) = (timed(list(arguments), folder=folder) for _ in range(2))
+            for arguments in (["check", "tall.toml"], *([each[0], "tall.toml", *each[1:]] for each in COMMANDS)):
                 words = " ".join(word for word in arguments if word not in ("tall.toml", "-o", "page.html", "--force"))
-                print(f"| {size} | {words} | {first:.1f} | {cpu:.1f} | {elapsed:.1f} |", flush=True)
+                print(f"| {size} | {words} | {cells(arguments, folder=folder, before=before)} |", flush=True)
             start = time.process_time()
             n_found = planned(folder, n_seeds=n_seeds)
-            print(f"| {size} | what a climb begins with | | {time.process_time() - start:.1f} | |", flush=True)
+            print(
+                f"| {size} | what a climb begins with | | {time.process_time() - start:.1f} | | |",
+                flush=True,
+            )
             assert n_found == n_rungs * n_seeds
+
+
+def cells(arguments: list[str], *, folder: Path, before: Path | None) -> str:
+    shutil.rmtree(folder / "runs" / "index", ignore_errors=True)
+    first, _ = timed(arguments, folder=folder)
+    now, earlier = [], []
+    for _ in range(N_TIMES):
+        now.append(timed(arguments, folder=folder))
+        if before:
+            earlier.append(timed(arguments, folder=folder, source=before))
+    told = f"{first:.1f} | {min(now)[0]:.1f} | {min(elapsed for _, elapsed in now):.1f}"
+    return f"{told} | {min(earlier)[0]:.1f}" if earlier else f"{told} |"
 
 
 def planned(folder: Path, *, n_seeds: int) -> int:
@@ -294,11 +315,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["store", "training", "machines", "search"])
     parser.add_argument("--keep", type=Path, help="a folder for the stores, which are made if they are not there")
+    parser.add_argument("--before", type=Path, help="of the store: the modules of an earlier version, to compare with")
     parser.add_argument("--storage", help="of the search: an empty database, as an SQLAlchemy URL")
     asked = parser.parse_args()
     heading()
     if asked.what == "store":
-        of_store(asked.keep)
+        of_store(asked.keep, asked.before)
     elif asked.what == "training":
         of_training()
     elif asked.what == "machines":

@@ -130,19 +130,23 @@ def measured(on: str, *, ladder: str, n_seeds: int, jobs: int, epochs: int) -> C
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def in_turn() -> None:
+def in_turn(*, n_seeds: int, jobs: int, epochs: int) -> None:
     """Climbs on each place, one after the other."""
     print("| place | s | driver's CPU s | trainings' CPU s | s to begin | processes running besides |")
     print("|---|---|---|---|---|---|")
-    passed: dict[str, list[float]] = {on: [] for on in IN_TURN}
+    found: dict[str, list[Cost]] = {on: [] for on in IN_TURN}
     for on in IN_TURN:
         busy = os.getloadavg()[0]
-        cost = measured(on, ladder="mnist-8k", n_seeds=N_RUNS, jobs=JOBS, epochs=N_EPOCHS)
+        cost = measured(on, ladder="mnist-8k", n_seeds=n_seeds, jobs=jobs, epochs=epochs)
         row = f"{cost.elapsed_s:.1f} | {cost.cpu_s:.1f} | {cost.trained_cpu_s:.0f} | {cost.begun_s:.1f} | {busy:.1f}"
         print(f"| {on} | {row} |", flush=True)
-        passed[on].append(cost.elapsed_s)
-    ratio = sum(passed["dask"]) / sum(passed["local"])
-    print(f"\n{N_RUNS} runs of {N_EPOCHS} epochs, {JOBS} jobs: Dask takes {ratio:.3f} times as long")
+        found[on].append(cost)
+    passed, used = (
+        sum(map(of, found["dask"])) / sum(map(of, found["local"]))
+        for of in (lambda cost: cost.elapsed_s, lambda cost: cost.cpu_s + cost.trained_cpu_s)
+    )
+    print(f"\n{n_seeds} runs of {epochs} epochs, {jobs} jobs: on Dask {passed:.3f} times the seconds that pass")
+    print(f"({found['local'][0].elapsed_s * jobs / n_seeds:.0f} s a run), and {used:.3f} times the CPU seconds of all")
 
 
 def main() -> None:
@@ -158,7 +162,7 @@ def main() -> None:
         print(json.dumps(asdict(cost)))
         return
     print(f"{cpu_name()}, {n_cores()} cores; Python {platform.python_version()}\n")
-    in_turn()
+    in_turn(n_seeds=asked.seeds, jobs=asked.jobs, epochs=asked.epochs)
 
 
 if __name__ == "__main__":
