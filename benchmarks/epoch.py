@@ -31,7 +31,7 @@ from stepladder._base.machine import cpu_name
 from stepladder.datasets import data
 from stepladder.engines import Engine, choose_engine
 from stepladder.engines.optimizer import hidden_matrices, update
-from stepladder.engines.torch.engine import warp
+from stepladder.engines.torch.images import warp
 from stepladder.engines.training import PARAMETERS, initial_arrays, weight_decay
 from stepladder.ladders.ladder_file import load
 from stepladder.networks.ops import Conv, GlobalAvgPool, Layer, Linear, MaxPool

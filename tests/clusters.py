@@ -18,7 +18,9 @@ import psutil
 from elsewhere import ENVIRONMENT
 from processes import PATIENCE_S
 
-DASK = (sys.executable, "-m", "distributed.cli")
+DASK = "distributed.cli"
+# A worker in an environment in which Stepladder is not installed.
+BARE_WORKER = "import sys; sys.modules['stepladder'] = None; from distributed.cli.dask_worker import main; main()"
 
 
 def run(*command: object, check: bool = True) -> bool:
@@ -73,8 +75,8 @@ class Network:
 class Cluster:
     """A scheduler and workers, each a process group that can be killed."""
 
-    def __init__(self, folder: Path, *, hidden: Path) -> None:
-        self.folder, self.hidden, self.network = folder, hidden, Network()
+    def __init__(self, folder: Path, *, hidden: Path, n_workers: int = 2) -> None:
+        self.folder, self.hidden, self.n_workers, self.network = folder, hidden, n_workers, Network()
         with socket.socket() as free:
             free.bind((self.network.host, 0))
             self.port = free.getsockname()[1]
@@ -100,30 +102,32 @@ class Cluster:
         return f"dask://{self.network.host}:{self.port}?piece_s=0.01"
 
     def begin(self) -> None:
-        """A scheduler, and two workers."""
+        """A scheduler, and its workers."""
         where = ("--host", self.network.host, "--port", self.port, "--no-dashboard")
-        self.scheduler = self._begun([], f"{DASK[-1]}.dask_scheduler", *where)
+        self.scheduler = self._begun([], "-m", f"{DASK}.dask_scheduler", *where)
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection((self.network.host, self.port), 1):
                 break
             time.sleep(0.1)
-        self.begin_worker()
-        self.begin_worker()
+        for _ in range(self.n_workers):
+            self.begin_worker()
 
-    def begin_worker(self) -> None:
+    def begin_worker(self, *, is_bare: bool = False) -> None:
+        """A worker; one that is bare stands in an environment without Stepladder."""
         number = len(self.workers)
         space = self.network.space(number, hidden=self.hidden)
         where = (f"tcp://{self.network.host}:{self.port}", "--nthreads", 1, "--no-dashboard")
-        self.workers.append(self._begun(space, f"{DASK[-1]}.dask_worker", *where, number=number))
+        what = ("-c", BARE_WORKER, "--no-nanny") if is_bare else ("-m", f"{DASK}.dask_worker")
+        self.workers.append(self._begun(space, *what, *where, number=number))
 
-    def _begun(self, space: Sequence[str], module: str, *words: object, number: int = -1) -> "subprocess.Popen[bytes]":
+    def _begun(self, space: Sequence[str], *words: object, number: int = -1) -> "subprocess.Popen[bytes]":
         folder = self.folder / f"machine {number}"
         folder.mkdir(parents=True, exist_ok=True)
         environment = ENVIRONMENT | {"PATH": os.environ["PATH"], "STEPLADDER_CACHE": str(folder / "cache")}
         with (folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [*space, *DASK[:2], module, *map(str, words)],
+                [*space, sys.executable, *map(str, words)],
                 cwd=folder,
                 env=environment,
                 stdout=log,

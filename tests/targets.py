@@ -16,6 +16,7 @@ from stepladder.engines.jit import network as jit
 from stepladder.engines.jit.steps import activations
 from stepladder.engines.lacks import in_none_of, lacking
 from stepladder.engines.torch import ops as torch_ops
+from stepladder.engines.torch import stacked_ops
 from stepladder.networks.geometry import Network
 from stepladder.networks.ops import LAYERS, STEPS
 from stepladder.reporting.html import network_picture, page_networks
@@ -42,12 +43,14 @@ def in_page(table: str, named: dict[str, type]) -> set[type]:
 TITLES: dict[str, type] = {layer.title: layer for layer in LAYERS.values()}
 LAYER_TARGETS = {
     "torch": Target(torch_ops.LAYERS, torch_ops.UNSUPPORTED, "engines/torch/ops.py"),
+    "torch, several seeds at once": Target(stacked_ops.LAYERS, stacked_ops.UNSUPPORTED, "engines/torch/stacked_ops.py"),
     "jit": Target(jit.LAYERS, jit.UNSUPPORTED, "engines/jit/network.py"),
     "page": Target(in_page("OPERATIONS", TITLES), page_networks.UNSUPPORTED, "reporting/html/page/network.js"),
     "picture": Target(network_picture.LAYERS, network_picture.UNSUPPORTED, "reporting/html/network_picture.py"),
 }
 STEP_TARGETS = {
     "torch": Target(torch_ops.STEPS, torch_ops.UNSUPPORTED, "engines/torch/ops.py"),
+    "torch, several seeds at once": Target(stacked_ops.STEPS, stacked_ops.UNSUPPORTED, "engines/torch/stacked_ops.py"),
     "jit": Target(
         {*activations.ACTIVATIONS, *activations.OF_ANOTHER_KIND},
         activations.UNSUPPORTED,

@@ -39,6 +39,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "evaluate_on": ("dev", "test"),
     "engine": ("auto", *ENGINES),
     "tracker": tuple(registry.TRACKERS.built_in),
+    "place to train": tuple(registry.EXECUTORS.built_in),
     "device": DEVICES,
     "format": tuple(FORMS),
     "command": tuple(cli.main.commands),

@@ -86,7 +86,7 @@ def shell(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         (click.FileError("f", "gone"), 2, "Error: Could not open file 'f': gone"),
         (click.UsageError("no\x9b"), 2, "Error: no\\x9b"),
         (click.Abort(), 130, "Interrupted; every finished epoch is kept. Go on with:\n  stepladder climb"),
-        (KeyboardInterrupt(), 130, "Go on with:\n  stepladder climb"),
+        (KeyboardInterrupt(), 130, "Interrupted; every finished epoch is kept. Go on with:\n  stepladder climb"),
         (Stopped(signal.SIGTERM), 143, "Go on with:\n  stepladder climb"),
         (OSError(errno.EPIPE, "Broken pipe"), 2, "Error: Broken pipe"),
         (OSError(errno.ENOSPC, "No space", "x\x07y"), 2, "Error: x\\x07y: No space"),
@@ -96,6 +96,7 @@ def shell(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         (KeyError("found"), 70, "STEPLADDER_DEBUG=1"),
         (AssertionError(), 70, "this is a bug in Stepladder: AssertionError"),
         (ValueError("x" * 9999), 70, "(9,999 characters)"),
+        (GeneratorExit("of a library"), 70, "this is a bug in Stepladder: GeneratorExit: of a library"),
         (SystemExit("words"), 2, ""),
         (SystemExit(1), 1, ""),
         (SystemExit(None), 0, ""),
@@ -115,6 +116,26 @@ def test_whatever_is_raised_is_one_message_and_a_documented_code(
     assert words in said
     assert len(said) <= 2000
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ("", "finished epoch"),
+        (" --on local", "finished epoch"),
+        (" --on dask", "epoch that came back"),
+        (" --on=slurm:mem_gb=1 --seeds 2", "epoch that came back"),
+    ],
+)
+def test_what_is_kept_is_said_as_it_is(more: str, kept: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Elsewhere a training sends its epochs in pieces: those of the last one are lost."""
+
+    def stops() -> None:
+        raise KeyboardInterrupt
+
+    assert ending.exit_code(stops, again=lambda: f"stepladder climb a.toml{more}") == 130
+    said = f"Interrupted; every {kept} is kept. Go on with:\n  stepladder climb a.toml{more}\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_bug_shows_its_traceback_to_those_who_ask(

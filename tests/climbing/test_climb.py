@@ -208,6 +208,11 @@ def test_ctrl_c_prints_the_command_that_resumes(tmp_path: Path, module_ladder: P
     assert returncode == 130
     assert f"stepladder climb {module_ladder} --store {store} --seeds 2 --jobs 2" in err
     assert "Traceback" not in err
+    n_begun = len(list(store.glob("*/*.partial.safetensors")))
+    with Climb(module_ladder, store, "--seeds", 2, "--jobs", 2) as climbing:
+        assert climbing.process.stderr is not None
+        planned = next(line for line in climbing.process.stderr if "to train" in line)
+    assert f" to train, {n_begun} of them from where {'it' if n_begun == 1 else 'they'} stopped." in planned
 
 
 def test_ctrl_c_while_workers_are_starting_is_as_quiet(tmp_path: Path, module_ladder: Path) -> None:

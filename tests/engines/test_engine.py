@@ -20,10 +20,13 @@ from stepladder.datasets import data
 from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.optimizer import Matrix, hidden_matrices, orthogonal, update
 from stepladder.engines.recalibrating import Recalibration
-from stepladder.engines.torch.engine import TorchModel, warp
+from stepladder.engines.torch.dropping import Bits
+from stepladder.engines.torch.engine import TorchModel
+from stepladder.engines.torch.images import warp
 from stepladder.engines.torch.ops import dropout
 from stepladder.engines.training import Teachers, Training, initial_arrays, judge, train, weight_decay, weights
 from stepladder.errors import EngineError
+from stepladder.networks.geometry import ImageShape
 from stepladder.networks.reference import trace
 from stepladder.recipes import augment
 from stepladder.recipes.augment import Warps
@@ -588,12 +591,23 @@ def test_initial_weights_are_pytorchs_default(few: data.Splits) -> None:
 
 
 def test_dropout_keeps_the_mean_and_the_share() -> None:
-    x = torch.ones(100, 10, 10, 11)
-    y = dropout(x, 0.3, random=torch.Generator().manual_seed(1))
+    x = torch.ones(110, 10, 10, 10)
+    y = dropout(x, 0.3, drawn=bits_for(x, seed=1))
     assert (y == 0).double().mean().item() == pytest.approx(0.3, abs=0.005)
     assert y.double().mean().item() == pytest.approx(1, abs=0.01)
-    assert torch.equal(y, dropout(x, 0.3, random=torch.Generator().manual_seed(1)))
-    assert not torch.equal(y, dropout(x, 0.3, random=torch.Generator().manual_seed(2)))
+    assert torch.equal(y, dropout(x, 0.3, drawn=bits_for(x, seed=1)))
+    assert not torch.equal(y, dropout(x, 0.3, drawn=bits_for(x, seed=2)))
+
+
+def bits_for(x: torch.Tensor, *, seed: int) -> torch.Tensor:
+    """What is drawn for the dropout of a batch (N, 10, 10, 10)."""
+    network = recipe_of("all layers", network=["conv 10 1x1 block conv dropout", "linear 10"]).network_for(
+        ImageShape(1, 10, 10)
+    )
+    bits = Bits(network, n_seeds=1, device=x.device)
+    bits.seed([seed])
+    bits.draw(len(x))
+    return bits.next_for(x)
 
 
 @pytest.mark.parametrize(("elastic_px", "cutout_px"), [(0.0, 0), (1.5, 0), (0.0, 7), (0.7, 4)])

@@ -5,15 +5,17 @@ from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from here import Here
 
 from stepladder.climbing.climbing import Task, plan
 from stepladder.engines import choose_engine
-from stepladder.execution import place
+from stepladder.errors import DataError
+from stepladder.execution import place, sent_images
 from stepladder.execution.job_queue import Ended, JobQueue
-from stepladder.execution.sent_run import Order
+from stepladder.execution.sent_run import Order, Report
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.store import Store
 
@@ -121,6 +123,10 @@ class SpeechlessError(Exception):
         raise TypeError("it has no words")
 
 
+class OtherworldlyError(BaseException):
+    """What only a program's end is, by rights."""
+
+
 def raising(error: BaseException) -> Callable[[], Any]:
     def submit() -> None:
         raise error
@@ -153,11 +159,14 @@ NO_REPORT = "failed twice (ValueError: what came back from its worker is no repo
     ("odd", "reason"),
     [
         (raising(OSError("no such luck")), "not tried: OSError: no such luck"),
+        (raising(SystemExit(0)), "not tried: SystemExit: 0"),
+        (raising(OtherworldlyError("no")), "not tried: OtherworldlyError: no"),
         (lambda: None, "not tried: TypeError: its executor gave None for a training, which is no concurrent.futures"),
         (ending("{"), f"{NO_REPORT}Invalid JSON"),
         (ending(None), f"{NO_REPORT}JSON input should be string"),
         (ending("{}"), f"{NO_REPORT}it brings nothing"),
         (ending(error=SystemExit(0)), "failed twice (SystemExit: 0)"),
+        (ending(error=OtherworldlyError("no")), "failed twice (OtherworldlyError: no)"),
         (ending(error=SpeechlessError()), "failed twice (SpeechlessError)"),
         (ending(error=ValueError("two\n  lines")), "failed twice (ValueError: two lines)"),
         (cancelled, "failed twice (CancelledError)"),
@@ -170,3 +179,52 @@ def test_an_odd_executor_ends_each_job_with_one_line(
     ended = worked_off(Odd(odd)).ended
     assert [each.run for each in ended] == [None, None]
     assert all(each.reason.startswith(reason) and "\n" not in each.reason for each in ended), ended
+
+
+def test_one_future_for_two_trainings_ends_the_second(worked_off: Callable[[Here], Told]) -> None:
+    only = ending("{}")()
+    reasons = [each.reason for each in worked_off(Odd(lambda: only)).ended]
+    assert len(reasons) == 2
+    assert "not tried: TypeError: its executor gave one Future for two trainings" in reasons
+
+
+class Standing(Here):
+    """Trains one epoch of a run, and never another."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        order = Order.model_validate_json(args[1])
+        if order.checkpoint is None:
+            return super().submit(fn, args[0], order.model_copy(update={"seconds": 1e-9}).model_dump_json(), **kwargs)
+        done: Future[Any] = Future()
+        done.set_result(Report(checkpoint=order.checkpoint).model_dump_json())
+        return done
+
+
+def test_a_worker_that_brings_nothing_new_is_not_asked_for_ever(worked_off: Callable[[Here], Told]) -> None:
+    reasons = [each.reason for each in worked_off(Standing()).ended]
+    assert reasons == ["failed twice (its worker brought no epoch that is new)"] * 2
+
+
+class Nameless(Here):
+    """Keeps no images, on a machine that has another name each time."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ARG002
+        done: Future[Any] = Future()
+        done.set_result(
+            None if fn is sent_images.keep else Report(machine=uuid4().hex, needs_images=True).model_dump_json()
+        )
+        return done
+
+
+def test_a_machine_without_a_name_does_not_ask_for_images_for_ever(worked_off: Callable[[Here], Told]) -> None:
+    with pytest.raises(DataError, match="sent again and again"):
+        worked_off(Nameless())
+
+
+@pytest.mark.parametrize(("n_workers", "most"), [(-5, 1), (0, 1), (3, 4), (True, 2), ("3", None)])
+def test_as_many_pieces_as_workers_and_one(n_workers: Any, most: int | None) -> None:
+    executor = Closed()
+    executor._max_workers = n_workers  # type: ignore[attr-defined]
+    found = place.of(executor)
+    assert found is not None
+    assert (found.most and found.most()) == most

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from processes import PATIENCE_S, Climb
 
 from stepladder.climbing.climbing import plan
 from stepladder.engines import choose_engine
+from stepladder.errors import LadderError
+from stepladder.execution import on_dask
+from stepladder.execution.places import opened
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.run import RunIdentity
 from stepladder.runs.store import Store
@@ -167,3 +171,91 @@ def test_where_no_scheduler_answers(ladder: Path, tmp_path: Path, stepladder: Co
     assert done.returncode == 2
     assert "Error: --on dask://127.0.0.1:9: no scheduler answers there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def hear(climbing: Climb, words: str) -> None:
+    """Wait until it says them."""
+    assert climbing.process.stderr is not None
+    patience = threading.Timer(PATIENCE_S, climbing.process.kill)
+    patience.start()
+    try:
+        assert any(words in line for line in climbing.process.stderr), words
+    finally:
+        patience.cancel()
+
+
+@pytest.fixture
+def empty(tmp_path: Path, images: Path) -> Iterator[Cluster]:
+    with Cluster(tmp_path / "machines", hidden=images, n_workers=0) as found:
+        yield found
+
+
+def test_a_worker_without_stepladder_is_named(
+    ladder: Path, empty: Cluster, tmp_path: Path, undisturbed: Numbers, stepladder: CommandLine
+) -> None:
+    """Such a worker dies of a training without a word: alone it is refused, and beside another one it is not used."""
+    store = tmp_path / "runs"
+    with Climb(ladder, store, "--seeds", 2, "--on", empty.on) as climbing:
+        hear(climbing, "note: the Dask scheduler has no worker: nothing trains until")
+        empty.begin_worker(is_bare=True)
+        hear(climbing, "has no Stepladder")
+        refused = stepladder("climb", ladder, "--store", tmp_path / "none", "--on", empty.on)
+        assert refused.returncode == 2
+        assert "has no Stepladder (ModuleNotFoundError: " in refused.stderr
+        assert "Traceback" not in refused.stderr
+        empty.begin_worker()
+        returncode, _, err = climbing.finish()
+    assert returncode in (0, 1), err
+    assert numbers(ladder, store) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [
+        ("dask://", "that is no address of a scheduler: write host and port, as in dask://10.0.0.1:8786"),
+        ("dask://localhost", "that is no address of a scheduler"),
+        ("dask://localhost:port", "that is no address of a scheduler"),
+        ("dask://localhost:65536", "that is no address of a scheduler"),
+        ("dask://:8786", "that is no address of a scheduler"),
+        ("dask://localhost:8786/status", "that is no address of a scheduler"),
+        ("dask:carrier-pigeon://localhost:8786", "that is no address of a scheduler"),
+        ("dask:tls://localhost:8786", "tls needs certificates"),
+    ],
+)
+def test_what_is_no_address_is_refused_at_once(on: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    began = time.monotonic()
+    with pytest.raises(LadderError) as caught, opened(on, jobs=None):
+        pass
+    assert str(caught.value).startswith(f'on="{on}": {said}')
+    assert time.monotonic() - began < on_dask.CONNECT_S * slowness()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_cluster_of_this_machine_has_a_worker_for_each_job(jobs: int) -> None:
+    with opened("dask", jobs=jobs) as at:
+        assert at is not None
+        assert at.most is not None
+        assert at.most() == jobs
+
+
+def test_ended_while_its_cluster_begins_it_says_so_and_nothing_else(ladder: Path, tmp_path: Path) -> None:
+    """Half a cluster cannot be closed, and would complain."""
+    with Climb(ladder, tmp_path / "runs", "--seeds", 1, "--jobs", 2, "--on", "dask") as climbing:
+        until(lambda: psutil.Process(climbing.process.pid).children(recursive=True))
+        climbing.process.terminate()
+        returncode, _, err = climbing.finish()
+    assert returncode == 143, err
+    assert "Traceback" not in err
+    assert "Interrupted; every epoch that came back is kept" in err
+
+
+def test_hung_up_with_all_that_it_began_it_says_so_and_nothing_else(long: Path, tmp_path: Path) -> None:
+    """As by a terminal that is closed: Python's own processes beside ours would die of it."""
+    with Climb(long, tmp_path / "runs", "--seeds", 2, "--jobs", 2, "--on", "dask?piece_s=0.1") as climbing:
+        climbing.wait_for("*/*.partial.safetensors")
+        os.killpg(climbing.process.pid, signal.SIGHUP)
+        returncode, _, err = climbing.finish()
+    assert returncode == 129, err
+    assert "Traceback" not in err
+    assert "resource_tracker" not in err

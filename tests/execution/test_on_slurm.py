@@ -4,15 +4,18 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import submitit
 from clusters import trainings_of
 from conftest import TINY_LADDER, CommandLine
 from processes import PATIENCE_S, Climb
 
 from stepladder.climbing.climbing import climb, plan
 from stepladder.engines import choose_engine
+from stepladder.execution.places import opened
 from stepladder.ladders.ladder_file import load
 from stepladder.runs.store import Store
 
@@ -46,6 +49,7 @@ def test_a_job_that_is_killed_is_tried_again_and_all_ends_as_at_home(
             job.kill()
         returncode, _, err = climbing.finish()
     assert returncode in (0, 1), err
+    assert "note: there is no SLURM here (no sbatch on the PATH)" in err
     assert "Traceback" not in err
     home = Store.open(tmp_path / "home", create=True)
     assert climb(load(ladder), seeds=[1, 2], store=home, engine=choose_engine()[0]) == []
@@ -87,11 +91,44 @@ def test_ctrl_c_leaves_no_training_behind(ladder: Path, tmp_path: Path, monkeypa
         ("slurm:partition", "--on slurm:partition: write options as name=value"),
         ("slurm:piece_s=soon", "--on slurm:piece_s=soon: piece_s is a number of seconds above 0, not 'soon'"),
         ("slurm:piece_s=0", "piece_s is a number of seconds above 0"),
-        ("slurm:timeout_min=long", "--on slurm:timeout_min=long: "),
+        ("slurm:timeout_min=long", "--on slurm:timeout_min=long: timeout_min is a whole number from 1 on, not 'long'"),
+        ("slurm:timeout_min=0", "timeout_min is a whole number from 1 on, not '0'"),
+        ("slurm:mem_gb=nan", "mem_gb is a number above 0, not 'nan'"),
+        ("slurm:stderr_to_stdout=perhaps", "stderr_to_stdout is true or false, not 'perhaps'"),
+        ("slurm:partitoin=short", "no option 'partitoin'; known are folder, piece_s, name, timeout_min,"),
+        ("slurm:qos=a,qos=b", "qos is there twice: leave one out"),
+        ("slurm:tasks_per_node=2", "a job trains one run, on one node: leave tasks_per_node out"),
+        ("slurm:nodes=2", "a job trains one run, on one node: leave nodes out"),
+        ("slurm:folder=one.toml", "jobs cannot be kept in "),
     ],
 )
 def test_options_that_are_none(on: str, said: str, ladder: Path, tmp_path: Path, stepladder: CommandLine) -> None:
+    (tmp_path / "one.toml").write_text("no folder")
     done = stepladder("climb", ladder, "--store", tmp_path / "runs", "--on", on)
     assert done.returncode == 2
-    assert said in done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("Error")]
+    assert said in line
     assert "Traceback" not in done.stderr
+
+
+def test_options_are_what_submitit_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts stay texts, such as an account of digits; commas in brackets are one of a list of machines."""
+    monkeypatch.chdir(tmp_path)
+    seen: dict[str, Any] = {}
+    tell = submitit.AutoExecutor.update_parameters
+    monkeypatch.setattr(
+        submitit.AutoExecutor, "update_parameters", lambda self, **named: seen.update(named) or tell(self, **named)
+    )
+    options = "account=007,mem_gb=0.5,name=7,stderr_to_stdout=False,nodelist=n[1,3-4],setup=module load x,piece_s=1e99"
+    with opened(f"slurm:{options}", jobs=None) as at:
+        assert at is not None
+        assert at.piece_s == 1e99
+    assert seen.pop("timeout_min") > 0
+    assert seen == {
+        "slurm_account": "007",
+        "mem_gb": 0.5,
+        "name": "7",
+        "stderr_to_stdout": False,
+        "slurm_nodelist": "n[1,3-4]",
+        "slurm_setup": ["module load x"],
+    }

@@ -1,5 +1,6 @@
 """Images that are sent to machines that have none."""
 
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -164,3 +165,17 @@ def test_the_last_sets_are_kept(cache: Path) -> None:
         sent_images.keep(f"{number:064}", b"images")
     assert len(list(cache.iterdir())) == sent_images.MOST_SETS
     assert (cache / f"{number:064}.npz").exists()
+
+
+def test_what_has_just_come_stays_where_the_clock_went_backwards(cache: Path) -> None:
+    """And where a set was removed by another climb in the middle of it."""
+    cache.mkdir(parents=True)
+    for number in range(sent_images.MOST_SETS):
+        path = cache / f"{number:064}.npz"
+        path.write_bytes(b"images of tomorrow")
+        os.utime(path, (2**33, 2**33 + number))
+    (cache / "gone.npz").symlink_to("removed meanwhile")
+    sent_images.keep("f" * 64, b"images")
+    assert (cache / f"{'f' * 64}.npz").exists()
+    assert len(list(cache.iterdir())) == sent_images.MOST_SETS
+    assert not (cache / f"{0:064}.npz").exists()

@@ -163,7 +163,7 @@ def test_a_task_of_another_format_is_refused() -> None:
     assert not goes_on
     assert report.error is not None
     assert isinstance(report.error.refusal(), EngineError)
-    assert "was sent a training in format 99, and knows 2: install the same version" in str(report.error)
+    assert "was sent a training in format 99, and knows 3: install the same version" in str(report.error)
 
 
 def test_a_run_is_the_same_after_its_way_as_text() -> None:

@@ -687,7 +687,12 @@ def test_the_list_of_records(stepladder: CommandLine) -> None:
 
 
 def test_a_record_that_is_not_there(stepladder: CommandLine) -> None:
-    for name, words in (("nope", "no record 'nope'"), ("absent.json", "absent.json: cannot read this record")):
+    for name, words in (
+        ("nope", "no record 'nope'; known are mnist-1000,"),
+        ("absent.json", "absent.json: cannot read this record"),
+        ("mnist-fast", "no record 'mnist-fast': it is a ladder that has none; 'stepladder climb mnist-fast' climbs it"),
+        ("mine.toml", "no record 'mine.toml': it is a ladder that has none; 'stepladder climb mine.toml' climbs it"),
+    ):
         done = stepladder("reproduce", name)
         assert done.returncode == 2
         assert words in done.stderr

@@ -1,6 +1,7 @@
 """What `reproduce` says of its outcomes, of how many seeds would tell, and of numbers that do not repeat."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -64,7 +65,7 @@ from stepladder.reporting.pages import record_page, repeat_page
 from stepladder.reporting.tables import Table
 from stepladder.runs.conditions import Origin, are_equal, conditions, origin_here, origin_of
 from stepladder.runs.housekeeping import experiments
-from stepladder.runs.run import Progress, Run, RunIdentity
+from stepladder.runs.run import TOGETHER_REVISION, Progress, Run, RunIdentity
 from stepladder.runs.store import Store
 
 SEEDS = (101, 102)
@@ -219,6 +220,28 @@ def test_the_command_says_so_too(folder: Path, tmp_path: Path, stepladder: Comma
     assert "the record does not tell" in " ".join(done.stdout.split())
 
 
+def test_it_is_tracked_as_a_climb_is(folder: Path, tmp_path: Path, stepladder: CommandLine) -> None:
+    """A fresh seed and the stored ones; the seeds are named first all the same."""
+    shutil.copytree(folder / "here", tmp_path / "runs")
+    found = record_of(runs_of(folder), ladder_of(folder))
+    (tmp_path / "few.json").write_text(record.record_text(found))
+    where = ("--store", tmp_path / "runs", "--log-dir", tmp_path / "logs")
+    done = stepladder("reproduce", tmp_path / "few.json", "--seeds", "1", "--track", "tensorboard", *where)
+    assert done.returncode in (0, 1), done.stderr
+    first, second = done.stderr.splitlines()[:2]
+    assert "1 seed, not in the record: seed 201" in first
+    assert second == f"note: tracked in {tmp_path / 'logs'}: tensorboard --logdir {tmp_path / 'logs'}"
+    seeds = [path.name.partition("-")[2].partition("-")[0] for path in (tmp_path / "logs" / "tiny").glob("*/seed-*")]
+    assert sorted(seeds) == ["101", "102", "201"]
+    top = ("--top", "--seeds", "101-102", "--track", "tensorboard")
+    assert stepladder("climb", folder / "few.toml", *top, *where).returncode in (0, 1)
+    replayed = stepladder("replay", folder / "few.toml", "--to", "tensorboard", *where)
+    assert "3 runs told to tensorboard, 0 new" in replayed.stdout
+    alone = stepladder("reproduce", tmp_path / "few.json", "--log-dir", tmp_path / "logs")
+    assert alone.returncode == 2
+    assert "--log-dir is that of a tracker: add --track tensorboard" in alone.stderr
+
+
 @pytest.mark.parametrize("what", ["cpu-target", "cpu-features", "l1-bytes"])
 def test_code_for_another_target_need_not_repeat_and_is_named(what: str, folder: Path) -> None:
     ladder, made = ladder_of(folder), runs_of(folder, what)
@@ -279,6 +302,19 @@ def test_on_a_gpu_nothing_must_repeat(folder: Path) -> None:
     assert again.repeat is not None
     assert not again.fails
     assert "a GPU adds up in no fixed order" in repeat_page.reasons(again.repeat, again.record)
+
+
+def test_what_was_trained_with_other_seeds_at_once_need_not_repeat(folder: Path) -> None:
+    """Not on a CPU either: the last bits depend on how many there were."""
+    ladder, runs = ladder_of(folder), runs_of(folder)
+    engine = runs[0].identity.engine.model_copy(update={"name": "torch", "revision": TOGETHER_REVISION})
+    moved = [run.model_copy(update={"identity": run.identity.model_copy(update={"engine": engine})}) for run in runs]
+    again = reproduction(with_another_number(record_of(moved, ladder)), ladder, moved)
+    assert again.repeat is not None
+    assert not again.fails
+    reasons = repeat_page.reasons(again.repeat, again.record)
+    assert "how many seeds were trained at once, which is not told, decides the last bits" in reasons
+    assert "report it as a bug" not in words_of(again)
 
 
 @pytest.mark.parametrize("name", record.shipped())

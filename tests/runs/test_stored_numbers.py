@@ -146,6 +146,16 @@ def test_damage_never_changes_a_number_without_a_word(stored: Stored, kind: str)
     assert n_said > 1.9 * N_SAMPLED or kind == "marker", "1e-7 may become 1E-7, and it has hardly more than names"
 
 
+def test_another_format_of_weights_that_is_a_changed_digit_is_damage(stored: Stored) -> None:
+    """And no newer Stepladder's file, which a climb would not train over."""
+    path = stored.path(stored.runs[0], "safetensors")
+    content = path.read_bytes()
+    for digit in (b"1", b"3", b"6"):
+        path.write_bytes(content.replace(b'"format_version\\": 2', b'"format_version\\": ' + digit))
+        assert path.read_bytes() != content
+        assert "its weights are missing or damaged" in read_record(stored, path)
+
+
 @pytest.mark.evidence
 @pytest.mark.parametrize("kind", KINDS)
 def test_damage_never_changes_a_number_without_a_word_3000_times(stored: Stored, kind: str) -> None:

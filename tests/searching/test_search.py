@@ -31,9 +31,12 @@ from stepladder.cli import main as cli
 from stepladder.datasets import data
 from stepladder.datasets.sources import MNIST, DataInfo
 from stepladder.engines import choose_engine
+from stepladder.engines.training import train
 from stepladder.errors import BudgetError, EngineError, LadderError, StoreError
+from stepladder.execution.piece import finished
 from stepladder.ladders import ladder_file
 from stepladder.ladders.checking import check_rungs, excess_of
+from stepladder.ladders.evaluated import splits_for
 from stepladder.ladders.ladder_toml import data_path
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.ops import BatchNorm, Block
@@ -41,7 +44,7 @@ from stepladder.networks.text import parse
 from stepladder.recipes.happening import what_happens
 from stepladder.recipes.recipe import Adam, Augment, Average, Muon, Recipe, Sgd, changed_fields
 from stepladder.recipes.schedules import Cosine, LinearDecay, Step
-from stepladder.runs.run import Run
+from stepladder.runs.run import Progress, Run
 from stepladder.runs.store import Store
 from stepladder.searching.guesses import first_guesses
 from stepladder.searching.ladder_of_winner import MARK, ladder_text, output_path, way_up
@@ -739,6 +742,25 @@ def test_a_search_on_one_worker_of_dask_tries_the_same(tmp_path: Path, ladder: P
     assert returncode in (0, 1), err
     assert trials_of(ladder, tmp_path / "runs") == trials_of(ladder, undisturbed)[:2]
     assert set(weights_in(tmp_path / "runs")) < set(weights_in(undisturbed))
+
+
+@pytest.mark.evidence
+def test_every_run_of_a_search_on_several_workers_of_dask_is_that_of_a_local_training(
+    tmp_path: Path, ladder: Path
+) -> None:
+    how = ("--seeds", 2, "--trials", 4, "--on", "dask?piece_s=0.1", "--jobs", 2)
+    with Search(ladder, tmp_path / "runs", *how) as searching:
+        returncode, _, err = searching.finish()
+    assert returncode in (0, 1), err
+    store, engine = Store.open(tmp_path / "runs"), choose_engine("jit")[0]
+    found = [run for folder in store.folder.glob("*/") for run in store.runs_of(folder.name)]
+    assert len({str(run.identity.recipe) for run in found}) >= 4
+    images = data.load(ladder_file.load(ladder).data)
+    for run in found:
+        splits = splits_for(images, run.identity.data)
+        *_, progress = train(engine, run.identity.recipe, splits=splits, seed=run.identity.seed, resume=Progress())
+        again, _ = finished(run.identity, progress=progress, engine=engine, splits=splits)
+        assert again.numbers() == run.numbers()
 
 
 def test_a_search_is_refused_what_another_revision_would_compute(tmp_path: Path, ladder: Path) -> None:

@@ -140,6 +140,33 @@ def test_two_stores_are_one_too_many(stored: Stored, tmp_path: Path) -> None:
     assert "no runs at" in done.stderr
 
 
+def test_a_folder_called_as_a_shipped_ladder_is_a_store_if_it_is_one(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist-8k").mkdir()
+    done = replay(tmp_path / "logs", "mnist-8k", "--store", stored.store.folder)
+    assert (done.exit_code, done.stdout) == (0, "There are no runs to replay.\n")
+    (tmp_path / "mnist-8k").rmdir()
+    shutil.copytree(stored.store.folder, tmp_path / "mnist-8k")
+    assert f"{IN_ALL} runs told" in replay(tmp_path / "logs", "mnist-8k").stdout
+
+
+def test_a_ladder_that_is_given_twice_counts_once(stored: Stored, tmp_path: Path) -> None:
+    done = replay(tmp_path / "logs", stored.ladder_path, stored.ladder_path, "--store", stored.store.folder)
+    assert f"{IN_ALL} runs told to tensorboard, {IN_ALL} new" in done.stdout
+
+
+@pytest.mark.parametrize("to", ["tensorboard", "mlflow"])
+def test_a_folder_that_cannot_be_had_is_refused_with_the_remedy(to: str, stored: Stored, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for log_dir, said in (("", "an empty path is no folder"), (tmp_path / "file", "give another folder")):
+        done = replay(tmp_path, stored.store.folder, "--to", to, "--log-dir", log_dir)
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert "with --log-dir" in done.stderr
+
+
 def test_an_unknown_tracker_is_told_what_there_is(stored: Stored, tmp_path: Path) -> None:
     for asked, said in (
         ("tensorbord", "no tracker 'tensorbord'; did you mean 'tensorboard'?"),

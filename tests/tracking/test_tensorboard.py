@@ -43,6 +43,15 @@ def test_a_run_moves_with_its_rung(tmp_path: Path) -> None:
     assert {name.split("/")[1] for name in files(tmp_path)} == {"begin"}
 
 
+@pytest.mark.parametrize(("one", "other"), [("日本", "中文"), ("a/b", "a b"), ("x" * 101, "x" * 102), ("a", "a-")])
+def test_two_ladders_are_two_folders(one: str, other: str, tmp_path: Path) -> None:
+    """An experiment on both is in both, and replaying one leaves the other's alone."""
+    runs = [replace(made_up(), project=project) for project in (one, other)]
+    assert [TensorBoard(str(tmp_path)).tell(run) for run in runs] == [True, True]
+    assert [TensorBoard(str(tmp_path)).tell(run) for run in runs] == [False, False]
+    assert sorted(files(tmp_path).values()) == sorted(map(event_file, runs))
+
+
 def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     """A file that is cut off, one that grew, and one on its way."""
     TensorBoard(str(tmp_path)).tell(made_up())

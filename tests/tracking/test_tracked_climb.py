@@ -1,6 +1,7 @@
 """A climb that is tracked: it ends with what a replay would have written, and no tracker stops or slows it."""
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,12 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from here import Here
 from stored import LADDER
 
 import stepladder as sl
+from stepladder.cli.main import main
 from stepladder.climbing.climbing import Failure, Watcher, climb, plan
 from stepladder.engines import Engine, choose_engine
+from stepladder.errors import LadderError, TrackerError
 from stepladder.ladders.ladder import Ladder
 from stepladder.runs.run import Epoch
 from stepladder.runs.store import Store
@@ -177,8 +181,73 @@ def test_a_tracker_that_fails_for_good_is_said_and_the_climb_goes_on(
     first, last = said
     assert "the server hung up" in first
     assert first.endswith("; the climb goes on, and it is tried again")
-    assert last == "Listening was not told all: stepladder replay --to Listening tells it the rest"
+    assert last == "Listening was not told all: sl.replay tells it the rest"
     assert len(list(stored_runs(store, [ladder], only=True))) == 4
+
+
+def test_what_a_tracker_was_not_told_is_told_by_the_command_that_is_named(
+    ladder: Ladder, store: Store, engine: Engine, tmp_path: Path
+) -> None:
+    logs = tmp_path / "my logs"
+    logs.write_text("no folder yet")
+    said: list[str] = []
+    with TrackedClimb(ladder, "tensorboard", log_dir=logs, store=store, complain=said.append) as watcher:
+        climbed(ladder, store, engine, watcher, seeds=[1])
+    first, last = said
+    assert "give another folder with --log-dir" in first
+    logs.unlink()
+    command = last.removeprefix("tensorboard was not told all: ").removesuffix(" tells it the rest")
+    done = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
+    assert "2 runs told to tensorboard, 2 new" in done.stdout
+    assert {name.split("/")[0] for name in files(logs)} == {ladder.name}
+
+
+class Leaving(Listening):
+    """A tracker whose library ends the program, when it is told and when it is closed."""
+
+    def tell(self, run: TrackedRun) -> bool:  # noqa: ARG002
+        raise SystemExit(0)
+
+    def close(self) -> None:
+        raise SystemExit(0)
+
+
+def test_a_library_that_ends_the_program_ends_neither_climb_nor_replay(
+    ladder: Ladder, store: Store, engine: Engine
+) -> None:
+    said: list[str] = []
+    with TrackedClimb(ladder, Leaving(), complain=said.append) as watcher:
+        climbed(ladder, store, engine, watcher, seeds=[1])
+    assert "the tracker does not take it (SystemExit: 0); the climb goes on" in said[0]
+    assert said[-1] == "Leaving was not told all: sl.replay tells it the rest"
+    results = sl.collect(ladder, store)
+    with pytest.raises(TrackerError, match=r"does not take it .SystemExit: 0"):
+        sl.replay(results, Leaving())
+    only_closing = Leaving()
+    only_closing.tell = lambda run: run.is_over  # type: ignore[method-assign]
+    with pytest.raises(TrackerError, match=r"Leaving could not be closed .SystemExit: 0.: replay again"):
+        sl.replay(results, only_closing)
+
+
+class Nowhere(Listening):
+    @property
+    def where(self) -> str:  # type: ignore[override]
+        raise OSError("gone")
+
+
+@pytest.mark.parametrize(
+    ("to", "said"), [(5, "the tracker 5 is none: it has no where"), (Nowhere(), "cannot say where it writes to")]
+)
+def test_what_is_no_tracker_is_refused_before_anything_trains(to: Any, said: str, ladder: Ladder) -> None:
+    with pytest.raises(TrackerError, match=said):
+        TrackedClimb(ladder, to)
+
+
+def test_what_is_no_ladder_is_refused(ladder: Ladder) -> None:
+    with pytest.raises(LadderError, match=r"TrackedClimb takes a ladder, not 'small\.toml'"):
+        TrackedClimb("small.toml", Listening())  # type: ignore[arg-type]
+    with pytest.raises(LadderError, match="replay takes the results of one ladder, not"):
+        sl.replay(ladder, Listening())  # type: ignore[arg-type]
 
 
 def test_a_tracker_that_fails_for_a_while_is_told_all(

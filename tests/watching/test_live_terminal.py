@@ -66,6 +66,21 @@ def test_on_a_narrow_terminal_a_name_is_cut_and_numbers_are_not(
     assert any(re.fullmatch(rf"  {name} +seed 1  epoch  7 of 14  test 98\.91%{beside}", line) for line in lines)
 
 
+@pytest.mark.parametrize("columns", [47, 30, 20])
+def test_where_words_find_no_room_numbers_do(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with LiveClimb() as watcher:
+        watcher.planned({task.identity.key: (task, 0) for task in TASKS}, n_stored=0)
+        watcher.advanced(TASKS[0], epochs=[make_epoch(9_891)] * 7)
+        with watcher._console.capture() as captured:
+            watcher._console.print(watcher._progress.get_renderable())
+    lines = [ANSI.sub("", line).rstrip() for line in MOVES.split(captured.get())]
+    assert max(map(len, lines)) <= columns
+    assert any(re.fullmatch(r"climb +0/48 runs", line) for line in lines), lines
+    assert any(re.fullmatch(r"  skel\S+ 7/14 98\.91%", line) for line in lines), lines
+
+
 def watched(tell: Callable[[LiveClimb], None]) -> None:
     with LiveClimb() as watcher:
         watcher.planned({task.identity.key: (task, 0) for task in TASKS}, n_stored=0)

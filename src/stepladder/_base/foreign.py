@@ -319,6 +319,15 @@ _TABLES: dict[str, dict[str, str]] = {
         "cuda0": "write cuda: the first GPU is taken",
         "mps metal rocm tpu xla": NONE_HERE,
     },
+    "place to train": {
+        "tcp tls ucx": "the address of a Dask scheduler is written dask://HOST:PORT",
+        "distributed daskdistributed": "dask",
+        "sbatch srun submitit": "slurm",
+        "here localhost thismachine processes process multiprocessing threads loky joblib": "local",
+        "ray parsl mpi mpi4py spark pbs sge lsf": "write python:MODULE:FUNCTION, a function of yours that gives an"
+        " executor of concurrent.futures: docs/clusters.md shows some",
+        "ssh host kubernetes k8s aws": "run 'dask scheduler' and 'dask worker' there, and write dask://HOST:PORT",
+    },
     "format": {
         "htm page web": "html",
         "md mdown readme": "markdown",

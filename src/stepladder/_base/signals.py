@@ -118,6 +118,31 @@ def blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """A SIGTERM that comes inside is answered at its end; a second one ends the process at once.
+
+    Unlike what is ``blocked``, it is seen by the processes that are begun inside.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if came:
+            _end_at_once(number)
+        came.append(number)
+
+    is_ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _stop
+    if is_ours:
+        signal.signal(signal.SIGTERM, note)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, _stop)
+        for number in came:
+            signal.raise_signal(number)
+
+
 def left_to_the_parent() -> None:
     """In a worker: what goes to all is for the parent to answer. SIGTERM is its word."""
     for each in TO_ALL:

@@ -40,7 +40,7 @@ from stepladder.runs.results import Results, collect, require_results
 from stepladder.runs.store import Store
 from stepladder.tracking.replaying import replay as replay_runs
 from stepladder.tracking.replaying import runs_of
-from stepladder.tracking.trackers import Tracker, choose_tracker
+from stepladder.tracking.trackers import Tracker, close, named_tracker
 from stepladder.watching.brief import BriefClimb
 
 MAX_SEEDS = 64  # that a climb until decided goes on to
@@ -92,6 +92,7 @@ def climb(
     _require_number("max_seeds", max_seeds)
     _require_able("engine", engine, str, "identity", like='"jit" or "torch"')
     _require_able("device", device, str, like='"cpu" or "cuda"')
+    _require_able("on", on, str, like='"dask", "slurm" or "dask://10.0.0.1:8786"')
     _require_able("executor", executor, NoneType, "submit", like="one of concurrent.futures")
     _require_able("watcher", watcher, NoneType, "finished", like="a stepladder.climbing.climbing.Watcher")
     wanted, notes = seeds_of(seeds), _notes(ladder)
@@ -137,8 +138,8 @@ def _require_number(name: str, given: object) -> None:
 
 
 def _require_able(name: str, given: object, kind: type, ability: str = "", *, like: str) -> None:
-    """Raise LadderError unless it is of a kind, or has an ability."""
-    if not isinstance(given, kind) and not (ability and hasattr(given, ability)):
+    """Raise LadderError unless it is of a kind, or has an ability; a class has none, but what it makes."""
+    if not isinstance(given, kind) and (isinstance(given, type) or not (ability and hasattr(given, ability))):
         raise LadderError(f"{name} is none: {shown(given)}; give {like}, or leave {name} out")
 
 
@@ -226,9 +227,10 @@ def replay(results: Results, to: str | Tracker, *, log_dir: str | Path | None = 
     ``to`` is "tensorboard", "mlflow", "wandb", "trackio", the name of a package's own, or one that you have;
     ``log_dir`` is the folder that it writes to. Replayed again, the same results add nothing. Raises TrackerError.
     """
-    tracker = choose_tracker(to, log_dir=None if log_dir is None else str(log_dir)) if isinstance(to, str) else to
+    name, tracker = named_tracker(to, log_dir=log_dir)
+    require_results(results, of="replay")
     n_new = sum(each.is_new for each in replay_runs(runs_of(results), tracker))
-    tracker.close()
+    close(tracker, name)
     return n_new
 
 

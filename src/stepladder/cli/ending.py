@@ -19,6 +19,7 @@ from stepladder._base.signals import Stopped, stopped
 from stepladder._base.wording import cut
 from stepladder.errors import INTERNAL_ERROR, StepladderError
 
+_ELSEWHERE = re.compile(" --on[ =](?!local)")  # there epochs come back in pieces, and what was under way is lost
 DEBUG = "STEPLADDER_DEBUG"  # set to anything, a bug is shown with its traceback
 
 
@@ -40,7 +41,7 @@ def exit_code(command: Callable[[], object], *, again: Callable[[], str]) -> int
         return error.code if isinstance(error.code, int) else StepladderError.exit_code if error.code else 0
     except (KeyboardInterrupt, click.Abort, EOFError) as error:
         return _interrupted(error, again())
-    except Exception as error:
+    except BaseException as error:  # a library may have one that is no Exception
         if (stop := stopped()) is not None:  # pydantic calls it an error of its schema
             return _interrupted(stop, again())
         if os.environ.get(DEBUG):
@@ -51,14 +52,15 @@ def exit_code(command: Callable[[], object], *, again: Callable[[], str]) -> int
 def _interrupted(error: BaseException, again: str) -> int:
     cause = error.__cause__ if isinstance(error, click.Abort) else error  # click has ended the terminal's line of ^C
     if again:
-        say("Interrupted; every finished epoch is kept. Go on with:")
+        epoch = "epoch that came back" if _ELSEWHERE.search(again) else "finished epoch"
+        say(f"Interrupted; every {epoch} is kept. Go on with:")
         click.echo(f"  {again}", err=True)  # whole, however long: a command that is cut does not go on
     else:
         say("Interrupted.")
     return cause.exit_code if isinstance(cause, Stopped) else Stopped().exit_code
 
 
-def _refused(error: Exception) -> int:
+def _refused(error: BaseException) -> int:
     """Say what is wrong; the exit code."""
     match error:
         case StepladderError():
@@ -107,7 +109,7 @@ def _about_files(error: OSError) -> str:
     return reason
 
 
-def _about_bug(error: Exception) -> str:
+def _about_bug(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
     what = (str(error).splitlines() or [""])[0]

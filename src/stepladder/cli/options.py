@@ -94,14 +94,24 @@ STORE = click.option(
     help="Folder that keeps all runs.",
 )
 JOBS = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes to train in, one run each [default: one per core]."
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes to train in, one run each; with --on, workers [default: one per core; all workers].",
 )
 ON = click.option(
     "--on",
     default="local",
     show_default=True,
     metavar="WHERE",
-    help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION.",
+    help="Where to train: local, dask, dask://HOST:PORT, slurm, slurm:NAME=VALUE,... or python:MODULE:FUNCTION"
+    " (docs/clusters.md).",
+)
+TRACK = click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    metavar="TRACKER",
+    help="Tell tensorboard, mlflow, wandb or trackio meanwhile.",
 )
 LOG_DIR = click.option(
     "--log-dir", help="Folder that a tracker writes to [default: its own choice; see docs/trackers.md]."

@@ -4,7 +4,7 @@ A package that declares one under ``stepladder.engines`` is found by its name (d
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,29 @@ class Engine(Protocol):
 
         Nothing is lacking in the network. Its parameters are not set, the loop does that.
         """
+
+
+@runtime_checkable
+class Together(Engine, Protocol):
+    """An engine that can train several seeds of one recipe at once. It need not: others train them one by one.
+
+    A seed's draws are those that it has alone, and so are its numbers, but for float32's rounding.
+    """
+
+    def most_together(self, network: Network, recipe: Recipe, *, n_train: int, n_processes: int = 1) -> int:
+        """How many seeds, in each of so many processes of this machine; 1 if they are trained one by one.
+
+        ``n_train`` is the number of training images.
+        """
+
+    def together(self, n: int) -> Engine:
+        """The same engine, whose models train ``n`` seeds at once. Every array has an axis more in front, (n, ...):
+        parameters, gradients, statistics, indices, warps and targets that are learned, answers, tallies, and seeds of
+        dropout. Indices and warps may be arrays that were sent to the device.
+        """
+
+    def to_device(self, array: NDArray[Any]) -> Any:
+        """An array as ``learn`` and ``answers`` of such models take it without another copy."""
 
 
 def choose_engine(wanted: str = "auto", *, device: str = "auto") -> tuple[Engine, str]:

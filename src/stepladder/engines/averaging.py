@@ -19,7 +19,8 @@ from stepladder.runs.run import Arrays
 class MovingAverage:
     """Starts at zero, and is divided by the share of real weights in it: as Adam's moments (Kingma & Ba 2015).
 
-    ``arrays`` are those of an earlier training state to go on from, if it has any of the average.
+    ``arrays`` are those of an earlier training state to go on from, if it has any of the average. All are (S, ...)
+    where S seeds are trained at once: they have made as many steps.
     """
 
     def __init__(self, average: Average, model: Model, *, steps_per_epoch: int, arrays: Arrays) -> None:
@@ -30,7 +31,7 @@ class MovingAverage:
         self._statistics = {
             name: np.array(arrays.get(PREFIX + name, np.zeros_like(each))) for name, each in model.statistics().items()
         }
-        self._left = 1.0 - float(arrays[SHARE][0]) if SHARE in arrays else 1.0  # of the zeros at the start
+        self._left = 1.0 - float(arrays[SHARE].flat[0]) if SHARE in arrays else 1.0  # of the zeros at the start
 
     def after_step(self, model: Model, step: int) -> None:
         """Look at the weights if it is time; ``step`` counts from 0 over all epochs."""
@@ -59,7 +60,7 @@ class MovingAverage:
 
     def arrays(self, model: Model) -> Arrays:
         """What a checkpoint keeps of it."""
-        share: NDArray[Any] = np.array([1 - self._left])
+        share: NDArray[Any] = np.full((*model.parameters.shape[:-1], 1), 1 - self._left)
         statistics = {PREFIX + name: array.copy() for name, array in self._statistics.items()}
         return {PARAMETERS: model.to_numpy(self._parameters), SHARE: share, **statistics}
 

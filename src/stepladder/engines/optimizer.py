@@ -1,6 +1,7 @@
 """Optimizers in plain in-place arithmetic on flat arrays, so that one text serves numpy and torch alike.
 
-All arrays are (n_params,); ``decay`` holds the weight decay of each parameter, ``matrices`` where there are any.
+All arrays are (n_params,), or (S, n_params) for S seeds at once; ``decay`` (n_params,) holds the weight decay of each
+parameter, ``matrices`` where there are any; ``lr`` is a number, or (S, 1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ LEAST_NORM = 1e-7  # added to what a matrix, or a gradient, is divided by
 
 @dataclass(frozen=True)
 class Matrix:
-    """The part of a flat array that is a matrix, and its rows."""
+    """The part of a flat array, along its last axis, that is a matrix, and its rows."""
 
     part: slice
     n_rows: int
@@ -36,7 +37,7 @@ def update(
     state: Mapping[str, Any],
     decay: Any,
     matrices: Sequence[Matrix],
-    lr: float,
+    lr: Any,
     step: int,
 ) -> None:
     """One step, in place; ``step`` counts from 0."""
@@ -51,10 +52,18 @@ def update(
 
 def ascend(parameters: Any, *, gradients: Any, radius: float) -> None:
     """Go up the gradient by ``radius``, a Euclidean length over all parameters (Foret et al. 2021), in place."""
-    parameters += radius / ((gradients * gradients).sum() ** 0.5 + LEAST_NORM) * gradients
+    parameters += radius / (_length(gradients, n_axes=1) + LEAST_NORM) * gradients
 
 
-def sgd(sgd: Sgd, parameters: Any, *, gradients: Any, velocity: Any, decay: Any, lr: float) -> None:
+def _length(array: Any, *, n_axes: int) -> Any:
+    """The Euclidean length over the last axes; a number where there are no others."""
+    squares = array * array
+    if squares.ndim == n_axes:
+        return squares.sum() ** 0.5
+    return squares.sum(tuple(range(-n_axes, 0)), keepdims=True) ** 0.5
+
+
+def sgd(sgd: Sgd, parameters: Any, *, gradients: Any, velocity: Any, decay: Any, lr: Any) -> None:
     """SGD with momentum (PyTorch's form of Sutskever et al. 2013)."""
     gradients += decay * parameters
     velocity *= sgd.momentum
@@ -63,7 +72,7 @@ def sgd(sgd: Sgd, parameters: Any, *, gradients: Any, velocity: Any, decay: Any,
 
 
 def adam(
-    adam: Adam, parameters: Any, *, gradients: Any, state: Mapping[str, Any], decay: Any, lr: float, step: int
+    adam: Adam, parameters: Any, *, gradients: Any, state: Mapping[str, Any], decay: Any, lr: Any, step: int
 ) -> None:
     """Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019)."""
     first, second = state["first_moment"], state["second_moment"]
@@ -87,7 +96,7 @@ def muon(
     velocity: Any,
     decay: Any,
     matrices: Sequence[Matrix],
-    lr: float,
+    lr: Any,
 ) -> None:
     """Muon (Jordan et al. 2024) on the matrices, SGD with momentum on all else.
 
@@ -97,24 +106,26 @@ def muon(
     velocity += gradients
     moves = muon.other_lr * (gradients + muon.momentum * velocity if muon.nesterov else velocity)
     for matrix in matrices:
-        move = moves[matrix.part].reshape(matrix.n_rows, -1)
-        tallness = max(1.0, matrix.n_rows / move.shape[1]) ** 0.5
-        moves[matrix.part] = tallness * orthogonal(move, n_steps=muon.n_steps).reshape(-1)
+        flat = moves[..., matrix.part]
+        move = flat.reshape(*flat.shape[:-1], matrix.n_rows, -1)
+        tallness = max(1.0, matrix.n_rows / move.shape[-1]) ** 0.5
+        flat[:] = tallness * orthogonal(move, n_steps=muon.n_steps).reshape(flat.shape)
     parameters -= lr * decay * parameters
     parameters -= lr * moves
 
 
 def orthogonal(matrix: Any, *, n_steps: int) -> Any:
-    """The matrix (rows, columns) with singular values of about 1, by Newton-Schulz; those of exactly 0 stay.
+    """The matrix (..., rows, columns) with singular values of about 1, by Newton-Schulz; those of exactly 0 stay.
 
     An odd polynomial of a matrix is one of its singular values: dividing by the norm puts them between 0 and 1, and
     each round brings them nearer to 1. On several threads OpenBLAS adds up the products of large matrices (64 x 576)
     in another order: workers have one thread.
     """
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    is_wide = matrix.shape[-2] <= matrix.shape[-1]
+    wide = matrix if is_wide else matrix.swapaxes(-1, -2)
     once, cubed, fifth = QUINTIC
-    x = wide / ((wide * wide).sum() ** 0.5 + LEAST_NORM)
+    x = wide / (_length(wide, n_axes=2) + LEAST_NORM)
     for _ in range(n_steps):
-        gram = x @ x.T
+        gram = x @ x.swapaxes(-1, -2)
         x = once * x + (cubed * gram + fifth * (gram @ gram)) @ x
-    return x if wide is matrix else x.T
+    return x if is_wide else x.swapaxes(-1, -2)

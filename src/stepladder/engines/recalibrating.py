@@ -7,6 +7,7 @@ import numpy as np
 
 from stepladder.datasets.data import Splits
 from stepladder.engines import Engine, Model
+from stepladder.engines.drawing import Seeds, of_each
 from stepladder.networks.geometry import Network
 from stepladder.networks.ops.batch_norm import NORM_MOMENTUM
 from stepladder.recipes.draws import generator
@@ -22,14 +23,15 @@ class Recalibration:
     larger variances than in evaluation (Li et al. 2019). So nothing of the training is touched.
     """
 
-    def __init__(self, engine: Engine, network: Network, recipe: Recipe, *, splits: Splits, seed: int) -> None:
+    def __init__(self, engine: Engine, network: Network, recipe: Recipe, *, splits: Splits, seed: Seeds) -> None:
         still = recipe.model_copy(update={"dropout": 0.0, "distill": None})
         self._model = engine.model(network, still, splits=splits)
         n = len(splits.train)
         size = min(recipe.batch_size, n)
         n_batches = min(recipe.recalibration_batches, n // size)
-        order = generator(seed, 0, purpose="recalibrate").permutation(n)
-        self.batches = order[: n_batches * size].reshape(n_batches, size)
+        order = of_each(seed, lambda each: generator(each, 0, purpose="recalibrate").permutation(n))
+        batches = order[..., : n_batches * size].reshape(*order.shape[:-1], n_batches, size)
+        self.batches = np.moveaxis(batches, -2, 0)  # (n_batches, ..., size)
         self._found: Arrays = {}
 
     @contextmanager

@@ -1,8 +1,13 @@
-"""The one loop that every engine trains in: draws, steps, evaluation, and what is written down of an epoch."""
+"""The one loop that every engine trains in: draws, steps, evaluation, and what is written down of an epoch.
 
-from collections.abc import Iterator, Sequence
+One seed at a time; or, with an engine that can, several at once (``train_together``): then every array of a training
+has an axis more in front, (S, ...), and all of it is text that both share.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -13,13 +18,15 @@ from numpy.typing import NDArray
 from stepladder.datasets.data import Splits
 from stepladder.engines import Engine, require_code
 from stepladder.engines.averaging import MovingAverage, averaged
+from stepladder.engines.drawing import Ahead, Drawn, Seeds, draw, of_each
 from stepladder.engines.optimizer import ascend, hidden_matrices, update
 from stepladder.engines.recalibrating import Recalibration, recalibrated
 from stepladder.networks.geometry import Network
-from stepladder.recipes.augment import Warps, draw_warps
+from stepladder.recipes.augment import Warps
 from stepladder.recipes.draws import generator, integer_seed
-from stepladder.recipes.recipe import Augment, Recipe
+from stepladder.recipes.recipe import Recipe
 from stepladder.recipes.schedule import learning_rate
+from stepladder.recipes.schedules import Plateau
 from stepladder.runs.arrays import PARAMETERS, STATISTIC, state_names
 from stepladder.runs.run import Arrays, Epoch, Progress, WrongImage
 
@@ -47,35 +54,78 @@ def train(
     progress = resume
     training.set_arrays(progress.arrays or initial_arrays(network, seed))
     while not progress.is_finished(recipe):
-        number = len(progress.epochs)
         start = perf_counter()
-        with np.errstate(all="ignore"):  # a training that diverges is recorded as such
-            train_loss, n_train_correct = training.epoch(number, [each.train_loss for each in progress.epochs])
+        learned = training.epoch(len(progress.epochs), train_losses(progress))
         middle = perf_counter()
         logits = training.logits()
-        if not (isfinite(train_loss) and np.isfinite(logits).all()):
-            yield replace(progress, diverged_at_epoch=number + 1, wrong_images=(), arrays=training.arrays())
-            return
-        n_correct, loss, confusion, wrong = judge(logits, splits.evaluated.labels)
-        epoch = Epoch(
-            n_train=len(splits.train),
-            n_train_correct=n_train_correct,
-            train_loss=train_loss,
-            n_evaluated=len(splits.evaluated),
-            n_correct=n_correct,
-            loss=loss,
-            confusion=confusion,
+        evaluated = perf_counter()
+        progress = after_epoch(
+            progress,
+            *learned,
+            logits=logits,
+            arrays=training.arrays(),
+            splits=splits,
             train_s=middle - start,
-            evaluate_s=perf_counter() - middle,
+            evaluate_s=evaluated - middle,
         )
-        progress = replace(progress, epochs=(*progress.epochs, epoch), wrong_images=wrong, arrays=training.arrays())
         yield progress
 
 
-class Training:
-    """A model, its optimizer's state and, where the recipe has them, moving average of weights and recalibration."""
+def train_losses(progress: Progress) -> list[float]:
+    """Those of the epochs so far, which a plateau asks for."""
+    return [each.train_loss for each in progress.epochs]
 
-    def __init__(self, engine: Engine, network: Network, recipe: Recipe, *, splits: Splits, seed: int) -> None:
+
+def after_epoch(
+    before: Progress,
+    train_loss: float,
+    n_train_correct: int,
+    *,
+    logits: NDArray[np.float32],
+    arrays: Arrays,
+    splits: Splits,
+    train_s: float,
+    evaluate_s: float,
+) -> Progress:
+    """Where a training stands after one more epoch, which ended with these answers (n, n_classes) and this state.
+
+    A loss or an answer that is no number is where it diverged. ``evaluate_s`` is the time that the answers took.
+    """
+    if not (isfinite(train_loss) and np.isfinite(logits).all()):
+        return replace(before, diverged_at_epoch=len(before.epochs) + 1, wrong_images=(), arrays=arrays)
+    start = perf_counter()
+    n_correct, loss, confusion, wrong = judge(logits, splits.evaluated.labels)
+    epoch = Epoch(
+        n_train=len(splits.train),
+        n_train_correct=n_train_correct,
+        train_loss=train_loss,
+        n_evaluated=len(splits.evaluated),
+        n_correct=n_correct,
+        loss=loss,
+        confusion=confusion,
+        train_s=train_s,
+        evaluate_s=evaluate_s + perf_counter() - start,
+    )
+    return replace(before, epochs=(*before.epochs, epoch), wrong_images=wrong, arrays=arrays)
+
+
+class Training:
+    """A model, its optimizer's state and, where the recipe has them, moving average of weights and recalibration.
+
+    Of one seed; of several, the engine is one whose models train as many (Together.together), all is (S, ...), and what
+    is drawn is sent to the device.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        network: Network,
+        recipe: Recipe,
+        *,
+        splits: Splits,
+        seed: Seeds,
+        send: Callable[[NDArray[Any]], Any] = lambda array: array,
+    ) -> None:
         model = engine.model(network, recipe, splits=splits)
         self.model, self.recipe, self.splits, self.seed = model, recipe, splits, seed
         self.steps_per_epoch = -(-len(splits.train) // recipe.batch_size)
@@ -85,6 +135,7 @@ class Training:
         self._state: dict[str, Any] = {}
         self._average: MovingAverage | None = None
         self._recalibration: Recalibration | None = None
+        self._ahead = None if isinstance(seed, int) else Ahead(recipe, splits, seed, send=send)
         if recipe.recalibrate_images and network.statistic_shapes:
             self._recalibration = Recalibration(engine, network, recipe, splits=splits, seed=seed)
 
@@ -109,17 +160,22 @@ class Training:
         found = self._recalibration.arrays() if self._recalibration else {}
         return {name: self.model.to_numpy(array) for name, array in kept.items()} | statistics | average | found
 
-    def epoch(self, number: int, train_losses: Sequence[float]) -> tuple[float, int]:
-        """One pass over the training images; the mean loss and the number of correct answers on the way."""
+    def epoch(self, number: int, train_losses: Sequence[Any]) -> tuple[Any, Any]:
+        """One pass over the training images; the mean loss and the number of correct answers on the way.
+
+        ``train_losses`` are those of the epochs before: of several seeds, those of each.
+        """
+        with np.errstate(all="ignore"):  # a training that diverges is recorded as such
+            return self._epoch(number, train_losses)
+
+    def _epoch(self, number: int, train_losses: Sequence[Any]) -> tuple[Any, Any]:
         model, recipe, n = self.model, self.recipe, len(self.splits.train)
-        order = generator(self.seed, number, purpose="order").permutation(n)
-        warps = self._warps(number)
-        model.begin_epoch(dropout_seed=integer_seed(self.seed, number, purpose="dropout"))
+        drawn = self._drawn(number)
+        model.begin_epoch(dropout_seed=of_each(self.seed, lambda seed: integer_seed(seed, number, purpose="dropout")))
         for start in range(0, n, recipe.batch_size):
             batch = slice(start, start + recipe.batch_size)
-            self.learn(order[batch], None if warps is None else warps[batch])
+            self.learn(drawn.order[..., batch], None if drawn.warps is None else drawn.warps[batch])
             step = number * self.steps_per_epoch + start // recipe.batch_size
-            lr = learning_rate(recipe, step=step, steps_per_epoch=self.steps_per_epoch, train_losses=train_losses)
             update(
                 recipe.optimizer,
                 model.parameters,
@@ -127,7 +183,7 @@ class Training:
                 state=self._state,
                 decay=self._decay,
                 matrices=self._matrices,
-                lr=lr,
+                lr=self._learning_rate(step, train_losses),
                 step=step,
             )
             if self._average:
@@ -135,7 +191,7 @@ class Training:
         loss_sum, n_correct = model.tally()
         return loss_sum / n, n_correct
 
-    def learn(self, indices: NDArray[np.int64], warps: Warps | None) -> None:
+    def learn(self, indices: Any, warps: Warps | None) -> None:
         """The gradients of one batch, for the optimizer."""
         model, aware = self.model, self.recipe.sharpness_aware
         targets = self.teachers.targets(indices, warps) if self.teachers else None
@@ -148,14 +204,25 @@ class Training:
         model.parameters[:] = model.to_array(here)
         model.set_statistics(statistics)
 
-    def _warps(self, number: int) -> Warps | None:
-        """What happens to the images of an epoch, in the order in which they come."""
-        augment, n = self.recipe.augment, len(self.splits.train)
-        if augment == Augment() or number >= self.recipe.epochs - self.recipe.clean_epochs:
-            return None
-        return draw_warps(
-            augment, n, size=self.splits.image.size, rng=lambda purpose: generator(self.seed, number, purpose=purpose)
-        )
+    def _drawn(self, number: int) -> Drawn:
+        if self._ahead is not None:
+            return self._ahead.epoch(number)
+        assert isinstance(self.seed, int)
+        return draw(self.recipe, self.splits, seed=self.seed, number=number)
+
+    def _learning_rate(self, step: int, train_losses: Sequence[Any]) -> Any:
+        """That of a step: one number, but for several seeds on a plateau, which have (S, 1) of them."""
+        rate = partial(learning_rate, self.recipe, step=step, steps_per_epoch=self.steps_per_epoch)
+        if isinstance(self.seed, int):
+            return rate(train_losses=train_losses)
+        if not isinstance(self.recipe.schedule, Plateau):
+            return rate()
+        return self.model.to_array(np.array([[rate(train_losses=each)] for each in train_losses], np.float32))
+
+    def close(self) -> None:
+        """End what draws ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def logits(self) -> NDArray[np.float32]:
         """The answers to the evaluated images: of the average if there is one, recalibrated if that is wanted."""
@@ -166,7 +233,10 @@ class Training:
 
 
 class Teachers:
-    """Trained networks whose answers are learned (recipe.Distill), the mean of their probabilities."""
+    """Trained networks whose answers are learned (recipe.Distill), the mean of their probabilities.
+
+    Of several seeds, each has as many, and ``teachers`` are the first of each, the second of each, (S, ...), and so on.
+    """
 
     def __init__(self, engine: Engine, recipe: Recipe, teachers: Sequence[Arrays], *, splits: Splits) -> None:
         assert recipe.teacher is not None
@@ -176,22 +246,24 @@ class Teachers:
         self.share = recipe.distill.share
         self.models = [engine.model(network, recipe.teacher, splits=splits) for _ in teachers]
         for model, weights in zip(self.models, teachers, strict=True):
-            flat = np.concatenate([weights[name].ravel() for name in network.parameter_shapes])
+            lead = model.parameters.shape[:-1]  # (S,) of several seeds
+            flat = np.concatenate([weights[name].reshape(*lead, -1) for name in network.parameter_shapes], -1)
             model.parameters[:] = model.to_array(flat)
             model.set_statistics({name: weights[name] for name in network.statistic_shapes})
         smoothing, n_classes = recipe.loss.label_smoothing, splits.image.n_classes
         labels = np.eye(n_classes) * (1 - smoothing) + smoothing / n_classes
         self._by_label = ((1 - self.share) * labels[splits.train.labels]).astype(np.float32)  # (n_train, n_classes)
 
-    def targets(self, indices: NDArray[np.int64], warps: Warps | None) -> NDArray[np.float32]:
-        """The probabilities (n, n_classes) to learn for training images."""
+    def targets(self, indices: Any, warps: Warps | None) -> NDArray[np.float32]:
+        """The probabilities (..., n, n_classes) to learn for training images."""
         answers = [self._scaled_softmax(model.answers(indices, warps)) for model in self.models]
-        targets: NDArray[np.float32] = sum(answers) / np.float32(len(answers)) + self._by_label[indices]
+        here = indices if isinstance(indices, np.ndarray) else indices.cpu().numpy()
+        targets: NDArray[np.float32] = sum(answers) / np.float32(len(answers)) + self._by_label[here]
         return targets
 
     def _scaled_softmax(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        scaled: NDArray[np.float32] = np.float32(self.share) * powers / powers.sum(1, keepdims=True)
+        powers = np.exp(logits - logits.max(-1, keepdims=True))
+        scaled: NDArray[np.float32] = np.float32(self.share) * powers / powers.sum(-1, keepdims=True)
         return scaled
 
 

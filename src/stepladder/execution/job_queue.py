@@ -3,6 +3,7 @@
 Whoever wants runs submits jobs, and is given each back when it has ended, with its run or the reason why there is none.
 A run is trained in pieces (see piece), each of which may be computed anywhere; what comes back of it is put into the
 store here, and nowhere else, so that workers need not see the store, and a killed climb goes on from what it received.
+Runs of the same experiment that stand at the same epoch are one piece, as many as their engine trains at once (packs).
 Teachers are trained first, as runs like any others. How often a piece is tried, what is said meanwhile, and how all
 ends when a signal comes is seen to here too.
 """
@@ -11,25 +12,27 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import current_process
 from queue import Empty, SimpleQueue
 from threading import Event
-from typing import Generic, Protocol, Self, TypeVar
-from uuid import uuid4
+from typing import Generic, Self
 
 from stepladder._base.files import NewerFormatError
 from stepladder._base.machine import limit_in_words
-from stepladder._base.registry import OUTSIDERS, reason
-from stepladder._base.wording import shown
+from stepladder._base.registry import reason
+from stepladder._base.wording import n_of, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets import kinds
 from stepladder.errors import LadderError, StepladderError, StoreError
 from stepladder.execution import children, place, sent_run
 from stepladder.execution.children import LostError
+from stepladder.execution.packs import most_together
 from stepladder.execution.place import Place
 from stepladder.execution.sending import Sending
-from stepladder.execution.sent_run import Order, Report
+from stepladder.execution.sent_run import Came, Order, Report, Standing
+from stepladder.execution.trainings import J, Piece, Training, teachers_of
 from stepladder.runs import speeds
 from stepladder.runs.conditions import Origin, conditions
 from stepladder.runs.run import Epoch, Run, RunIdentity
@@ -38,19 +41,6 @@ from stepladder.runs.store import LeftAloneError, Store
 
 POLL_S = 0.3
 N_TRIES = 2
-
-
-class Job(Protocol):
-    """A run that is wanted; its text names it in messages."""
-
-    @property
-    def identity(self) -> RunIdentity: ...
-
-    @property
-    def macs_per_epoch(self) -> int: ...
-
-
-J = TypeVar("J", bound=Job)
 
 
 @dataclass(frozen=True)
@@ -62,30 +52,6 @@ class Ended(Generic[J]):
     reason: str = ""
 
 
-@dataclass(eq=False)
-class _Training(Generic[J]):
-    """A run on its way: who wants it, where it stands, which runs it learns from, and how it is tried.
-
-    ``ticket`` names the present piece where it is trained. ``resumes`` if it was interrupted since its checkpoint.
-    """
-
-    identity: RunIdentity
-    name: str
-    teachers: tuple[RunIdentity, ...]
-    jobs: list[J] = field(default_factory=list)
-    waits_for: set[str] = field(default_factory=set)  # keys
-    has_begun: bool = False
-    checkpoint: bytes | None = None
-    epochs: Sequence[Epoch] = ()
-    resumes: bool = True
-    number: int = 1  # of this try
-    ticket: str = ""
-
-    @property
-    def key(self) -> str:
-        return self.identity.key
-
-
 def require_own_process() -> None:
     """Refuse to train in an executor's process that is running the script which trains, once more, to begin with."""
     if getattr(current_process(), "_inheriting", False):
@@ -93,11 +59,6 @@ def require_own_process() -> None:
             "this script climbs or searches again in each process of its own executor: put what it does under"
             ' if __name__ == "__main__":, or leave the executor out'
         )
-
-
-def _require_future(given: object) -> None:
-    if not isinstance(given, Future):
-        raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
 
 
 class JobQueue(Generic[J]):
@@ -111,16 +72,18 @@ class JobQueue(Generic[J]):
         self._place = at or place.own(jobs)
         self._is_own = at is None
         self._source, self._store, self._tell = source, store, tell
-        self._trainings: dict[str, _Training[J]] = {}
-        self._waiting: deque[_Training[J]] = deque()
-        self._under_way: dict[Future[str], _Training[J]] = {}
+        self._trainings: dict[str, Training[J]] = {}
+        self._waiting: deque[Training[J]] = deque()
+        self._under_way: dict[Future[str], Piece[J]] = {}
         self._news = Event()  # something was heard, or has ended
-        self._heard: SimpleQueue[tuple[_Training[J], str]] = SimpleQueue()
-        self._moved: dict[str, _Training[J]] = {}
+        self._heard: SimpleQueue[tuple[Piece[J], str]] = SimpleQueue()
+        self._moved: dict[str, Training[J]] = {}
         self._ended: list[Ended[J]] = []
         self._said: set[str] = set()
         self._first: Origin | None = None
-        self._sending = Sending[_Training[J]](self._place, source)
+        self._sending = Sending[tuple[Training[J], ...]](self._place, source)
+        n_processes = jobs if self._place.is_own else self._place.most() if self._place.most else 1
+        self._most = partial(most_together, source=source, n_processes=n_processes)
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +97,8 @@ class JobQueue(Generic[J]):
 
     def submit(self, job: J) -> None:
         self._wanted(job.identity, str(job)).jobs.append(job)
-        self._begin()
+        if self._most(job.identity) == 1:
+            self._begin()  # else when all are there that are trained with it
 
     def wait(self) -> list[Ended[J]]:
         """The jobs that have ended, after POLL_S at most.
@@ -142,15 +106,18 @@ class JobQueue(Generic[J]):
         Raises EngineError for a run that another engine computed, and what a worker refuses to train for: DataError,
         EngineError or LadderError; StoreError where nothing can be kept.
         """
+        self._begin()
         if not self._ended:
             self._news.wait(POLL_S)
             self._news.clear()
         done = [(future, self._under_way.pop(future)) for future in list(self._under_way) if future.done()]
         self._begin()  # so that no worker waits until all is looked at
         self._hear()
-        for future, training in done:
-            self._collect(future, training)
-        self._waiting.extendleft(self._sending.go_on())
+        for note in self._place.notes():
+            self._say(note)
+        for future, piece in done:
+            self._collect(future, piece)
+        self._waiting.extendleft(training for trainings in self._sending.go_on() for training in trainings)
         self._begin()
         ended, self._ended = self._ended, []
         return ended
@@ -165,7 +132,7 @@ class JobQueue(Generic[J]):
     def close(self) -> None:
         """Begin nothing more, and stop what is being trained; what was heard of it is kept."""
         self._waiting.clear()
-        self._place.stop([training.ticket for future, training in self._under_way.items() if not future.cancel()])
+        self._place.stop([piece.ticket for future, piece in self._under_way.items() if not future.cancel()])
         self._under_way.clear()
         if self._is_own:
             self._place.executor.shutdown(cancel_futures=True)
@@ -174,11 +141,11 @@ class JobQueue(Generic[J]):
         self._trainings.clear()
         children.close_idle()
 
-    def _wanted(self, identity: RunIdentity, name: str) -> _Training[J]:
+    def _wanted(self, identity: RunIdentity, name: str) -> Training[J]:
         """The training of a run, which begins when those of its teachers have ended."""
         if identity.key in self._trainings:
             return self._trainings[identity.key]
-        training: _Training[J] = _Training(identity, name, _teachers(identity))
+        training: Training[J] = Training(identity, name, teachers_of(identity))
         for teacher in training.teachers:
             if self._store.find(teacher, set_aside=False) is None:
                 self._wanted(teacher, f"{name}: its teacher of seed {teacher.seed}")
@@ -191,126 +158,197 @@ class JobQueue(Generic[J]):
     def _begin(self) -> None:
         """Give the executor what waits, as far as it is to have it now."""
         while self._waiting and (self._place.most is None or len(self._under_way) < self._place.most()):
-            training = self._waiting.popleft()
-            try:
-                order = self._order(training)
-            except (LeftAloneError, NewerFormatError) as error:
-                self._fail(training, str(error))
-            else:
-                if order is not None:
-                    self._give(training, order)
+            first = self._waiting.popleft()
+            if self._is_to_train(first):
+                together = [first, *self._others_with(first)]
+                standing = [(each, found) for each in together if (found := self._standing(each)) is not None]
+                if standing:
+                    self._give(
+                        Piece([each for each, _ in standing]),
+                        self._order([found for _, found in standing], use_cache=first.number == 1),
+                    )
 
-    def _order(self, training: _Training[J]) -> Order | None:
-        """The next piece of a run; None if the run is there, because another climb has trained it meanwhile."""
-        if not training.has_begun:
+    def _others_with(self, first: Training[J]) -> list[Training[J]]:
+        """Those that wait and are trained together with this one, taken from what waits."""
+        most, found = self._most(first.identity), list[Training[J]]()
+        for other in list(self._waiting):
+            if len(found) + 1 >= most or first.number > 1:
+                break
+            if other.goes_with(first):
+                is_to_train, stands_there = self._is_to_train(other), len(other.epochs) == len(first.epochs)
+                if stands_there or not is_to_train:
+                    self._waiting.remove(other)
+                if stands_there and is_to_train:
+                    found.append(other)
+        return found
+
+    def _is_to_train(self, training: Training[J]) -> bool:
+        """Find where a training stands; False if the run is there, because another climb has trained it meanwhile."""
+        if training.has_begun:
+            return True
+        try:
             run = self._store.find(training.identity, set_aside=False)
             if run is not None:
                 self._end(training, run)
-                return None
+                return False
             info = data_sets.describe(self._source)
             training.checkpoint = self._store.resume(training.identity, info=info)
-            training.has_begun = True
+        except (LeftAloneError, NewerFormatError) as error:
+            self._fail(training, str(error))
+            return False
+        if training.checkpoint is not None:
+            training.epochs = epochs_of(training.checkpoint, training.identity)
+        training.has_begun = True
+        return True
+
+    def _standing(self, training: Training[J]) -> Standing | None:
+        """The run as it is sent; None if it cannot be had."""
+        try:
+            teachers = self._weights_of_teachers(training)
+        except (LeftAloneError, NewerFormatError) as error:
+            self._fail(training, str(error))
+            return None
+        at, resumes = training.checkpoint, training.resumes
+        return Standing(identity=training.identity, checkpoint=at, resumes=resumes, teachers=teachers)
+
+    def _order(self, standing: Sequence[Standing], *, use_cache: bool) -> Order:
+        first, *others = standing
         return Order(
-            identity=training.identity,
+            **dict(first),
             source=kinds.from_anywhere(self._source),
             sends_images=not self._place.is_own,
-            checkpoint=training.checkpoint,
-            resumes=training.resumes,
-            teachers=self._weights_of_teachers(training),
             seconds=None if self._place.is_own else self._place.piece_s,
-            use_cache=training.number == 1,  # of machine code that was kept, the first try may have died
+            use_cache=use_cache,  # of machine code that was kept: the first try may have died of it
+            others=tuple(others),
         )
 
-    def _weights_of_teachers(self, training: _Training[J]) -> tuple[bytes, ...]:
+    def _weights_of_teachers(self, training: Training[J]) -> tuple[bytes, ...]:
         """None of them if one diverged."""
         runs = [self._store.find(teacher, set_aside=False) for teacher in training.teachers]
         if any(run is None or run.diverged_at_epoch is not None for run in runs):
             return ()
         return tuple(self._store.weights_file(run) for run in runs if run is not None)
 
-    def _give(self, training: _Training[J], order: Order) -> None:
-        training.ticket = uuid4().hex
-        how = (training.ticket, order.model_dump_json())
+    def _give(self, piece: Piece[J], order: Order) -> None:
+        how = (piece.ticket, order.model_dump_json())
         try:
             if self._place.is_own:
 
                 def hear(text: str) -> None:
-                    self._heard.put((training, text))
+                    self._heard.put((piece, text))
                     self._news.set()
 
                 future = self._place.executor.submit(children.train_in_child, *how, hear)
             else:
                 future = self._place.executor.submit(children.train_in_child, *how)
-            _require_future(future)
+            self._require_new(future)
             future.add_done_callback(lambda _: self._news.set())
-        except StepladderError:  # the place is gone
+        except (StepladderError, KeyboardInterrupt):  # the place is gone; somebody wants an end
             raise
         except RuntimeError as error:  # a broken executor takes nothing any more
-            self._fail(training, f"not tried: {error}{limit_in_words()}")
-        except Exception as error:  # whatever an outsider's executor does
-            self._fail(training, f"not tried: {reason(error)}")
+            self._fail_all(piece, f"not tried: {error}{limit_in_words()}")
+        except BaseException as error:  # whatever an outsider's executor does
+            self._fail_all(piece, f"not tried: {reason(error)}")
         else:
-            self._under_way[future] = training
+            self._under_way[future] = piece
+
+    def _require_new(self, given: object) -> None:
+        if not isinstance(given, Future):
+            raise TypeError(f"its executor gave {shown(given)} for a training, which is no concurrent.futures.Future")
+        if given in self._under_way:
+            raise TypeError("its executor gave one Future for two trainings")
 
     def _hear(self) -> None:
-        """Take in the newest of each training: earlier ones, where epochs are quick, would keep watchers waiting."""
-        newest: dict[str, tuple[_Training[J], str]] = {}
+        """Take in the newest of each piece: earlier ones, where epochs are quick, would keep watchers waiting."""
+        newest: dict[str, tuple[Piece[J], str]] = {}
         with suppress(Empty):
             while True:
-                training, text = self._heard.get_nowait()
-                newest[training.key] = (training, text)
-        for training, text in newest.values():
-            if self._trainings.get(training.key) is training:
-                try:
-                    self._keep(training, sent_run.reported(text))
-                except (DamagedError, OSError, ValueError) as error:
-                    self._say(f"{training.name}: its epochs cannot be kept ({reason(error)}); it goes on")
+                piece, text = self._heard.get_nowait()
+                newest[piece.ticket] = (piece, text)
+        for piece, text in newest.values():
+            try:
+                self._take(piece, sent_run.reported(text), self._say_unkept)
+            except ValueError as error:
+                self._say_unkept(piece.trainings[0], error)
 
-    def _collect(self, future: Future[str], training: _Training[J]) -> None:
+    def _say_unkept(self, training: Training[J], error: Exception) -> None:
+        self._say(f"{training.name}: its epochs cannot be kept ({reason(error)}); it goes on")
+
+    def _collect(self, future: Future[str], piece: Piece[J]) -> None:
         try:
             report = sent_run.reported(future.result())
         except (LostError, BrokenExecutor) as error:
-            self._try_again(training, "lost its worker", str(error))
+            self._try_again(piece, "lost its worker", str(error))
             return
-        except StepladderError:  # the place is gone
+        except (StepladderError, KeyboardInterrupt):  # the place is gone; somebody wants an end
             raise
-        except OUTSIDERS as error:  # whatever went wrong in this run: the others go on
-            self._try_again(training, "failed", reason(error))
+        except BaseException as error:  # whatever went wrong in these runs: the others go on
+            self._try_again(piece, "failed", reason(error))
             return
         if report.error is None:
-            try:
-                self._receive(training, report)
-            except (DamagedError, StoreError, OSError, ValueError) as error:  # what came back, or the store
-                self._try_again(training, "failed", reason(error))
+            self._receive(piece, report)
             return
         match report.error.refusal():
             case None:
-                self._try_again(training, "failed", str(report.error))
+                self._try_again(piece, "failed", str(report.error))
             case refusal:
                 raise refusal
 
-    def _receive(self, training: _Training[J], report: Report) -> None:
+    def _receive(self, piece: Piece[J], report: Report) -> None:
         """The last report of a piece."""
         if report.needs_images:
-            self._sending.ask(report.machine, training, training.identity.data)
-        elif report.run is not None:
-            self._finish(training, report)
-        else:
-            self._keep(training, report)
-            training.resumes, training.number = False, 1
-            self._waiting.appendleft(training)  # what has begun is ended first
+            self._sending.ask(report.machine, tuple(piece.trainings), piece.trainings[0].identity.data)
+            return
+        failed: set[str] = set()  # keys
 
-    def _keep(self, training: _Training[J], report: Report) -> None:
+        def fail(training: Training[J], error: Exception) -> None:
+            failed.add(training.key)
+            self._try_again(Piece([training]), "failed", reason(error))
+
+        n_before = {training.key: len(training.epochs) for training in piece.trainings}
+        try:
+            self._take(piece, report, fail)
+        except ValueError as error:
+            self._try_again(piece, "failed", reason(error))
+            return
+        for training in piece.trainings:
+            is_new = len(training.epochs) > n_before[training.key]
+            if self._is_under_way(training) and training.key not in failed and not is_new:
+                failed.add(training.key)
+                self._try_again(Piece([training]), "failed", "its worker brought no epoch that is new")
+        go_on = [each for each in piece.trainings if self._is_under_way(each) and each.key not in failed]
+        for training in go_on:
+            training.resumes, training.number = False, 1
+        self._waiting.extendleft(reversed(go_on))  # what has begun is ended first
+
+    def _take(self, piece: Piece[J], report: Report, fail: Callable[[Training[J], Exception], None]) -> None:
+        """Take in where each run of a piece stands. Raises ValueError for a report of others; ``fail`` is told of what
+        is wrong with one, or with the store.
+        """
+        came = (report, *report.others)
+        if len(came) != len(piece.trainings):
+            raise ValueError(f"what came back is of {n_of(len(came), 'run')}, not of {len(piece.trainings):,}")
+        for training, each in zip(piece.trainings, came, strict=True):
+            if self._is_under_way(training):  # else it has ended in the middle of the piece
+                try:
+                    self._keep(training, each, report) if each.run is None else self._finish(training, each, report)
+                except (DamagedError, StoreError, OSError, ValueError) as error:
+                    fail(training, error)
+
+    def _is_under_way(self, training: Training[J]) -> bool:
+        return self._trainings.get(training.key) is training
+
+    def _keep(self, training: Training[J], came: Came, report: Report) -> None:
         """Keep where a training stands."""
         sent_run.require_engine(report, training.identity)
-        assert report.checkpoint is not None
-        training.epochs = epochs_of(report.checkpoint, training.identity)
-        training.checkpoint = report.checkpoint
+        assert came.checkpoint is not None
+        training.epochs = epochs_of(came.checkpoint, training.identity)
+        training.checkpoint = came.checkpoint
         self._moved[training.key] = training
-        self._store.checkpoint(training.identity, report.checkpoint)
+        self._store.checkpoint(training.identity, came.checkpoint)
 
-    def _finish(self, training: _Training[J], report: Report) -> None:
-        run, weights = report.run, report.weights
+    def _finish(self, training: Training[J], came: Came, report: Report) -> None:
+        run, weights = came.run, came.weights
         assert run is not None
         assert weights is not None
         sent_run.require_engine(report, training.identity)
@@ -343,15 +381,22 @@ class JobQueue(Generic[J]):
             " bits of the others' numbers may be other ones"
         ]
 
-    def _try_again(self, training: _Training[J], what: str, reason: str) -> None:
-        if training.number < N_TRIES:
-            self._tell(f"{training.name} {what} ({reason}); it is tried once more")
+    def _try_again(self, piece: Piece[J], what: str, reason: str) -> None:
+        """Once more, each run alone: one of them may have brought down the others."""
+        trainings = [each for each in piece.trainings if self._is_under_way(each)]
+        again = [each for each in trainings if each.number < N_TRIES]
+        if again:
+            n_others = len(again) - 1
+            them = f", and with it {n_of(n_others, 'other run')}; each is tried once more, alone"
+            self._tell(f"{again[0].name} {what} ({reason}){them if n_others else '; it is tried once more'}")
+        for training in reversed(again):
             training.number, training.resumes = training.number + 1, True
             self._waiting.appendleft(training)
-        else:
-            self._fail(training, f"{what} twice ({reason})")
+        for training in trainings:
+            if training not in again:
+                self._fail(training, f"{what} twice ({reason})")
 
-    def _end(self, training: _Training[J], run: Run) -> None:
+    def _end(self, training: Training[J], run: Run) -> None:
         """Give back the jobs of a run, and let those begin that learn from it."""
         self._leave(training)
         self._ended += [Ended(job, run) for job in training.jobs]
@@ -361,7 +406,7 @@ class JobQueue(Generic[J]):
                 if not other.waits_for:
                     self._waiting.append(other)
 
-    def _fail(self, training: _Training[J], reason: str) -> None:
+    def _fail(self, training: Training[J], reason: str) -> None:
         """Give back the jobs of a run that cannot be had, and those that learn from it."""
         self._leave(training)
         self._ended += [Ended(job, None, reason) for job in training.jobs]
@@ -369,15 +414,10 @@ class JobQueue(Generic[J]):
             if training.key in other.waits_for:
                 self._fail(other, f"its teacher, seed {training.identity.seed}: {reason}")
 
-    def _leave(self, training: _Training[J]) -> None:
+    def _fail_all(self, piece: Piece[J], reason: str) -> None:
+        for training in piece.trainings:
+            self._fail(training, reason)
+
+    def _leave(self, training: Training[J]) -> None:
         self._trainings.pop(training.key, None)
         self._moved.pop(training.key, None)
-
-
-def _teachers(identity: RunIdentity) -> tuple[RunIdentity, ...]:
-    """The runs that a run learns from, if any: ones like any others."""
-    recipe, distill = identity.recipe.teacher, identity.recipe.distill
-    if recipe is None or distill is None:
-        return ()
-    seeds = distill.seeds_for(identity.seed)
-    return tuple(identity.model_copy(update={"recipe": recipe, "seed": seed}) for seed in seeds)

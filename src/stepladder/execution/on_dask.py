@@ -1,21 +1,24 @@
 """Training on the workers of a Dask scheduler: of a cluster on this machine, or one that is there already.
 
 A task of Dask goes on when it is cancelled, and when its client is gone; so each looks whether it is still wanted, and
-ends its child when it is not. Workers need Stepladder, and nothing else of this machine.
+ends its child when it is not. Workers need Stepladder, and nothing else of this machine: one without it ends as it is
+given a task, and tells nobody; so each is asked first.
 """
 
+import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
-from stepladder._base import signals
+from stepladder._base import registry, signals
 from stepladder._base.machine import n_cores
-from stepladder._base.wording import how_to_install
+from stepladder._base.wording import how_to_install, option
 from stepladder.errors import LadderError, UnfinishedClimbError
 from stepladder.execution import children, sent_images
 from stepladder.execution.place import PIECE_S, Place
@@ -24,6 +27,10 @@ from stepladder.execution.places import seconds
 CONNECT_S = 10
 LOOK_S = 0.5
 COUNT_EVERY_S = 2.0
+ANSWERS_WITHIN_S = 5.0  # a worker that has nothing to do; one at work answers later
+NOBODY_AFTER_S = 5.0
+NOBODY = "the Dask scheduler has no worker: nothing trains until one is started, with 'dask worker ADDRESS'"
+WITH_PORT = ("tcp", "tls", "ws", "wss", "ucx")  # protocols whose addresses have one
 
 
 @contextmanager
@@ -35,51 +42,87 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     try:
         import distributed
     except ImportError:
-        raise LadderError(f"--on dask needs Dask: {how_to_install('dask')}") from None
-    address, _, option = rest.partition("?")
-    if option and not option.startswith("piece_s="):
-        raise LadderError(f"--on dask:{rest}: the one option is piece_s, as in dask://host:8786?piece_s=10")
-    piece_s = seconds(option.removeprefix("piece_s="), on=f"dask:{rest}") if option else PIECE_S
+        raise LadderError(f"{option('on', 'dask')} needs Dask: {how_to_install('dask')}") from None
+    address, _, more = rest.partition("?")
+    given = option("on", f"dask:{rest}")
+    if more and not more.startswith("piece_s="):
+        raise LadderError(f"{given}: the one option is piece_s, as in dask://host:8786?piece_s=10")
+    piece_s = seconds(more.removeprefix("piece_s="), on=f"dask:{rest}") if more else PIECE_S
     for name in [each for each in logging.root.manager.loggerDict if each.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said here
     with ExitStack() as stack:
         client = stack.enter_context(_client(distributed, address, jobs))
         looking = stack.enter_context(ThreadPoolExecutor(1))
         workers = _Workers(client, most=jobs if address else None)
+        workers.require_able(where=given)
         yield Place(
             workers,
             most=workers.count,
             piece_s=piece_s,
             stop=workers.stop,
             spread=lambda name, content: looking.submit(_spread, client, name, content),
+            notes=workers.notes,
         )
 
 
 @contextmanager
 def _client(distributed: Any, rest: str, jobs: int | None) -> Iterator[Any]:
     with ExitStack() as stack:
-        if not rest:
-            n, quiet = jobs or n_cores(), logging.CRITICAL
-            resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
-            with signals.blocked():  # for its threads and processes: it is us who end them
-                cluster = distributed.LocalCluster(
-                    n, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=quiet
-                )
-            address: Any = stack.enter_context(cluster)
+        if rest:
+            address: Any = _address(distributed, rest)
         else:
-            address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+            with signals.held():  # half a cluster cannot be closed
+                address = stack.enter_context(_local(distributed, jobs))
         try:
-            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Mismatched versions")  # of what decides numbers we say it
+                client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise LadderError(
-                f"--on dask:{rest}: no scheduler answers there ({error}): start one with 'dask scheduler', and workers"
-                " with 'dask worker ADDRESS'"
+                f"{option('on', f'dask:{rest}')}: no scheduler answers there ({error}): start one with 'dask"
+                " scheduler', and workers with 'dask worker ADDRESS'"
             ) from None
         try:
             yield client
         finally:
             with suppress(Exception):  # its scheduler may be gone
                 client.close(timeout=CONNECT_S)
+
+
+def _local(distributed: Any, jobs: int | None) -> Any:
+    """A cluster of this machine."""
+    with signals.blocked():
+        resource_tracker.ensure_running()  # now, as whoever begins it has signals unblocked
+    with signals.blocked():  # for its threads and processes: it is us who end them
+        return distributed.LocalCluster(
+            n_workers=jobs or n_cores(),
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+
+
+def _address(distributed: Any, rest: str) -> str:
+    """That of a scheduler, as Dask writes it. Raises LadderError for what is none, or cannot be spoken to."""
+    address = rest if "://" in rest else f"tcp://{rest.removeprefix('//')}"
+    protocol, _, where = address.partition("://")
+    try:
+        distributed.comm.registry.get_backend(protocol)
+        if protocol in WITH_PORT:
+            host, port = distributed.comm.addressing.parse_host_port(where)
+            if not (host and 0 < port < 2**16):
+                raise ValueError(where)
+    except (ValueError, TypeError, RuntimeError, ImportError):
+        raise LadderError(
+            f"{option('on', f'dask:{rest}')}: that is no address of a scheduler: write host and port, as in"
+            " dask://10.0.0.1:8786; dask alone is a cluster on this machine"
+        ) from None
+    if protocol == "tls" and distributed.Security().get_connection_args("client").get("ssl_context") is None:
+        raise LadderError(
+            f"{option('on', f'dask:{rest}')}: tls needs certificates: name them in Dask's configuration, below"
+            " distributed.comm.tls"
+        )
+    return address
 
 
 def _spread(client: Any, name: str, content: bytes) -> None:
@@ -95,15 +138,60 @@ class _Workers(Executor):
         self._client, self._most = client, most
         self._tasks: dict[str, Any] = {}  # by ticket
         self._counted = (0, float("-inf"))
+        self._asked: dict[str, Any] = {}  # each worker's address, and the task that has to find Stepladder there
+        self._able: set[str] = set()  # those of them that found it
+        self._last_seen = time.monotonic()  # any of them
 
     def count(self) -> int:
-        """How many pieces they can train at once; 1 while there is none of them, to wait for the first."""
+        """How many pieces those can train at once that have Stepladder; 0 while there is none of them."""
         n, at = self._counted
         if time.monotonic() - at > COUNT_EVERY_S:
-            with suppress(Exception):  # the next that is submitted tells what is wrong
-                n = sum(self._client.nthreads().values())
+            try:
+                n = self._threads(self._client.nthreads())
+            except Exception:
+                n = max(n, 1)  # the next that is submitted tells what is wrong
             self._counted = (n, time.monotonic())
-        return max(1, min(n, self._most or n))
+        return min(n, self._most or n)
+
+    def _threads(self, workers: Mapping[str, int]) -> int:
+        """How many threads those of these workers have that can import Stepladder; each is asked once."""
+        if workers:
+            self._last_seen = time.monotonic()
+        for address in workers:
+            if address not in self._asked:
+                import_it = (importlib.import_module, "stepladder")
+                self._asked[address] = self._client.submit(*import_it, workers=[address], pure=False, retries=0)
+            elif (task := self._asked[address]) and task.status == "finished":
+                self._able.add(address)
+                self._asked[address] = None  # so that nothing of it is kept there
+        return sum(n for address, n in workers.items() if address in self._able)
+
+    def require_able(self, *, where: str) -> None:
+        """Raise LadderError if there are workers, and none of them has Stepladder."""
+        self.count()
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
+        for task in filter(None, self._asked.values()):
+            with suppress(Exception):  # it is at work, or gone: what it lacks is said when it tells
+                task.exception(timeout=max(0.0, deadline - time.monotonic()))
+        self._counted = (0, float("-inf"))
+        lacking = self._lacking()
+        if lacking and len(lacking) == len(self._asked):
+            raise LadderError(f"{where}: {lacking[0]}")
+
+    def _lacking(self) -> list[str]:
+        """A sentence for each worker that cannot import Stepladder."""
+        return [
+            f"the Dask worker {address} has no Stepladder ({registry.reason(task.exception())}): install the same"
+            " version in the environment that it is started in"
+            for address, task in self._asked.items()
+            if task and task.status == "error"
+        ]
+
+    def notes(self) -> list[str]:
+        """What is worth saying by now."""
+        self.count()
+        nobody = [NOBODY] if time.monotonic() - self._last_seen > NOBODY_AFTER_S else []
+        return [*self._lacking(), *nobody]
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         ticket, given = (args[0], _train) if fn is children.train_in_child else ("", fn)
@@ -124,7 +212,8 @@ class _Workers(Executor):
         try:
             ours.set_result(task.result())
         except KilledWorker as error:
-            ours.set_exception(BrokenExecutor(f"{error.last_worker} ended, and others before it"))
+            why = "short of memory, or without this version of Stepladder"
+            ours.set_exception(BrokenExecutor(f"{error.last_worker} ended, and others before it: {why}"))
         except Exception as error:
             ours.set_exception(_lost(error) if task.cancelled() else error)
 

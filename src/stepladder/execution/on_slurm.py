@@ -4,18 +4,20 @@ A job waits in a queue before it begins: pieces are longer here. Options are giv
 submitit as they are (``timeout_min``, ``mem_gb``, ``cpus_per_task``), those of sbatch too (``partition``, ``account``).
 """
 
+import re
+import shlex
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from stepladder._base import signals
+from stepladder._base import registry, signals
 from stepladder._base.machine import n_cores
-from stepladder._base.wording import how_to_install
+from stepladder._base.wording import how_to_install, option, shown
 from stepladder.errors import LadderError
 from stepladder.execution import children
 from stepladder.execution.children import LostError
@@ -26,19 +28,43 @@ MOST_JOBS = 100  # in SLURM's queue at once
 PIECE_IN_JOB_S = 600.0
 LOOK_S = 0.5
 FOLDER = "slurm-jobs"  # what is written of jobs, which must see it under the same path
+NO_SLURM = "there is no SLURM here (no sbatch on the PATH): jobs are processes of this machine"
 SPARE_MIN = 10  # a job may take longer than its piece: an epoch, and what comes before the first
 
-# What AutoExecutor knows by these names; all else is SLURM's own, and takes a prefix there.
-_SUBMITITS = {
-    "name",
-    "timeout_min",
-    "mem_gb",
-    "nodes",
-    "cpus_per_task",
-    "gpus_per_node",
-    "tasks_per_node",
-    "stderr_to_stdout",
+
+def _whole(text: str) -> int:
+    if (found := int(text)) < 1:
+        raise ValueError(text)
+    return found
+
+
+def _above_0(text: str) -> float:
+    if not 0 < (found := float(text)) < float("inf"):
+        raise ValueError(text)
+    return found
+
+
+def _yes(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+# What is more than a text: how it is read, and what it is. AutoExecutor knows the first six by these names; all else is
+# SLURM's own, and takes a prefix.
+_KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "name": (str, "a text"),
+    "timeout_min": (_whole, "a whole number from 1 on"),
+    "mem_gb": (_above_0, "a number above 0"),
+    "cpus_per_task": (_whole, "a whole number from 1 on"),
+    "gpus_per_node": (_whole, "a whole number from 1 on"),
+    "stderr_to_stdout": (_yes, "true or false"),
+    "use_srun": (_yes, "true or false"),
+    "srun_args": (shlex.split, "words of a shell"),
+    "setup": (lambda text: [text], "a command"),
+    "teardown": (lambda text: [text], "a command"),
 }
+_SUBMITITS = tuple(_KINDS)[:6]
+LONGEST_PIECE_S = 365 * 24 * 3600.0
+_ONE_EACH = ("nodes", "tasks_per_node", "ntasks_per_node", "ntasks")  # a job trains one piece of one run
 
 
 @contextmanager
@@ -51,23 +77,26 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
     try:
         import submitit
     except ImportError:
-        raise LadderError(f"--on slurm needs submitit: {how_to_install('slurm')}") from None
+        raise LadderError(f"{option('on', 'slurm')} needs submitit: {how_to_install('slurm')}") from None
     options = _options(rest)
-    folder = Path(str(options.pop("folder", FOLDER)))
-    executor = submitit.AutoExecutor(folder=folder / "%j")
+    folder = Path(options.pop("folder", FOLDER))
+    try:
+        executor = submitit.AutoExecutor(folder=folder / "%j")
+    except OSError as error:
+        raise LadderError(
+            f"{option('on', f'slurm:{rest}')}: jobs cannot be kept in {folder.absolute()} ({error.strerror}): give"
+            " a folder that all machines see, as in slurm:folder=/home/me/jobs"
+        ) from None
     is_local = executor.cluster == "local"
     default = PIECE_S if is_local else PIECE_IN_JOB_S
-    piece_s = seconds(str(options.pop("piece_s")), on=f"slurm:{rest}") if "piece_s" in options else default
-    defaults = {"name": "stepladder", "timeout_min": int(piece_s // 60) + SPARE_MIN}
-    named = {name if name in _SUBMITITS else f"slurm_{name}": value for name, value in options.items()}
-    try:
-        executor.update_parameters(**(defaults | named))
-    except Exception as error:  # whichever: an unknown name, a value of another type
-        raise LadderError(f"--on slurm:{rest}: {error}") from None
+    piece_s = seconds(options.pop("piece_s"), on=f"slurm:{rest}") if "piece_s" in options else default
+    defaults = {"name": "stepladder", "timeout_min": str(int(min(piece_s, LONGEST_PIECE_S) // 60) + SPARE_MIN)}
+    _set(executor, defaults | options, rest)
     workers = _Jobs(executor)
     n = jobs or (n_cores() if is_local else MOST_JOBS)
     try:
-        yield Place(workers, most=lambda: n, piece_s=piece_s, stop=workers.stop)
+        notes = [NO_SLURM] if is_local else []
+        yield Place(workers, most=lambda: n, piece_s=piece_s, stop=workers.stop, notes=lambda: notes)
     finally:
         workers.shutdown()
         with suppress(OSError):
@@ -75,14 +104,43 @@ def place(rest: str, *, jobs: int | None) -> Iterator[Place]:
                 each.rmdir()
 
 
-def _options(rest: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for each in filter(None, rest.split(",")):
+def _options(rest: str) -> dict[str, str]:
+    """Options by name. Raises LadderError for what is none, or there twice."""
+    options: dict[str, str] = {}
+    for each in filter(None, re.split(r",(?![^\[]*\])", rest)):  # a comma in brackets is one of nodelist=n[1,3]
         name, equals, value = each.partition("=")
         if not (name.isidentifier() and equals and value):
-            raise LadderError(f"--on slurm:{rest}: write options as name=value, as in slurm:partition=short,mem_gb=4")
-        options[name] = int(value) if value.isdecimal() else value
+            raise LadderError(
+                f"{option('on', f'slurm:{rest}')}: write options as name=value, as in slurm:partition=short,mem_gb=4"
+            )
+        if name in options:
+            raise LadderError(f"{option('on', f'slurm:{rest}')}: {name} is there twice: leave one out")
+        if name in _ONE_EACH:
+            raise LadderError(f"{option('on', f'slurm:{rest}')}: a job trains one run, on one node: leave {name} out")
+        options[name] = value
     return options
+
+
+def _set(executor: Any, options: Mapping[str, str], rest: str) -> None:
+    """Tell submitit, in its names and its values. Raises LadderError for what it does not know."""
+    for name, text in options.items():
+        kind, words = _KINDS.get(name, (str, ""))
+        try:
+            value = kind(text)
+        except (ValueError, KeyError):
+            raise LadderError(f"{option('on', f'slurm:{rest}')}: {name} is {words}, not {shown(text)}") from None
+        try:
+            executor.update_parameters(**{name if name in _SUBMITITS else f"slurm_{name}": value})
+        except NameError:
+            raise LadderError(
+                f"{option('on', f'slurm:{rest}')}: no option {shown(name)}; known are folder, piece_s,"
+                f" {', '.join(_SUBMITITS)}, and of sbatch partition, account, qos, constraint, gres, nodelist and what"
+                " else submitit passes on"
+            ) from None
+        except Exception as error:  # whichever: it is a library's
+            raise LadderError(
+                f"{option('on', f'slurm:{rest}')}: {name} cannot be {shown(text)} ({registry.reason(error)})"
+            ) from None
 
 
 class _Jobs(Executor):

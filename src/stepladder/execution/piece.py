@@ -1,10 +1,11 @@
 """A piece of a run: from where it stands through some whole epochs. What a worker does, and all it needs is the order.
+Of several runs that an engine trains together, a piece takes all of them through the same epochs.
 
 The images are looked for where the order says, and among those that were sent to this machine. Nothing is written but
 them, and machine code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -16,11 +17,12 @@ from safetensors.numpy import load as load_tensors
 from stepladder._base.machine import cpu_name, versions
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.data import ImageSet, Splits
-from stepladder.engines import Engine, choose_engine
+from stepladder.engines import Engine, Together, choose_engine
+from stepladder.engines.together import train_together
 from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import DataError, EngineError
 from stepladder.execution import sent_images
-from stepladder.execution.sent_run import Order, Report, order_of
+from stepladder.execution.sent_run import Came, Order, Report, Standing, order_of
 from stepladder.ladders.evaluated import DataIdentity, splits_for
 from stepladder.runs.conditions import origin_here
 from stepladder.runs.model import about_run
@@ -39,53 +41,75 @@ def reports(text: str) -> Iterator[Report]:
 
 
 def _reports(order: Order) -> Iterator[Report]:
-    identity, began = order.identity, monotonic()
-    engine = _engine(identity.engine, use_cache=order.use_cache)
-    splits = _splits(order.source, identity.data, may_lack=order.sends_images)
+    runs, began = (order, *order.others), monotonic()
+    engine = _engine(order.identity.engine, use_cache=order.use_cache)
+    splits = _splits(order.source, order.identity.data, may_lack=order.sends_images)
     if splits is None:
         yield Report(machine=sent_images.machine(), needs_images=True)
         return
     report = partial(Report, computed_by=origin_here(engine), notes=tuple(engine.notes))
-    progress = _begun(order)
-    for after_epoch in _epochs(engine, order, splits=splits, resume=progress):
-        if after_epoch.diverged_at_epoch is not None and not engine.has_sound_code():
+    came = partial(_came, engine=engine, splits=splits)
+    progress = tuple(_begun(each, splits) for each in runs)
+    for after_epoch in _epochs(engine, runs, splits=splits, resume=progress):
+        if any(each.diverged_at_epoch is not None for each in after_epoch) and not engine.has_sound_code():
             yield from _anew(order)
             return
         progress = after_epoch
-        if progress.is_finished(identity.recipe):
+        if all(each.is_finished(order.identity.recipe) for each in progress):
             break
         is_over = order.seconds is not None and monotonic() - began >= order.seconds
-        yield report(checkpoint=checkpoint_file(identity, progress), goes_on=not is_over)
+        yield _of_each(report(goes_on=not is_over), [*map(came, runs, progress)])
         if is_over:
             return
-    run, content = finished(identity, progress=progress, engine=engine, splits=splits)
-    yield report(run=run, weights=content)
+    yield _of_each(report(), [*map(came, runs, progress)])
 
 
-def _begun(order: Order) -> Progress:
-    """Where the run stands. One that diverged in its last epoch is judged anew."""
-    if order.checkpoint is None:
+def _came(run: Standing, progress: Progress, *, engine: Engine, splits: Splits) -> Came:
+    if not progress.is_finished(run.identity.recipe):
+        return Came(checkpoint=checkpoint_file(run.identity, progress))
+    record, content = finished(run.identity, progress=progress, engine=engine, splits=splits)
+    return Came(run=record, weights=content)
+
+
+def _of_each(report: Report, came: Sequence[Came]) -> Report:
+    first, *others = came
+    return report.model_copy(update={**dict(first), "others": tuple(others)})
+
+
+def _begun(run: Standing, splits: Splits) -> Progress:
+    """Where a run stands. One that diverged in its last epoch is judged anew."""
+    recipe = run.identity.recipe
+    if recipe.teacher is not None and not run.teachers:  # one diverged, and answers nothing: neither can its student
+        start = initial_arrays(recipe.network_for(splits.image), run.identity.seed)
+        return Progress(diverged_at_epoch=1, arrays=start)
+    if run.checkpoint is None:
         return Progress()
-    progress = progress_of(order.checkpoint, order.identity)
+    progress = progress_of(run.checkpoint, run.identity)
     if progress.diverged_at_epoch is not None:
         return Progress()
-    return replace(progress, n_resumed=progress.n_resumed + (order.resumes and bool(progress.epochs)))
+    return replace(progress, n_resumed=progress.n_resumed + (run.resumes and bool(progress.epochs)))
 
 
-def _epochs(engine: Engine, order: Order, *, splits: Splits, resume: Progress) -> Iterator[Progress]:
-    recipe, seed = order.identity.recipe, order.identity.seed
-    if recipe.teacher is not None and not order.teachers:  # one diverged, and answers nothing: neither can its student
-        yield Progress(diverged_at_epoch=1, arrays=initial_arrays(recipe.network_for(splits.image), seed))
-        return
-    teachers = [load_tensors(content) for content in order.teachers]
-    yield from train(engine, recipe, splits=splits, seed=seed, resume=resume, teachers=teachers)
+def _epochs(
+    engine: Engine, runs: Sequence[Standing], *, splits: Splits, resume: Sequence[Progress]
+) -> Iterator[tuple[Progress, ...]]:
+    """Where the runs stand after each epoch; none if all have ended."""
+    recipe, seeds = runs[0].identity.recipe, [each.identity.seed for each in runs]
+    teachers = [[load_tensors(content) for content in each.teachers] for each in runs]
+    if len(runs) > 1:
+        assert isinstance(engine, Together), "runs are sent together to an engine that says it trains them so"
+        yield from train_together(engine, recipe, splits=splits, seeds=seeds, resume=resume, teachers=teachers)
+    elif not resume[0].is_finished(recipe):
+        for progress in train(engine, recipe, splits=splits, seed=seeds[0], resume=resume[0], teachers=teachers[0]):
+            yield (progress,)
 
 
 def _anew(order: Order) -> Iterator[Report]:
     """The same from the start, with code that is compiled for it."""
     key = order.identity.key
     note = f"the machine code of {key} was damaged in its cache: compiled anew, trained from the start"
-    for report in _reports(order.model_copy(update={"checkpoint": None, "use_cache": False})):
+    others = tuple(each.model_copy(update={"checkpoint": None}) for each in order.others)
+    for report in _reports(order.model_copy(update={"checkpoint": None, "use_cache": False, "others": others})):
         yield report.model_copy(update={"notes": (note, *report.notes)})
 
 

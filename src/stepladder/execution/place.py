@@ -16,6 +16,7 @@ class Place:
     ``most`` is how many pieces of runs it is given at once, all of them if it is None. A piece takes ``piece_s``
     seconds or one epoch, whichever is longer. ``stop`` ends the pieces of these tickets that are being trained.
     ``spread`` has images kept (see sent_images) on its machines; without it one of them is sent them, whichever.
+    ``notes`` gives what is worth saying by now, a sentence each; it is asked again and again, and each is said once.
     """
 
     executor: Executor
@@ -23,6 +24,7 @@ class Place:
     piece_s: float = PIECE_S
     stop: Callable[[Sequence[str]], None] = children.stop
     spread: "Callable[[str, bytes], Future[None]] | None" = None
+    notes: Callable[[], Sequence[str]] = tuple
 
     @property
     def is_own(self) -> bool:
@@ -44,4 +46,4 @@ def of(executor: Executor | Place | None) -> Place | None:
     if executor is None or isinstance(executor, Place):
         return executor
     n_workers = getattr(executor, "_max_workers", None)  # of those of the standard library
-    return Place(executor, most=(lambda: n_workers + 1) if isinstance(n_workers, int) else None)
+    return Place(executor, most=(lambda: max(0, n_workers) + 1) if isinstance(n_workers, int) else None)

@@ -1,20 +1,20 @@
 """The images of a climb on their way to machines that have none (see sent_images), and what waits for them."""
 
 from collections import Counter
+from collections.abc import Hashable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from stepladder._base.registry import OUTSIDERS
 from stepladder.datasets import data as data_sets
 from stepladder.errors import DataError, StepladderError
 from stepladder.execution import sent_images
 from stepladder.execution.place import Place
 from stepladder.ladders.evaluated import DataIdentity
 
-MOST_ASKED = 30  # times that one machine asks; who sends cannot choose the machine everywhere
+MOST_ASKED = 30  # times that one machine asks, or one run; who sends cannot choose the machine everywhere
 
-W = TypeVar("W")
+W = TypeVar("W", bound=Hashable)
 
 
 class Sending(Generic[W]):
@@ -26,13 +26,13 @@ class Sending(Generic[W]):
     def __init__(self, at: Place, source: str) -> None:
         self._place, self._source = at, source
         self._waiting: list[tuple[W, DataIdentity]] = []
-        self._asked: Counter[str] = Counter()  # by machine
+        self._asked: Counter[str | W] = Counter()  # by machine, which may have a new name each time, and by what waits
         self._under_way: Future[None] | None = None
 
     def ask(self, machine: str, waits: W, images: DataIdentity) -> None:
         """A machine lacks these images. Raises DataError if it asks again and again."""
-        self._asked[machine] += 1
-        if self._asked[machine] > MOST_ASKED:
+        self._asked.update((machine, waits))
+        if max(self._asked[machine], self._asked[waits]) > MOST_ASKED:
             raise DataError(
                 f"images were sent again and again, and are not found on {machine}: set STEPLADDER_CACHE there to a"
                 " folder that stays"
@@ -59,8 +59,10 @@ class Sending(Generic[W]):
             sending.result()
         except StepladderError:
             raise
-        except OUTSIDERS:  # a worker or the executor is gone: what lacks images asks again, or is not taken any more
-            pass
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # a worker or the executor is gone
+            pass  # what lacks images asks again, or is not taken any more
 
     def _begin(self, images: DataIdentity) -> None:
         name, content = sent_images.name_of(images), self._packed(images)

@@ -63,15 +63,22 @@ def keep(name: str, content: bytes) -> None:
     try:
         at.mkdir(parents=True, exist_ok=True)
         write_atomically(at / f"{name}.npz", content)
-        kept = sorted(at.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        others = sorted((each for each in at.glob("*.npz") if each.stem != name), key=_came_at, reverse=True)
     except OSError as error:
         raise DataError(
             f"the images that were sent to {node() or 'this machine'} cannot be kept in {at} ({error.strerror}): set"
             " STEPLADDER_CACHE there to a folder that can be written"
         ) from None
-    for path in kept[MOST_SETS:]:
+    for path in others[MOST_SETS - 1 :]:  # by their clock; what has just come stays whatever that says
         with suppress(OSError):
             path.unlink()
+
+
+def _came_at(path: Path) -> float:
+    """In seconds since 1970; long ago if it is gone: another climb keeps images here too."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def find(identity: "DataIdentity") -> "ImageSet | None":

@@ -17,7 +17,7 @@ from stepladder.runs.conditions import Origin
 from stepladder.runs.run import Run, RunIdentity
 
 ALIKE = "install the same version of Stepladder wherever runs are trained"
-FORMAT_VERSION = 2  # of orders and reports: of a worker with another one nothing is understood
+FORMAT_VERSION = 3  # of orders and reports: of a worker with another one nothing is understood
 
 
 class _WithFiles(Frozen):
@@ -26,25 +26,35 @@ class _WithFiles(Frozen):
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
 
-class Order(_WithFiles):
-    """All that a worker needs to take a run from where it stands through some whole epochs.
+class Standing(_WithFiles):
+    """A run, and where it stands.
 
-    ``source`` names the images where the order was given, by an absolute path if they have one; where they are not
-    there, the worker can ask for them if ``sends_images``. ``checkpoint`` is where the run stands (see run_files), None
-    at its start; ``resumes`` if it was interrupted there. ``teachers`` are the weights (see weight_files) of the runs
-    that it learns from, where its recipe has a teacher: none of them if one diverged. The piece ends with the first
-    epoch that ends after ``seconds``, or with the run. Without ``use_cache`` all machine code is compiled anew.
+    ``checkpoint`` is that (see run_files), None at its start; ``resumes`` if it was interrupted there. ``teachers`` are
+    the weights (see weight_files) of the runs that it learns from, where its recipe has a teacher: none of them if one
+    diverged.
     """
 
-    format_version: int = FORMAT_VERSION
     identity: RunIdentity
-    source: str
-    sends_images: bool = False
     checkpoint: bytes | None = None
     resumes: bool = False
     teachers: tuple[bytes, ...] = ()
+
+
+class Order(Standing):
+    """All that a worker needs to take a run from where it stands through some whole epochs.
+
+    ``source`` names the images where the order was given, by an absolute path if they have one; where they are not
+    there, the worker can ask for them if ``sends_images``. The piece ends with the first epoch that ends after
+    ``seconds``, or with the run. Without ``use_cache`` all machine code is compiled anew. ``others`` are runs of the
+    same experiment that are trained together with it, all of them from the same epoch on.
+    """
+
+    format_version: int = FORMAT_VERSION
+    source: str
+    sends_images: bool = False
     seconds: float | None = None
     use_cache: bool = True
+    others: tuple[Standing, ...] = ()
 
 
 class Trouble(Frozen):
@@ -62,8 +72,20 @@ class Trouble(Frozen):
         return kinds[self.kind](self.message) if self.kind in kinds else None
 
 
-class Report(_WithFiles):
-    """What comes back: of each epoch a checkpoint, at the end the run with its weights; or why there is neither.
+class Came(_WithFiles):
+    """What comes back of a run: of each epoch a checkpoint; at the end, and from there on, the run with its weights."""
+
+    checkpoint: bytes | None = None
+    run: Run | None = None
+    weights: bytes | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.checkpoint or (self.run and self.weights))
+
+
+class Report(Came):
+    """What comes back of an order: where its run stands, and its ``others`` in their order; or why there is nothing.
 
     More reports of the same order follow if it ``goes_on``. ``machine`` tells the places apart where images are kept
     that are sent. ``notes`` are to be said, a sentence each.
@@ -72,9 +94,7 @@ class Report(_WithFiles):
     machine: str = ""
     computed_by: Origin | None = None
     goes_on: bool = False
-    checkpoint: bytes | None = None
-    run: Run | None = None
-    weights: bytes | None = None
+    others: tuple[Came, ...] = ()
     needs_images: bool = False
     notes: tuple[str, ...] = ()
     error: Trouble | None = None
@@ -95,7 +115,7 @@ def reported(text: str) -> Report:
     """What came back, as a report. Raises ValueError, on one line, for what is none."""
     try:
         report = Report.model_validate_json(text)
-        if not (report.error or report.needs_images or report.checkpoint or (report.run and report.weights)):
+        if not (report.error or report.needs_images) and any(each.is_empty for each in (report, *report.others)):
             raise ValueError("it brings nothing")
     except ValueError as error:
         raise ValueError(f"what came back from its worker is no report of a training ({reason(error)})") from None

@@ -31,8 +31,9 @@ class Warps:
     holes: NDArray[np.float32] | None = None
 
     def __getitem__(self, part: slice) -> "Warps":
-        curves, holes = (None if each is None else each[part] for each in (self.curves, self.holes))
-        return Warps(self.maps[part], curves, holes)
+        """What happens to some of the images; of several seeds' (S, n, ...), to some of each."""
+        curves = None if self.curves is None else self.curves[..., part, :, :]
+        return Warps(self.maps[..., part, :, :], curves, None if self.holes is None else self.holes[..., part, :])
 
 
 def draw_warps(augment: Augment, n: int, *, size: int, rng: Callable[[Purpose], np.random.Generator]) -> Warps:

@@ -35,6 +35,7 @@ from stepladder.errors import LadderError
 from stepladder.ladders.evaluated import data_identity
 from stepladder.ladders.ladder import Plan
 from stepladder.ladders.ladder_file import load as load_ladder
+from stepladder.ladders.ladder_file import shipped as shipped_ladders
 from stepladder.ladders.terms import Accuracy, Percent, Target
 from stepladder.records.protocol import MOST_SEED, against_rules, against_store
 from stepladder.runs.results import Results
@@ -247,6 +248,8 @@ def load(name_or_path: str | Path) -> tuple[Record, Plan]:
         return _checked(_read(content, name), name, Path())
     if not name.endswith(".json"):
         hint = did_you_mean(name, known) if known else ": none is shipped yet"
+        if name in shipped_ladders() or name.endswith(".toml"):
+            hint = f": it is a ladder that has none; 'stepladder climb {clipped(name)}' climbs it"
         raise LadderError(f"no record {shown(name)}{hint}; a file of your own ends in .json")
     try:
         content = read_regular(Path(name), most=MOST_JSON_BYTES)

@@ -3,7 +3,8 @@
 The engine and its revision; numpy, whose random numbers and float64 functions are used; and what machine code was
 compiled for, which a processor's name does not tell: one cloud sells three generations as "AMD EPYC". For the JIT
 engine that is LLVM's name of the processor, its features, and the size of its L1 data cache, which decides in what
-order a weight gradient is added up. PyTorch chooses its code by the processor, so that there the name counts too.
+order a weight gradient is added up. PyTorch chooses its code by the processor, so that there the name counts too, and
+by the size of what it computes: where seeds are trained together, by how many, which is not told.
 
 Where all of it is told and equal, numbers must be equal. What earlier versions stored tells less.
 """
@@ -17,7 +18,7 @@ from stepladder.runs.run import EngineIdentity, Run
 
 State = Literal["equal", "other", "not told"]
 
-TARGET = "cpu-target"
+TARGET, TOGETHER = "cpu-target", "together"
 COMMON = ("numpy", "numpy-instructions")  # keys of versions that count
 OF_ENGINE = {"jit": (TARGET, "cpu-features", "l1-bytes"), "torch": (TARGET, "torch-instructions")}
 
@@ -35,7 +36,8 @@ class Origin:
 class Condition:
     """One thing that counts, there and here; None where it is not told.
 
-    ``what`` is "engine", "revision", "cpu" (the processor's name), or a key of versions; of a record also "experiment".
+    ``what`` is "engine", "revision", "cpu" (the processor's name), "together" (how many seeds were trained at once), or
+    a key of versions; of a record also "experiment".
     """
 
     what: str
@@ -78,6 +80,8 @@ def conditions(there: Origin, here: Origin) -> tuple[Condition, ...]:
     others = [Condition(key, _told(there, key), _told(here, key)) for key in (*COMMON, *own)]
     if here.engine.name != "jit" or any(each.what == TARGET and each.state == "not told" for each in others):
         others.append(Condition("cpu", there.cpu, here.cpu))  # the best that is known
+    if here.engine.trains_together or there.engine.trains_together:
+        others.append(Condition(TOGETHER, None, None))
     return (*identities, *others)
 
 

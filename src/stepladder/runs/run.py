@@ -23,6 +23,7 @@ FORMAT_VERSION = 3
 PLAIN_WEIGHTS_VERSION = CHECKPOINT_VERSION = 2
 ENGINES = tuple(registry.ENGINES.built_in)  # the built-in ones
 DEVICES = ("auto", "cpu", "cuda")
+TOGETHER_REVISION = 2  # of the torch engine from which on several seeds may have been trained at once
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -40,6 +41,11 @@ class EngineIdentity(Frozen):
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} on {self.device}, revision {self.revision}"
+
+    @property
+    def trains_together(self) -> bool:
+        """Whether last bits depend on how many seeds were trained at once, which no run tells."""
+        return self.name == "torch" and self.revision >= TOGETHER_REVISION
 
     @property
     def tag(self) -> str:

@@ -9,7 +9,8 @@ and numbers, and is the same for the same arrays in each of these formats.
 
 FORMAT_VERSION history: 1, arrays alone. 2, with the metadata ``{"stepladder": text}``, where the text is
 ``{"format_version": 2, "sha256": ..., "model": {"weights_sha256": ..., "key": ..., ...}}`` and the checksum is that of
-the model's text, as it stands there. So a store's thousands of files are checked without reading what they say.
+the model's text, as it stands there. So a store's thousands of files are checked without reading what they say. Of
+later formats the checksum is of the format's number too (see _seal).
 """
 
 import json
@@ -70,7 +71,7 @@ def weights_file(weights: Arrays, about: About | None = None) -> bytes:
     if about is None:
         return _head(header) + rest
     model = json.dumps({"weights_sha256": _sha256(header, rest), "key": about["key"], **about})
-    seal = sha256(model.encode()).hexdigest()
+    seal = _seal(FORMAT_VERSION, model)
     text = json.dumps(f'{{"format_version": {FORMAT_VERSION}, "sha256": "{seal}", "model": {model}}}').encode()
     return _head(_BEGINNING + text + b"}" + b"," * bool(entries) + header[1:]) + rest
 
@@ -107,13 +108,19 @@ def _spoken(text: str, path: Path) -> WeightsFile:
     found = _SEALED.fullmatch(text)
     if found is None:
         raise ValueError("its metadata are none of Stepladder's")
-    if sha256(found[3].encode()).hexdigest() != found[2]:
+    version = int(found[1])
+    if _seal(version, found[3]) != found[2]:
         raise ValueError("its checksum differs")
-    require_readable(int(found[1]), path, known=FORMAT_VERSION)
+    require_readable(version, path, known=FORMAT_VERSION)
     model = _MODEL.match(found[3])
-    if model is None or int(found[1]) != FORMAT_VERSION:
+    if model is None or version != FORMAT_VERSION:
         raise ValueError("its metadata are not of their format")
     return WeightsFile(model[1], found[3], json.loads(model[2]))
+
+
+def _seal(version: int, model: str) -> str:
+    """The checksum of metadata. A digit of format 2 that became another is damage, and no newer Stepladder's file."""
+    return sha256((model if version <= 2 else f"{version} {model}").encode()).hexdigest()
 
 
 def arrays_of(content: bytes) -> Arrays:

@@ -208,7 +208,7 @@ def search(
     for data in sought.seen:
         splits_for(images, data)
     at = place.of(executor)
-    jobs = jobs or (at.most() if at and at.most else n_cores())
+    jobs = jobs or (max(1, at.most()) if at and at.most else n_cores())
     limits = Limits(sought.space.image, sought.rounds, sought.seen[0].dev_images, sought.score, sought.proposed)
     with (
         SearchStudy(sought.name(engine), storage=url, first_guesses=guesses, limits=limits) as study,

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from stepladder.datasets.data import Splits
-from stepladder.engines import Engine, Model, choose_engine
+from stepladder.engines import Engine, Model, Together, choose_engine
+from stepladder.engines.together import train_together
 from stepladder.engines.training import train
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
@@ -226,6 +227,20 @@ class EngineConformance:
         whole = list(train(engine, self.busy(), splits=splits, seed=3, resume=Progress()))
         for step in whole[:-1]:
             assert same(list(train(self.make_engine(), self.busy(), splits=splits, seed=3, resume=step))[-1], whole[-1])
+
+    def test_seeds_at_once_are_the_same_seeds_one_by_one(self, engine: Engine, splits: Splits) -> None:
+        """Of an engine that trains several at once: the same draws, and numbers but for rounding."""
+        if not isinstance(engine, Together):
+            return
+        recipe, seeds = self.busy().model_copy(update={"epochs": 1}), (1, 2, 5)
+        *_, ends = train_together(engine, recipe, splits=splits, seeds=seeds, resume=[Progress()] * len(seeds))
+        for seed, end in zip(seeds, ends, strict=True):
+            alone = trained(engine, recipe, splits, seed=seed)
+            assert end.arrays is not None
+            assert alone.arrays is not None
+            assert end.epochs[0].train_loss == pytest.approx(alone.epochs[0].train_loss, rel=CLOSE)
+            for name, array in alone.arrays.items():
+                close(end.arrays[name], array, tolerance=1e-2)
 
     def test_it_learns(self, engine: Engine, splits: Splits) -> None:
         epochs = trained(engine, self.recipe(epochs=30), splits, seed=1).epochs

@@ -8,11 +8,11 @@ import os
 import re
 from pathlib import Path
 
-from stepladder._base.files import name_for, write_atomically
+from stepladder._base.files import write_atomically
 from stepladder._base.wording import shown
 from stepladder.errors import TrackerError
 from stepladder.tracking.event_file import beginning, event_file, more
-from stepladder.tracking.told import TrackedRun
+from stepladder.tracking.told import TrackedRun, folder_of
 
 LOG_DIR = "tensorboard"
 LIVE = "events.out.tfevents.0000000000.live"  # comes before any other name: TensorBoard reads files in that order
@@ -74,7 +74,7 @@ class TensorBoard:
 
     def _folder(self, run: TrackedRun) -> Path:
         """That of a run; if its rung was called otherwise before, it is moved."""
-        project = self.log_dir / name_for(run.project, "")
+        project = self.log_dir / folder_of(run.project)
         folder = project / readable(run.group) / f"seed-{run.seed}-{run.id[:MOST_OF_AN_ID]}"
         if not folder.is_dir():
             before = next(project.glob(f"*/{folder.name}"), None)

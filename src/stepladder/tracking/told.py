@@ -11,6 +11,7 @@ from hashlib import sha256
 from itertools import accumulate
 from typing import Literal
 
+from stepladder._base.files import name_for
 from stepladder.datasets.data import describe
 from stepladder.ladders.checking import teacher_rung
 from stepladder.ladders.evaluated import data_identity
@@ -78,6 +79,12 @@ class TrackedRun:
     def ended_s(self) -> float:
         """When its last epoch ended, of those that are told."""
         return self.points[-1].at_s if self.points else self.began_s
+
+
+def folder_of(project: str) -> str:
+    """A project's name as that of a folder, and never another's: six digits stand for what is not in it."""
+    name = name_for(project, "")
+    return name if name == project else f"{name}-{sha256(project.encode()).hexdigest()[:6]}"
 
 
 def of_run(run: Run, place: Place) -> TrackedRun:

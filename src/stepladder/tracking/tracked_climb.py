@@ -5,21 +5,21 @@ went on meanwhile only how it is now; training never waits for that.
 """
 
 import atexit
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from stepladder._base import registry
 from stepladder.climbing.climbing import Failure, Task
 from stepladder.errors import StepladderError
-from stepladder.ladders.ladder import Plan
+from stepladder.ladders.ladder import Plan, require_ladder
 from stepladder.runs.run import Epoch, Run
 from stepladder.runs.store import Store
 from stepladder.tracking.replaying import stored_runs
 from stepladder.tracking.told import Place, TrackedRun, of_epochs, of_run, places
-from stepladder.tracking.trackers import Tracker, choose_tracker, told
+from stepladder.tracking.trackers import Tracker, close, named_tracker, told
 
 STOPPED_WITHIN_S = 5.0  # when the climb breaks off
 TRY_AGAIN_S = 30.0  # after which a tracker that failed is told again
@@ -44,9 +44,9 @@ class TrackedClimb:
         store: Store | None = None,
         complain: Callable[[str], None] | None = None,
     ) -> None:
-        folder = None if log_dir is None else str(log_dir)
-        self._tracker = choose_tracker(to, log_dir=folder) if isinstance(to, str) else to
-        self._name = to if isinstance(to, str) else type(to).__name__
+        require_ladder(ladder, of="TrackedClimb")
+        self._name, self._tracker = named_tracker(to, log_dir=log_dir)
+        self._replays = _command(ladder, to, log_dir, store) if isinstance(to, str) else "sl.replay"
         self._places: Mapping[str, Place] = places(ladder)
         self.complain = complain or (lambda _: None)
         self._changed = threading.Condition()  # guards all below
@@ -140,12 +140,12 @@ class TrackedClimb:
             if problem and not before:
                 self.complain(f"{self._name}: {problem}; the climb goes on, and it is tried again")
             if problem and not self._waits_to_try_again(run):
-                self.complain(f"{self._name} was not told all: stepladder replay --to {self._name} tells it the rest")
+                self.complain(f"{self._name} was not told all: {self._replays} tells it the rest")
                 return
         try:
-            self._tracker.close()
-        except Exception as error:  # closing goes through a library too
-            self.complain(f"{self._name} could not be closed: {registry.reason(error)}")
+            close(self._tracker, self._name)
+        except StepladderError as error:
+            self.complain(str(error))
 
     def _next(self) -> TrackedRun | None:
         with self._changed:
@@ -168,3 +168,10 @@ class TrackedClimb:
             self._waiting.setdefault(run.id, run)  # unless it went on meanwhile
             self._changed.wait_for(lambda: self._has_ended, TRY_AGAIN_S)
             return True
+
+
+def _command(ladder: Plan, to: str, log_dir: str | Path | None, store: Store | None) -> str:
+    """What is typed to tell a tracker of what is stored of a ladder."""
+    folders = {"--store": store and store.folder, "--log-dir": log_dir}
+    more = [word for name, folder in folders.items() if folder is not None for word in (name, str(folder))]
+    return shlex.join(["stepladder", "replay", ladder.source, "--to", to, *more])

@@ -1,6 +1,7 @@
 """Who can be told of runs, by name: the built-in trackers, and those that packages bring (docs/extending.md)."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from stepladder._base import registry
@@ -43,16 +44,35 @@ def choose_tracker(name: str, *, log_dir: str | None = None) -> Tracker:
         if name not in known:
             raise TrackerError(f"no tracker {shown(name)}{did_you_mean(name, known, place='tracker')}")
         who = f"{who} of {registry.TRACKERS.brought_by(name)}"
+    if log_dir == "":
+        raise TrackerError("an empty path is no folder: give one with --log-dir")
     make: Callable[[str | None], Tracker] = registry.TRACKERS.load(name)
     try:
         tracker = make(log_dir)
     except StepladderError:
         raise
-    except Exception as error:  # whatever a library or an outsider's code does
-        raise TrackerError(f"{who} cannot be had ({registry.reason(error)})") from error
-    if missing := [each for each in ("where", "tell", "close") if not hasattr(tracker, each)]:
+    except registry.OUTSIDERS as error:  # whatever a library or an outsider's code does
+        remedy = ": give another folder with --log-dir" if isinstance(error, OSError) and log_dir is not None else ""
+        raise TrackerError(f"{who} cannot be had ({registry.reason(error)}){remedy}") from error
+    return required(tracker, who)
+
+
+def required(tracker: Tracker, who: str) -> Tracker:
+    """The same. Raises TrackerError for what is no tracker, or cannot say where it writes to."""
+    try:
+        missing = [each for each in ("where", "tell", "close") if not hasattr(tracker, each)]
+    except registry.OUTSIDERS as error:
+        raise TrackerError(f"{who} cannot say where it writes to ({registry.reason(error)})") from error
+    if missing:
         raise TrackerError(f"{who} is none: it has no {missing[0]}; see docs/extending.md")
     return tracker
+
+
+def named_tracker(to: str | Tracker, *, log_dir: str | Path | None) -> tuple[str, Tracker]:
+    """A tracker by its name, or one that somebody has; and what it is called. Raises TrackerError."""
+    if isinstance(to, str):
+        return to, choose_tracker(to, log_dir=None if log_dir is None else str(log_dir))
+    return type(to).__name__, required(to, f"the tracker {shown(to)}")
 
 
 def not_installed(tracker: str, library: str, error: ImportError) -> TrackerError:
@@ -68,7 +88,19 @@ def told(tracker: Tracker, run: TrackedRun) -> bool:
         return tracker.tell(run)
     except StepladderError:
         raise
-    except Exception as error:  # servers, disks, versions of libraries: a library raises what it likes
+    except registry.OUTSIDERS as error:  # servers, disks, versions of libraries: a library raises what it likes
         raise TrackerError(
             f"{shown(run.project)}, {run.name}: the tracker does not take it ({registry.reason(error)})"
+        ) from error
+
+
+def close(tracker: Tracker, name: str) -> None:
+    """Nothing more is told. Raises TrackerError if that cannot be written."""
+    try:
+        tracker.close()
+    except StepladderError:
+        raise
+    except registry.OUTSIDERS as error:
+        raise TrackerError(
+            f"{name} could not be closed ({registry.reason(error)}): replay again, to make whole what is there"
         ) from error

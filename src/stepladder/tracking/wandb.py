@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from stepladder._base.files import name_for, write_atomically
-from stepladder.tracking.told import TrackedRun
+from stepladder._base.files import write_atomically
+from stepladder.tracking.told import TrackedRun, folder_of
 from stepladder.tracking.trackers import not_installed
 
 UNLESS_SET = {"WANDB_ERROR_REPORTING": "false", "WANDB_MODE": "offline"}
@@ -81,7 +81,7 @@ class Wandb:
         quiet = {"silent": True, "console": "off", "disable_git": True, "disable_code": True}
         nothing_of_this_machine = {"x_disable_stats": True, "x_disable_meta": True, "x_disable_machine_info": True}
         return self._wandb.init(
-            project=name_for(run.project, ""),
+            project=folder_of(run.project),
             id=name,
             name=run.name,
             group=run.group,

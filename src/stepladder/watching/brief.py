@@ -47,7 +47,7 @@ class BriefClimb:
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         if not self._has_begun:
-            self._say(planned_text(n_stored=n_stored, n_to_train=len(to_train)))
+            self._say(planned_text(to_train, n_stored))
         self._has_begun = True
         self._n_to_train += len(to_train)  # a climb until decided is planned once for each purchase
         self._work.plan(to_train)

@@ -23,6 +23,7 @@ from stepladder.watching.work import Work
 LINE_EVERY_S = 60
 MOST_IN_LINE = 4  # runs under way that such a line names
 WIDE, MIDDLE = 104, 66  # columns of a terminal that has room for bars and both times; for short bars and what is left
+NARROW = 48  # with fewer there is room for a name and numbers alone
 
 
 class LiveClimb:
@@ -32,7 +33,7 @@ class LiveClimb:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._progress = _Bars(self._console)
         self._overall = self._progress.add_task(
-            "climb", total=None, start=False, seed="", epoch="", last="", has_times=True
+            "climb", total=None, start=False, seed="", epoch="", last="", brief="", has_times=True
         )
         self._bars: dict[str, TaskID] = {}
         self._so_far: dict[str, str] = {}  # of runs under way, in words, in the order in which they began
@@ -51,7 +52,7 @@ class LiveClimb:
 
     def planned(self, to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> None:
         self._n_left = self._n_planned = len(to_train)
-        self._say(planned_text(n_stored=n_stored, n_to_train=len(to_train)))
+        self._say(planned_text(to_train, n_stored))
         self._work = Work()  # a climb until decided is planned once for each purchase
         self._work.plan(to_train)
         self._last_line_at = time.monotonic()
@@ -62,7 +63,13 @@ class LiveClimb:
         key = task.identity.key
         self._so_far[key] = f"{task}: {so_far_text(task, epochs)}"
         last = accuracy_text(task, epochs[-1]) if epochs else ""
-        seen: dict[str, Any] = {"completed": len(epochs), "epoch": _aligned(task, len(epochs)), "last": last}
+        brief = " ".join([f"{len(epochs)}/{task.identity.recipe.epochs}", *last.split()[1:2]])  # 7/14 98.91%
+        seen: dict[str, Any] = {
+            "completed": len(epochs),
+            "epoch": _aligned(task, len(epochs)),
+            "last": last,
+            "brief": brief,
+        }
         if key in self._bars:
             self._progress.update(self._bars[key], **seen)
         else:
@@ -93,8 +100,9 @@ class LiveClimb:
         self._count()
 
     def _count(self) -> None:
-        done = f"{self._n_planned - self._n_left} of {n_of(self._n_planned, 'run')}"
-        self._progress.update(self._overall, completed=self._work.macs_done, epoch=done)
+        n_done, n = self._n_planned - self._n_left, self._n_planned
+        done, brief = f"{n_done} of {n_of(n, 'run')}", f"{n_done}/{n} runs"
+        self._progress.update(self._overall, completed=self._work.macs_done, epoch=done, brief=brief)
         self._line()
 
     def _line(self) -> None:
@@ -123,7 +131,8 @@ class _Bars(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         width = self._on.width
-        self.columns = (*_WORDS, *(_WIDE if width >= WIDE else _MIDDLE if width >= MIDDLE else ()))
+        beside = _WIDE if width >= WIDE else _MIDDLE if width >= MIDDLE else ()
+        self.columns = (*_WORDS, *beside) if width >= NARROW else _NARROW
         yield from super().get_renderables()
 
 
@@ -168,5 +177,6 @@ class _Times(ProgressColumn):
 
 # A column for each, so that numbers stand below each other and nothing moves but what is new.
 _WORDS = (_Name(), _text("seed"), _text("epoch"), _text("last"))
+_NARROW = (_Name(), TextColumn("{task.fields[brief]}", markup=False))
 _MIDDLE = (_bar(10), _Times(with_elapsed=False))
 _WIDE = (_bar(28), TextColumn("{task.percentage:>3.0f}%"), _Times(with_elapsed=True))

@@ -1,6 +1,6 @@
 """Where a training stands, in words: the same on a terminal, on the live page and in a notebook."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from stepladder._base.wording import is_are, n_of
@@ -10,10 +10,12 @@ from stepladder.runs.run import Epoch, Run
 from stepladder.runs.stats import holds, measured, reaches
 
 
-def planned_text(*, n_stored: int, n_to_train: int) -> str:
-    """What a climb begins with."""
-    n = n_stored + n_to_train
-    return f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {n_to_train} to train."
+def planned_text(to_train: Mapping[str, tuple[Task, int]], n_stored: int) -> str:
+    """What a climb begins with, as a Watcher is told of it."""
+    n = n_stored + len(to_train)
+    begun = [n_epochs for _, n_epochs in to_train.values() if n_epochs]
+    goes_on = f", {len(begun)} of them from where {'it' if len(begun) == 1 else 'they'} stopped" if begun else ""
+    return f"{n_stored} of {n_of(n, 'run')} {is_are(n)} stored; {len(to_train)} to train{goes_on}."
 
 
 def accuracy_text(task: Task, epoch: Epoch) -> str:

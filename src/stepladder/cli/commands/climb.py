@@ -19,9 +19,11 @@ from stepladder.cli.options import (
     ON,
     SEEDS,
     STORE,
+    TRACK,
     UNTIL_DECIDED,
 )
 from stepladder.cli.printing import print_ablation, print_results, print_verdicts
+from stepladder.cli.told import refuse_untracked, tracked, watchers
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
 
@@ -44,13 +46,7 @@ from stepladder.errors import TARGET_MISSED, LadderError, UnfinishedClimbError
 @MAX
 @click.option("--live", is_flag=True, help="Serve the report on this machine while climbing; it updates by itself.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the live report [default: one that is free].")
-@click.option(
-    "--track",
-    "trackers",
-    multiple=True,
-    metavar="TRACKER",
-    help="Tell tensorboard, mlflow, wandb or trackio meanwhile.",
-)
+@TRACK
 @LOG_DIR
 @STORE
 @JSON
@@ -87,7 +83,7 @@ def climb(
     from stepladder.runs.store import Store
 
     _refuse_mixed(top=top, down=down, until_decided=until_decided, max_seeds=max_seeds, live=live, port=port)
-    _refuse_untracked(trackers, log_dir)
+    refuse_untracked(trackers, log_dir)
     written = ladder_file.load(ladder)
     require_declared(written)
     whole = written.top if top else written
@@ -99,7 +95,8 @@ def climb(
     most = (max_seeds or MAX_SEEDS) if until_decided else None
     with ExitStack() as stack:
         page = _live_report(whole, opened, chosen, seeds=None if most else seeds, port=port or 0) if live else None
-        watcher = _watchers(stack, page, _tracked(loaded, trackers, opened, log_dir=log_dir))
+        of_all = loaded if ablation else written  # the top alone would be told of as a start
+        watcher = watchers(stack, tracked(of_all, trackers, opened, log_dir=log_dir), page=page)
         watcher.noted(f"engine {reason}")
         for note in notes:
             watcher.noted(note)
@@ -146,36 +143,6 @@ def _live_report(ladder: Any, store: Any, engine: Any, *, seeds: Sequence[int] |
     from stepladder.watching.live_report import live_report
 
     return live_report(ladder, store.folder, engine=engine.identity, seeds=seeds, port=port)
-
-
-def _refuse_untracked(trackers: Sequence[str], log_dir: str | None) -> None:
-    if log_dir is not None and not trackers:
-        raise LadderError("--log-dir is that of a tracker: add --track tensorboard, or another one")
-
-
-def _tracked(ladder: Any, trackers: Sequence[str], store: Any, *, log_dir: str | None) -> list[Any]:
-    """Who tells these trackers, each once."""
-    if not trackers:
-        return []
-    from stepladder.tracking.tracked_climb import TrackedClimb
-
-    return [TrackedClimb(ladder, each, log_dir=log_dir, store=store) for each in dict.fromkeys(trackers)]
-
-
-def _watchers(stack: ExitStack, page: Any, tracked: Sequence[Any]) -> Any:
-    """The terminal, the live page if there is one, and trackers, all for as long as the stack lasts."""
-    from stepladder.climbing.climbing import Watchers
-    from stepladder.watching.live import LiveClimb
-
-    watcher = Watchers([stack.enter_context(each) for each in (LiveClimb(), page, *tracked) if each])
-    for each in (page, *tracked):
-        if each:
-            each.complain = watcher.noted
-    if page:
-        watcher.noted(f"live report at {page.url}")
-    for each in tracked:
-        watcher.noted(f"tracked in {each.where}")
-    return watcher
 
 
 def _train(

@@ -1,7 +1,7 @@
 """``stepladder replay``: tell a tracker of stored runs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,17 @@ def replay(
     from stepladder.runs.store import Store
     from stepladder.tracking.replaying import replay as replay_runs
     from stepladder.tracking.replaying import stored_runs
-    from stepladder.tracking.trackers import choose_tracker
+    from stepladder.tracking.trackers import choose_tracker, close
 
-    ladders, folder = _sorted(what, store, is_given=context.get_parameter_source("store") is _GIVEN)
+    shipped = ladder_file.shipped()
+    ladders, folder = _sorted(what, store, is_given=context.get_parameter_source("store") is _GIVEN, shipped=shipped)
     opened = Store.open(folder)
-    loaded = [ladder_file.load(name) for name in ladders or ladder_file.shipped()]
+    loaded = [ladder_file.load(name) for name in ladders or shipped]
     chosen = choose_tracker(tracker, log_dir=log_dir)
     found = []
     for each in replay_runs(stored_runs(opened, loaded, only=bool(ladders)), chosen):
         found.append(each)
-    chosen.close()
+    close(chosen, tracker)
     echo_notes(opened)
     if as_json:
         print_json(_dict(found, to=tracker, where=chosen.where))
@@ -58,13 +59,20 @@ def replay(
 _GIVEN = click.core.ParameterSource.COMMANDLINE
 
 
-def _sorted(what: Sequence[str], store: str, *, is_given: bool) -> tuple[list[str], str]:
-    """Ladders, and the store: a folder is one. Raises LadderError for two stores."""
-    folders = [each for each in what if Path(each).is_dir()]
+def _sorted(what: Sequence[str], store: str, *, is_given: bool, shipped: Collection[str]) -> tuple[list[str], str]:
+    """Ladders, each once, and the store: a folder is one, unless it is called as a shipped ladder and no store.
+
+    Raises LadderError for two stores.
+    """
+    folders = [
+        each
+        for each in what
+        if Path(each).is_dir() and not (each in shipped and not (Path(each) / "store.json").exists())
+    ]
     if len(folders) + is_given > 1:
         both = " and ".join([*folders, *[store] * is_given])
         raise LadderError(f"one store at a time, and {both} are given: leave one out")
-    return [each for each in what if each not in folders], (folders or [store])[0]
+    return list(dict.fromkeys(each for each in what if each not in folders)), (folders or [store])[0]
 
 
 def _lines(found: Sequence[Any], *, to: str, where: str) -> list[str]:

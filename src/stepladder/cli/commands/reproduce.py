@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import click
 
-from stepladder.cli.options import DEVICE, JOBS, JSON, ON, STORE, FreshSeeds
+from stepladder.cli.options import DEVICE, JOBS, JSON, LOG_DIR, ON, STORE, TRACK, FreshSeeds
 from stepladder.cli.printing import print_records, print_reproduction
+from stepladder.cli.told import refuse_untracked, tracked, watchers
 from stepladder.cli.usage import Command
 from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
 
@@ -25,6 +27,8 @@ from stepladder.errors import TARGET_MISSED, UnfinishedClimbError
 @ON
 @click.option("--engine", default="auto", show_default=True, help="Engine to train with, as for 'climb'.")
 @DEVICE
+@TRACK
+@LOG_DIR
 @STORE
 @JSON
 def reproduce(
@@ -34,6 +38,8 @@ def reproduce(
     on: str,
     engine: str,
     device: str,
+    trackers: tuple[str, ...],
+    log_dir: str | None,
     store: str,
     as_json: bool,
 ) -> None:
@@ -53,8 +59,8 @@ def reproduce(
     from stepladder.records.reproducing import reproduce as climb_again
     from stepladder.reporting.pages.record_page import seeds_note
     from stepladder.runs.store import Store
-    from stepladder.watching.live import LiveClimb
 
+    refuse_untracked(trackers, log_dir)
     if name is None:
         print_records([records.load(each) for each in records.shipped()], as_json)
         return
@@ -62,8 +68,10 @@ def reproduce(
     wanted = fresh_seeds(record, seeds)
     chosen, reason = choose_engine(engine, device=device)
     opened = Store.open(store, create=True)
-    with opened_place(on, jobs=jobs) as executor, LiveClimb() as watcher:
-        watcher.noted(seeds_note(record, wanted))
+    with ExitStack() as stack:
+        told = tracked(ladder, trackers, opened, log_dir=log_dir)
+        watcher = watchers(stack, told, first=seeds_note(record, wanted))
+        executor = stack.enter_context(opened_place(on, jobs=jobs))
         watcher.noted(f"engine {reason}")
         how: dict[str, Any] = {"jobs": jobs, "executor": executor, "watcher": watcher}
         failures, again = climb_again(record, ladder, seeds=wanted, store=opened, engine=chosen, **how)

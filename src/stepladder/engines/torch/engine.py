@@ -3,6 +3,7 @@
 Letters in shapes: N images, C channels, H = W = size pixels.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,34 +14,50 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stepladder._base.machine import cpu_target
-from stepladder._base.wording import option
+from stepladder._base.wording import option, shown
 from stepladder.datasets.data import Labelled, Splits
 from stepladder.engines.lacks import in_none_of, lacking
+from stepladder.engines.torch import memory, stacked_ops
+from stepladder.engines.torch.dropping import Bits
+from stepladder.engines.torch.images import Images
 from stepladder.engines.torch.ops import LAYERS, STEPS, Place
+from stepladder.engines.torch.stacked import StackedModel
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
-from stepladder.recipes.augment import Warps, in_holes
+from stepladder.recipes.augment import Warps
 from stepladder.recipes.recipe import Recipe
-from stepladder.runs.run import EngineIdentity
+from stepladder.runs.run import TOGETHER_REVISION, EngineIdentity
 
 EVALUATION_BATCH = 500
+TOGETHER = "STEPLADDER_TOGETHER"  # in the environment: the most seeds that are trained at once, on a CPU too
 
 
 class TorchEngine:
-    """PyTorch on one thread of the CPU, or on a GPU."""
+    """PyTorch on one thread of the CPU, or on a GPU.
 
-    def __init__(self, device: str = "auto") -> None:
+    On a GPU it trains several seeds at once, as many as fit into its memory but no more than ``together`` (see
+    engines.Together); on a CPU only if ``together`` is given, as an argument or in the environment (TOGETHER): what is
+    trained there has a revision of its own, for its last bits depend on how many seeds are trained with it.
+    """
+
+    def __init__(self, device: str = "auto", *, together: int | None = None) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             remedy = f"use {option('device', 'cpu')}, or install a CUDA build of torch"
             raise EngineError(f"this PyTorch sees no CUDA device: {remedy}")
         self._device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+        self._most = _most_asked_for() if together is None else together
+        self._free: int | None = None
+        self.dtype = torch.float32
         torch.set_num_threads(1)
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False  # with it a convolution's factors have 10 bits, not 23
 
     @property
     def identity(self) -> EngineIdentity:
-        return EngineIdentity(name="torch", version=str(torch.__version__), device=self._device, revision=1)
+        together = self._device == "cuda" or self._most is not None
+        revision = TOGETHER_REVISION if together else 1
+        return EngineIdentity(name="torch", version=str(torch.__version__), device=self._device, revision=revision)
 
     @property
     def versions(self) -> dict[str, str]:
@@ -61,7 +78,44 @@ class TorchEngine:
         return lacking(network, in_none_of(LAYERS, STEPS))
 
     def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> "TorchModel":
-        return TorchModel(network, recipe, splits=splits, device=torch.device(self._device))
+        return TorchModel(network, recipe, splits=splits, device=torch.device(self._device), dtype=self.dtype)
+
+    def most_together(self, network: Network, recipe: Recipe, *, n_train: int, n_processes: int = 1) -> int:
+        teachers = [] if recipe.teacher is None else [recipe.teacher.network_for(network.image)]
+        if any(lacking(each, in_none_of(stacked_ops.LAYERS, stacked_ops.STEPS)) for each in [network, *teachers]):
+            return 1
+        if self._device == "cpu":
+            return self._most or 1
+        if self._free is None:  # of the first time: what is trained meanwhile was given its part of it
+            self._free = torch.cuda.mem_get_info()[0]
+        fitting = memory.fitting(self._free // n_processes, network, recipe, n_train=n_train)
+        return fitting if self._most is None else min(fitting, self._most)
+
+    def together(self, n: int) -> "TorchEngine":
+        return _Several(self, n)
+
+    def to_device(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+
+class _Several(TorchEngine):
+    """The same engine, whose models train ``n`` seeds at once."""
+
+    def __init__(self, engine: TorchEngine, n: int) -> None:
+        vars(self).update(vars(engine))
+        self._n = n
+
+    def model(self, network: Network, recipe: Recipe, *, splits: Splits) -> Any:
+        device = torch.device(self._device)
+        return StackedModel(network, recipe, splits=splits, n_seeds=self._n, device=device, dtype=self.dtype)
+
+
+def _most_asked_for() -> int | None:
+    """What the environment says. Raises EngineError for what is no number from 1 on."""
+    asked = os.environ.get(TOGETHER, "")
+    if asked and not (asked.isdecimal() and int(asked)):
+        raise EngineError(f"{TOGETHER} is {shown(asked)}: it is how many seeds are trained at once, 1 or more")
+    return int(asked) if asked else None
 
 
 class TorchModel:
@@ -87,16 +141,12 @@ class TorchModel:
         self.running = {
             name: torch.zeros(shape, device=device, dtype=dtype) for name, shape in network.statistic_shapes.items()
         }
-        self.rows = splits.train.rows
-        self.images = _shared(splits.train.stored).to(device)  # (M, C, H, W) uint8
-        self.labels = torch.tensor(splits.train.labels, device=device)
-        mean, std = splits.pixel_mean[:, None, None], splits.pixel_std[:, None, None]
-        self.pixel_scale = torch.tensor(1 / (255 * std), device=device, dtype=dtype)
-        self.pixel_offset = torch.tensor(-mean / std, device=device, dtype=dtype)
-        self.random = torch.Generator(device)
+        self._training = Images(splits, device=device, dtype=dtype)
+        self.images, self.labels = self._training.stored, self._training.labels
+        self._bits = Bits(network, n_seeds=1, device=device)
 
     def begin_epoch(self, *, dropout_seed: int) -> None:
-        self.random.manual_seed(dropout_seed)
+        self._bits.seed([dropout_seed])
         self.loss_sum = torch.zeros((), device=self.device, dtype=torch.float64)
         self.n_correct = torch.zeros((), device=self.device, dtype=torch.int64)
 
@@ -109,6 +159,8 @@ class TorchModel:
         counted: bool = True,
     ) -> None:
         labels = self.labels[torch.from_numpy(indices).to(self.device)]
+        if self.dropout:
+            self._bits.draw(len(indices))
         logits = self.forward(self._images(indices, warps), training=True)
         if targets is None:
             loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.loss.label_smoothing)
@@ -129,11 +181,7 @@ class TorchModel:
 
     def _images(self, indices: NDArray[np.int64], warps: Warps | None) -> Tensor:
         """Training images (n, C, H, W), warped and normalised."""
-        rows = indices if self.rows is None else self.rows[indices]
-        pixels = self.images[torch.from_numpy(rows).to(self.device)].to(self.dtype)
-        if warps is not None:
-            pixels = warp(pixels, warps)
-        return pixels * self.pixel_scale + self.pixel_offset
+        return self._training.batch(torch.from_numpy(indices).to(self.device), warps)
 
     def tally(self) -> tuple[float, int]:
         return self.loss_sum.item(), int(self.n_correct.item())
@@ -143,8 +191,7 @@ class TorchModel:
         with torch.inference_mode():
             for start in range(0, len(part), EVALUATION_BATCH):
                 pixels = torch.tensor(part.take(slice(start, start + EVALUATION_BATCH)), device=self.device)
-                x = pixels.to(self.dtype).mul_(self.pixel_scale).add_(self.pixel_offset)  # one copy, not three
-                answers.append(self.forward(x, training=False).float().cpu())
+                answers.append(self.forward(self._training.normalised(pixels), training=False).float().cpu())
         logits: NDArray[np.float32] = torch.cat(answers).numpy()
         return logits
 
@@ -160,6 +207,10 @@ class TorchModel:
             outputs.append(x)
         return x.flatten(1)
 
+    def draw(self, x: Tensor) -> Tensor:
+        """See ops.Model."""
+        return self._bits.next_for(x)
+
     def statistics(self) -> dict[str, NDArray[np.float32]]:
         return {name: self.to_numpy(array) for name, array in self.running.items()}
 
@@ -172,28 +223,6 @@ class TorchModel:
 
     def to_numpy(self, array: Any) -> NDArray[np.float32]:
         return np.array(array.detach().cpu().numpy(), dtype=np.float32)
-
-
-def _shared(images: NDArray[np.uint8]) -> Tensor:
-    """Images as a tensor on the same memory; PyTorch wants that to be writeable."""
-    return torch.from_numpy(images if images.flags.writeable else images.copy())
-
-
-def warp(pixels: Tensor, warps: Warps) -> Tensor:
-    """augment.warp on the device of the images (N, C, H, W)."""
-    n, _, size, _ = pixels.shape
-    at = torch.arange(size, device=pixels.device, dtype=pixels.dtype)
-    y, x = torch.meshgrid(at, at, indexing="ij")
-    points = torch.stack([x, y, torch.ones_like(x)]).reshape(3, -1)
-    source = (torch.from_numpy(warps.maps).to(pixels) @ points).reshape(n, 2, size, size)  # x before y
-    if warps.curves is not None:
-        curves = torch.from_numpy(warps.curves).to(pixels)
-        source = source + curves[:, ::2, None, :] + curves[:, 1::2, :, None]
-    grid = source.permute(0, 2, 3, 1) * (2 / (size - 1)) - 1
-    warped = F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=True)
-    if warps.holes is None:
-        return warped
-    return warped.masked_fill(torch.from_numpy(in_holes(warps.holes, size)).to(pixels.device), 0.0)
 
 
 def _views(flat: Tensor, network: Network) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from stepladder._base.wording import n_of, named_seeds
 from stepladder.records.record import Record, SeedResult
 from stepladder.records.reproducing import Repeat
 from stepladder.reporting.tables import Page, Table
-from stepladder.runs.conditions import Condition
+from stepladder.runs.conditions import TOGETHER, Condition
 
 NOT_TOLD = "not told"
 MOST_FEATURES = 12  # are named
@@ -21,6 +21,7 @@ WORDS = {
     "l1-bytes": "its L1 data cache",
     "torch-instructions": "PyTorch's instructions",
     "cpu": "CPU by name",
+    "together": "seeds trained at once",
 }
 
 OTHER = {
@@ -106,8 +107,11 @@ def reasons(repeat: Repeat, record: Record) -> list[str]:
     found = [" and ".join(others)] if others else []
     if record.engine.device != "cpu":
         found.append("a GPU adds up in no fixed order")
-    untold_there = [WORDS[each.what] for each in repeat.conditions if each.there is None]
-    untold_here = [WORDS[each.what] for each in repeat.conditions if each.here is None]
+    if any(each.what == TOGETHER for each in repeat.conditions):
+        found.append("how many seeds were trained at once, which is not told, decides the last bits")
+    others_of = [each for each in repeat.conditions if each.what != TOGETHER]
+    untold_there = [WORDS[each.what] for each in others_of if each.there is None]
+    untold_here = [WORDS[each.what] for each in others_of if each.here is None]
     if untold_there:
         found.append(f"the record does not tell {', '.join(untold_there)}, which may be others")
     if untold_here:
