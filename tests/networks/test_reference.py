@@ -102,6 +102,26 @@ def test_values_and_gradients_of_random_networks_are_the_oracles(
     require_equal(recipe, splits)
 
 
+@given(network_texts(), st.sampled_from([(1, 24), (2, 15)]), st.integers(0, 2**16))
+@settings(deadline=None, max_examples=60)
+def test_a_single_pixels_gradient_is_its_part_of_that_of_all(texts: list[str], image: tuple[int, int], at: int) -> None:
+    """Where a gradient is 0 is not looked at: nothing of it may be lost, at no rim and with no stride or padding."""
+    recipe = Recipe.model_validate({"network": texts, "epochs": 1})
+    try:
+        network = recipe.network_for(ImageShape(*image, n_classes=10))
+    except GeometryError:
+        assume(False)
+    rng = np.random.default_rng(at)
+    forward = trace(network, random_weights(network), x=rng.normal(size=(2, image[0], image[1], image[1])))
+    for row, output in zip(network.rows, forward.activations, strict=True):
+        of_all, of_one = rng.normal(size=output.shape), np.zeros_like(output)
+        pixel = rng.integers(row.out_size, size=2)
+        of_one[:, :, *pixel] = of_all[:, :, *pixel]
+        gradients = [input_gradient(forward, row.index, cotangent=each) for each in (of_one, of_all, of_all - of_one)]
+        scale = max(np.abs(each).max() for each in gradients)
+        assert gradients[0] == pytest.approx(gradients[1] - gradients[2], rel=0, abs=1e-11 * scale)
+
+
 def test_of_equal_values_the_first_has_the_gradient_as_in_torch() -> None:
     network = Network((parse("maxpool 3 stride 2 pad 1"), parse("linear 10")), Block(), ImageShape(2, 9, 10))
     x = np.random.default_rng(0).integers(0, 3, (5, 2, 9, 9)).astype(np.float64)

@@ -1,11 +1,12 @@
 """What stands behind a rung's numbers, on runs whose answers are known."""
 
 from collections.abc import Sequence
+from random import Random
 
 import numpy as np
 from records import make_run
 
-from stepladder.reporting.evidence import Mistake, confusion, mistakes
+from stepladder.reporting.evidence import Mistake, confusion, first_mistakes, mistakes
 from stepladder.runs.run import Run, WrongImage
 from stepladder.runs.stats import typical_run
 
@@ -29,6 +30,20 @@ def test_mistakes_are_joined_by_image_and_ranked_by_seeds_then_sureness() -> Non
         Mistake(5, 8, predicted=3, others=(), probability=0.5, n_wrong=1, n_seeds=3),
     ]
     assert mistakes([]) == []
+
+
+def test_the_first_mistakes_are_those_of_all_of_them() -> None:
+    rng = Random(0)
+    images = sorted(rng.sample(range(10_000), 40))
+    runs = [
+        run_with(seed, 9980, [(k, k % 10, (k + rng.choice((1, 1, 3))) % 10, rng.random()) for k in sorted(chosen)])
+        for seed, chosen in enumerate((rng.sample(images, 20) for _ in range(5)), 1)
+    ]
+    found = mistakes(runs)
+    assert {each.n_wrong for each in found} >= {1, 2, 3}
+    assert any(each.others for each in found)
+    for most in (0, 1, 7, 20, len(found), 100):
+        assert first_mistakes(runs, most=most) == (found[:most], len(found))
 
 
 def test_of_two_answers_given_as_often_the_smaller_class_is_shown() -> None:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
+from statistics import mean, median
 
 import pytest
 from hypothesis import given, settings
@@ -11,13 +12,29 @@ from records import make_epoch, make_run
 
 from stepladder.ladders.terms import Target
 from stepladder.runs.run import Run
-from stepladder.runs.stats import Summary, accuracy, consistent_from, holds, reaches, summarise, train_accuracy
+from stepladder.runs.stats import (
+    Summary,
+    accuracy,
+    consistent_from,
+    exact_mean,
+    exact_median,
+    holds,
+    reaches,
+    summarise,
+    train_accuracy,
+)
 
 HIT, MISS = 9940, 9939  # at and just below 99.4% of 10,000
 
 
 def target(accuracy: str = "99.4", *, last_epochs: int = 5) -> Target:
     return Target(accuracy=Decimal(accuracy), last_epochs=last_epochs)
+
+
+@given(st.lists(st.fractions(), min_size=1, max_size=9))
+def test_mean_and_median_of_fractions_are_those_of_the_library(values: list[Fraction]) -> None:
+    assert exact_mean(values) == mean(values)
+    assert exact_median(values) == median(values)
 
 
 @pytest.mark.parametrize(

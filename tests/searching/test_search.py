@@ -703,6 +703,29 @@ class Quiet:
     def noted(self, text: str) -> None: ...
 
 
+class Slow(Quiet):
+    """It takes an hour, by the clock, to be told of a trial."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock, self.hours = time.monotonic, 0
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600 * self.hours)
+
+    def judged(self, trial: Trial, *, goes_on: bool, found: Found) -> None:
+        del trial, goes_on, found
+        self.hours += 1
+
+
+def test_max_time_is_kept_where_all_is_trained_already(
+    tmp_path: Path, ladder: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(undisturbed, tmp_path / "runs", ignore=shutil.ignore_patterns("search.db*", "index"))
+    sought, store = quest(ladder_file.load(ladder), n_seeds=2), Store.open(tmp_path / "runs")
+    watcher = Slow(monkeypatch)
+    found = search(sought, store=store, engine=choose_engine()[0], n_trials=5, jobs=1, max_s=3600, watcher=watcher)
+    assert found.out_of_time
+    assert list(found.trials) == trials_of(ladder, undisturbed)[:1]
+
+
 def test_a_search_on_an_executor_elsewhere_tries_the_same(tmp_path: Path, ladder: Path, undisturbed: Path) -> None:
     store, engine = Store.open(tmp_path / "runs", create=True), choose_engine()[0]
     sought = quest(ladder_file.load(ladder), n_seeds=2)

@@ -25,8 +25,8 @@ def image_error(below: Sequence[Run], above: Sequence[Run], *, are_paired: bool 
     wrong = [_wrong(each) for each in (below, above)]
     if wrong[0] is None or wrong[1] is None:
         return None
-    seen = sorted(set().union(*wrong[0], *wrong[1]))  # what all have right adds nothing to any sum below
-    low, high = (_right(each, seen) for each in (wrong[0], wrong[1]))
+    seen = _distinct(np.concatenate([wrong[0][1], wrong[1][1]]))  # what all have right adds nothing to any sum below
+    low, high = (_right(len(runs), *each, seen) for runs, each in ((below, wrong[0]), (above, wrong[1])))
     n_images = below[0].epochs[-1].n_evaluated
     gained = (high.mean(0) - low.mean(0)).astype(np.float64)
     squares = float(np.square(gained).sum()) - float(gained.sum()) ** 2 / n_images
@@ -35,24 +35,35 @@ def image_error(below: Sequence[Run], above: Sequence[Run], *, are_paired: bool 
     return 100 * float(special.ndtri(1 - ALPHA / 2)) * sqrt(variance) or None
 
 
-def _wrong(runs: Sequence[Run]) -> list[set[int]] | None:
-    """The images that each run has wrong; None if it does not add up."""
-    found = []
-    for run in runs:
-        indices, n = {image.index for image in run.wrong_images}, run.epochs[-1].n_evaluated
-        n_wrong = n - run.epochs[-1].n_correct
-        if not len(indices) == len(run.wrong_images) == n_wrong or not all(0 <= each < n for each in indices):
-            return None
-        found.append(indices)
-    return found
+def _wrong(runs: Sequence[Run]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Each time that a run has an image wrong, which run and which image; None if it does not add up."""
+    finals = [run.epochs[-1] for run in runs]
+    n_wrong = [len(run.wrong_images) for run in runs]
+    if n_wrong != [final.n_evaluated - final.n_correct for final in finals]:
+        return None
+    indices = [image.index for run in runs for image in run.wrong_images]
+    whose = np.repeat(np.arange(len(runs)), n_wrong)
+    most = max(final.n_evaluated for final in finals)
+    if indices and not 0 <= min(indices) <= max(indices) < most:
+        return None
+    images = np.array(indices, np.int64)
+    if len(_distinct(whose * most + images)) < len(images):  # one is there twice
+        return None
+    return whose, images
 
 
-def _right(wrong: Sequence[set[int]], seen: Sequence[int]) -> NDArray[np.float32]:
+def _distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """As np.unique gives them, of whole numbers from 0 on; its tables of hashes take longer than sorting does."""
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
+
+
+def _right(
+    n_runs: int, whose: NDArray[np.int64], images: NDArray[np.int64], seen: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """1 for each of the images ``seen`` (run, image) that a run has right, 0 for what it has wrong."""
-    place = {image: at for at, image in enumerate(seen)}
-    right = np.ones((len(wrong), len(seen)), np.float32)
-    for row, of_run in zip(right, wrong, strict=True):
-        row[[place[image] for image in of_run]] = 0
+    right = np.ones((n_runs, len(seen)), np.float32)
+    right[whose, np.searchsorted(seen, images)] = 0
     return right
 
 

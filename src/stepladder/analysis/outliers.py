@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import sqrt
-from statistics import median
 from typing import Literal
 
 from stepladder.ladders.terms import Target
 from stepladder.runs.run import Epoch, Run
-from stepladder.runs.stats import accuracy, accuracy_of, balanced_accuracy, class_sizes, one_image
+from stepladder.runs.stats import accuracy, accuracy_of, balanced_accuracy, class_sizes, exact_median, one_image
 
 NORMAL = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
 FAR_OFF = 8  # spreads: of 8 normal seeds one is as far off in 1% of rungs, and fewer with the least spread below
@@ -72,9 +71,10 @@ def has_learned(epoch: Epoch) -> bool:
 
     Of very uneven classes, naming the largest is right more often than a network that finds nearly all of each.
     """
+    if accuracy(epoch) > largest_class(epoch):
+        return True
     chance = naming_one(epoch, balanced=True)
-    recalls = balanced_accuracy(epoch) - chance >= RECALLED * (100 - chance)
-    return not chance or accuracy(epoch) > largest_class(epoch) or recalls
+    return not chance or balanced_accuracy(epoch) - chance >= RECALLED * (100 - chance)
 
 
 def names_one_class(epoch: Epoch) -> bool:
@@ -112,7 +112,7 @@ def outliers(runs: Sequence[Run], target: Target | None = None) -> tuple[Outlier
 
 def _usual(epochs: Sequence[Epoch], *, balanced: bool) -> Fraction:
     values = [accuracy_of(epoch, balanced=balanced) for epoch in epochs]
-    return max(values) if len(values) == 2 else median(values)
+    return max(values) if len(values) == 2 else exact_median(values)
 
 
 def _limit(epochs: Sequence[Epoch], *, balanced: bool) -> Fraction:
@@ -133,7 +133,7 @@ def _far(epochs: Sequence[Epoch], *, balanced: bool) -> float | None:
         per_image = sum((Fraction(1, n) for n in sizes), Fraction(0)) / len(sizes) ** 2
     wrong = 1 - usual / 100
     by_chance = 100 * sqrt(wrong * (1 - wrong) * per_image)
-    deviation = float(median(abs(value - usual) for value in values))
+    deviation = float(exact_median(abs(value - usual) for value in values))
     spread = max(NORMAL * deviation, LEAST_SPREAD * by_chance, float(one_image(epochs[0], balanced=balanced)))
     return spread * (FAR_OFF if len(values) > FEW_SEEDS else FAR_OFF_FEW)
 
@@ -148,7 +148,7 @@ def _outlier(
         seed,
         kind,
         accuracy=values[-1],
-        usual=median(accuracy_of(epoch, balanced=balanced) for epoch in others),
+        usual=exact_median(accuracy_of(epoch, balanced=balanced) for epoch in others),
         n_others=len(others),
         learned=not names_one_class(run.epochs[-1]),
         naming_one=naming_one(run.epochs[-1], balanced=balanced),

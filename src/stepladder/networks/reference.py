@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.networks.geometry import Network
+from stepladder.networks.geometry import LayerGeometry, Network
+from stepladder.networks.ops.op import Window
 
 Values = NDArray[np.floating[Any]]
 Weights = Mapping[str, NDArray[Any]]
@@ -92,9 +93,31 @@ def input_gradient(forward: Trace, layer: int, *, cotangent: Values) -> Values:
             gradient = step.backward(gradient, output, arrays)
         if row.added is not None:
             gradients[row.added] = gradients.get(row.added, 0) + gradient
-        below = row.layer.backward(gradient, values[0], arrays, row.window)
+        below = _backward(row, gradient, values[0], arrays)
         gradients[index - 1] = gradients.get(index - 1, 0) + below
     return gradients[-1]
+
+
+def _backward(row: LayerGeometry, gradient: Values, x: Values, arrays: dict[str, Any]) -> Values:
+    """The gradient by what a layer's operation takes in, looking only where that by what it gives is not 0.
+
+    A pixel in the middle of the last convolution is moved by few of the first one's: most of a way back is zeros.
+    """
+    window, n = row.window, row.out_size
+    looked_at = [np.unique(each) for each in np.nonzero(np.any(gradient, (0, 1)))]  # rows and columns
+    if not looked_at[0].size:
+        return row.layer.backward(gradient, x, arrays, window)
+    side = max(int(each[-1] - each[0]) + 1 for each in looked_at)
+    given = [slice(start, start + side) for start in (min(int(each[0]), n - side) for each in looked_at)]
+    reach = (side - 1) * window.stride + window.kernel
+    starts = [each.start * window.stride - window.padding for each in given]
+    if side == n or min(starts) < 0 or max(starts) + reach > window.in_size:
+        return row.layer.backward(gradient, x, arrays, window)
+    taken = [slice(start, start + reach) for start in starts]
+    below = np.zeros_like(x)
+    part = gradient[:, :, *given], x[:, :, *taken]
+    below[:, :, *taken] = row.layer.backward(*part, arrays, Window(window.kernel, 0, window.stride, reach))
+    return below
 
 
 def arrays_of(index: int, weights: Weights) -> dict[str, Any]:

@@ -30,6 +30,11 @@ class Mistake:
 
 def mistakes(runs: Sequence[Run]) -> list[Mistake]:
     """All wrong images of the finished runs of one rung, those wrong with most seeds first, then the surest."""
+    return first_mistakes(runs, most=None)[0]
+
+
+def first_mistakes(runs: Sequence[Run], *, most: int | None) -> tuple[list[Mistake], int]:
+    """The first of ``mistakes``, as many as there is room for, and how many there are: of many seeds, thousands."""
     finished = [run for run in runs if run.final is not None]
     answers: dict[int, list[tuple[int, float]]] = {}
     labels: dict[int, int] = {}
@@ -37,15 +42,21 @@ def mistakes(runs: Sequence[Run]) -> list[Mistake]:
         for wrong in run.wrong_images:
             answers.setdefault(wrong.index, []).append((wrong.predicted, wrong.probability))
             labels[wrong.index] = wrong.label
-    found = [_mistake(index, labels[index], given, len(finished)) for index, given in answers.items()]
-    return sorted(found, key=lambda each: (-each.n_wrong, -each.probability, each.index))
+    n_wrong = sorted(map(len, answers.values()), reverse=True)
+    least = n_wrong[most] if most is not None and most < len(n_wrong) else 0  # of those alike, the surest are first
+    found = [_mistake(index, labels[index], of, len(finished)) for index, of in answers.items() if len(of) >= least]
+    return sorted(found, key=lambda each: (-each.n_wrong, -each.probability, each.index))[:most], len(answers)
 
 
 def _mistake(index: int, label: int, given: Sequence[tuple[int, float]], n_seeds: int) -> Mistake:
     if len(given) == 1:  # as most images are that any of many seeds gets wrong
         ((predicted, probability),) = given
         return Mistake(index, label, predicted, (), probability, n_wrong=1, n_seeds=n_seeds)
-    counts = Counter(predicted for predicted, _ in given)
+    classes = [predicted for predicted, _ in given]
+    predicted = classes[0]
+    if classes.count(predicted) == len(classes):  # as nearly all others are
+        return Mistake(index, label, predicted, (), fmean([each for _, each in given]), len(given), n_seeds)
+    counts = Counter(classes)
     predicted = min(counts, key=lambda each: (-counts[each], each))
     return Mistake(
         index=index,

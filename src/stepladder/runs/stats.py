@@ -19,6 +19,14 @@ def exact_mean(values: Iterable[Fraction]) -> Fraction:
     return Fraction(sum(n * (whole // of) for n, of in ratios), whole * len(ratios))
 
 
+def exact_median(values: Iterable[Fraction]) -> Fraction:
+    """What statistics.median gives of fractions, in a fraction of the time: it compares integers."""
+    ratios = [value.as_integer_ratio() for value in values]
+    whole, middle = lcm(*{of for _, of in ratios}), len(ratios) // 2
+    ranked = sorted(n * (whole // of) for n, of in ratios)
+    return Fraction(ranked[middle] + ranked[~middle], 2 * whole)
+
+
 Spread = tuple[Fraction, Fraction, Fraction]  # the lowest, the mean, the highest
 
 
@@ -87,7 +95,10 @@ def one_image(epoch: Epoch, *, balanced: bool) -> Fraction:
 
 def reaches(epoch: Epoch, target: Target) -> bool:
     """Whether an epoch is at or above the target, exactly."""
-    value, (goal, of) = measured(epoch, target), target.accuracy.as_integer_ratio()
+    goal, of = target.accuracy.as_integer_ratio()
+    if not target.balanced:  # there are thousands
+        return 100 * epoch.n_correct * of >= goal * epoch.n_evaluated
+    value = balanced_accuracy(epoch)
     return value.numerator * of >= goal * value.denominator
 
 

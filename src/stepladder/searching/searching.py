@@ -307,7 +307,7 @@ class _Search:
         self.jobs = jobs
         try:
             while not self.deadline.is_over:
-                while len(self.queue) < jobs and not self.out_of_time and (trying := self.begin(n_trials)):
+                while len(self.queue) < jobs and self.has_time and (trying := self.begin(n_trials)):
                     self.go_on(trying)
                 if not self.queue:
                     return
@@ -319,6 +319,12 @@ class _Search:
             self.queue.close()
         finally:
             self.study.release()
+
+    @property
+    def has_time(self) -> bool:
+        """Whether more may begin; where all trainings are in the store already, nothing else asks the clock."""
+        self.out_of_time = self.out_of_time or self.deadline.is_over
+        return not self.out_of_time
 
     def begin(self, n_trials: int) -> _Trying | None:
         """The next trial, or None if there is none to begin."""

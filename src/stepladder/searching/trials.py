@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from statistics import mean
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -19,7 +18,7 @@ from stepladder.ladders.terms import Target
 from stepladder.networks.geometry import ImageShape
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Run
-from stepladder.runs.stats import holds
+from stepladder.runs.stats import exact_mean, holds
 
 KEPT = 3  # one in three goes on
 ABOUT_ITS_SIZE = 1.25  # --smallest compares a trial with those of up to this many times its parameters
@@ -91,7 +90,7 @@ class Trial:
 
     def accuracy(self, at: int = -1) -> Fraction:
         """Mean over the seeds of a round, in percent; the last round unless told."""
-        return mean(outcome.accuracy for outcome in self.outcomes[at])
+        return exact_mean(outcome.accuracy for outcome in self.outcomes[at])
 
     def holds(self, at: int = -1) -> bool:
         """Whether every seed of a round held the target."""

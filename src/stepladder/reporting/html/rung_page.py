@@ -19,7 +19,7 @@ from stepladder.networks.effective_field import EffectiveField
 from stepladder.networks.geometry import LayerGeometry, Network
 from stepladder.networks.sides import pair, text
 from stepladder.recipes.recipe import Recipe, describe
-from stepladder.reporting.evidence import Mistake, confusion, mistakes
+from stepladder.reporting.evidence import Mistake, confusion, first_mistakes
 from stepladder.reporting.html.charts import Spec, accuracy_chart, epochs_table, loss_chart
 from stepladder.reporting.html.network_picture import BlockPicture, blocks, layer_words
 from stepladder.reporting.html.pictures import MOST_SIDE, field_uri, image_uri
@@ -137,7 +137,8 @@ def rung_content(
     below = results.rungs[index - 1].rung if index else None
     network = networks[index]
     first = networks.index(network)
-    pictures, left_out = _pictures(mistakes(result.runs), shown)
+    room = shown.most_picture_bytes // FIGURE_BYTES + 1
+    pictures, left_out = _pictures(*first_mistakes(result.runs, most=room), shown)
     matrices = _matrices(result, shown.most_cells)
     return RungContent(
         name=result.rung.name,
@@ -227,19 +228,19 @@ def recall_table(runs: Sequence[Run], class_names: Sequence[str]) -> Table:
     return Table(title="", header=header, rows=rows, numeric=frozenset({1, 2, 3}))
 
 
-def _pictures(found: Sequence[Mistake], shown: Shown) -> tuple[tuple[MistakePicture, ...], str]:
-    """The first of the mistakes, as many as there is room for, and a sentence on the others."""
+def _pictures(first: Sequence[Mistake], n_all: int, shown: Shown) -> tuple[tuple[MistakePicture, ...], str]:
+    """The first of all mistakes, as many as there is room for, and a sentence on the others."""
     made: list[MistakePicture] = []
     pairs: set[str] = set()
     n_bytes = 0
-    for each in found:
+    for each in first:
         picture = _picture(each, image_uri(shown.images[each.index], most_side=MOST_SIDE), shown.class_names)
         pairs |= set(picture.pairs.split())
         n_bytes += FIGURE_BYTES + len(picture.uri) + 2 * len(picture.alt) + len(picture.pairs)
         if n_bytes + OPTION_BYTES * len(pairs) > shown.most_picture_bytes:
             break
         made.append(picture)
-    n_left = len(found) - len(made)
+    n_left = n_all - len(made)
     left_out = f"Left out: {n_of(n_left, 'more image')}, wrong with fewer seeds or less surely." if n_left else ""
     return tuple(made), left_out
 

@@ -8,7 +8,7 @@ from stepladder.reporting.numbers import NOTHING
 from stepladder.reporting.pages.check_page import dev_text
 from stepladder.reporting.tables import duration
 from stepladder.runs.results import Results
-from stepladder.runs.run import Run
+from stepladder.runs.run import EngineIdentity, Run
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -16,7 +16,7 @@ Facts = tuple[tuple[str, str], ...]
 def provenance(results: Results) -> Facts:
     """Names and values, in words. Raises DataError if the images are missing or not those of the ladder."""
     ladder, identity = results.ladder, data_identity(results.ladder)
-    runs = list({run.identity.key: run for result in results.trained for run in result.runs}.values())
+    runs = _runs_of(results)
     facts = [
         ("Ladder", ladder.name if ladder.source == ladder.name else f"{ladder.name} ({ladder.source})"),
         ("Images", f"{identity.name}, SHA-256 {identity.sha256}"),
@@ -32,6 +32,15 @@ def provenance(results: Results) -> Facts:
         apart = "; ".join(f"{n} by {engine}" for engine, n in results.others.items())
         facts.append(("Kept apart", f"runs of other engines: {apart}"))
     return tuple(facts)
+
+
+def _runs_of(results: Results) -> list[Run]:
+    """All runs, once each: rungs of equal recipes share theirs. A rung's runs are of one experiment, named once."""
+    runs: dict[tuple[str, int, EngineIdentity], Run] = {}
+    for result in results.trained:
+        experiment = result.runs[0].identity.experiment if result.runs else ""
+        runs |= {(experiment, run.identity.seed, run.identity.engine): run for run in result.runs}
+    return list(runs.values())
 
 
 def _split(results: Results, identity: DataIdentity) -> str:

@@ -6,7 +6,7 @@ Plain text without markup. Every sentence states numbers; what cannot be known i
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import mean, median
+from statistics import mean
 
 from stepladder._base.wording import n_of
 from stepladder.analysis.attempts import Tried, tried
@@ -27,7 +27,7 @@ from stepladder.reporting.words.mistakes_text import mistakes
 from stepladder.reporting.words.outlier_text import few_images, outlier_sentences, told_apart
 from stepladder.reporting.words.subject import Subject, all_of, listed
 from stepladder.runs.results import Results
-from stepladder.runs.stats import accuracy, measured
+from stepladder.runs.stats import accuracy, exact_median, measured
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _final(subject: Subject) -> str:
 
 
 def _median(subject: Subject) -> Fraction:
-    return median(accuracy(run.final) for run in subject.result.runs if run.final is not None)
+    return exact_median(accuracy(run.final) for run in subject.result.runs if run.final is not None)
 
 
 def _of_budget(used: int, budget: int) -> str:
