@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from image_forms import GREY, png
 from numpy.typing import NDArray
 
-from stepladder.datasets import assembling, data
-from stepladder.datasets.found import Found, Part
+from stepladder.datasets import data
+from stepladder.datasets.reading import assembling
+from stepladder.datasets.reading.found import Found, Part
 from stepladder.datasets.spec import DataSpec
 from stepladder.errors import DataError
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from image_forms import COLOUR, GREY, Bytes, Forms, Made
 from numpy.typing import NDArray
 
-from stepladder.datasets import data, pixels
+from stepladder.datasets import data
 from stepladder.datasets.forms import pickles
+from stepladder.datasets.reading import pixels
 from stepladder.errors import DataError
 from stepladder.testing.datasets import DatasetConformance
 

@@ -20,8 +20,9 @@ from image_forms import COLOUR, GREY, NAMES, Bytes, Forms, png, write_classes
 from numpy.typing import NDArray
 from PIL import Image
 
-from stepladder.datasets import data, decoding, files, pictures
+from stepladder.datasets import data
 from stepladder.datasets.forms.class_folders import part_of
+from stepladder.datasets.reading import decoding, files, pictures
 from stepladder.errors import DataError
 from stepladder.testing.datasets import DatasetConformance
 

@@ -13,7 +13,7 @@ from PIL import Image
 from stored import flipped
 
 from stepladder.datasets import data
-from stepladder.datasets.pictures import read_picture
+from stepladder.datasets.reading.pictures import read_picture
 from stepladder.errors import DataError
 
 Pixels = NDArray[np.uint8]

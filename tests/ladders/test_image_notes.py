@@ -17,8 +17,9 @@ from conftest import CommandLine, write_idx
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import data, odd_files
-from stepladder.datasets.pixels import as_bytes
+from stepladder.datasets import data
+from stepladder.datasets.reading import odd_files
+from stepladder.datasets.reading.pixels import as_bytes
 from stepladder.errors import DataError
 from stepladder.ladders import ladder_file
 from stepladder.ladders.checking import check, check_data

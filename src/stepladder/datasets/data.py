@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import n_of
-from stepladder.datasets import assembling, cache, decoding, kinds, sources, split_rules
+from stepladder.datasets import cache, kinds, sources, split_rules
 from stepladder.datasets.forms import embedded
 from stepladder.datasets.image_set import ImageSet, Labelled
+from stepladder.datasets.reading import assembling, decoding
+from stepladder.datasets.reading.found import Found
 from stepladder.datasets.spec import DataSpec
 from stepladder.datasets.split_rules import SplitRule
 from stepladder.errors import DataError
@@ -111,7 +113,24 @@ def read(kind: kinds.Kind) -> ImageSet:
     name, where, spec = kind.name, kind.shown, kind.spec
     found = assembling.with_classes(kind.read(), where=where)
     found = assembling.with_test(decoding.decoded(found, spec, where=where), spec, where=where)
-    return assembling.image_set(found, name=name, where=where)
+    return _image_set(found, name=name, where=where)
+
+
+def _image_set(found: Found, *, name: str, where: str) -> ImageSet:
+    """The set itself. Raises DataError where its parts are not alike, or its images of a form that is not handled."""
+    parts = {}
+    shape = found.parts["train"].images.shape[1:]  # type: ignore[union-attr]
+    for each, part in found:
+        assert isinstance(part.images, np.ndarray)
+        if part.images.shape[1:] != shape:
+            raise DataError(
+                f"{where}: training images are {shape} (channels, height, width) but {each} images"
+                f" {part.images.shape[1:]}: both must be alike"
+            )
+        parts[each] = Labelled(part.images, part.labels)
+    if shape[1] * shape[2] < 2:
+        raise DataError(f"{where}: images of {shape[1]} x {shape[2]} pixels: there is nothing to see in them")
+    return ImageSet(name, **parts, class_names=found.class_names, form=found.form, notes=found.notes)
 
 
 def require_sha256(data: str, expected: str | None) -> None:

@@ -16,14 +16,14 @@ from stepladder._base import registry
 from stepladder._base.wording import flat
 from stepladder.datasets import sources
 from stepladder.datasets.forms import idx_files
-from stepladder.datasets.odd_files import no_image_set
+from stepladder.datasets.reading.odd_files import no_image_set
 from stepladder.datasets.spec import DataSpec, spec_of, with_path
 from stepladder.errors import DataError, StepladderError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stepladder.datasets.found import Found
+    from stepladder.datasets.reading.found import Found
 
 WORDS = ("mnist",)  # the built-in names that are no forms of files
 
@@ -98,7 +98,7 @@ class Kind:
 
     def read(self) -> "Found":
         """What is there. Raises DataError, also for what of an outsider's is not as it should be."""
-        from stepladder.datasets.found import Found, of_arrays  # only now: it needs numpy
+        from stepladder.datasets.reading.found import Found, of_arrays  # only now: it needs numpy
 
         found = self._asked("read")
         if isinstance(found, Found):

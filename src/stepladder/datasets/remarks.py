@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stepladder._base.wording import flat, n_of
 from stepladder.datasets.image_set import ImageSet, Labelled
-from stepladder.datasets.pixels import full_scale
+from stepladder.datasets.reading.pixels import full_scale
 from stepladder.datasets.sources import LIKELY_CHANNELS, called
 from stepladder.datasets.spec import spec_of
 from stepladder.errors import DataError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from stepladder._base.wording import flat
-from stepladder.datasets.odd_files import (
+from stepladder.datasets.reading.odd_files import (
     GZIP,
     XZ,
     not_there,

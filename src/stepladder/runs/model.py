@@ -25,7 +25,7 @@ from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import clipped, n_of, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.image_set import numbered
-from stepladder.datasets.odd_files import what_is
+from stepladder.datasets.reading.odd_files import what_is
 from stepladder.datasets.sources import MNIST, MNIST_SHA256
 from stepladder.errors import DataError, LadderError, ModelError
 from stepladder.ladders.evaluated import DataIdentity, splits_for

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stepladder.datasets import data, kinds
-from stepladder.datasets.found import PARTS
+from stepladder.datasets.reading.found import PARTS
 from stepladder.errors import DataError
 from stepladder.ladders.ladder_toml import data_path
 

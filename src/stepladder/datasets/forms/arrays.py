@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import pixels, sources
-from stepladder.datasets.found import Part
+from stepladder.datasets import sources
+from stepladder.datasets.reading import pixels
+from stepladder.datasets.reading.found import Part
 from stepladder.errors import DataError
 
 Order = Literal["rows", "planes", "columns", "grey rows"]

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from stepladder._base.wording import flat, is_are, n_of
-from stepladder.datasets import files, sources
-from stepladder.datasets.found import PARTS, Encoded, Found, Part
+from stepladder.datasets import sources
+from stepladder.datasets.reading import files
+from stepladder.datasets.reading.found import PARTS, Encoded, Found, Part
 from stepladder.errors import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm")

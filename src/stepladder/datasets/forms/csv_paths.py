@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from stepladder._base.wording import flat, is_are, n_of
-from stepladder.datasets import files, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms import tables
 from stepladder.datasets.forms.class_folders import PICTURES, is_picture
 from stepladder.datasets.forms.csv_pixels import as_labels
 from stepladder.datasets.forms.parts import by_part
 from stepladder.datasets.forms.tables import Table
-from stepladder.datasets.found import Encoded, Found, Part
+from stepladder.datasets.reading import files
+from stepladder.datasets.reading.found import Encoded, Found, Part
 from stepladder.errors import DataError
 
 MOST_COLUMNS = 12

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat, n_of
-from stepladder.datasets import pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms import tables
 from stepladder.datasets.forms.parts import by_part
 from stepladder.datasets.forms.tables import Table
-from stepladder.datasets.found import Found, Part
+from stepladder.datasets.reading import pixels
+from stepladder.datasets.reading.found import Found, Part
 from stepladder.errors import DataError
 
 FEWEST_PIXELS = 9  # columns of a table of pixels

@@ -9,9 +9,10 @@ import numpy as np
 
 from stepladder._base.files import parsed
 from stepladder._base.wording import flat, n_of
-from stepladder.datasets import files, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms.class_folders import is_picture
-from stepladder.datasets.found import Encoded, Found, Part
+from stepladder.datasets.reading import files
+from stepladder.datasets.reading.found import Encoded, Found, Part
 from stepladder.errors import DataError
 
 LABELS = "info.labels"

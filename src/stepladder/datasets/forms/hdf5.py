@@ -18,8 +18,8 @@ from stepladder._base.wording import flat, how_to_install
 from stepladder.datasets import sources
 from stepladder.datasets.forms import arrays, naming
 from stepladder.datasets.forms.arrays import Rows
-from stepladder.datasets.found import Found
-from stepladder.datasets.odd_files import first_bytes
+from stepladder.datasets.reading.found import Found
+from stepladder.datasets.reading.odd_files import first_bytes
 from stepladder.errors import DataError
 
 ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")

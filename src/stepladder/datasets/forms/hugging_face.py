@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from stepladder._base.files import parsed, read_regular
 from stepladder._base.wording import flat, how_to_install, n_of
-from stepladder.datasets import files, pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms.class_folders import is_picture
 from stepladder.datasets.forms.parts import part_of
-from stepladder.datasets.found import Encoded, Found, Part
-from stepladder.datasets.odd_files import first_bytes, listed
+from stepladder.datasets.reading import files, pixels
+from stepladder.datasets.reading.found import Encoded, Found, Part
+from stepladder.datasets.reading.odd_files import first_bytes, listed
 from stepladder.errors import DataError
 
 MAGIC = {".parquet": (b"PAR1",), ".arrow": (b"\xff\xff\xff\xff", b"ARROW1")}

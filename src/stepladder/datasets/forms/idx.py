@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import files, pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms import idx_files
-from stepladder.datasets.found import Found, Part
+from stepladder.datasets.reading import files, pixels
+from stepladder.datasets.reading.found import Found, Part
 from stepladder.errors import DataError
 
 OF_INTEGERS = b"\0\0\x0c\2"  # how QMNIST's labels begin: 8 columns, the class first

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from stepladder._base.wording import flat
-from stepladder.datasets import files
-from stepladder.datasets.odd_files import folder_reason
+from stepladder.datasets.reading import files
+from stepladder.datasets.reading.odd_files import folder_reason
 from stepladder.datasets.sources import PARTS, is_packed
 from stepladder.errors import DataError
 

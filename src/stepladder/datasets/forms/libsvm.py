@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms import arrays
-from stepladder.datasets.found import Found, Part
-from stepladder.datasets.odd_files import first_bytes, listed
+from stepladder.datasets.reading import pixels
+from stepladder.datasets.reading.found import Found, Part
+from stepladder.datasets.reading.odd_files import first_bytes, listed
 from stepladder.errors import DataError
 
 LOOKED_AT = 2**16

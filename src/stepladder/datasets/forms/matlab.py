@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms import arrays, hdf5, matlab_5, naming
 from stepladder.datasets.forms.arrays import Stored
 from stepladder.datasets.forms.matlab_5 import Value
-from stepladder.datasets.found import Found, Part
-from stepladder.datasets.odd_files import first_bytes, listed
+from stepladder.datasets.reading import pixels
+from stepladder.datasets.reading.found import Found, Part
+from stepladder.datasets.reading.odd_files import first_bytes, listed
 from stepladder.errors import DataError
 
 VERSION_7 = b"MATLAB 7.3 MAT"

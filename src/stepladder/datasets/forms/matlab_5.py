@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import pixels
+from stepladder.datasets.reading import pixels
 from stepladder.errors import DataError
 
 MAGIC = b"MATLAB 5.0 MAT"

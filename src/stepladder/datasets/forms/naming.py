@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from stepladder._base.wording import flat
 from stepladder.datasets.forms.parts import part_of
-from stepladder.datasets.odd_files import listed
+from stepladder.datasets.reading.odd_files import listed
 from stepladder.errors import DataError
 
 Role = Literal["images", "labels", "names"]

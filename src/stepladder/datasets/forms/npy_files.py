@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from stepladder._base.wording import flat
 from stepladder.datasets import sources
 from stepladder.datasets.forms import arrays, naming, npz
-from stepladder.datasets.found import Found
-from stepladder.datasets.odd_files import first_bytes
+from stepladder.datasets.reading.found import Found
+from stepladder.datasets.reading.odd_files import first_bytes
 from stepladder.errors import DataError
 
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04"}

@@ -21,10 +21,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms import arrays, naming
-from stepladder.datasets.found import Found, of_arrays
-from stepladder.datasets.odd_files import first_bytes, listed, what_is
+from stepladder.datasets.reading import pixels
+from stepladder.datasets.reading.found import Found, of_arrays
+from stepladder.datasets.reading.odd_files import first_bytes, listed, what_is
 from stepladder.errors import DataError
 
 _NAMES = {

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat, n_of
-from stepladder.datasets import files, pixels, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms.cifar import class_names, require_classes
-from stepladder.datasets.found import Found, Part
-from stepladder.datasets.odd_files import require_regular
+from stepladder.datasets.reading import files, pixels
+from stepladder.datasets.reading.found import Found, Part
+from stepladder.datasets.reading.odd_files import require_regular
 from stepladder.errors import DataError
 
 SHAPE = (3, 96, 96)

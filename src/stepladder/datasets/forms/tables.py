@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder._base.wording import flat
-from stepladder.datasets.odd_files import require_regular
+from stepladder.datasets.reading.odd_files import require_regular
 from stepladder.errors import DataError
 
 ENDINGS = (".csv", ".tsv")

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from stepladder._base.wording import flat, is_are, n_of
-from stepladder.datasets import files, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms.class_folders import found_in, is_picture
-from stepladder.datasets.found import Found, Part
+from stepladder.datasets.reading import files
+from stepladder.datasets.reading.found import Found, Part
 from stepladder.errors import DataError
 
 ANNOTATIONS, WORDS = "val/val_annotations.txt", "words.txt"

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from stepladder._base.wording import flat
-from stepladder.datasets import files, sources
+from stepladder.datasets import sources
 from stepladder.datasets.forms.class_folders import found_in, is_picture
-from stepladder.datasets.found import Found
-from stepladder.datasets.odd_files import require_regular
+from stepladder.datasets.reading import files
+from stepladder.datasets.reading.found import Found
+from stepladder.datasets.reading.odd_files import require_regular
 from stepladder.errors import DataError
 
 SAMPLES = "-samples"  # what Teachable Machine adds to the name of a class

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stepladder._base.files import read_regular
 from stepladder._base.wording import flat
-from stepladder.datasets.odd_files import what_is
+from stepladder.datasets.reading.odd_files import what_is
 from stepladder.errors import DataError
 from stepladder.networks.sides import Sides, pair
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat, n_of
-from stepladder.datasets.found import Found, Part
-from stepladder.datasets.image_set import ImageSet, Labelled
+from stepladder.datasets.reading.found import Found, Part
 from stepladder.datasets.spec import DataSpec
 from stepladder.errors import DataError
 
@@ -232,20 +231,3 @@ def _cut(found: Found, name: str, chosen: NDArray[np.bool_], note: str) -> Found
     train = found.parts["train"]
     parts = {**found.parts, "train": train.chosen(np.flatnonzero(~chosen)), name: train.chosen(np.flatnonzero(chosen))}
     return replace(found, parts=parts, notes=(*found.notes, note))
-
-
-def image_set(found: Found, *, name: str, where: str) -> ImageSet:
-    """The set itself. Raises DataError where its parts are not alike, or its images of a form that is not handled."""
-    parts = {}
-    shape = found.parts["train"].images.shape[1:]  # type: ignore[union-attr]
-    for each, part in found:
-        assert isinstance(part.images, np.ndarray)
-        if part.images.shape[1:] != shape:
-            raise DataError(
-                f"{where}: training images are {shape} (channels, height, width) but {each} images"
-                f" {part.images.shape[1:]}: both must be alike"
-            )
-        parts[each] = Labelled(part.images, part.labels)
-    if shape[1] * shape[2] < 2:
-        raise DataError(f"{where}: images of {shape[1]} x {shape[2]} pixels: there is nothing to see in them")
-    return ImageSet(name, **parts, class_names=found.class_names, form=found.form, notes=found.notes)

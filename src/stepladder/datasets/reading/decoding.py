@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stepladder._base.wording import flat, is_are, n_of
-from stepladder.datasets import pictures, pixels
-from stepladder.datasets.found import Encoded, Found, Part
-from stepladder.datasets.pictures import Head
+from stepladder.datasets.reading import pictures, pixels
+from stepladder.datasets.reading.found import Encoded, Found, Part
+from stepladder.datasets.reading.pictures import Head
 from stepladder.datasets.spec import DataSpec
 from stepladder.errors import DataError
 
