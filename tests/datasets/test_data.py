@@ -399,7 +399,9 @@ def test_a_flipped_bit_in_a_compressed_file_is_noticed_or_does_no_harm(tmp_path:
 
 def test_a_missing_folder_is_refused_with_what_to_give(tmp_path: Path) -> None:
     message = refusal(tmp_path / "nowhere")
-    assert message.startswith(f"no data at {tmp_path / 'nowhere'}: give a folder of IDX files")
+    assert message.startswith(
+        f"no data at {tmp_path / 'nowhere'}: give a folder of pictures with a folder for each class"
+    )
     assert "'mnist'" in message
 
 
@@ -407,7 +409,7 @@ def test_a_file_that_is_neither_folder_nor_npz_is_refused(tmp_path: Path) -> Non
     file = tmp_path / "digits.csv"
     file.write_text("1,2,3")
     message = refusal(file)
-    assert message.startswith(f"{file}: text, not a folder of IDX files and not an .npz file: make an .npz of it: ")
+    assert message.startswith(f"{file}: text, of no form that is read: make an .npz of it: ")
     assert "np.loadtxt" in message
     assert "np.savez_compressed" in message
 

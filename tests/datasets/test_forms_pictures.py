@@ -307,7 +307,7 @@ def test_archives_that_are_spoilt_or_hostile_are_refused(tmp_path: Path, monkeyp
     assert "1 picture, none of them in a folder of its class" in refusal(write_zip(path, {"1.png": png(GREY.x[0])}))
     table = {"images/1.png": png(GREY.x[0]), "labels.csv": b"filename,label\n1.png,cat\n"}
     assert "a table in an archive is not read: unpack it" in refusal(write_zip(path, table))
-    assert "a zip archive, not a folder of IDX files" in refusal(write_zip(path, {"train-images-idx3-ubyte": b"1"}))
+    assert "a zip archive, of no form that is read" in refusal(write_zip(path, {"train-images-idx3-ubyte": b"1"}))
     monkeypatch.setattr(files, "MOST_BYTES", 100)
     assert "cat/0.png promises 0 MB: no picture has that many" in refusal(write_zip(path, PAIR))
 

@@ -535,7 +535,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "set.csv": (b"label,1x1\n5,0\n", "np.loadtxt"),
     "set.mat": (b"MATLAB 5.0 MAT-file", "scipy.io.loadmat"),
     "a.png": (b"\x89PNG\r\n", "a PNG picture"),
-    "a.gz": (b"\x1f\x8b\x08", "a gzip file, not a folder of IDX files and not an .npz file: unpack it"),
+    "a.gz": (b"\x1f\x8b\x08", "a gzip file, of no form that is read: unpack it"),
     "train-images-idx3-ubyte.gz": (
         b"\x1f\x8b\x08",
         "give the folder that holds it and the other three; nothing need be",

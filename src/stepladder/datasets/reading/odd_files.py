@@ -12,8 +12,8 @@ from stepladder._base.wording import flat
 from stepladder.errors import DataError
 
 FORMS = (
-    "a folder of IDX files (train-images, train-labels, test-images, test-labels, as train-images-idx3-ubyte.gz), or"
-    " an .npz file of arrays x_train, y_train, x_test, y_test"
+    "a folder of pictures with a folder for each class, a CSV of pixels, a folder of IDX files, an .npz file of arrays"
+    " x_train, y_train, x_test, y_test, or another of the forms in docs/data.md"
 )
 SAVE = (
     'np.savez_compressed("set.npz", x_train=x, y_train=y, x_test=..., y_test=...), images (N, H, W) or (N, H, W, C)'
@@ -121,7 +121,7 @@ def no_image_set(file: Path) -> str:
             " unpacked"
         )
     kind = _known_kind(file.name) or _known_kind(what or "")
-    no_set = f"{flat(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file"
+    no_set = f"{flat(file)}: {what or 'something unknown'}, of no form that is read"
     if kind == "pictures":
         return f"{no_set}. {_of_pictures(file)}"
     if kind == "CIFAR":
