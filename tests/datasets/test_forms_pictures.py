@@ -346,7 +346,7 @@ def test_nothing_of_an_archive_is_written_anywhere(tmp_path: Path) -> None:
 )
 def test_other_archives_are_to_be_unpacked(tmp_path: Path, name: str, content: bytes, what: str) -> None:
     (tmp_path / name).write_bytes(content)
-    assert f"{name}: {what}, not a folder" in refusal(tmp_path / name)
+    assert f"{name}: {what}, of no form that is read" in refusal(tmp_path / name)
     assert "unpack it" in refusal(tmp_path / name)
 
 

@@ -342,8 +342,9 @@ def test_a_picture_that_is_dropped_is_made_alike_and_answered(still: Page, tmp_p
     wide = np.full((28, 56), 90, np.uint8)
     wide[10:18, 20:36] = 255
     Image.fromarray(wide).save(tmp_path / "wide.png")
+    still.evaluate("document.querySelector('[data-answer]').textContent = 'none yet'")
     still.locator("[data-file]").set_input_files(tmp_path / "wide.png")
-    still.wait_for_function("window.drawing.pixels[0] === 90")
+    expect(still.locator("[data-answer]")).to_have_text(re.compile("says the network"))
     seen = np.array(still.evaluate("Array.from(window.drawing.pixels)")).reshape(28, 28)
     assert (seen[:7] == 90).all()
     assert (seen[21:] == 90).all()

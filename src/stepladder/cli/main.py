@@ -68,20 +68,6 @@ def main() -> None:
     """
 
 
-for command in (
-    data,
-    new,
-    check,
-    climb,
-    show,
-    compare,
-    report,
-    replay,
-    search,
-    reproduce,
-    ladders,
-    predict,
-    runs,
-    schema,
-):
+_COMMANDS = (check, climb, show, compare, report, replay, search, reproduce, ladders, data, new, predict, runs, schema)
+for command in _COMMANDS:
     main.add_command(command)

@@ -14,7 +14,7 @@ from stepladder._base.wording import n_of
 from stepladder.datasets import cache, kinds, sources, split_rules
 from stepladder.datasets.forms import embedded
 from stepladder.datasets.image_set import ImageSet, Labelled
-from stepladder.datasets.reading import assembling, decoding
+from stepladder.datasets.reading import assembling
 from stepladder.datasets.reading.found import Found
 from stepladder.datasets.spec import DataSpec
 from stepladder.datasets.split_rules import SplitRule
@@ -112,8 +112,11 @@ def read(kind: kinds.Kind) -> ImageSet:
     """The same, whether or not it was read before."""
     name, where, spec = kind.name, kind.shown, kind.spec
     found = assembling.with_classes(kind.read(), where=where)
-    found = assembling.with_test(decoding.decoded(found, spec, where=where), spec, where=where)
-    return _image_set(found, name=name, where=where)
+    if spec.size is not None or not found.is_decoded:
+        from stepladder.datasets.reading.decoding import decoded  # only now: it needs Pillow
+
+        found = decoded(found, spec, where=where)
+    return _image_set(assembling.with_test(found, spec, where=where), name=name, where=where)
 
 
 def _image_set(found: Found, *, name: str, where: str) -> ImageSet:

@@ -60,6 +60,11 @@ class Found:
     form: str = ""
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def is_decoded(self) -> bool:
+        """Whether all of it is arrays."""
+        return all(isinstance(part.images, np.ndarray) for part in self.parts.values())
+
     def __iter__(self) -> Iterator[tuple[str, Part]]:
         """The parts that are there, in an order that never changes."""
         return ((name, self.parts[name]) for name in PARTS if name in self.parts)
