@@ -25,6 +25,7 @@ from stepladder.engines.jit.kernels.weight_gradient import weight_gradient
 from stepladder.ladders.ladder_file import load
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.ops import Conv
+from stepladder.networks.sides import full_text
 
 N_BLOCKS = 4  # a batch of 64 images
 N_ROUNDS = 7
@@ -88,7 +89,8 @@ def main() -> None:
     registers[:] = 1e-3
     calls["peak"] = bind(code, "peak", [registers], PEAK_TURNS)
     for n, shape in enumerate(shapes):
-        macs = N_BLOCKS * LANES * shape.in_channels * shape.out_channels * (shape.kernel * shape.out_size) ** 2
+        taps = shape.n_taps * shape.down.out_size * shape.across.out_size
+        macs = N_BLOCKS * LANES * shape.in_channels * shape.out_channels * taps
         for name, n_arrays in ((f"forward_{n}", 7), (f"input_gradient_{n}", 3), (f"weight_gradient_{n}", 3)):
             if name == "input_gradient_0":
                 continue  # nobody asks for the gradient of the images
@@ -115,7 +117,7 @@ def report(
     print("| kernel | shape | GFLOP/s | share of peak |\n|---|---|---|---|")
     for name in list(work)[1:]:
         shape = shapes[int(name.rsplit("_", 1)[1])]
-        words = f"{shape.in_channels} to {shape.out_channels} channels, {shape.in_size} x {shape.in_size}"
+        words = f"{shape.in_channels} to {shape.out_channels} channels, {full_text(shape.in_size, ' x ')}"
         speed, share = median(each[name] for each in rounds), median(each[name] / each["peak"] for each in rounds)
         print(f"| {name.rsplit('_', 1)[0].replace('_', ' ')} | {words} | {2e-9 * speed:.0f} | {share:.0%} |")
     total = sum(list(work.values())[1:])

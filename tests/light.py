@@ -3,6 +3,7 @@
 import numpy as np
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.emit import Kernel
 from stepladder.engines.jit.code.machine_code import MachineCode
@@ -11,6 +12,7 @@ from stepladder.engines.jit.code.target import host
 from stepladder.engines.jit.engine import JitEngine
 from stepladder.engines.training import train
 from stepladder.networks.geometry import ImageShape
+from stepladder.networks.sides import Sides, pair
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Progress
 
@@ -31,11 +33,14 @@ __all__ = [
 CACHED = ["conv 5", "maxpool 2", "gap", "linear 10"]
 
 
-def small(n: int, channels: int, size: int) -> data.Splits:
+def small(n: int, channels: int, size: Sides) -> data.Splits:
     """Every other pixel of the middle of real digits; further channels see them moved."""
     images = data.load("mnist").train.images[: 2 * n, :, 4:24, 4:24]
-    moved = np.concatenate([np.roll(images, k, 3) for k in range(channels)], axis=1)[:, :, ::2, ::2][:, :, :size, :size]
-    labelled = data.Labelled(np.ascontiguousarray(moved), data.load("mnist").train.labels[: 2 * n])
+    height, width = pair(size)
+    top = 0 if height > 4 else 5  # of few rows, some with ink
+    moved = np.concatenate([np.roll(images, k, 3) for k in range(channels)], axis=1)[:, :, ::2, ::2]
+    moved = moved[:, :, top : top + height, :width]
+    labelled = Labelled(np.ascontiguousarray(moved), data.load("mnist").train.labels[: 2 * n])
     return data.Splits(labelled[:n], labelled[n:], ImageShape(channels, size, 10))
 
 

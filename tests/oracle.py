@@ -48,6 +48,19 @@ NETWORKS = {
         "linear 12 block linear relu norm",
         "linear 10 nobias",
     ],
+    "windows of two numbers": [
+        "conv 6 5x3 stride 2x1 pad 2x1",
+        "maxpool 1x2",
+        "depthwise 1x5 pad 0x2",
+        "conv 6 3x1 pad 1x0",
+        "residual 1",
+        "maxpool 3x2 stride 2x1 pad 1x0",
+        "squeeze-excite 3",
+        "conv 8 2x3 stride 1x2 block conv norm leaky 0.1 dropout",
+        "avgpool 3x2 stride 1x2 pad 1x0",
+        "conv 5 4x2 bare",
+        "linear 10",
+    ],
 }
 
 

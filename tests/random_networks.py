@@ -33,14 +33,29 @@ def layer_texts(draw: st.DrawFn) -> str:
     kind = draw(st.sampled_from(["conv", "conv", "conv", "depthwise", "maxpool", "avgpool", "squeeze-excite"]))
     if kind == "squeeze-excite":
         return f"{kind} {draw(st.integers(1, 5))}"
-    kernel, stride = draw(st.integers(1, 5)), draw(st.sampled_from([1, 1, 1, 2, 3]))
-    if kind in ("maxpool", "avgpool"):
-        return f"{kind} {kernel} stride {stride} pad {draw(st.integers(0, kernel // 2))}"
-    kernel = max(kernel, 2 if kind == "depthwise" else 1)  # a norm makes one weight of a channel have no gradient
+    pooled = kind in ("maxpool", "avgpool")
+    kernels, strides, pads = zip(
+        *draw(window_sides(pooled=pooled, at_least=2 if kind == "depthwise" else 1)), strict=True
+    )
+    window = f"{kernels[0]}x{kernels[1]} stride {strides[0]}x{strides[1]} pad {pads[0]}x{pads[1]}"
+    if pooled:
+        return f"{kind} {window}"
     head = f"conv {draw(st.integers(3, 9))}" if kind == "conv" else "depthwise"
     bias, order = draw(st.sampled_from(["", "bias "])), draw(st.sampled_from(ORDERS))
-    pad = draw(st.integers(0, kernel - 1))
-    return f"{head} {kernel}x{kernel} stride {stride} pad {pad} {bias}{block_text(order, kind)}"
+    return f"{head} {window} {bias}{block_text(order, kind)}"
+
+
+@st.composite
+def window_sides(draw: st.DrawFn, *, pooled: bool, at_least: int) -> list[tuple[int, int, int]]:
+    """Kernel, stride and padding down and across, the same as often as not."""
+
+    def side() -> tuple[int, int, int]:
+        kernel = max(draw(st.integers(1, 5)), at_least)  # a norm makes one weight of a channel have no gradient
+        pad = draw(st.integers(0, kernel // 2 if pooled else kernel - 1))
+        return kernel, draw(st.sampled_from([1, 1, 1, 2, 3])), pad
+
+    down = side()
+    return [down, down if draw(st.booleans()) else side()]
 
 
 @st.composite

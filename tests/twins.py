@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.engine import JitEngine
 from stepladder.engines.training import train, weights
 from stepladder.networks.geometry import ImageShape
@@ -154,7 +155,7 @@ def splits() -> Splits:
     """Blurred noise with a bright corner for each class, the same in every process."""
     rng = np.random.default_rng(1)
     labels = np.arange(2 * N_TRAIN) % IMAGE.n_classes
-    images = rng.integers(0, 160, (2 * N_TRAIN, 1, IMAGE.size, IMAGE.size))
+    images = rng.integers(0, 160, (2 * N_TRAIN, 1, IMAGE.height, IMAGE.width))
     for label in range(IMAGE.n_classes):
         images[labels == label, 0, 2 * label : 2 * label + 3, 1:5] += 90
     labelled = Labelled(images.astype(np.uint8), labels.astype(np.int64))

@@ -18,7 +18,8 @@ import pytest
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from stepladder.datasets import data, pixels
+from stepladder.datasets import data
+from stepladder.datasets.reading import pixels
 from stepladder.errors import DataError
 
 KERAS = {"train-images": "x_train", "train-labels": "y_train", "test-images": "x_test", "test-labels": "y_test"}

@@ -13,11 +13,12 @@ from PIL import Image
 from stored import flipped
 
 from stepladder.datasets import data
-from stepladder.datasets.pictures import read_picture
+from stepladder.datasets.reading.pictures import read_picture
 from stepladder.errors import DataError
 
 Pixels = NDArray[np.uint8]
 DEEP = "16 bits a pixel were converted to 8"
+PRINT = "CMYK, the colours of print, were converted to RGB"
 COLOUR_TO_GREY, WHITE = "converted from colour to grey", "what is transparent was made white"
 
 
@@ -67,7 +68,7 @@ def test_colours_are_kept_where_the_network_takes_them(tmp_path: Path) -> None:
 
 CONVERTED: dict[str, tuple[Callable[[Pixels], Image.Image], str, int, tuple[str, ...]]] = {
     "colour to grey": (lambda d: Image.fromarray(d).convert("RGB"), "png", 1, (COLOUR_TO_GREY,)),
-    "a palette to grey": (lambda d: Image.fromarray(d).convert("RGB").quantize(256), "png", 1, (COLOUR_TO_GREY,)),
+    "a palette to grey": (lambda d: Image.fromarray(d).convert("RGB").quantize(256), "png", 1, ()),  # of greys alone
     "grey to colour": (Image.fromarray, "png", 3, ("converted from grey to colour",)),
     "grey, opaque": (lambda d: Image.fromarray(d).convert("LA"), "png", 1, ()),
     "colour, opaque": (lambda d: Image.fromarray(d).convert("RGBA"), "png", 3, ()),
@@ -83,7 +84,7 @@ CONVERTED: dict[str, tuple[Callable[[Pixels], Image.Image], str, int, tuple[str,
         1,
         (DEEP,),
     ),
-    "inks": (lambda d: Image.fromarray(d).convert("RGB").convert("CMYK"), "tiff", 3, ()),
+    "inks": (lambda d: Image.fromarray(d).convert("RGB").convert("CMYK"), "tiff", 3, (PRINT,)),
 }
 
 

@@ -17,6 +17,7 @@ from targets import require_in_engine
 from torch import nn
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import Engine, Model, choose_engine
 from stepladder.engines.optimizer import Matrix, hidden_matrices, orthogonal, update
 from stepladder.engines.recalibrating import Recalibration
@@ -28,6 +29,7 @@ from stepladder.engines.training import Teachers, Training, initial_arrays, judg
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.reference import trace
+from stepladder.networks.sides import Sides, pair
 from stepladder.recipes import augment
 from stepladder.recipes.augment import Warps
 from stepladder.recipes.draws import generator
@@ -611,10 +613,12 @@ def bits_for(x: torch.Tensor, *, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("elastic_px", "cutout_px"), [(0.0, 0), (1.5, 0), (0.0, 7), (0.7, 4)])
-def test_warp_equals_the_reference(few: data.Splits, elastic_px: float, cutout_px: int) -> None:
-    images = few.train.images[:40]
+@pytest.mark.parametrize("size", [28, (28, 11), (9, 20), (1, 28), (28, 1)], ids=str)
+def test_warp_equals_the_reference(few: data.Splits, size: Sides, elastic_px: float, cutout_px: int) -> None:
+    height, width = pair(size)
+    images = few.train.images[:40, :, 28 - height :, 14 - width // 2 :][:, :, :, :width]
     settings = Augment(rotation_deg=25, shift_px=3, scale=0.2, shear_deg=15, elastic_px=elastic_px, cutout_px=cutout_px)
-    warps = augment.draw_warps(settings, 40, size=28, rng=lambda purpose: generator(1, 0, purpose=purpose))
+    warps = augment.draw_warps(settings, 40, size=size, rng=lambda purpose: generator(1, 0, purpose=purpose))
     ours = warp(torch.from_numpy(images.copy()).float(), warps).numpy()
     np.testing.assert_allclose(ours, augment.warp(images, warps), atol=0.05)  # of 255
 
@@ -662,10 +666,10 @@ def test_images_chosen_by_rows_train_as_copies_of_them_do(engine: Engine, few: d
     rows = np.flatnonzero(np.arange(1000) % 6)
     chosen, others = few.train.chosen(rows), few.train.chosen(np.flatnonzero(np.arange(1000) % 6 == 0))
     assert chosen.rows is not None
-    copied = data.Labelled(chosen.images.copy(), chosen.labels)
+    copied = Labelled(chosen.images.copy(), chosen.labels)
     recipe = recipe_of("lighter", epochs=1, augment={"rotation_deg": 10.0})
     found = [
         last(train(engine, recipe, splits=data.Splits(part, seen, few.image), seed=1, resume=Progress()))
-        for part, seen in ((chosen, others), (copied, data.Labelled(others.images.copy(), others.labels)))
+        for part, seen in ((chosen, others), (copied, Labelled(others.images.copy(), others.labels)))
     ]
     assert same(*found)

@@ -25,6 +25,7 @@ from random_networks import network_texts
 from torch import Tensor
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import choose_engine
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.layout import LANES
@@ -35,7 +36,9 @@ from stepladder.engines.jit.engine import JitEngine, JitModel
 from stepladder.engines.jit.kernels.pointwise import Dropout, pointwise
 from stepladder.engines.training import train
 from stepladder.errors import EngineError, GeometryError
+from stepladder.networks import sides
 from stepladder.networks.geometry import ImageShape
+from stepladder.networks.sides import Sides
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Progress
 
@@ -66,7 +69,7 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
     keys = model.dropout_keys.reshape(len(model.network.rows), model.n_blocks)
     found = {}
     for row in model.network.rows:
-        shape = (row.out_channels, row.out_size, row.out_size, LANES)
+        shape = (row.out_channels, *sides.pair(row.out_size), LANES)
         blocks = np.stack([kept(key, shape, recipe.dropout) for key in keys[row.index]])
         images = blocks.transpose(0, 4, 1, 2, 3).reshape(-1, *shape[:3])[:n]
         found[row.index] = torch.from_numpy(images / (1 - recipe.dropout))
@@ -76,7 +79,7 @@ def masks(model: JitModel, recipe: Recipe, n: int) -> dict[int, Tensor]:
 random_networks = given(
     network_texts(),
     st.sampled_from(list(TARGETS)),
-    st.sampled_from([(2, 7), (2, 10), (3, 9)]),
+    st.sampled_from([(2, 7), (2, 10), (3, 9), (2, (10, 6)), (1, (4, 10)), (2, (1, 10))]),
     st.sampled_from([32, 48, 27]),
     st.sampled_from([0.0, 0.3]),
     st.booleans(),
@@ -86,7 +89,7 @@ random_networks = given(
 @random_networks
 @settings(deadline=None, max_examples=30)
 def test_gradients_of_random_networks_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
+    network: list[str], target: str, image: tuple[int, Sides], n: int, dropout: float, norm_scale: bool
 ) -> None:
     gradients_equal_the_oracles(network, target, image, n=n, dropout=dropout, norm_scale=norm_scale)
 
@@ -95,13 +98,13 @@ def test_gradients_of_random_networks_equal_the_oracles(
 @random_networks
 @settings(deadline=None, max_examples=400)
 def test_gradients_of_many_random_networks_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], n: int, dropout: float, norm_scale: bool
+    network: list[str], target: str, image: tuple[int, Sides], n: int, dropout: float, norm_scale: bool
 ) -> None:
     gradients_equal_the_oracles(network, target, image, n=n, dropout=dropout, norm_scale=norm_scale)
 
 
 def gradients_equal_the_oracles(
-    network: list[str], target: str, image: tuple[int, int], *, n: int, dropout: float, norm_scale: bool
+    network: list[str], target: str, image: tuple[int, Sides], *, n: int, dropout: float, norm_scale: bool
 ) -> None:
     """Within 1e-4 of each parameter's gradient, or no further off than ten times what torch's own float32 is.
 
@@ -324,7 +327,7 @@ def test_the_last_batch_of_a_training_moves_no_image_twice() -> None:
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_refused() -> None:
-    images = data.Labelled(np.zeros((65536, 1, 28, 28), np.uint8), np.zeros(65536, np.int64))
+    images = Labelled(np.zeros((65536, 1, 28, 28), np.uint8), np.zeros(65536, np.int64))
     splits = data.Splits(images, images[:16], ImageShape(1, 28, 10))
     recipe = recipe_of("lighter", network=["conv 600 pad 1", "conv 600 pad 1", "gap", "linear 10"], batch_size=65536)
     with pytest.raises(EngineError, match=r"batches of 65,536 images need \d+\.\d GB.*choose a smaller batch_size"):

@@ -27,6 +27,7 @@ from stepladder.engines.jit.kernels.pointwise import Operation, Relu, Sums
 from stepladder.engines.jit.kernels.pooling import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
 from stepladder.engines.jit.kernels.weight_gradient import weight_gradient
 from stepladder.engines.jit.kernels.winograd import PLACES, scratch_sizes, transformed_weights, winograd
+from stepladder.networks.sides import Sides, area, joined, pair
 from stepladder.recipes import augment
 from stepladder.recipes.recipe import Augment
 
@@ -40,14 +41,22 @@ FORCED = [
 ]  # AVX-512, AVX2, SSE: on any CPU LLVM makes do with the vectors that it has
 
 widths = st.sampled_from(FORCED)
+
+
+def sides(low: int, high: int) -> st.SearchStrategy[Sides]:
+    """One number, or two."""
+    numbers = st.integers(low, high)
+    return st.builds(joined, numbers, numbers) | numbers
+
+
 shapes = st.builds(
     ConvolutionShape,
     in_channels=st.integers(1, 5),
     out_channels=st.integers(1, 9),
-    in_size=st.integers(1, 12),
-    kernel=st.integers(1, 7),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 3),
+    in_size=sides(1, 12),
+    kernel=sides(1, 7),
+    stride=sides(1, 3),
+    padding=sides(0, 3),
 )
 
 
@@ -60,7 +69,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def fits(shape: ConvolutionShape) -> bool:
-    return shape.padding < shape.kernel <= shape.in_size + 2 * shape.padding
+    return all(span.padding < span.kernel <= span.in_size + 2 * span.padding for span in shape.directions)
+
+
+def out_size(shape: ConvolutionShape) -> tuple[int, int]:
+    return shape.down.out_size, shape.across.out_size
 
 
 def random(rng: np.random.Generator, *shape: int) -> Array:
@@ -88,12 +101,12 @@ def close(ours: Array, theirs: NDArray[np.float64], *, tolerance: float = 2e-6) 
 def test_convolution(shape: ConvolutionShape, forced: tuple[int, int], bias: bool, relu: bool, n_blocks: int) -> None:
     width, registers = forced
     rng = np.random.default_rng(0)
-    x = random(rng, n_blocks, shape.in_channels, shape.in_size, shape.in_size, LANES)
-    w = random(rng, shape.in_channels, shape.kernel, shape.kernel, shape.out_channels)
+    x = random(rng, n_blocks, shape.in_channels, *pair(shape.in_size), LANES)
+    w = random(rng, shape.in_channels, *pair(shape.kernel), shape.out_channels)
     b = random(rng, shape.out_channels)
-    y = aligned(n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    y = aligned(n_blocks, shape.out_channels, *out_size(shape), LANES)
     pivot = random(rng, shape.out_channels)
-    sums = [aligned(shape.out_size, shape.out_channels, width) for _ in range(2)]
+    sums = [aligned(shape.down.out_size, shape.out_channels, width) for _ in range(2)]
     operations: list[Operation] = [*([Relu()] if relu else []), Sums()]
     kernel = convolution("k", shape, width=width, registers=registers, bias=bias, operations=operations)
     run(kernel, x, w, *([b] if bias else []), y, pivot, *sums, n_blocks=n_blocks)
@@ -113,9 +126,9 @@ def test_convolution(shape: ConvolutionShape, forced: tuple[int, int], bias: boo
         ConvolutionShape,
         in_channels=st.integers(1, 9),
         out_channels=st.integers(1, 9),
-        in_size=st.integers(3, 13),
+        in_size=sides(3, 13),
         kernel=st.just(3),
-        padding=st.integers(0, 2),
+        padding=sides(0, 2),
     ),
     widths,
     st.booleans(),
@@ -126,13 +139,13 @@ def test_winograd(shape: ConvolutionShape, forced: tuple[int, int], bias: bool, 
     """Any 3x3 convolution, also where it does not pay."""
     width, _ = forced
     rng = np.random.default_rng(0)
-    x = random(rng, n_blocks, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    x = random(rng, n_blocks, shape.in_channels, *pair(shape.in_size), LANES)
     w, b = random(rng, shape.in_channels, 3, 3, shape.out_channels), random(rng, shape.out_channels)
     u = aligned(PLACES, shape.in_channels, shape.out_channels)
-    y = aligned(n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
+    y = aligned(n_blocks, shape.out_channels, *out_size(shape), LANES)
     pivot, *sums = (
         aligned(shape.out_channels),
-        *(aligned(shape.out_size, shape.out_channels, width) for _ in range(2)),
+        *(aligned(shape.down.out_size, shape.out_channels, width) for _ in range(2)),
     )
     scratch = [aligned(size) for size in scratch_sizes(shape, width).values()]
     run(transformed_weights("k", shape), w, u, n_blocks=n_blocks)
@@ -153,12 +166,12 @@ def test_winograd(shape: ConvolutionShape, forced: tuple[int, int], bias: bool, 
 def test_weight_gradient_adds_to_what_is_there(shape: ConvolutionShape, forced: tuple[int, int], n_blocks: int) -> None:
     width, registers = forced
     rng = np.random.default_rng(1)
-    x = random(rng, n_blocks, shape.in_channels, shape.in_size, shape.in_size, LANES)
-    dy = random(rng, n_blocks, shape.out_channels, shape.out_size, shape.out_size, LANES)
-    g = aligned(shape.in_channels, shape.kernel, shape.kernel, shape.out_channels, width)
+    x = random(rng, n_blocks, shape.in_channels, *pair(shape.in_size), LANES)
+    dy = random(rng, n_blocks, shape.out_channels, *out_size(shape), LANES)
+    g = aligned(shape.in_channels, *pair(shape.kernel), shape.out_channels, width)
     g[:] = 1.0
     run(weight_gradient("k", shape, width=width, registers=registers), x, dy, g, n_blocks=n_blocks)
-    size = (shape.out_channels, shape.in_channels, shape.kernel, shape.kernel)
+    size = (shape.out_channels, shape.in_channels, *pair(shape.kernel))
     expected = conv2d_weight(as_images(x), size, as_images(dy), shape.stride, shape.padding)  # type: ignore[no-untyped-call]
     close(g.sum(-1) - width, expected.numpy().transpose(1, 2, 3, 0), tolerance=5e-6)
 
@@ -169,13 +182,13 @@ def test_the_input_gradient_is_the_transposed_convolution(shape: ConvolutionShap
     shape = replace(shape, stride=1)
     width, registers = forced
     rng = np.random.default_rng(2)
-    dy = random(rng, 1, shape.out_channels, shape.out_size, shape.out_size, LANES)
-    w = random(rng, shape.out_channels, shape.in_channels, shape.kernel, shape.kernel)
-    flipped = aligned(shape.out_channels, shape.kernel, shape.kernel, shape.in_channels)
+    dy = random(rng, 1, shape.out_channels, *out_size(shape), LANES)
+    w = random(rng, shape.out_channels, shape.in_channels, *pair(shape.kernel))
+    flipped = aligned(shape.out_channels, *pair(shape.kernel), shape.in_channels)
     flipped[:] = w[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)
-    dx = aligned(1, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    dx = aligned(1, shape.in_channels, *pair(shape.in_size), LANES)
     run(convolution("k", shape.transposed, width=width, registers=registers), dy, flipped, dx, n_blocks=1)
-    size = (LANES, shape.in_channels, shape.in_size, shape.in_size)
+    size = (LANES, shape.in_channels, *pair(shape.in_size))
     weight = torch.from_numpy(w.astype(np.float64))
     expected = conv2d_input(size, weight, as_images(dy), 1, shape.padding)  # type: ignore[no-untyped-call]
     close(as_images(dx).float().numpy(), expected.numpy())
@@ -184,12 +197,12 @@ def test_the_input_gradient_is_the_transposed_convolution(shape: ConvolutionShap
 @given(shapes.filter(fits), widths, st.booleans(), st.booleans())
 @settings(deadline=None, max_examples=60)
 def test_pools_and_their_gradients(shape: ConvolutionShape, forced: tuple[int, int], mean: bool, ties: bool) -> None:
-    assume(2 * shape.padding <= shape.kernel)
+    assume(all(2 * span.padding <= span.kernel for span in shape.directions))
     width, _ = forced
     rng = np.random.default_rng(3)
-    x = random(rng, 2, shape.in_channels, shape.in_size, shape.in_size, LANES)
+    x = random(rng, 2, shape.in_channels, *pair(shape.in_size), LANES)
     x[:] = np.round(x) if ties else x
-    y = aligned(2, shape.in_channels, shape.out_size, shape.out_size, LANES)
+    y = aligned(2, shape.in_channels, *out_size(shape), LANES)
     dy, dx = random(rng, *y.shape), aligned(*x.shape)
     theirs = as_images(x).requires_grad_()
     if mean:
@@ -209,7 +222,7 @@ def test_pools_and_their_gradients(shape: ConvolutionShape, forced: tuple[int, i
 def gate_arrays(shape: GateShape, width: int, *, spread: float, n_blocks: int) -> dict[str, Array]:
     """All that the kernels of a squeeze-excite work on, by pointer; z is about ``spread`` in size."""
     rng = np.random.default_rng(6)
-    image = (n_blocks, shape.channels, shape.size, shape.size, LANES)
+    image = (n_blocks, shape.channels, *pair(shape.size), LANES)
     arrays = {"x": random(rng, *image), "dy": random(rng, *image), "y": aligned(*image), "dx": aligned(*image)}
     arrays |= {name: aligned(n_blocks, n, LANES) for name, n in shape.values.items()}
     for part in shape.parts:
@@ -224,7 +237,7 @@ def gate_arrays(shape: GateShape, width: int, *, spread: float, n_blocks: int) -
 
 
 def theirs_of_gate(
-    arrays: dict[str, Array], size: int
+    arrays: dict[str, Array], size: Sides
 ) -> tuple[Tensor, NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     """A squeeze-excite by torch: what it gives, how large to take that for a rounding, and its gradients by pointer.
 
@@ -234,7 +247,7 @@ def theirs_of_gate(
     names = ("x", "reduce_weight", "reduce_bias", "expand_weight", "expand_bias")
     double = {name: torch.from_numpy(arrays[name].astype(np.float64)) for name in names} | {"x": as_images(arrays["x"])}
     inputs = {name: values.requires_grad_() for name, values in double.items()}
-    reduced = F.relu(F.linear(inputs["x"].sum((2, 3)) / size**2, inputs["reduce_weight"], inputs["reduce_bias"]))
+    reduced = F.relu(F.linear(inputs["x"].sum((2, 3)) / area(size), inputs["reduce_weight"], inputs["reduce_bias"]))
     z = F.linear(reduced, inputs["expand_weight"], inputs["expand_bias"])
     y = inputs["x"] * torch.sigmoid(z)[:, :, None, None]
     gradients = torch.autograd.grad(y, list(inputs.values()), as_images(arrays["dy"]))
@@ -249,7 +262,7 @@ def theirs_of_gate(
 
 
 @given(
-    st.builds(GateShape, channels=st.integers(1, 9), reduced=st.integers(1, 5), size=st.integers(1, 7)),
+    st.builds(GateShape, channels=st.integers(1, 9), reduced=st.integers(1, 5), size=sides(1, 7)),
     widths,
     st.sampled_from([0.1, 1.0, 30.0]),
     st.integers(1, 2),
@@ -350,20 +363,22 @@ def test_exponential_is_exact_to_two_units_in_the_last_place() -> None:
     assert np.isnan(y).all()
 
 
-@given(widths, st.integers(1, 3), st.integers(2, 14), st.booleans(), st.booleans(), st.integers(0, 2**32))
+@given(widths, st.integers(1, 3), sides(2, 14), st.booleans(), st.booleans(), st.integers(0, 2**32))
+@example((8, 10), 1, (1, 20), True, True, 3)
 @settings(deadline=None, max_examples=40)
 def test_gathered_and_warped_images(
-    forced: tuple[int, int], channels: int, size: int, bent: bool, cut: bool, seed: int
+    forced: tuple[int, int], channels: int, size: Sides, bent: bool, cut: bool, seed: int
 ) -> None:
     width, _ = forced
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (9, channels, size, size), dtype=np.uint8)
+    images = rng.integers(0, 256, (9, channels, *pair(size)), dtype=np.uint8)
     indices = rng.integers(0, 9, (2, LANES))
     scale, offset = random(rng, channels), random(rng, channels)
-    more = {"elastic_px": 2.0 * bent, "cutout_px": cut * int(rng.integers(1, size + 2))}
-    distortion = Augment(rotation_deg=180, shift_px=size, scale=0.5, shear_deg=30, **more)  # type: ignore[arg-type]
+    longest = max(pair(size))
+    more = {"elastic_px": 2.0 * bent, "cutout_px": cut * int(rng.integers(1, longest + 2))}
+    distortion = Augment(rotation_deg=180, shift_px=longest, scale=0.5, shear_deg=30, **more)  # type: ignore[arg-type]
     warps = augment.draw_warps(distortion, 2 * LANES, size=size, rng=lambda _: rng)
-    x = aligned(2, channels, size, size, LANES)
+    x = aligned(2, channels, *pair(size), LANES)
     code = MachineCode(
         [
             gathered("plain", channels=channels, size=size, width=width),

@@ -15,6 +15,7 @@ from oracle import NETWORKS, recipe_of
 from random_networks import ORDERS, network_texts, random_weights
 
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import Together, choose_engine
 from stepladder.engines.drawing import Ahead, draw
 from stepladder.engines.together import stacked, train_together
@@ -26,6 +27,7 @@ from stepladder.engines.torch.stacked import StackedModel
 from stepladder.engines.training import initial_arrays, train, weights
 from stepladder.errors import EngineError, GeometryError
 from stepladder.networks.geometry import Network
+from stepladder.networks.sides import pair
 from stepladder.recipes.augment import Warps
 from stepladder.recipes.draws import integer_seed
 from stepladder.recipes.recipe import Augment, Recipe
@@ -200,7 +202,7 @@ def of_size(size: int, *, n: int) -> data.Splits:
     """The middle pixels, so many a side, of so many digits."""
     images, rim = data.load("mnist"), (28 - size) // 2
     train, test = (
-        data.Labelled(part.images[:n, :, rim : rim + size, rim : rim + size].copy(), part.labels[:n])
+        Labelled(part.images[:n, :, rim : rim + size, rim : rim + size].copy(), part.labels[:n])
         for part in (images.train, images.test)
     )
     return data.Splits(train, test, replace(images.info.image, size=size))
@@ -253,7 +255,7 @@ def masks_of(bits: Bits, network: Network, *, n_seeds: int) -> list[torch.Tensor
         bits.draw(n)
         for row in network.rows:
             if any(step.word == "dropout" for step in row.steps):
-                found.append(bits.next_for(torch.empty(n, n_seeds * row.out_channels, row.out_size, row.out_size)))
+                found.append(bits.next_for(torch.empty(n, n_seeds * row.out_channels, *pair(row.out_size))))
     return found
 
 
@@ -272,7 +274,7 @@ def test_dropout_draws_as_it_did_layer_by_layer() -> None:
         bits.draw(n)
         for row in network.rows:
             for _ in (step for step in row.steps if step.word == "dropout"):
-                x = torch.empty(n, row.out_channels, row.out_size, row.out_size)
+                x = torch.empty(n, row.out_channels, *pair(row.out_size))
                 words = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
                 words.random_(-(2**63), None, generator=layer_by_layer)
                 assert torch.equal(bits.next_for(x), words.view(torch.int16)[: x.numel()].view_as(x))

@@ -300,6 +300,8 @@ def test_a_ladder_is_evaluated_on_a_split_that_there_is() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, True, "28", 28.0, float("nan"), None, np.arange(2)], ids=repr)
 def test_images_have_whole_sizes(size: Any) -> None:
-    with pytest.raises(sl.LadderError, match="size of images is a whole number from 1 on, not"):
+    with pytest.raises(
+        sl.LadderError, match=r"size of images is a whole number from 1 on, or two, \(height, width\), not"
+    ):
         sl.ImageShape(channels=1, size=size, n_classes=10)
     assert LOOSE.ImageShape(channels=np.int64(1), size=28, n_classes=10).channels == 1

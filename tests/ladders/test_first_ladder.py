@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import CommandLine
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,10 +16,12 @@ from stepladder.datasets.data import load as load_images
 from stepladder.datasets.sources import MNIST, DataInfo
 from stepladder.errors import DataError, LadderError
 from stepladder.ladders.checking import check_rungs, excess_of, notes_of, require_declared, require_effects
-from stepladder.ladders.first_ladder import Labels, first_ladder, first_ladder_text, output_path
+from stepladder.ladders.first_ladder import SMALL, Labels, first_ladder, first_ladder_text, network_for, output_path
 from stepladder.ladders.ladder_file import ladder_of, load
 from stepladder.ladders.ladder_toml import data_path
 from stepladder.networks.geometry import ImageShape
+from stepladder.networks.sides import pair
+from stepladder.recipes.recipe import Recipe
 
 EVEN = Labels(Fraction(1, 10))
 
@@ -71,6 +73,31 @@ def test_of_mnist(tmp_path: Path) -> None:
     assert [rung.name for rung in ladder.rungs] == ["skeleton", "cosine", "shift"]
     assert ladder.rungs[0].budget.params == 8_000
     assert notes_of(check_rungs(ladder, MNIST)) == []
+
+
+@given(st.integers(1, 80), st.integers(1, 80), st.sampled_from([1, 3]))
+@example(1, 64, 1)
+@example(49, 10, 1)
+@settings(deadline=None)
+def test_its_network_fits_images_of_any_size(height: int, width: int, channels: int) -> None:
+    """And looks at as much of them in each direction as square ones of that side are looked at."""
+    image = ImageShape(channels, (height, width), 5)
+    network = Recipe(network=network_for(image), epochs=1).network_for(image)
+    assert all(side < SMALL for side in pair(network.rows[-2].in_size))
+    for place, side in enumerate((height, width)):
+        square = ImageShape(channels, side, 5)
+        alone = Recipe(network=network_for(square), epochs=1).network_for(square)
+        if side >= max(height, width):
+            assert pair(network.receptive_field)[place] == pair(alone.receptive_field)[place]
+
+
+def test_a_square_images_network_is_what_it_was() -> None:
+    assert network_for(ImageShape(1, 28, 10)) == [
+        *("conv 8 3x3", "maxpool 2", "conv 16 3x3", "maxpool 2", "conv 32 3x3 pad 1", "gap", "linear 10")
+    ]
+    assert network_for(ImageShape(1, (1, 20), 2)) == [
+        *("conv 8 1x3", "maxpool 1x2", "conv 16 1x3", "maxpool 1x2", "conv 32 1x3 pad 0x1", "gap", "linear 2")
+    ]
 
 
 def save_colours(path: Path) -> None:

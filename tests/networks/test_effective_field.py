@@ -17,6 +17,7 @@ from stepladder.networks.effective_field import EffectiveField, effective_fields
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.ops import Block
 from stepladder.networks.reference import input_gradient, normalised, trace
+from stepladder.networks.sides import Sides, pair
 from stepladder.networks.text import parse
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Arrays
@@ -24,12 +25,12 @@ from stepladder.runs.run import Arrays
 MEAN, STD = np.array([0.2]), np.array([0.3])  # of pixels
 
 
-def network_of(*texts: str, channels: int = 1, size: int = 20) -> Network:
+def network_of(*texts: str, channels: int = 1, size: Sides = 20) -> Network:
     return Network(tuple(map(parse, texts)), Block(), ImageShape(channels, size, 10))
 
 
-def noise(n: int, channels: int, size: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (n, channels, size, size), np.uint8)
+def noise(n: int, channels: int, size: Sides) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (n, channels, *pair(size)), np.uint8)
 
 
 def fields_of(network: Network, weights: Arrays, n: int = 8, seed: int = 0) -> tuple[EffectiveField, ...]:
@@ -39,21 +40,23 @@ def fields_of(network: Network, weights: Arrays, n: int = 8, seed: int = 0) -> t
 
 def window(field: EffectiveField) -> NDArray[np.bool_]:
     """The pixels of the image that the theoretical window holds."""
-    at = np.arange(len(field.energy))
-    inside = (at >= field.window_start) & (at < field.window_start + field.window_size)
-    return inside[:, None] & inside
+    down, across = (
+        (np.arange(n) >= start) & (np.arange(n) < start + size)
+        for n, start, size in zip(field.energy.shape, pair(field.window_start), pair(field.window_size), strict=True)
+    )
+    return down[:, None] & across
 
 
-@given(network_texts(), st.sampled_from([(1, 24), (2, 15)]))
+@given(network_texts(), st.sampled_from([(1, 24), (2, 15), (1, (24, 9)), (2, (1, 20))]))
 @settings(deadline=None, max_examples=100)
-def test_energy_is_zero_outside_the_theoretical_window(texts: list[str], image: tuple[int, int]) -> None:
+def test_energy_is_zero_outside_the_theoretical_window(texts: list[str], image: tuple[int, Sides]) -> None:
     recipe = Recipe.model_validate({"network": texts, "epochs": 1})
     try:
         network = recipe.network_for(ImageShape(*image, n_classes=10))
     except GeometryError:
         assume(False)
     for field in fields_of(network, random_weights(network)):
-        assert field.energy.shape == (image[1], image[1])
+        assert field.energy.shape == pair(image[1])
         assert field.energy.dtype == np.float64
         assert field.energy.sum() == pytest.approx(1) or not field.energy.any()
         assert (field.energy >= 0).all()
@@ -83,9 +86,9 @@ def test_where_the_windows_are() -> None:
     network = recipe_of("receptive-field").network_for(ImageShape(1, 28, 10))
     fields = fields_of(network, random_weights(network))
     places = [(field.layer_index, field.window_start, field.window_size, field.center) for field in fields]
-    assert places[0] == (0, 13, 3, 14.0)
-    assert places[2] == (2, 12, 6, 14.5)
-    assert places[-1] == (10, -2, 32, 13.5)
+    assert places[0] == (0, 13, 3, (14.0, 14.0))
+    assert places[2] == (2, 12, 6, (14.5, 14.5))
+    assert places[-1] == (10, -2, 32, (13.5, 13.5))
 
 
 def test_one_convolution_has_the_energy_of_its_squared_weights() -> None:
@@ -99,6 +102,16 @@ def test_one_convolution_has_the_energy_of_its_squared_weights() -> None:
     squares = (weights["0.weight"][:, 0] ** 2).sum(0)
     energy = fields_of(several, weights, n=800)[0].energy
     np.testing.assert_allclose(energy[seen, seen], squares / squares.sum(), atol=0.02)
+
+
+def test_a_kernel_of_two_numbers_has_the_energy_of_its_squared_weights_there() -> None:
+    network = network_of("conv 1 5x3 stride 2x1 bare", "gap", "linear 10", size=(21, 8))
+    weights = random_weights(network)
+    field = fields_of(network, weights)[0]
+    assert (field.window_start, field.window_size, field.center) == ((8, 3), (5, 3), (10.0, 4.0))  # of outputs 9 x 6
+    squares = weights["0.weight"][0, 0] ** 2
+    np.testing.assert_allclose(field.energy[8:13, 3:6], squares / squares.sum(), rtol=1e-5)
+    assert field.side(1.0) == 5
 
 
 def test_stacked_convolutions_are_a_bell() -> None:
@@ -127,7 +140,7 @@ def test_sides_are_the_smallest_squares_that_hold_a_share() -> None:
     even = at(8, {(3, 4): 0.5, (2, 3): 0.125, (5, 5): 0.125, (7, 0): 0.25}, 0, 8)
     assert [even.side(share) for share in (0.5, 0.51, 0.75, 0.76, 1)] == [2, 4, 4, 8, 8]
     beyond = at(3, {(0, 0): 0.5, (2, 2): 0.5}, -2, 6)  # around 0.5, between the first pixel and the second
-    assert (beyond.center, beyond.side(0.5), beyond.side(0.95)) == (0.5, 2, 4)
+    assert (beyond.center, beyond.side(0.5), beyond.side(0.95)) == ((0.5, 0.5), 2, 4)
 
 
 def exact_energies(network: Network, weights: Arrays, images: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
@@ -135,10 +148,10 @@ def exact_energies(network: Network, weights: Arrays, images: NDArray[np.uint8])
     forward = trace(network, weights, x=normalised(images, pixel_mean=MEAN, pixel_std=STD))
     energies = []
     for row, output in zip(network.rows, forward.activations, strict=True):
-        energy = np.zeros((network.image.size, network.image.size))
+        energy = np.zeros((network.image.height, network.image.width))
         for channel in range(row.out_channels):
             cotangent = np.zeros_like(output)
-            cotangent[:, channel, middle(row), middle(row)] = 1
+            cotangent[:, channel, *middle(row)] = 1
             gradient = input_gradient(forward, row.index, cotangent=cotangent)
             energy += np.square(gradient, dtype=np.float64).sum((0, 1))
         energies.append(energy / energy.sum())

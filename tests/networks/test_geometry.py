@@ -13,9 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import random_blocks
 
-from stepladder.errors import GeometryError
+from stepladder.errors import GeometryError, LadderError
 from stepladder.ladders import ladder_file
-from stepladder.networks.geometry import ImageShape, LayerGeometry, Network
+from stepladder.networks.geometry import ImageShape, LayerGeometry, Network, sees
 from stepladder.networks.ops import (
     AvgPool,
     BatchNorm,
@@ -33,6 +33,7 @@ from stepladder.networks.ops import (
     SqueezeExcite,
     Step,
 )
+from stepladder.networks.sides import Sides, Span, joined, pair
 from stepladder.networks.text import parse
 
 if TYPE_CHECKING:
@@ -170,10 +171,46 @@ def test_after_a_squeeze_excite_every_pixel_sees_the_whole_map_below() -> None:
     assert (rows[1].out_size, rows[1].jump_out, rows[1].rf_start, rows[1].rf_out) == (14, 2, -1, 4)
     gated = rows[2]
     assert (gated.out_channels, gated.out_size, gated.jump_out) == (4, 14, 2)
-    starts = [gated.rf_start + i * gated.jump_out for i in range(14)]
+    start, length = pair(gated.rf_start)[0], pair(gated.rf_out)[0]
+    assert (gated.rf_start, gated.rf_out) == (start, length)
+    starts = [start + i * 2 for i in range(14)]
     assert max(starts) == -1
-    assert min(starts) + gated.rf_out == -1 + 13 * 2 + 4
-    assert rows[3].rf_out == gated.rf_out + 2 * 2
+    assert min(starts) + length == -1 + 13 * 2 + 4
+    assert rows[3].rf_out == length + 2 * 2
+
+
+def test_a_spectrogram_by_hand() -> None:
+    """DS-CNN's first layers (Zhang et al. 2017) on 49 x 10 coefficients: both directions each for itself."""
+    image = ImageShape(channels=1, size=(49, 10), n_classes=12)
+    texts = ("conv 64 10x4 stride 2x1 pad 5x1 bare", "depthwise 3x1 pad 1x0 bare", "maxpool 2x1", "gap", "linear 12")
+    net = network(*texts, image=image)
+    first, second, pool, gap, _ = net.rows
+    assert (first.in_size, first.kernel, first.padding, first.stride) == ((49, 10), (10, 4), (5, 1), (2, 1))
+    assert (first.out_size, first.jump_out, first.rf_out, first.rf_start) == ((25, 9), (2, 1), (10, 4), (-5, -1))
+    assert (first.parameters, first.macs) == ({"0.weight": (64, 1, 10, 4)}, 64 * 40 * 25 * 9)
+    assert (second.out_size, second.rf_out, second.rf_start, second.macs) == ((25, 9), (14, 4), (-7, -1), 64 * 3 * 225)
+    assert (pool.out_size, pool.jump_out, pool.rf_out) == ((12, 9), (4, 1), (16, 4))
+    assert (gap.kernel, gap.out_size, gap.rf_out) == ((12, 9), 1, (60, 12))
+    assert net.receptive_field == (60, 12)
+    assert sees(net) == (16, 4)
+
+
+def test_a_square_size_is_one_number_however_it_is_given() -> None:
+    image = ImageShape(channels=1, size=(28, 28), n_classes=10)
+    assert image == MNIST
+    assert image.size == 28
+    assert (image.height, image.width) == (28, 28)
+    oblong = ImageShape(channels=3, size=(49, 10), n_classes=10)
+    assert (oblong.height, oblong.width, oblong.n_pixels, oblong.in_words) == (49, 10, 490, "3 x 49 x 10")
+    assert network("conv 8 3x3", "gap", "linear 10", image=image) == network("conv 8 3x3", "gap", "linear 10")
+
+
+@pytest.mark.parametrize("size", [0, (0, 3), (28, 28, 28), (1.5, 2), "28", (True, 2)])
+def test_what_is_no_size_of_images_is_refused(size: object) -> None:
+    with pytest.raises(
+        LadderError, match=r"size of images is a whole number from 1 on, or two, \(height, width\), not"
+    ):
+        ImageShape(channels=1, size=size, n_classes=10)  # type: ignore[arg-type]
 
 
 def test_without_spatial_layers_a_network_sees_one_pixel_at_a_time() -> None:
@@ -210,6 +247,12 @@ def test_without_spatial_layers_a_network_sees_one_pixel_at_a_time() -> None:
             "the network ends in 10 x 26 x 26 values; it must end in one number for each of 10 classes,"
             " as 'gap' and 'linear 10' do",
         ),
+        (
+            ("conv 8 3x1", "maxpool 20x2 stride 1", "conv 8 10x3 pad 1x0"),
+            2,
+            "layer 3 ('conv 8 10x3 pad 1x0') has a 10x3 kernel but its input is 7x27 padded by 1x0:"
+            " use a smaller kernel, padding, or fewer pools and strides before it",
+        ),
         ((), None, "a network without layers"),
         (
             ("conv 8", "depthwise pad 1", "residual 2", "gap", "linear 10"),
@@ -245,14 +288,22 @@ def test_a_kernel_as_large_as_its_padded_input_fits() -> None:
 
 
 @st.composite
-def windows(draw: st.DrawFn, size: int, channels: int, *, gaps: bool = True) -> tuple[Layer, int, int]:
-    """A layer that fits an input of channels x size x size, and the channels and size of its output."""
+def windows(draw: st.DrawFn, size: Sides, channels: int, *, gaps: bool = True) -> tuple[Layer, int, Sides]:
+    """A layer that fits an input of channels x size, and the channels and size of its output."""
     kind = draw(st.sampled_from((Conv, Depthwise, MaxPool, AvgPool)))
-    padding = draw(st.integers(0, 3))
-    smallest = padding + 1 if kind in (Conv, Depthwise) else max(1, 2 * padding)
-    kernel = draw(st.integers(smallest, min(7, size + 2 * padding)))
-    stride = draw(st.integers(1, 3 if gaps else min(3, kernel)))
-    size = len(range(0, size + 2 * padding - kernel + 1, stride))
+
+    def span(n: int) -> Span:
+        padding = draw(st.integers(0, 3))
+        smallest = padding + 1 if kind in (Conv, Depthwise) else max(1, 2 * padding)
+        kernel = draw(st.integers(smallest, min(7, n + 2 * padding)))
+        return Span(kernel, padding, draw(st.integers(1, 3 if gaps else min(3, kernel))), n)
+
+    down = span(pair(size)[0])
+    across = down if isinstance(size, int) and draw(st.booleans()) else span(pair(size)[1])
+    kernel, stride, padding = (
+        joined(getattr(down, name), getattr(across, name)) for name in ("kernel", "stride", "padding")
+    )
+    size = joined(*(len(range(0, s.in_size + 2 * s.padding - s.kernel + 1, s.stride)) for s in (down, across)))
     if kind in (MaxPool, AvgPool):
         return kind(kernel, stride, padding), channels, size
     bias = draw(st.booleans())
@@ -269,8 +320,9 @@ linears = st.builds(Linear, st.integers(1, 12), st.booleans(), orders)
 
 @st.composite
 def networks(draw: st.DrawFn, *, gaps: bool = True) -> Network:
-    """Any network on square images: windows, then a way to end in one number per class."""
-    image_channels, image_size = draw(st.integers(1, 3)), draw(st.integers(1, 40))
+    """Any network on images of any size: windows, then a way to end in one number per class."""
+    side = st.integers(1, 40)
+    image_channels, image_size = draw(st.integers(1, 3)), draw(side | st.builds(joined, side, side))
     channels, size = image_channels, image_size
     layers: list[Layer] = []
     for _ in range(draw(st.integers(0, 5))):
@@ -340,7 +392,7 @@ def torch_layers(net: Network) -> "list[tuple[nn.Module, Tensor]]":
     """Each layer as a module, with the output it gives; without values ("meta"), so only shapes are worked out."""
     import torch
 
-    x = torch.empty(1, net.image.channels, net.image.size, net.image.size, device="meta")
+    x = torch.empty(1, net.image.channels, net.image.height, net.image.width, device="meta")
     found: list[tuple[nn.Module, Tensor]] = []
     with torch.device("meta"), torch.no_grad():
         for layer in net.layers:
@@ -360,7 +412,7 @@ def test_shapes_parameters_and_multiply_adds_are_those_of_torch(net: Network) ->
     counter = FlopCounterMode(display=False)
     with counter:
         found = torch_layers(net)
-    assert [(1, row.out_channels, row.out_size, row.out_size) for row in net.rows] == [tuple(x.shape) for _, x in found]
+    assert [(1, row.out_channels, *pair(row.out_size)) for row in net.rows] == [tuple(x.shape) for _, x in found]
     assert [row.params for row in net.rows] == [sum(p.numel() for p in module.parameters()) for module, _ in found]
     assert net.params == sum(p.numel() for module, _ in found for p in module.parameters())
     for row, (module, _) in zip(net.rows, found, strict=True):
@@ -377,7 +429,9 @@ def seen_by(net: Network, rows: tuple[LayerGeometry, ...], pixel: tuple[int, int
     import torch
     from torch import nn
 
-    image = torch.zeros(1, net.image.channels, net.image.size, net.image.size, dtype=torch.float64, requires_grad=True)
+    image = torch.zeros(
+        1, net.image.channels, net.image.height, net.image.width, dtype=torch.float64, requires_grad=True
+    )
     x = image
     given: list[Tensor] = []
     for row in rows:
@@ -396,19 +450,19 @@ def seen_by(net: Network, rows: tuple[LayerGeometry, ...], pixel: tuple[int, int
     return [(indices[0], indices[-1] + 1) for indices in touched]
 
 
-def field(rows: tuple[LayerGeometry, ...], i: int, size: int) -> tuple[int, int]:
-    """The receptive field of output i of the last row, as rows tell it, cut to what exists of the image.
+def field(rows: tuple[LayerGeometry, ...], i: int, size: int, direction: int) -> tuple[int, int]:
+    """The receptive field of output i of the last row, down (0) or across (1), cut to what exists of the image.
 
     It ends where the image does, or earlier: a stride may leave pixels at the far rim of a layer over, and padding
     further up then stands in for what would have seen them. So it ends no later than the last field of any row below.
     """
 
     def of(row: LayerGeometry, i: int) -> tuple[int, int]:
-        start = row.rf_start + i * row.jump_out
-        return start, start + row.rf_out
+        start, jump, length = (pair(each)[direction] for each in (row.rf_start, row.jump_out, row.rf_out))
+        return start + i * jump, start + i * jump + length
 
     start, end = of(rows[-1], i)
-    return max(0, start), min(size, end, *(of(row, row.out_size - 1)[1] for row in rows[:-1]))
+    return max(0, start), min(size, end, *(of(row, pair(row.out_size)[direction] - 1)[1] for row in rows[:-1]))
 
 
 @pytest.fixture(scope="module")
@@ -431,9 +485,9 @@ def test_receptive_fields_are_where_gradients_reach(data: st.DataObject) -> None
     net = data.draw(networks(gaps=False))
     rows = tuple(row for row in net.rows if not isinstance(row.layer, Linear))
     assume(rows)
-    pixels = st.integers(0, rows[-1].out_size - 1)
-    pixel = data.draw(pixels), data.draw(pixels)
-    assert seen_by(net, rows, pixel) == [field(rows, i, net.image.size) for i in pixel]
+    height, width = pair(rows[-1].out_size)
+    pixel = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    assert seen_by(net, rows, pixel) == [field(rows, pixel[k], pair(net.image.size)[k], k) for k in (0, 1)]
 
 
 @needs_torch

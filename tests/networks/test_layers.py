@@ -21,6 +21,7 @@ from stepladder.networks.ops import (
     Residual,
     SqueezeExcite,
 )
+from stepladder.networks.sides import Sides, joined, pair
 from stepladder.networks.text import parse
 
 EXAMPLES = settings(max_examples=500, deadline=None)
@@ -29,10 +30,16 @@ numbers = st.integers(1, 4) | st.integers(1, 999_999_999)
 blocks = random_blocks()
 
 
+def sides_of(draw: st.DrawFn, strategy: st.SearchStrategy[int]) -> Sides:
+    """One number, or two."""
+    down = draw(strategy)
+    return down if draw(st.booleans()) else joined(down, draw(strategy))
+
+
 @st.composite
 def convolutions(draw: st.DrawFn) -> Layer:
-    kernel = draw(numbers)
-    stride, padding = draw(numbers), draw(st.integers(0, kernel - 1))
+    kernel = sides_of(draw, numbers)
+    stride, padding = sides_of(draw, numbers), sides_of(draw, st.integers(0, min(pair(kernel)) - 1))
     bias, block = draw(st.booleans()), draw(st.none() | blocks)
     if draw(st.booleans()):
         return Depthwise(kernel, stride, padding, bias, block)
@@ -41,8 +48,9 @@ def convolutions(draw: st.DrawFn) -> Layer:
 
 @st.composite
 def pools(draw: st.DrawFn) -> Layer:
-    kernel = draw(numbers)
-    stride, padding = draw(st.just(kernel) | numbers), draw(st.integers(0, kernel // 2))
+    kernel = sides_of(draw, numbers)
+    stride = kernel if draw(st.booleans()) else sides_of(draw, numbers)
+    padding = sides_of(draw, st.integers(0, min(pair(kernel)) // 2))
     return MaxPool(kernel, stride, padding) if draw(st.booleans()) else AvgPool(kernel, stride, padding)
 
 
@@ -59,7 +67,7 @@ LAYERS = ("conv", "depthwise", "maxpool", "avgpool", "gap", "residual", "squeeze
 VOCABULARY = (
     *LAYERS,
     *("stride", "pad", "bias", "nobias", "bare", "block"),
-    *(*STEPS, "0", "1", "2", "3", "3x3", "2x2", "3x5", "0x0", "x", "-1", "1.5", "1e3", "8x", "٣", "²", "convv"),
+    *(*STEPS, "0", "1", "2", "3", "3x3", "2x2", "3x5", "1x0", "0x0", "x", "-1", "1.5", "1e3", "8x", "٣", "²", "convv"),
 )
 spaces = st.sampled_from((" ", "  ", "\t", "\n", "\u2003"))
 word_salads = st.builds(
@@ -97,6 +105,12 @@ def test_a_block_order_is_read_back_from_its_text(block: Block, operation: str) 
         ("conv 10 1x1 bias bare", Conv(10, kernel=1, bias=True, block=Block())),
         ("conv 8 5x5 stride 2 pad 2", Conv(8, kernel=5, stride=2, padding=2)),
         ("conv 8 pad 1 stride 2", Conv(8, stride=2, padding=1)),
+        ("conv 16 10x4 stride 2x1 pad 5x1", Conv(16, kernel=(10, 4), stride=(2, 1), padding=(5, 1))),
+        ("conv 8 3x3 stride 2x2 pad 1x1", Conv(8, stride=2, padding=1)),
+        ("depthwise 1x9 pad 0x4 bare", Depthwise((1, 9), padding=(0, 4), block=Block())),
+        ("maxpool 2x1", MaxPool((2, 1), stride=(2, 1))),
+        ("maxpool 2x2", MaxPool(2, stride=2)),
+        ("avgpool 3 stride 2x1 pad 0x1", AvgPool(3, stride=(2, 1), padding=(0, 1))),
         ("conv 8 block conv", Conv(8, block=Block())),
         ("conv 8 pad 1 block conv norm relu dropout", Conv(8, padding=1, block=Block.parse("conv norm relu dropout"))),
         ("depthwise", Depthwise(kernel=3)),
@@ -120,6 +134,10 @@ def test_known_texts(text: str, layer: Layer) -> None:
     ("layer", "text"),
     [
         (Conv(16), "conv 16 3x3"),
+        (Conv(16, (10, 4), (2, 1), (5, 1)), "conv 16 10x4 stride 2x1 pad 5x1"),
+        (Conv(8, (3, 3), (2, 2), (0, 0)), "conv 8 3x3 stride 2"),
+        (MaxPool((2, 1), (2, 1)), "maxpool 2x1"),
+        (AvgPool((2, 1), 2, (1, 0)), "avgpool 2x1 stride 2 pad 1x0"),
         (Conv(8, 5, 2, 2, True, Block.parse("conv norm relu")), "conv 8 5x5 stride 2 pad 2 bias block conv norm relu"),
         (Conv(16, block=Block()), "conv 16 3x3 bare"),
         (Depthwise(bias=True), "depthwise 3x3 bias"),
@@ -186,8 +204,13 @@ NO_CHANNELS = "a depthwise layer takes no number of channels, it has as many as 
         ("conv 8 bias bias", "'bias' comes on top of an earlier word about the same thing"),
         ("conv 8 bare block conv relu", "'block' comes on top of an earlier word about the same thing"),
         # kernels and padding
-        ("conv 8 3x5", "a kernel is square and at least 1x1, not 3x5"),
-        ("depthwise 0x0", "a kernel is square and at least 1x1, not 0x0"),
+        ("depthwise 0x0", "a kernel is at least 1x1, not 0x0"),
+        ("conv 8 3x0", "a kernel is at least 1x1, not 3x0"),
+        ("maxpool 0x2", "a kernel is at least 1x1, not 0x2"),
+        ("conv 8 stride 2x0", "stride must be whole numbers of at least 1, not 2x0"),
+        ("conv 8 3x1 pad 1", "pad 1 must be smaller than the kernel, or outputs at the rim see no image"),
+        ("conv 8 3x1 pad 0x1", "pad 0x1 must be smaller than the kernel, or outputs at the rim see no image"),
+        ("maxpool 2x1 pad 1", "the pad of a pool is at most half its kernel: 1 is over 1/2"),
         ("conv 8 3x3 pad 3", "pad 3 must be smaller than the kernel, or outputs at the rim see no image"),
         ("depthwise 1x1 pad 1", "pad 1 must be smaller than the kernel, or outputs at the rim see no image"),
         ("maxpool 2 pad 2", "the pad of a pool is at most half its kernel: 2 is over 2/2"),
@@ -263,6 +286,15 @@ FOREIGN = {
     "conv5x5 8 pad 2": "conv 8 5x5 pad 2",
     "pointwise 8": "conv 8 1x1",
     "separable 8": "depthwise bare|conv 8 1x1",
+    "Conv2d(1, 8, (3, 5))": "conv 8 3x5",
+    "nn.Conv2d(1, 64, (10, 4), stride=(2, 1), padding=(5, 1))": "conv 64 10x4 stride 2x1 pad 5x1",
+    "Conv2D(64, (10, 4), strides=(2, 2), padding='same')": "conv 64 10x4 stride 2 pad 4x1",
+    "MaxPool2d((2, 1))": "maxpool 2x1",
+    "nn.AvgPool2d((4, 2), stride=(2, 2), padding=(1, 0))": "avgpool 4x2 stride 2 pad 1x0",
+    "DepthwiseConv2D((3, 1), padding='same')": "depthwise 3x1 pad 1x0",
+    "nn.Conv1d(1, 8, 9, stride=2, padding=4)": "conv 8 1x9 stride 1x2 pad 0x4",
+    "Conv1D(8, 3, padding='same', activation='relu')": "conv 8 1x3 pad 0x1",
+    "MaxPooling1D(2)": "maxpool 1x2",
     "sepconv 8 5x5 pad 2": "depthwise 5x5 pad 2 bare|conv 8 1x1",
 }
 
@@ -282,7 +314,8 @@ def test_a_layer_in_the_words_of_another_library_is_translated(text: str) -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Conv2d(1, 8, (3, 5))", "kernels are square here"),
+        ("Conv2d(1, 8, (3, 5, 7))", "did you mean 'conv'?"),
+        ("conv1d 8", "a signal is an image of one row, and its kernel has one: 'conv 8 1x3'"),
         ("Conv2d(8, 16, 3, dilation=2)", "there is no dilation here"),
         ("Conv2d(8, 16, 3, groups=2)", "there are no groups here but the 'depthwise' layer"),
         ("Conv2d(1, 8, 3, padding=5)", "pad 5 must be smaller than the kernel"),

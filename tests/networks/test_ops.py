@@ -101,7 +101,7 @@ def test_a_layer_has_its_gradient(kind: type[ops.Layer]) -> None:
 def require_gradient(network: Network) -> None:
     rng = np.random.default_rng(5)
     weights = {name: array.astype(np.float64) for name, array in random_weights(network).items()}
-    x, direction = rng.normal(size=(2, 3, IMAGE.channels, IMAGE.size, IMAGE.size))
+    x, direction = rng.normal(size=(2, 3, IMAGE.channels, IMAGE.height, IMAGE.width))
     forward = trace(network, weights, x=x)
     cotangent = rng.normal(size=forward.activations[-1].shape)
     gradient = input_gradient(forward, len(network.rows) - 1, cotangent=cotangent)
@@ -119,7 +119,7 @@ def test_torch_computes_a_layer_as_numpy_does(kind: type[ops.Layer]) -> None:
     """But a residual's sum, which is of two layers: see test_reference."""
     network = Network((layer_of(kind), GlobalAvgPool(), Linear(10)), Block(), IMAGE)
     weights = {name: array.astype(np.float64) for name, array in random_weights(network).items()}
-    x = np.random.default_rng(1).normal(size=(3, IMAGE.channels, IMAGE.size, IMAGE.size))
+    x = np.random.default_rng(1).normal(size=(3, IMAGE.channels, IMAGE.height, IMAGE.width))
     parameters = {name: torch.from_numpy(array) for name, array in weights.items()}
     theirs = torch_ops.LAYERS[kind](network.rows[0], parameters, torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(trace(network, weights, x=x).values[0][1], theirs, rtol=1e-12, atol=1e-12)

@@ -24,6 +24,7 @@ from stepladder.ladders.ladder_file import load
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.ops import Block
 from stepladder.networks.reference import activations, input_gradient, normalised, trace
+from stepladder.networks.sides import Sides
 from stepladder.networks.text import parse
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs.run import Arrays
@@ -35,7 +36,7 @@ Array = NDArray[np.float64]
 def oracle_of(recipe: Recipe, weights: Arrays, *, images: Array) -> Oracle:
     """The evaluated network in torch's modules, float64."""
     oracle = Oracle(recipe, torch.from_numpy(images)).double().eval()
-    network = recipe.network_for(ImageShape(images.shape[1], images.shape[2], 10))
+    network = recipe.network_for(ImageShape(images.shape[1], images.shape[2:], 10))
     flat = np.concatenate([weights[name].ravel() for name in network.parameter_shapes])
     nn.utils.vector_to_parameters(torch.from_numpy(flat).double(), oracle.parameters())
     running = [buffer for name, buffer in oracle.named_buffers() if "running" in name]
@@ -83,10 +84,14 @@ def test_values_and_gradients_of_every_layer_are_the_oracles(network: str, norm_
     require_equal(recipe_of(network, norm_scale=norm_scale), few)
 
 
-@given(network_texts(), st.booleans(), st.sampled_from([(1, 10), (2, 7), (2, 10), (3, 9)]))
+@given(
+    network_texts(),
+    st.booleans(),
+    st.sampled_from([(1, 10), (2, 7), (2, 10), (3, 9), (2, (10, 5)), (1, (1, 10)), (1, (9, 1))]),
+)
 @settings(deadline=None, max_examples=100)
 def test_values_and_gradients_of_random_networks_are_the_oracles(
-    network: list[str], norm_scale: bool, image: tuple[int, int]
+    network: list[str], norm_scale: bool, image: tuple[int, Sides]
 ) -> None:
     splits = small(6, *image)
     recipe = Recipe.model_validate({"network": network, "norm_scale": norm_scale, "epochs": 1})

@@ -251,6 +251,47 @@ def test_there_are_zeros_outside(offset: list[float]) -> None:
     assert not augment.warp(noise(), same_map(3, np.eye(2), offset)).any()
 
 
+def test_an_image_that_is_not_square_is_turned_and_enlarged_around_its_middle() -> None:
+    """By 180 degrees both directions are turned round, and a flip of both is the same."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 9, 4), dtype=np.uint8)
+    turned = augment.warp(images, same_map(3, -np.eye(2), [3, 8]))
+    assert np.array_equal(turned, images[:, :, ::-1, ::-1])
+    maps = augment.draw(Augment(scale=0.5), 50, size=(9, 4), rng=np.random.default_rng(1))
+    middle = np.array([1.5, 4.0, 1.0])  # x, y, 1
+    np.testing.assert_allclose(maps @ middle, np.broadcast_to(middle[:2], (50, 2)), atol=1e-5)
+
+
+def test_shifts_bends_and_holes_are_in_pixels_down_and_across_alike() -> None:
+    size = (40, 8)
+    maps = augment.draw(Augment(shift_px=2.0), 4000, size=size, rng=np.random.default_rng(1))
+    np.testing.assert_allclose(np.abs(maps[:, :, 2]).max(0), [2.0, 2.0], rtol=0.01)
+    curves = augment.draw_curves(0.7, 4000, size=size, rng=np.random.default_rng(1)).astype(np.float64)
+    assert curves.shape == (4000, 4, 40)
+    for number, side in enumerate((8, 40, 8, 40)):  # by x, by y, of the source's x and then of its y
+        np.testing.assert_allclose(np.sqrt((curves[:, number, :side] ** 2).mean()), 0.7, rtol=0.04)
+    cut = augment.in_holes(augment.draw_holes(4, 4000, size=size, rng=np.random.default_rng(1)), size)[:, 0]
+    assert cut.shape == (4000, 40, 8)
+    assert cut.any((1, 2)).all()
+    often = cut.mean(0)
+    assert often[5:-5, 3:5].std() < 0.15 * often[20, 4], "its centre is any pixel"
+
+
+@pytest.mark.parametrize("size", [(1, 30), (30, 1)])
+def test_a_line_of_pixels_is_moved_along_itself(size: tuple[int, int]) -> None:
+    """Nothing of a signal goes out of sight across it, whatever is asked for."""
+    what = Augment(rotation_deg=90, shift_px=1, scale=0.1, shear_deg=30, elastic_px=0.5)
+    warps = augment.draw_warps(what, 20, size=size, rng=lambda _: np.random.default_rng(1))
+    full = augment.warp(np.full((20, 1, *size), 200, np.uint8), warps).reshape(20, 30)
+    assert (full[:, 6:-6] > 199.9).all(), "its middle is as bright as it was"
+    line = np.arange(30, dtype=np.uint8).reshape(1, 1, *size)
+    moved = augment.warp(
+        line, augment.draw_warps(Augment(shift_px=3), 1, size=size, rng=lambda _: np.random.default_rng(2))
+    )
+    steps = (moved.ravel() - line.ravel())[4:-4]
+    assert 0.1 < abs(steps.mean()) <= 3
+    np.testing.assert_allclose(steps, steps.mean(), atol=1e-4)
+
+
 def test_each_image_is_warped_by_its_own_map() -> None:
     images, maps = noise(4, channels=3), augment.draw(ALL, 4, size=SIZE, rng=np.random.default_rng(1))
     together = augment.warp(images, Warps(maps))

@@ -30,6 +30,8 @@ from stepladder.recipes.slight import slight_changes
 from stepladder.runs.run import experiment_key
 
 SIZES = Sizes(IMAGE, N_TRAIN)
+SIGNALS = Sizes(ImageShape(channels=1, size=(1, 64), n_classes=10), 60_000)
+KEYWORDS = Sizes(ImageShape(channels=1, size=(49, 10), n_classes=10), 60_000)
 TEN = Sizes(ImageShape(channels=1, size=28, n_classes=10), 60_000)
 NETWORK = ["conv 4", "gap", "linear 10"]
 STILL = {"block": "conv relu"}  # no norm, no dropout
@@ -69,6 +71,8 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, network("conv 4", "maxpool 1", "gap"), "its windows are one pixel each"),
     (network("conv 4", "maxpool 2", "maxpool 3", "gap"), network("conv 4", "maxpool 6", "gap"), "written otherwise"),
     (network("conv 4", "maxpool 1 stride 2", "gap"), network("conv 4", "avgpool 1 stride 2", "gap"), "otherwise"),
+    (network("conv 4", "maxpool 2x1", "maxpool 1x2", "gap"), network("conv 4", "maxpool 2", "gap"), "otherwise"),
+    (network("conv 4", "avgpool 4x1", "avgpool 1x3", "gap"), network("conv 4", "avgpool 4x3", "gap"), "otherwise"),
     (
         network("conv 4", "depthwise pad 1", "residual 1", "gap"),
         network("conv 4", "depthwise pad 1", "avgpool 1", "residual 2", "gap"),
@@ -133,6 +137,9 @@ OTHER: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (network("conv 4", "maxpool 2", "maxpool 3 stride 2", "gap"), network("conv 4", "maxpool 6", "gap")),
     (network("conv 4", "maxpool 2 stride 3", "maxpool 2", "gap"), network("conv 4", "maxpool 5 stride 6", "gap")),
     (network("conv 4", "avgpool 2", "gap"), network("conv 4", "maxpool 2", "gap")),
+    (network("conv 4", "maxpool 2x1", "gap"), network("conv 4", "maxpool 1x2", "gap")),
+    (network("conv 4 3x1", "gap"), network("conv 4 1x3", "gap")),
+    (network("conv 4 3x1 pad 1x0", "gap"), network("conv 4 3x1", "gap")),
     ({"augment": {"mirror": True}, "clean_epochs": 1}, {"clean_epochs": 2}),
     (schedule("plateau", patience=0), schedule("constant")),
     (schedule("cosine", warmup_epochs=1), schedule("linear", warmup_epochs=1)),
@@ -176,6 +183,18 @@ ALIKE_HERE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"network": ["conv 4", "avgpool 6 stride 2", "linear 3"]}, "only written otherwise"),
     ({}, {"network": ["conv 4", "avgpool 2", "avgpool 3", "linear 3"]}, "only written otherwise"),
     ({}, {"network": ["conv 4", "gap", "conv 3 1x1 bias bare"]}, "only written otherwise"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 6x1", "maxpool 1x6", "linear 3"]}, "only written otherwise"),
+    (MAXIMUM, {"network": ["conv 4 3x3", "maxpool 7x6 pad 1x0 stride 7x1", "linear 3"]}, "only written otherwise"),
+    (
+        {"network": ["conv 4 8x1", "conv 3 1x8 bias bare"]},
+        {"network": ["conv 4 8x1 stride 2x1", "linear 3"]},
+        "only written otherwise",
+    ),
+    (
+        {"network": ["conv 4 8x1", "gap", "linear 3"]},
+        {"network": ["conv 4 8x1", "maxpool 3x1 pad 1x0", "gap", "linear 3"]},
+        "but for padding, its windows are one pixel each",
+    ),
     (
         {"network": ["conv 1", "depthwise", "gap", "linear 3"]},
         {"network": ["conv 1", "conv 1", "gap", "linear 3"]},
@@ -631,3 +650,29 @@ def test_what_does_not_fit_is_named_with_its_line(ladder: Write) -> None:
         check_rungs(ladder_file.load(path), MNIST)
     line = path.read_text().split("\n").index("  'gap', 'linear 12' ]") + 1
     assert str(refused.value).startswith(f"{path}:{line}: rung 'second': the network ends in 12 x 1 x 1 values")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "augment", "words"),
+    [
+        (SIGNALS, {"rotation_deg": 10.0}, "images of one row, or one column, of pixels cannot be turned"),
+        (SIGNALS, {"shear_deg": 5.0}, "images of one row, or one column, of pixels cannot be turned"),
+        (SIGNALS, {"shift_px": 0.1}, "as in shift_px = 6.4 for 10%"),
+        (SIGNALS, {"shift_px": 128.0}, "moves 50% of the images out of sight: they have 1 x 64 pixels"),
+        (SIGNALS, {"cutout_px": 127}, "a square of 127 pixels and more covers 1 x 64"),
+        (KEYWORDS, {"shift_px": 20.0}, "moves 50% of the images out of sight: they have 49 x 10 pixels"),
+        (KEYWORDS, {"shift_px": 98.0}, "moves 95% of the images out of sight"),
+        (KEYWORDS, {"cutout_px": 97}, "a square of 97 pixels and more covers 49 x 10"),
+    ],
+)
+def test_distortions_of_images_that_are_not_square_are_told_by_each_side(
+    sizes: Sizes, augment: dict[str, Any], words: str
+) -> None:
+    notes = idle_notes(Recipe.model_validate({"network": ["gap", "linear 10"], "epochs": 1, "augment": augment}), sizes)
+    assert any(words in note for note in notes), notes
+
+
+def test_distortions_along_a_signal_are_not_remarked_on() -> None:
+    augment = {"shift_px": 8.0, "scale": 0.1, "mirror": True, "elastic_px": 1.0, "cutout_px": 8}
+    recipe = Recipe.model_validate({"network": ["gap", "linear 10"], "epochs": 1, "augment": augment})
+    assert not [note for note in idle_notes(recipe, SIGNALS) if "_px" in note or "mirror" in note]

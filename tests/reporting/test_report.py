@@ -358,13 +358,14 @@ def test_a_page_of_many_classes_seeds_and_mistakes_is_small(folder: Path, store:
     assert f"Final epoch of all {len(result.runs)} seeds together" in rung.inner_text()
 
 
-def test_colour_images_are_not_drawn(folder: Path, store: Store, look: Look) -> None:
+def test_of_colour_images_one_is_dropped_not_drawn(folder: Path, store: Store, look: Look) -> None:
     ladder = make_ladder(write_images(folder / "rgb.npz", n_classes=3, channels=3), ["dropout = 0.1"], accuracy=100)
     train(ladder, store, seeds=[1, 2])
     page = look(page_of(ladder, store))
     headings = page.locator("h2").all_inner_texts()
-    assert headings == ["The ladder", "Verdicts", "Curves", "The rungs", "Budget", "Provenance"]
-    assert page.locator("nav > ul > li > a").count() == 6
+    assert headings == ["The ladder", "Verdicts", "Curves", "The rungs", "Drop an image", "Budget", "Provenance"]
+    assert page.locator("nav > ul > li > a").count() == 7
+    assert page.locator("[data-drawing] canvas.paper").get_attribute("role") == "img"
     assert page.locator("nav ol a").count() == page.locator("article").count()
     assert page.locator(".fields figure").count() == 6
     assert page.locator(".images figure").count() > 0

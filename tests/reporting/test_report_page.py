@@ -14,14 +14,17 @@ from browser import PATIENCE_S
 from conftest import Once
 from numpy.typing import NDArray
 from oracle import NETWORKS, recipe_of
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from targets import require_in_page
 
 from stepladder import Store, collect, load
 from stepladder.climbing.climbing import climb
 from stepladder.datasets import data
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines import choose_engine
 from stepladder.engines.training import initial_arrays, weights
+from stepladder.networks.geometry import ImageShape
 from stepladder.networks.reference import activations, normalised
 from stepladder.reporting.html.html_page import html_page
 from stepladder.reporting.html.page_networks import network_record
@@ -266,10 +269,22 @@ def test_the_javascript_network_answers_as_the_engine(still: Page, trained: tupl
     assert (got.argmax(1) == expected.argmax(1)).all()
 
 
-@pytest.mark.parametrize("norm_scale", [True, False])
-def test_the_javascript_network_knows_every_layer(still: Page, norm_scale: bool) -> None:
-    splits = data.splits(data.load("mnist"), n_dev=0)
-    recipe = recipe_of("all layers", norm_scale=norm_scale)
+@pytest.mark.parametrize(
+    ("name", "norm_scale", "height", "width"),
+    [
+        ("all layers", True, 28, 28),
+        ("all layers", False, 28, 28),
+        ("windows of two numbers", True, 28, 28),
+        ("windows of two numbers", True, 28, 21),
+    ],
+)
+def test_the_javascript_network_knows_every_layer(
+    still: Page, name: str, norm_scale: bool, height: int, width: int
+) -> None:
+    few = data.load("mnist").train[:50]
+    cut = Labelled(np.ascontiguousarray(few.images[:, :, :height, :width]), few.labels)
+    splits = data.Splits(cut, cut, ImageShape(1, (height, width), 10))
+    recipe = recipe_of(name, norm_scale=norm_scale)
     network = recipe.network_for(splits.image)
     require_in_page(network)
     rng = np.random.default_rng(3)
@@ -281,6 +296,20 @@ def test_the_javascript_network_knows_every_layer(still: Page, norm_scale: bool)
     x = normalised(image, pixel_mean=splits.pixel_mean, pixel_std=splits.pixel_std)
     for ours, theirs in zip(js_activations(still, record, image), activations(network, arrays, x=x), strict=True):
         np.testing.assert_allclose(ours, theirs.ravel(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_drawing_for_images_that_are_not_square_fills_as_much_of_them(still: Page) -> None:
+    """A bar across a canvas as wide as the image is to the other side: 20 of 28 parts of its height, in the middle."""
+    script = """() => {
+        const ink = new Float64Array(320 * 160);
+        for (let y = 40; y < 240; y++) for (let x = 20; x < 60; x++) ink[y * 160 + x] = 255;
+        return Array.from(preprocessed(ink, [320, 160], [56, 28]));
+    }"""
+    got = np.array(still.evaluate(script)).reshape(56, 28)
+    rows, columns = (np.flatnonzero(got.max(axis) > 100) for axis in (1, 0))
+    assert (len(rows), len(columns)) == (40, 8)
+    assert abs(rows.mean() - 28) <= 1
+    assert abs(columns.mean() - 14) <= 1
 
 
 def test_a_drawing_is_prepared_as_mnist_was(still: Page) -> None:
@@ -301,6 +330,28 @@ def test_a_drawing_is_prepared_as_mnist_was(still: Page) -> None:
         correlations.append(np.corrcoef(got, image.ravel())[0, 1])
     assert np.mean(np.array(correlations) > 0.99) > 0.9  # in some the centre of mass lies between two pixels
     assert still.evaluate("preprocessed(new Float64Array(320 * 320), 320, 28)") is None
+
+
+def test_a_picture_that_is_dropped_is_made_alike_and_answered(still: Page, tmp_path: Path) -> None:
+    """One of the network's size comes as it is; of a wide one all is seen, padded with the colour of its edge."""
+    image = data.load("mnist").test.images[0, 0]
+    Image.fromarray(image).save(tmp_path / "seven.png")
+    still.locator("[data-file]").set_input_files(tmp_path / "seven.png")
+    expect(still.locator("[data-answer]")).to_have_text(re.compile("says the network"))
+    assert still.evaluate("Array.from(window.drawing.pixels)") == image.ravel().tolist()
+    wide = np.full((28, 56), 90, np.uint8)
+    wide[10:18, 20:36] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    still.evaluate("document.querySelector('[data-answer]').textContent = 'none yet'")
+    still.locator("[data-file]").set_input_files(tmp_path / "wide.png")
+    expect(still.locator("[data-answer]")).to_have_text(re.compile("says the network"))
+    seen = np.array(still.evaluate("Array.from(window.drawing.pixels)")).reshape(28, 28)
+    assert (seen[:7] == 90).all()
+    assert (seen[21:] == 90).all()
+    assert seen[13:15, 11:17].min() > 250
+    (tmp_path / "no.png").write_text("no picture")
+    still.locator("[data-file]").set_input_files(tmp_path / "no.png")
+    expect(still.locator("[data-answer]")).to_have_text("no.png is no picture that this browser can show.")
 
 
 @pytest.mark.parametrize("page", [("light", 1280), ("dark", 400)], indirect=True, ids=["light", "dark"])

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
@@ -28,8 +29,10 @@ from stepladder._base.files import NewerFormatError
 from stepladder.datasets import data
 from stepladder.errors import DataError, GeometryError, ModelError, StoreError
 from stepladder.execution.rechecking import check_runs
-from stepladder.networks.geometry import ImageShape
+from stepladder.networks.geometry import ImageShape, Network
+from stepladder.networks.ops import Block, Linear
 from stepladder.networks.reference import normalised, trace
+from stepladder.networks.sides import Sides
 from stepladder.recipes.recipe import Recipe
 from stepladder.runs import model as models
 from stepladder.runs import weight_files
@@ -318,8 +321,20 @@ def test_where_both_forms_fit_images_are_as_a_data_sets() -> None:
     assert model.logits(images) == pytest.approx(scaled.reshape(1, -1) @ weight.T + bias)
 
 
+def test_images_that_are_not_square_may_have_their_channels_last() -> None:
+    image = ImageShape(channels=2, size=(3, 5), n_classes=4)
+    network = Network((Linear(4),), Block(), image)
+    weights = {name: array.astype(np.float32) for name, array in random_weights(network).items()}
+    model = Model(network, weights, np.full(2, 0.5), np.full(2, 0.25), ("a", "b", "c", "d"))
+    images = np.random.default_rng(1).integers(0, 256, (6, 2, 3, 5), dtype=np.uint8)
+    assert (model.logits(images) == model.logits(images.transpose(0, 2, 3, 1))).all()
+    assert "2 x 3 x 5 pixels to 4 classes" in repr(model)
+    with pytest.raises(DataError, match=re.escape("this model takes (N, 2, 3, 5), or (N, 3, 5, 2); a single image")):
+        model.logits(images.transpose(0, 1, 3, 2))
+
+
 def test_a_model_goes_to_other_processes(model: Model) -> None:
-    images = np.arange(4 * model.image.size**2, dtype=np.uint8).reshape(4, 1, model.image.size, -1)
+    images = np.arange(4 * model.image.n_pixels, dtype=np.uint8).reshape(4, 1, model.image.height, -1)
     for other in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
         assert same(other, model)
         assert other.origin == model.origin
@@ -377,6 +392,9 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a text for a number": (lambda a: a.update(size="28"), "size: Input should be a valid integer"),
     "an image for nobody": (lambda a: a.update(size=10**6, origin=None, key=None), "have more than 50,000,000 pixels"),
     "an enormous image": (lambda a: a.update(size=10**30), "size: Input should be less than"),
+    "an image without height": (lambda a: a.update(size=[0, 28]), "size: Input should be greater than"),
+    "an endless signal": (lambda a: a.update(size=[1, 10**30]), "size: Input should be less than"),
+    "a volume": (lambda a: a.update(size=[28, 28, 28]), "size: Input should be a valid integer"),
 }
 
 
@@ -505,11 +523,12 @@ def test_metadata_that_vanish_leave_weights_alone(stored: Stored) -> None:
     st.lists(st.floats(0, 1), min_size=2, max_size=2),
     st.lists(st.floats(1e-6, 1), min_size=2, max_size=2),
     st.booleans(),
+    st.sampled_from([10, (12, 8), (1, 20)]),
 )
 def test_any_model_is_the_same_after_it_was_written(
-    layers: list[str], names: list[str], mean: list[float], std: list[float], scale: bool
+    layers: list[str], names: list[str], mean: list[float], std: list[float], scale: bool, size: Sides
 ) -> None:
-    image = ImageShape(2, 10, 10)
+    image = ImageShape(2, size, 10)
     try:
         network = Recipe(network=layers, norm_scale=scale, epochs=1).network_for(image)
     except GeometryError:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepladder.datasets import sources
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.lacks import lacking
 from stepladder.errors import DataError, EngineError
 from stepladder.networks.geometry import LayerGeometry, Network

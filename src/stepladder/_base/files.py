@@ -78,9 +78,12 @@ def read_regular(path: Path, *, most: int) -> bytes:
 
     try:
         with open(path, "rb", opener=without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise ValueError("it is not an ordinary file")
-            content = file.read(most + 1)
+            content = file.read(min(status.st_size, most) + 1)  # room for all that is allowed takes longer to get
+            if len(content) > status.st_size:  # it has grown, or is one of those whose size is not known
+                content += file.read(most + 1 - len(content))
     except IsADirectoryError:
         raise ValueError("it is a folder") from None
     if len(content) > most:

@@ -61,7 +61,8 @@ _OF_A_CHANGE = {
 _TABLES: dict[str, dict[str, str]] = {
     "layer": {
         "conv2d convolution convolution2d convolutional": "conv",
-        "conv1d conv3d": "images have two dimensions: 'conv' is the two-dimensional convolution",
+        "conv1d": "a signal is an image of one row, and its kernel has one: 'conv 8 1x3'",
+        "conv3d": "images have two dimensions: 'conv' is the two-dimensional convolution",
         "convtranspose convtranspose2d conv2dtranspose transposedconv deconv upconv upsample upsampling upsampling2d"
         " pixelshuffle unpool maxunpool2d": "there is none here: no layer makes an image larger",
         "depthwiseconv2d depthwiseconv dwconv dwconv2d dw": "depthwise",

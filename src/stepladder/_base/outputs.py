@@ -18,15 +18,15 @@ STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 MOST_LINKS = 40  # one after the other, as in Linux
 
 
-def write_output(path: Path, text: str) -> None:
-    """Write what a person asked for; raises StoreError if it cannot be written there.
+def write_output(path: Path, content: str | bytes) -> None:
+    """Write the text or the bytes that a person asked for; raises StoreError if it cannot be written there.
 
     An ordinary file is replaced whole and keeps its permissions; so is the one that a link leads to: the link stays.
-    Other names of a file (hard links) keep the old text. Into a device, a FIFO or a stream of this process the text is
+    Other names of a file (hard links) keep what was there. Into a device, a FIFO or a stream of this process it is
     written: what stands there is nothing of ours to replace.
     """
     try:
-        _write(path, text.encode(errors="replace"))  # a file's name may be no text
+        _write(path, content.encode(errors="replace") if isinstance(content, str) else content)  # a name may be no text
     except ValueError:  # a NUL, or half a surrogate pair
         reason, another = "no file can have such a name", f"give another with {option('output')}"
         raise StoreError(f"cannot write {path} ({reason}): {another}") from None

@@ -9,6 +9,7 @@ from stepladder.analysis.classes import MOST_MISTAKES
 from stepladder.analysis.comparing import IMAGES_WORTH_KNOWING
 from stepladder.analysis.findings import Diagnosis, NextStep
 from stepladder.ladders.ladder import Rung
+from stepladder.networks.sides import is_beyond
 from stepladder.recipes.happening import simplified, what_happens
 from stepladder.recipes.recipe import Augment, Recipe
 from stepladder.recipes.schedule import learning_rate
@@ -117,7 +118,7 @@ def _remedies(found: Diagnosis, result: RungResult, known: Tried) -> list[NextSt
         ("more epochs", short and spare and far and not stays and found.early_cut is None),
         ("another lr", far and settled),
         ("wider", short and limited and room),
-        ("receptive field", short and limited and found.sees is not None and found.sees < found.image_size),
+        ("receptive field", short and limited and found.sees is not None and is_beyond(found.image_size, found.sees)),
         ("less dropout", fit.kind == "masked" and "dropout" in fit.masks and fit.clearly_below),
         (
             "less augmentation",

@@ -12,6 +12,7 @@ from stepladder.analysis.outliers import outliers
 from stepladder.datasets.data import describe
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.geometry import ImageShape, Network, sees
+from stepladder.networks.sides import is_beyond
 from stepladder.recipes.recipe import Augment, Recipe, changed_fields
 from stepladder.recipes.schedules import Constant, Schedule, Step
 from stepladder.runs.results import Results, RungResult
@@ -162,7 +163,7 @@ def _cuts_later(low: Schedule, high: Schedule) -> bool:
 
 
 def _step_of_network(below: Network, above: Network) -> NextStep | None:
-    if (sees(above) or 0) > (sees(below) or 0):
+    if is_beyond(sees(above) or 0, sees(below) or 0):
         return "receptive field"
     return "wider" if len(above.rows) == len(below.rows) and above.params > below.params else None
 

@@ -52,6 +52,27 @@ class Classes:
     balanced: Fraction | None = None
 
 
+@dataclass(frozen=True)
+class Recall:
+    """What part of a class's ``n`` evaluated images is right at the last epoch: the mean over runs, and the lowest."""
+
+    label: int
+    n: int
+    mean: Fraction
+    lowest: Fraction
+
+
+def recalls(runs: Sequence[Run]) -> tuple[Recall, ...]:
+    """One for each class that is evaluated on, in order; none without finished runs."""
+    matrices = [run.final.confusion for run in runs if run.final is not None]
+    found = []
+    for label, n in enumerate(map(sum, matrices[0] if matrices else ())):
+        if n:
+            shares = [Fraction(each[label][label], n) for each in matrices]
+            found.append(Recall(label, n, exact_mean(shares), min(shares)))
+    return tuple(found)
+
+
 def classes(runs: Sequence[Run]) -> Classes:
     """What the last epochs of these runs show; nothing of fewer than two classes."""
     if not runs:
@@ -61,11 +82,11 @@ def classes(runs: Sequence[Run]) -> Classes:
     present = [label for label, n in enumerate(sizes) if n]
     if len(present) < 2:
         return Classes()
-    recalls = {
+    shares = {
         label: exact_mean(Fraction(each[label][label], sum(each[label])) for each in matrices) for label in present
     }
-    n_wrong = sum(((1 - recalls[label]) * sizes[label] for label in present), Fraction(0))
-    found = [_class(label, sizes, recalls, n_wrong) for label in present]
+    n_wrong = sum(((1 - shares[label]) * sizes[label] for label in present), Fraction(0))
+    found = [_class(label, sizes, shares, n_wrong) for label in present]
     one_answer, answer, share = _one_answer(matrices)
     never = [each for each in found if not any(row[each.label] for matrix in matrices for row in matrix)]
     low = [each for each in found if each not in never and _far_below(each, len(runs))]

@@ -8,6 +8,7 @@ from stepladder.analysis.fit import Fit
 from stepladder.analysis.mistakes import HardImages, Pair, Shortfall
 from stepladder.analysis.movements import Drop, EarlyCut, Movement
 from stepladder.analysis.outliers import Outlier
+from stepladder.networks.sides import Sides
 
 NextStep = Literal[
     "train",
@@ -66,8 +67,8 @@ class Diagnosis:
     hard: HardImages | None
     shortfall: Shortfall | None
     shortfall_told: Shortfall | None
-    sees: int | None
-    image_size: int
+    sees: Sides | None
+    image_size: Sides
     params_left: int
     epochs_left: int
     next_steps: tuple[NextStep, ...] = ()

@@ -14,6 +14,7 @@ from stepladder.cli import ending
 from stepladder.cli.commands.check import check
 from stepladder.cli.commands.climb import climb
 from stepladder.cli.commands.compare import compare
+from stepladder.cli.commands.data import data
 from stepladder.cli.commands.ladders import ladders
 from stepladder.cli.commands.new import new
 from stepladder.cli.commands.predict import predict
@@ -67,5 +68,6 @@ def main() -> None:
     """
 
 
-for command in (check, climb, show, compare, report, replay, search, reproduce, ladders, new, predict, runs, schema):
+_COMMANDS = (check, climb, show, compare, report, replay, search, reproduce, ladders, data, new, predict, runs, schema)
+for command in _COMMANDS:
     main.add_command(command)

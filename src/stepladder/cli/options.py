@@ -1,7 +1,8 @@
 """Options that commands share, and what is read from their words: seeds, times."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import click
@@ -81,6 +82,66 @@ class Duration(click.ParamType[float]):
         return float(seconds)
 
 
+class Size(click.ParamType[tuple[int, int]]):
+    """``32`` for a square, ``28x40`` for height and width."""
+
+    name = "N or HEIGHTxWIDTH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([0-9]{1,5})(?:x([0-9]{1,5}))?", value)
+        if match is None:
+            self.fail(
+                f"{shown(value)} is not a size in pixels, such as 32, nor a height and width, as 28x40", param, ctx
+            )
+        return int(match[1]), int(match[2] or match[1])
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say what is made of a set's pictures; the command is given the one text that names it all."""
+
+    @wraps(command)
+    def named(source: str, resize: str | None, size: Any, channels: str | None, group: str | None, **rest: Any) -> Any:
+        wishes = {"resize": resize, "size": size, "channels": channels and int(channels), "group": group}
+        wishes = {name: value for name, value in wishes.items() if value is not None}
+        if wishes:
+            from stepladder.datasets.spec import DataSpec
+
+            source = DataSpec(path=source, **wishes).text
+        return command(source=source, **rest)
+
+    for option in (_GROUP, _CHANNELS, _SIZE, _RESIZE):
+        named = option(named)
+    return named
+
+
+def words_of(source: str) -> list[str]:
+    """What a command is given for a set that is named by this text."""
+    from stepladder.datasets.spec import spec_of
+
+    spec = spec_of(source)
+    words = [spec.path]
+    if spec.size is not None:
+        words += ["--resize", str(spec.resize), "--size", "x".join(map(str, spec.size))]
+    for name in ("channels", "group"):
+        if (value := getattr(spec, name)) is not None:
+            words += [f"--{name}", str(value)]
+    return words
+
+
+_RESIZE = click.option(
+    "--resize",
+    type=Choice(["pad", "crop", "stretch"], place="resize"),
+    help="How pictures of other sizes get --size: all of it, its middle, or out of shape.",
+)
+_SIZE = click.option("--size", type=Size(), help="Pixels of a side, or height x width, that --resize makes.")
+_CHANNELS = click.option("--channels", type=Choice(["1", "3"], place="channels"), help="1: grey. 3: colour.")
+_GROUP = click.option(
+    "--group",
+    metavar="REGEX",
+    help="Images in whose names this finds the same text, as of one writer or patient, stay in one split.",
+)
 DOWN = click.option("--down", is_flag=True, help="Ablation: the top recipe without each rung's change in turn.")
 LADDER = click.argument("ladder")
 LADDERS = click.argument("ladders", metavar="LADDER...", nargs=-1, required=True)

@@ -1,6 +1,6 @@
 """The kinds of image sets, by what names one in ``data = ...``: a word, a folder, the ending of a file.
 
-Each is a ``Source``, the built-in ones too (``embedded``, ``idx``, ``npz``); a package that declares one under
+Each is a ``Source``, the built-in ones too (see forms); a package that declares one under
 ``stepladder.datasets`` is found by its name (docs/extending.md). That is a word, for ``data = "word:rest"``, or an
 ending with its dot, for every path that ends so. No numpy here, and no source is imported until a set of it is read.
 """
@@ -10,19 +10,22 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from stepladder._base import registry
 from stepladder._base.wording import flat
 from stepladder.datasets import sources
-from stepladder.datasets.odd_files import no_image_set
+from stepladder.datasets.forms import idx_files
+from stepladder.datasets.reading.odd_files import no_image_set
+from stepladder.datasets.spec import DataSpec, spec_of, with_path
 from stepladder.errors import DataError, StepladderError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FOLDER = "/"  # the name of what reads folders
-WORDS, ENDINGS = ("mnist",), (".npz",)  # the other built-in names
+    from stepladder.datasets.reading.found import Found
+
+WORDS = ("mnist",)  # the built-in names that are no forms of files
 
 
 class Source(Protocol):
@@ -38,20 +41,32 @@ class Source(Protocol):
     def stamp(self, at: str) -> Hashable:
         """What tells whether the set is still the one that was read, found without reading it (see sources.stamp)."""
 
-    def read(self, at: str) -> "Mapping[str, NDArray[Any]]":
-        """All arrays by part, in an order that never changes: "train-images" and "test-images" (N, channels, size,
-        size) uint8 from 0 to 255, "train-labels" and "test-labels" (N,) of any integer type, counted from 0.
+    def read(self, at: str) -> "Found | Mapping[str, NDArray[Any]]":
+        """What is there (see found.Found): images or pictures, with labels as they are written there.
 
-        With "validation-images" and "validation-labels" where the set has such a part of its own.
+        Or all arrays by part, in an order that never changes: "train-images" and "test-images" (N, channels,
+        height, width) uint8 from 0 to 255, "train-labels" and "test-labels" (N,) of any integer type, counted from 0;
+        with "validation-images" and "validation-labels" where the set has such a part of its own.
         """
+
+
+class Form(Source, Protocol):
+    """A source of files or folders that tells by looking at one whether it is of its form; ``at`` is a path."""
+
+    def fits(self, path: Path) -> bool:
+        """Whether this reads what is there, by names and first bytes alone. Raises OSError."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A set that was found: its source by the name that it is registered under, and where the set is."""
+    """A set that was found: its source by the name that it is registered under, and where the set is.
+
+    ``spec`` says what is to be made of it; its path is as it was given.
+    """
 
     source: str
     at: str
+    spec: DataSpec
 
     @property
     def shown(self) -> str:
@@ -81,10 +96,14 @@ class Kind:
         stamp: Hashable = found
         return stamp
 
-    def read(self) -> "Mapping[str, NDArray[Any]]":
-        """All arrays by part. Raises DataError, also for arrays of an outsider's that are not as they should be."""
-        arrays: Mapping[str, NDArray[Any]] = self._asked("read")
-        return arrays if self.source in registry.SOURCES.built_in else formed(self._who, arrays)
+    def read(self) -> "Found":
+        """What is there. Raises DataError, also for what of an outsider's is not as it should be."""
+        from stepladder.datasets.reading.found import Found, of_arrays  # only now: it needs numpy
+
+        found = self._asked("read")
+        if isinstance(found, Found):
+            return found
+        return of_arrays(found if self.source in registry.SOURCES.built_in else formed(self._who, found))
 
     @property
     def _who(self) -> str:
@@ -104,19 +123,30 @@ class Kind:
 
 
 def kind_of(data: str) -> Kind:
-    """The kind of set that ``data`` names. Raises DataError if there is nothing, or nothing that a source reads."""
-    if is_named(data):
-        word, _, at = data.partition(":")
-        return Kind(word, at)
-    path = _there(data)
-    is_folder = path.is_dir()
-    if not is_folder and path.suffix in ENDINGS:
-        return Kind(path.suffix, str(path))
+    """The kind of set that ``data`` names (see spec). Raises DataError if there is nothing, or nothing of any form."""
+    spec = spec_of(data)
+    if is_named(spec.path):
+        word, _, at = spec.path.partition(":")
+        return Kind(word, at, spec)
+    if idx_files.begins(Path(spec.path)):
+        return Kind("IDX folder", spec.path, spec)
+    path = _there(spec.path)
     if (ending := _brought_ending(path)) is not None:
-        return Kind(ending, str(path))
-    if is_folder:
-        return Kind(FOLDER, str(path))
+        return Kind(ending, str(path), spec)
+    for name in registry.SOURCES.built_in:
+        if name not in WORDS and _fits(name, path):
+            return Kind(name, str(path), spec)
+    if path.is_dir():  # which says what is there instead
+        return Kind("IDX folder", str(path), spec)
     raise DataError(no_image_set(path))
+
+
+def _fits(name: str, path: Path) -> bool:
+    form = cast(Form, _source(name))
+    try:
+        return form.fits(path)
+    except OSError as error:
+        raise DataError(f"{flat(path)}: cannot be read ({flat(error)})") from None
 
 
 def _there(data: str) -> Path:
@@ -134,7 +164,7 @@ def is_named(data: str) -> bool:
 
     Any other is a path.
     """
-    word, colon, _ = data.partition(":")
+    word, colon, _ = spec_of(data).path.partition(":")
     if word in WORDS:
         return True
     return bool(colon) and is_word(word) and word in registry.SOURCES.names()
@@ -147,14 +177,15 @@ def is_word(name: str) -> bool:
 
 def from_anywhere(data: str) -> str:
     """What names the same images in any folder."""
-    return data if is_named(data) else str(Path(data).absolute())
+    return data if is_named(data) else with_path(data, Path(spec_of(data).path).absolute())
 
 
 def _brought_ending(path: Path) -> str | None:
     """The longest ending of a path that an installed package reads."""
     if not path.suffix:
         return None
-    endings = [name for name in registry.SOURCES.names() if name.startswith(".") and name not in ENDINGS]
+    brought = set(registry.SOURCES.names()) - set(registry.SOURCES.built_in)
+    endings = [name for name in brought if name.startswith(".")]
     return max((each for each in endings if path.name.endswith(each)), key=len, default=None)
 
 
@@ -184,9 +215,9 @@ def formed(who: str, arrays: "Mapping[str, NDArray[Any]]") -> "dict[str, NDArray
     for part, array in arrays.items():
         if not (hasattr(array, "dtype") and hasattr(array, "shape")):
             raise DataError(f"{who} gives {part} as a {type(array).__name__}; an array of numpy is wanted")
-        if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4 or array.shape[2] != array.shape[3]):
+        if part.endswith("images") and (array.dtype != "uint8" or array.ndim != 4):
             raise DataError(
-                f"{who} gives {part} of shape {array.shape}, {flat(array.dtype, 60)}; (N, channels, size, size) and"
-                " uint8 are wanted"
+                f"{who} gives {part} of shape {array.shape}, {flat(array.dtype, 60)}; (N, channels, height, width)"
+                " and uint8 are wanted"
             )
     return {part: array.reshape(-1).reshape(array.shape) for part, array in arrays.items()}

@@ -4,7 +4,7 @@ import gzip
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from stepladder._base.wording import flat
-from stepladder.datasets.odd_files import (
+from stepladder.datasets.reading.odd_files import (
     GZIP,
     XZ,
-    folder_reason,
     not_there,
     require_regular,
     what_is,
@@ -55,16 +54,29 @@ LIKELY_CHANNELS = 4  # grey, grey and alpha, colour, colour and alpha
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What is known of an image set without reading its pixels. ``n_validation`` counts its own validation part."""
+    """What is known of an image set without reading its pixels. ``n_validation`` counts its own validation part.
+
+    Without ``class_names``, classes are called by their numbers.
+    """
 
     name: str
     image: ImageShape
     n_train: int
     n_test: int
     n_validation: int = 0
+    class_names: tuple[str, ...] = ()
+
+    def class_name(self, label: int) -> str:
+        """What a class is called, in messages and tables."""
+        return called(label, self.class_names)
 
 
 MNIST = DataInfo("mnist", ImageShape(channels=1, size=28, n_classes=10), 60_000, 10_000)
+
+
+def called(label: int, class_names: Sequence[str]) -> str:
+    """The name of a class, or its number where classes have no names."""
+    return flat(class_names[label], 60) if class_names else str(label)
 
 
 def set_name(path: Path) -> str:
@@ -93,41 +105,8 @@ def stamp(files: Iterable[Path]) -> tuple[tuple[str, int, int, int, int], ...]:
     return tuple((name, of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino) for name, of in found)
 
 
-def idx_files(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """The file of each part, and after it packed ones that must hold the same: a download and what was unpacked of it.
-
-    ``t10k`` counts as test; uncompressed goes before compressed, then by name. Raises DataError, also where a part has
-    two files that are both packed alike, or both not.
-    """
-    try:
-        names = sorted(
-            (path for path in folder.iterdir() if "idx" in path.name.lower()), key=lambda p: (_is_packed(p), p)
-        )
-    except OSError as error:
-        raise DataError(f"{flat(folder)}: cannot be read ({flat(error)})") from None
-    files: dict[str, tuple[Path, ...]] = {}
-    for part in PARTS:
-        found = [path for path in names if path.name.lower().startswith(_spellings(part)) and path.is_file()]
-        if not any(path.name.startswith(_spellings(part)) for path in found):
-            reason = folder_reason(folder, tuple(each for part in PARTS for each in _spellings(part)))
-            raise DataError(
-                f"{flat(folder)}: no {part} among its files{'; ' * bool(reason)}{reason or ''}; it needs IDX files of"
-                f" {', '.join(PARTS)} (gzip or not), or give an .npz file"
-            )
-        rivals = [path.name for path in found if path.suffix == found[0].suffix or not _is_packed(path)]
-        if len(rivals) > 1:
-            raise DataError(f"{flat(folder)}: {' and '.join(rivals[:3])} could both be {part}: keep one of them")
-        files[part] = tuple(found)
-    return files
-
-
-def _spellings(part: str) -> tuple[str, ...]:
-    """How the names of a part's files begin."""
-    spellings = {part, part.replace("test", "t10k")}
-    return tuple(sorted(spellings | {spelling.replace("-", "_") for spelling in spellings}))
-
-
-def _is_packed(path: Path | Traversable) -> bool:
+def is_packed(path: Path | Traversable) -> bool:
+    """By its name."""
     return Path(path.name).suffix in (".gz", ".xz")
 
 
@@ -145,7 +124,7 @@ def opened(file: Path | Traversable) -> Iterator[BinaryIO]:
             head = raw.read(512)
             raw.seek(0)
             what = what_is(head)
-            if what not in _UNPACK and _is_packed(file) and head[:3] != b"\0\0\x08":
+            if what not in _UNPACK and is_packed(file) and head[:3] != b"\0\0\x08":
                 raise DataError(f"{file}: damaged or truncated ({what or 'not what its name says'}): get it again")
             yield _UNPACK[what](raw) if what in _UNPACK else cast(BinaryIO, raw)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError, MemoryError) as error:
@@ -196,8 +175,8 @@ def _instead(head: bytes) -> str:
     return f", but {what}: {'unpack it' if 'archive' in what else 'get it again'}"
 
 
-def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(N, channels, size) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C).
+def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(N, channels, height, width) of images stored as (N, H, W), (N, C, H, W) or (N, H, W, C).
 
     Raises DataError for others, and where both readings of four sizes are possible.
     """
@@ -208,21 +187,23 @@ def image_shape(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     n, channels, height, width = (shape[0], 1, *shape[1:]) if len(shape) == 3 else _reading(name, shape)
     if n == 0 or channels == 0:
         raise DataError(f"{name}: holds no images (its shape is {shape})")
-    if height != width or height < 2:
-        raise DataError(
-            f"{name}: images of {height} x {width} pixels: only square ones of at least 2 x 2 are handled;"
-            f" pad or crop them (their shape is {shape})"
-        )
-    return n, channels, height
+    if height * width < 2:
+        raise DataError(f"{name}: images of {height} x {width} pixels: give some of more (their shape is {shape})")
+    return n, channels, height, width
 
 
 def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """(N, C, H, W) of four sizes: the reading with at most 4 channels, or, of two or none such, the square one."""
+    """(N, C, H, W) of four sizes: the one reading with at most 4 channels, or, of two or none such, the square one.
+
+    Not the one where images would not be square and in the other reading they are.
+    """
     n, a, b, c = shape
     readings = [(n, a, b, c), (n, c, a, b)]
     likely = [each for each in readings if each[1] <= LIKELY_CHANNELS] or readings
-    square = [each for each in likely if each[2] == each[3]]
-    chosen = likely if len(likely) == 1 else square
+    square = [each for each in readings if each[2] == each[3] > 1]
+    chosen = [each for each in likely if each in square]
+    if len(likely) == 1 and not square:
+        chosen = likely
     if len(chosen) == 1:
         return chosen[0]
     if likely[0][1] > LIKELY_CHANNELS:
@@ -230,10 +211,10 @@ def _reading(name: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
             f"{name}: images of shape {shape}: neither {a} nor {c} is a number of colour channels; a volume or a film"
             " is no image: save single pictures as (N, H, W), such as one slice of each, x[:, x.shape[1] // 2]"
         )
-    raise DataError(
-        f"{name}: images of shape {shape} could be (N, C, H, W) or (N, H, W, C): pad the images, for a square of more"
-        " pixels than it has channels"
-    )
+    remedy = "pad the images, for a square of more pixels than it has channels"
+    if 1 in (a, c):
+        remedy = "save those of one channel as (N, H, W), and pad others to be higher and wider than their channels"
+    raise DataError(f"{name}: images of shape {shape} could be (N, C, H, W) or (N, H, W, C): {remedy}")
 
 
 def _flat(shape: tuple[int, ...]) -> str:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stepladder._base import registry
 from stepladder._base.machine import limit_in_words
 from stepladder._base.wording import did_you_mean, how_to_install, option, shown
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps

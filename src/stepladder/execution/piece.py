@@ -16,7 +16,8 @@ from safetensors.numpy import load as load_tensors
 
 from stepladder._base.machine import cpu_name, versions
 from stepladder.datasets import data as data_sets
-from stepladder.datasets.data import ImageSet, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import ImageSet
 from stepladder.engines import Engine, Together, choose_engine
 from stepladder.engines.together import train_together
 from stepladder.engines.training import initial_arrays, train, weights

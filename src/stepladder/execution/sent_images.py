@@ -21,7 +21,7 @@ from stepladder._base.files import write_atomically
 from stepladder.errors import DataError
 
 if TYPE_CHECKING:
-    from stepladder.datasets.data import ImageSet
+    from stepladder.datasets.image_set import ImageSet
     from stepladder.ladders.evaluated import DataIdentity
 
 MOST_SETS = 8  # are kept: those that came last

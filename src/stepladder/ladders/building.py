@@ -8,10 +8,10 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from stepladder._base.frozen import Frozen
-from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import did_you_mean, shown
 from stepladder.datasets import data as data_sets
 from stepladder.datasets.kinds import is_named
+from stepladder.datasets.spec import DataSpec, spec_of
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
 from stepladder.ladders.checking import check_rungs, require_declared, require_effects, require_within_budget
@@ -84,7 +84,7 @@ def ladder(
     *,
     budget: Budget | Mapping[str, Any],
     target: Target | Mapping[str, Any],
-    data: str | Path = "mnist",
+    data: str | Path | Mapping[str, Any] | DataSpec = "mnist",
     about: str = "",
     evaluate_on: Split = "dev",
     dev_images: int | None = None,
@@ -93,17 +93,16 @@ def ladder(
 ) -> LadderStart:
     """Begin a ladder: ``ladder(...).start(name, recipe, why=...).then(name, dropout=0.05, why=...)``.
 
-    ``data`` is ``"mnist"``, or the path of a folder of IDX files or of an ``.npz`` file, from the working directory.
+    ``data`` is ``"mnist"``, the path of a folder or file of images from the working directory, or a table such as
+    ``{"path": "photos", "resize": "pad", "size": (32, 32)}`` (see DataSpec).
     ``budget`` and ``target`` are those of the bottom rung. ``evaluate_on`` is ``"dev"`` (held out of the training
     images, ``dev_images`` of them, a sixth unless given) or ``"test"``. ``comparisons``: how many changes will be
     judged in all, also later. Each call gives a value of its own; nothing is trained, or written. Raises LadderError
     that says all that is wrong.
     """
-    require(A_PATH, data, of="data", takes='"mnist" or a path', remedy=data_sets.KEEP_ARRAYS)
+    text = data_sets.text_of(data, of="data")
     limits = {"budget": budget, "target": target}
-    if not isinstance(data, str | Path):
-        raise LadderError(f"ladder {shown(name)}: data: it should be a text or a path, not {shown(data)}")
-    given: dict[str, Any] = {"name": name, "about": about, "data": str(data), "evaluate_on": evaluate_on}
+    given: dict[str, Any] = {"name": name, "about": about, "data": text, "evaluate_on": evaluate_on}
     given |= {"dev_images": dev_images, "data_sha256": data_sha256, "comparisons": comparisons}
     of = f"ladder {shown(name)}"
     _read(LadderEntry, given | limits | {"rung": [{}]}, of=of)
@@ -204,7 +203,7 @@ def _sound(ladder: Ladder) -> Ladder:
     """
     part = ladder if ladder.variants else ladder.with_rungs(ladder.rungs[-2:])
     require_declared(part)
-    if not is_named(ladder.data) and not Path(ladder.data).exists():
+    if not is_named(ladder.data) and not Path(spec_of(ladder.data).path).exists():
         return ladder
     info = data_sets.describe(ladder.data)
     require_within_budget(part, check_rungs(part, info))

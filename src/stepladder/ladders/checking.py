@@ -121,10 +121,7 @@ def check_data(ladder: Plan) -> CheckedData:
         if n_dev == 0 or n_dev in sources.MNIST_LAST_ARE_FINE:
             return CheckedData(sources.MNIST, sources.MNIST_SHA256, "last" if n_dev else None)
     from stepladder.datasets import data  # only now: they need numpy
-    from stepladder.ladders import (
-        evaluated,  # only now: they need numpy
-        image_notes,  # only now: they need numpy
-    )
+    from stepladder.ladders import evaluated, image_notes  # only now: they need numpy
 
     identity = evaluated.data_identity(ladder)
     split = None if ladder.evaluate_on == "test" else identity.split

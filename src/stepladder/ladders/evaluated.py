@@ -2,19 +2,11 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from stepladder._base.frozen import Frozen
-from stepladder.datasets.data import (
-    ImageSet,
-    Splits,
-    describe,
-    fingerprint,
-    load,
-    require_sha256,
-    split_rule,
-    splits,
-)
+from stepladder.datasets.data import Splits, describe, fingerprint, load, require_sha256, split_rule, splits
+from stepladder.datasets.image_set import ImageSet
 from stepladder.datasets.split_rules import SplitRule
 from stepladder.errors import DataError
 from stepladder.ladders.ladder import Plan, Split
@@ -24,7 +16,8 @@ class DataIdentity(Frozen):
     """Which images were trained and evaluated on. ``dev_images`` is 0 when evaluated on test.
 
     Dev is chosen as ``split`` says (see split_rules): the last of the training images, or the ``dev_part``-th part of
-    their size before those; a number of each class; or the set's own validation part, with its own SHA-256.
+    their size before those; a number of each class; or the set's own validation part, with its own SHA-256. Without
+    ``class_names``, classes are called by their numbers.
     """
 
     name: str
@@ -34,11 +27,18 @@ class DataIdentity(Frozen):
     dev_part: int = Field(0, ge=0)
     split: SplitRule = "last"
     validation_sha256: str | None = None
+    class_names: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_stored(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without names where there are none: as it always was."""
+        found: dict[str, Any] = write(self)
+        return found if self.class_names else {name: found[name] for name in found if name != "class_names"}
 
     def essence(self) -> dict[str, Any]:
-        """What decides a number: not the name. What is as it always was before it could differ is left out."""
+        """What decides a number: not the names. What is as it always was before it could differ is left out."""
         before = {"dev_part": 0, "split": "last", "validation_sha256": None}
-        essence = self.model_dump(exclude={"name"})
+        essence = self.model_dump(exclude={"name", "class_names"})
         return {name: value for name, value in essence.items() if name not in before or value != before[name]}
 
 
@@ -47,7 +47,11 @@ def data_identity(ladder: Plan) -> DataIdentity:
     info = describe(ladder.data)
     require_sha256(ladder.data, ladder.data_sha256)
     identity = DataIdentity(
-        name=info.name, sha256=fingerprint(ladder.data), evaluate_on=ladder.evaluate_on, dev_images=0
+        name=info.name,
+        sha256=fingerprint(ladder.data),
+        evaluate_on=ladder.evaluate_on,
+        dev_images=0,
+        class_names=info.class_names,
     )
     if ladder.evaluate_on == "test":
         return identity

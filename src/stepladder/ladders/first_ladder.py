@@ -16,11 +16,14 @@ from stepladder._base.files import name_for
 from stepladder._base.wording import shown
 from stepladder.datasets.kinds import kind_of
 from stepladder.datasets.sources import MNIST, DataInfo
+from stepladder.datasets.spec import spec_of
 from stepladder.errors import LadderError
 from stepladder.ladders.checking import check, require_within_budget
 from stepladder.ladders.ladder_file import ladder_of
-from stepladder.ladders.ladder_toml import data_path
+from stepladder.ladders.ladder_toml import data_path, written
 from stepladder.networks.geometry import ImageShape
+from stepladder.networks.ops import Conv, GlobalAvgPool, Layer, Linear, MaxPool
+from stepladder.networks.sides import Sides, each, is_beyond
 from stepladder.recipes.recipe import Recipe
 
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 30
@@ -149,12 +152,13 @@ def first_ladder_text(info: DataInfo, labels: Labels, *, data: str, n_trained: i
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, ceil(STEPS * batch_size / n_trained)))
     params = Recipe.model_validate({"network": layers, "epochs": epochs}).network_for(info.image).params
     image = info.image
+    side = min(each for each in (image.height, image.width) if each > 1 or image.size == 1)
     return TEXT.format(
         file=file,
         name=_quoted(name_for(info.name, "")),
         about=_quoted(f"A first ladder for {info.name}."),
-        data=_quoted(data),
-        size=f"{image.channels} x {image.size} x {image.size} pixels, {image.n_classes} classes",
+        data=written(spec_of(data).said),
+        size=f"{image.in_words} pixels, {image.n_classes} classes",
         budget=_budget(params),
         epochs=epochs,
         target=_target(info, labels),
@@ -163,17 +167,29 @@ def first_ladder_text(info: DataInfo, labels: Labels, *, data: str, n_trained: i
         guess="" if info == MNIST else ": a guess, set what you need",
         network="\n".join(f"    {_quoted(layer)}," for layer in layers),
         batch_size=batch_size,
-        last_rung=SHIFT.format(shift=max(1, image.size // SHIFTED)) if image.size >= LEAST_TO_SHIFT else DROPOUT,
+        last_rung=SHIFT.format(shift=max(1, side // SHIFTED)) if side >= LEAST_TO_SHIFT else DROPOUT,
     )
 
 
 def network_for(image: ImageShape) -> list[str]:
-    """Convolutions with a pool between each two, until the maps are small; then their means and a linear layer."""
-    layers, side, width = [], image.size, FIRST_WIDTH
-    while side >= SMALL:
-        layers += [f"conv {width} 3x3", "maxpool 2"]
-        side, width = (side - 2) // 2, min(2 * width, WIDEST)
-    return [*layers, f"conv {width} 3x3 pad 1", "gap", f"linear {image.n_classes}"]
+    """Convolutions with a pool between each two, until the maps are small; then their means and a linear layer.
+
+    A direction in which they are small already is kept as it is, by padding; in one of a single pixel nothing is done.
+    """
+    layers: list[Layer] = []
+    size, width = image.size, FIRST_WIDTH
+    while is_beyond(size, SMALL - 1):
+        padding = each(lambda side: int(1 < side < SMALL), size)
+        pool = each(lambda side: 2 if side >= SMALL else 1, size)
+        layers += [Conv(width, _kernel(size), padding=padding), MaxPool(pool, pool)]
+        size = each(lambda side: (side - 2) // 2 if side >= SMALL else side, size)
+        width = min(2 * width, WIDEST)
+    last = Conv(width, _kernel(size), padding=each(lambda side: int(side > 1), size))
+    return [str(layer) for layer in (*layers, last, GlobalAvgPool(), Linear(image.n_classes))]
+
+
+def _kernel(size: Sides) -> Sides:
+    return each(lambda side: 3 if side > 1 else 1, size)
 
 
 def _budget(params: int) -> int:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import cut, did_you_mean, shown
 from stepladder.datasets.kinds import is_named
+from stepladder.datasets.spec import DataSpec
 from stepladder.errors import LadderError
 from stepladder.ladders import rules
 from stepladder.ladders.faults import Fault, dotted, faults_of, listed, named
@@ -121,7 +122,7 @@ class _Reader:
                 self.refuse(
                     ("dev_images",), "dev_images holds images out of train, but evaluate_on is 'test': remove one"
                 )
-            data = self.data(entry.data)
+            data = self.data(entry.data if isinstance(entry.data, DataSpec) else DataSpec(path=entry.data))
         rungs, variants = self.rungs(tree)
         if entry is None or self.faults:
             return None
@@ -154,8 +155,9 @@ class _Reader:
                 f"this ladder is of format {version}; this Stepladder reads up to {FORMAT_VERSION}: upgrade it",
             )
 
-    def data(self, data: str) -> str:
-        """The path of a data set, relative to the ladder's file; "mnist" and other words of sources stay."""
+    def data(self, spec: DataSpec) -> str:
+        """What names a data set, its path relative to the ladder's file; "mnist" and other words of sources stay."""
+        data = spec.path
         if re.match("[A-Za-z][A-Za-z0-9+.-]+://", data):
             self.refuse(
                 ("data",),
@@ -165,7 +167,7 @@ class _Reader:
         if data != "mnist" and data.lower() == "mnist" and not (self.folder / data).exists():
             self.refuse(("data",), f'data = {shown(data)}: write it in small letters, data = "mnist"')
         try:
-            return data if is_named(data) else str(self.folder / Path(data).expanduser())
+            return spec.text if is_named(data) else spec.at(str(self.folder / Path(data).expanduser())).text
         except (RuntimeError, ValueError) as error:
             self.refuse(("data",), f"data = {shown(data)}: {error} Write the folder's whole path")
 

@@ -12,6 +12,7 @@ from stepladder._base.frozen import Frozen
 from stepladder._base.plain import steering
 from stepladder._base.wording import shown
 from stepladder.datasets.kinds import is_named
+from stepladder.datasets.spec import DataSpec, spec_of, with_path
 from stepladder.errors import LadderError
 from stepladder.ladders.ladder import COMPARISONS, Ladder, Plan, Rung, Split
 from stepladder.ladders.terms import Budget, Target
@@ -80,8 +81,10 @@ class LadderEntry(Frozen):
     format_version: int = Field(FORMAT_VERSION, ge=1, description="version of this file format")
     name: _Name = Field(description="the ladder's name")
     about: Annotated[str, AfterValidator(_can_be_written)] = Field("", description="what the ladder is about")
-    data: str = Field(
-        "mnist", min_length=1, description="'mnist', a folder of IDX files, an .npz file, or a package's own kind"
+    data: Annotated[str, Field(min_length=1)] | DataSpec = Field(
+        "mnist",
+        description="'mnist', the path of a folder or file of images, a package's own kind, or a table that says what"
+        " is to be made of them",
     )
     data_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="the set's SHA-256, as 'stepladder check' prints it"
@@ -116,12 +119,14 @@ def data_path(data: str, folder: Path) -> str:
     """A set's path as seen from a ladder's folder; whole where the two have nothing but the root in common."""
     if is_named(data):
         return data
-    there, here = os.path.realpath(data), os.path.realpath(folder)
+    there, here = os.path.realpath(spec_of(data).path), os.path.realpath(folder)
     try:
         common = os.path.commonpath([there, here])
     except ValueError:  # two drives
-        return there
-    return there if Path(common).parent == Path(common) else Path(os.path.relpath(there, here)).as_posix()
+        return with_path(data, there)
+    if Path(common).parent == Path(common):
+        return with_path(data, there)
+    return with_path(data, Path(os.path.relpath(there, here)).as_posix())
 
 
 def _lines(ladder: "Ladder", folder: Path) -> Iterator[str]:
@@ -138,7 +143,8 @@ def _lines(ladder: "Ladder", folder: Path) -> Iterator[str]:
 
 def _head(ladder: "Plan", folder: Path) -> dict[str, Any]:
     names = ("data_sha256", "evaluate_on", "dev_images", "comparisons")
-    head = {"name": ladder.name, "about": ladder.about or None, "data": data_path(ladder.data, folder)}
+    data = spec_of(data_path(ladder.data, folder)).said
+    head = {"name": ladder.name, "about": ladder.about or None, "data": data}
     return head | {name: getattr(ladder, name) for name in names}
 
 
@@ -165,19 +171,19 @@ def _fields(fields: dict[str, Any]) -> Iterator[str]:
     order = [name for name in Recipe.model_fields if name in fields]
     for name in order or fields:
         if fields[name] is not None:
-            yield f"{name} = {_value(fields[name])}"
+            yield f"{name} = {written(fields[name])}"
 
 
-def _value(value: Any) -> str:
+def written(value: Any) -> str:
     """A value of TOML; a text of several lines as that."""
     if isinstance(value, str):
         lines = value.split("\n")
         return _text(value) if len(lines) == 1 else '"""\n' + "\n".join(_text(line)[1:-1] for line in lines) + '"""'
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }" if value else "{}"
+        return "{ " + ", ".join(f"{key} = {written(each)}" for key, each in value.items()) + " }" if value else "{}"
     if isinstance(value, list):
-        line = ", ".join(map(_value, value))
-        return f"[{line}]" if len(line) < WIDE else "[\n    " + ",\n    ".join(map(_value, value)) + ",\n]"
+        line = ", ".join(map(written, value))
+        return f"[{line}]" if len(line) < WIDE else "[\n    " + ",\n    ".join(map(written, value)) + ",\n]"
     if isinstance(value, int) and value.bit_length() > BITS:
         raise LadderError(f"{shown(value)} has more than 64 bits, and TOML has no room for that: give a smaller number")
     return json.dumps(value)

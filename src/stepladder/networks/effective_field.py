@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stepladder.networks.geometry import LayerGeometry, Network
 from stepladder.networks.reference import Trace, Weights, input_gradient, normalised, trace
+from stepladder.networks.sides import Sides, each, pair
 
 CHUNK = 20  # images at once
 
@@ -23,29 +24,38 @@ class EffectiveField:
     """What the central output pixel of a layer sees of the image.
 
     ``energy`` (H, W) float64 sums to 1, or is all 0 if no image moves the layer: it is dead, or its gradients are not
-    finite. The theoretical window is the ``window_size`` pixels, down and across, from ``window_start`` on; it may
-    reach beyond the image, where there is padding. Outside of it ``energy`` is exactly 0.
+    finite. The theoretical window is the ``window_size`` pixels from ``window_start`` on, both of them one number for
+    down and across, or two; it may reach beyond the image, where there is padding. Outside of it ``energy`` is exactly
+    0.
     """
 
     layer_index: int
     energy: NDArray[np.float64]
-    window_start: int
-    window_size: int
+    window_start: Sides
+    window_size: Sides
 
     @property
-    def center(self) -> float:
+    def center(self) -> tuple[float, float]:
         """The centre of the theoretical window, down and across, in pixels from the centre of the image's first."""
-        return self.window_start + (self.window_size - 1) / 2
+        down, across = zip(pair(self.window_start), pair(self.window_size), strict=True)
+        return _center(*down), _center(*across)
 
     def side(self, share: float) -> int:
         """Pixels per side of the smallest square around ``center`` that holds this share (0 to 1) of the energy.
 
-        It is odd or even as ``window_size`` is; 0 where there is no energy.
+        It is odd or even as ``window_size`` is, if that is one number; 0 where there is no energy.
         """
-        from_center = np.abs(2 * np.arange(len(self.energy)) - round(2 * self.center))  # in half pixels
-        sides = np.maximum(from_center[:, None], from_center) + 1
+        down, across = (  # in half pixels
+            np.abs(2 * np.arange(n) - round(2 * center))
+            for n, center in zip(self.energy.shape, self.center, strict=True)
+        )
+        sides = np.maximum(down[:, None], across) + 1
         held = np.bincount(sides.ravel(), weights=self.energy.ravel()).cumsum()
         return int(np.searchsorted(held, share * held[-1]))
+
+
+def _center(start: int, size: int) -> float:
+    return start + (size - 1) / 2
 
 
 def effective_fields(
@@ -68,8 +78,7 @@ def effective_fields(
     """
     rng = np.random.default_rng(seed)
     signs = [2 * rng.integers(2, size=(len(images), row.out_channels)) - 1 for row in network.rows]
-    size = network.image.size
-    energies = np.zeros((len(network.rows), size, size))
+    energies = np.zeros((len(network.rows), network.image.height, network.image.width))
     with np.errstate(all="ignore"):  # of a training that diverged
         for start in range(0, len(images), CHUNK):
             chunk = slice(start, start + CHUNK)
@@ -78,9 +87,10 @@ def effective_fields(
     return tuple(_field(row, energy) for row, energy in zip(network.rows, energies, strict=True))
 
 
-def middle(row: LayerGeometry) -> int:
-    """The row and column of a layer's central output pixel; the later one of two."""
-    return row.out_size // 2
+def middle(row: LayerGeometry) -> tuple[int, int]:
+    """The row and the column of a layer's central output pixel; the later one of two."""
+    height, width = pair(row.out_size)
+    return height // 2, width // 2
 
 
 def _energies(forward: Trace, signs: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
@@ -88,7 +98,8 @@ def _energies(forward: Trace, signs: Sequence[NDArray[np.int64]]) -> NDArray[np.
     energies = []
     for row, output, sign in zip(forward.network.rows, forward.activations, signs, strict=True):
         cotangent = np.zeros_like(output)
-        cotangent[:, :, middle(row), middle(row)] = sign
+        down, across = middle(row)
+        cotangent[:, :, down, across] = sign
         gradient = input_gradient(forward, row.index, cotangent=cotangent)
         energies.append(np.square(gradient, dtype=np.float64).sum((0, 1)))
     return np.stack(energies)
@@ -99,6 +110,6 @@ def _field(row: LayerGeometry, energy: NDArray[np.float64]) -> EffectiveField:
     return EffectiveField(
         layer_index=row.index,
         energy=energy / total if 0 < total < np.inf else np.zeros_like(energy),
-        window_start=row.rf_start + middle(row) * row.jump_out,
+        window_start=each(lambda start, at, jump: start + at * jump, row.rf_start, middle(row), row.jump_out),
         window_size=row.rf_out,
     )

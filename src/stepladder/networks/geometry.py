@@ -2,17 +2,20 @@
 
 Receptive fields follow Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks"
 (Distill 2019): with jump j (input pixels between neighbouring outputs) and receptive field r, a layer of kernel k and
-stride s gives r + (k - 1) j and j s. Images and kernels are square.
+stride s gives r + (k - 1) j and j s, down and across each for itself. Where both are the same, as with square images
+and kernels, one number says both (see sides).
 
 A squeeze-excite multiplies every pixel by what the means of its whole input decide, so that a pixel sees all of it. In
-a map of n x n pixels that is a window of 2 n - 1 around each: the literature, which leaves the gate out of the field,
+a direction of n pixels that is a window of 2 n - 1 around each: the literature, which leaves the gate out of the field,
 says less than gradients show.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
+from operator import add, sub
 from operator import index as as_integer
 from typing import Any
 
@@ -20,6 +23,7 @@ from stepladder._base.given import require
 from stepladder._base.late import Drawn
 from stepladder._base.wording import n_of, shown
 from stepladder.errors import GeometryError, LadderError
+from stepladder.networks import sides
 from stepladder.networks.ops import (
     BatchNorm,
     Block,
@@ -35,20 +39,45 @@ from stepladder.networks.ops import (
     has_step,
     op,
 )
+from stepladder.networks.sides import Sides, each, joined, pair
 
 
 @dataclass(frozen=True)
 class ImageShape:
-    """The images a network sees: channels x size x size pixels, each of one of n_classes."""
+    """The images a network sees, each of one of n_classes: channels x size x size pixels, or of a size (height, width).
+
+    ``ImageShape(channels=1, size=28, n_classes=10)``, ``ImageShape(channels=1, size=(49, 10), n_classes=12)``.
+    """
 
     channels: int
-    size: int
+    size: Sides
     n_classes: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "size", sides.plain(self.size))
         for name, value in vars(self).items():
-            if not _is_count(value):
-                raise LadderError(f"{name} of images is a whole number from 1 on, not {shown(value)}")
+            counts = value if name == "size" and isinstance(value, tuple) and len(value) == 2 else (value,)
+            if not all(map(_is_count, counts)):
+                two = ", or two, (height, width)" if name == "size" else ""
+                raise LadderError(f"{name} of images is a whole number from 1 on{two}, not {shown(value)}")
+
+    @property
+    def height(self) -> int:
+        return pair(self.size)[0]
+
+    @property
+    def width(self) -> int:
+        return pair(self.size)[1]
+
+    @property
+    def n_pixels(self) -> int:
+        """Of one channel."""
+        return self.height * self.width
+
+    @property
+    def in_words(self) -> str:
+        """``1 x 28 x 28``: channels, height, width."""
+        return f"{self.channels} x {self.height} x {self.width}"
 
 
 def _is_count(value: Any) -> bool:
@@ -68,6 +97,8 @@ def require_shape(value: Any, *, of: str) -> None:
 class LayerGeometry:
     """One layer in its place. Sizes are pixels per side; rf and jump are counted in pixels of the image.
 
+    All of them are one number for both directions, or (down, across).
+
     ``rf_start`` is where the receptive field of the first output pixel starts, negative when in the padding: output
     pixel i sees no other image pixels than the ``rf_out`` from ``rf_start + i * jump_out`` on (fewer at the rim).
     ``parameters`` maps the names of trainable arrays to their shapes, batch norm's scale and shift included.
@@ -79,16 +110,16 @@ class LayerGeometry:
     steps: tuple[Step, ...]
     in_channels: int
     out_channels: int
-    in_size: int
-    kernel: int
-    padding: int
-    stride: int
-    out_size: int
-    jump_in: int
-    jump_out: int
-    rf_in: int
-    rf_out: int
-    rf_start: int
+    in_size: Sides
+    kernel: Sides
+    padding: Sides
+    stride: Sides
+    out_size: Sides
+    jump_in: Sides
+    jump_out: Sides
+    rf_in: Sides
+    rf_out: Sides
+    rf_start: Sides
     parameters: dict[str, Shape]
     macs: int
 
@@ -106,7 +137,7 @@ class LayerGeometry:
         """The index of the layer whose output a residual adds."""
         return self.layer.added(self.index)
 
-    @property
+    @cached_property
     def window(self) -> Window:
         return Window(self.kernel, self.padding, self.stride, self.in_size)
 
@@ -136,9 +167,11 @@ class Network(Drawn):
             raise GeometryError("a network without layers")
         end = self.rows[-1]
         if (end.out_channels, end.out_size) != (self.image.n_classes, 1):
+            values = f"{end.out_channels} x {sides.full_text(end.out_size, ' x ')} values"
+            n_classes = self.image.n_classes
             raise GeometryError(
-                f"the network ends in {end.out_channels} x {end.out_size} x {end.out_size} values; it must end in one"
-                f" number for each of {self.image.n_classes} classes, as 'gap' and 'linear {self.image.n_classes}' do"
+                f"the network ends in {values}; it must end in one number for each of {n_classes} classes, as 'gap' and"
+                f" 'linear {n_classes}' do"
             )
 
     @cached_property
@@ -163,12 +196,12 @@ class Network(Drawn):
         return sum(row.macs for row in self.rows)
 
     @property
-    def receptive_field(self) -> int:
+    def receptive_field(self) -> Sides:
         """Pixels per side that one of the network's outputs can see, those of padding included.
 
         A linear layer sees all of its input, as a global average does: it is a kernel that reaches all of it.
         """
-        return max(row.rf_out for row in self.rows)
+        return largest(row.rf_out for row in self.rows)
 
     @property
     def largest(self) -> LayerGeometry:
@@ -202,11 +235,12 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
     in_channels, in_size = (below.out_channels, below.out_size) if below else (image.channels, image.size)
     jump, rf, start = (below.jump_out, below.rf_out, below.rf_start) if below else (1, 1, 0)
     window = layer.window(in_size)
-    kernel, padding, stride = window.kernel, window.padding, window.stride
-    if kernel > in_size + 2 * padding:
-        pad = f" padded by {padding}" if padding else ""
+    kernel, padding, stride, out_size = window.kernel, window.padding, window.stride, window.out_size
+    if min(pair(out_size)) < 1:
+        pad = f" padded by {sides.text(padding)}" if padding else ""
         raise GeometryError(
-            f"layer {index + 1} ('{layer}') has a {kernel}x{kernel} kernel but its input is {in_size}x{in_size}{pad}:"
+            f"layer {index + 1} ('{layer}') has a {sides.full_text(kernel)} kernel but its input is"
+            f" {sides.full_text(in_size)}{pad}:"
             " use a smaller kernel, padding, or fewer pools and strides before it",
             layer_index=index,
         )
@@ -224,12 +258,12 @@ def _place(index: int, layer: Layer, network: Network, below: LayerGeometry | No
         kernel=kernel,
         padding=padding,
         stride=stride,
-        out_size=window.out_size,
+        out_size=out_size,
         jump_in=jump,
-        jump_out=jump * stride,
+        jump_out=each(lambda jump, stride: jump * stride, jump, stride),
         rf_in=rf,
-        rf_out=rf + (kernel - 1) * jump,
-        rf_start=start - padding * jump,
+        rf_out=each(lambda rf, kernel, jump: rf + (kernel - 1) * jump, rf, kernel, jump),
+        rf_start=each(lambda start, padding, jump: start - padding * jump, start, padding, jump),
         parameters={f"{index}.{name}": shape for name, shape in shapes.items()},
         macs=layer.macs(in_channels, in_size),
     )
@@ -249,9 +283,12 @@ def _require_same_shape(row: LayerGeometry, added: int, rows: list[LayerGeometry
             f"{where} goes back to the image or beyond it: it can add what a layer gave", layer_index=row.index
         )
     other = rows[added]
-    theirs, ours = ((each.out_channels, each.out_size, each.jump_out) for each in (other, row))
+    theirs, ours = ((one.out_channels, one.out_size, one.jump_out) for one in (other, row))
     if theirs != ours:
-        found = [f"{channels} x {size} x {size} values, {jump} px apart" for channels, size, jump in (ours, theirs)]
+        found = [
+            f"{channels} x {sides.full_text(size, ' x ')} values, {sides.text(jump)} px apart"
+            for channels, size, jump in (ours, theirs)
+        ]
         raise GeometryError(
             f"{where} adds to its {found[0]}, what layer {added + 1} ('{other.layer}') gave: {found[1]}. Give the"
             " layers between as many channels, stride 1 and padding",
@@ -259,16 +296,30 @@ def _require_same_shape(row: LayerGeometry, added: int, rows: list[LayerGeometry
         )
 
 
-def sees(network: Network) -> int | None:
+def largest(found: Iterable[Sides]) -> Sides:
+    """The largest number in each direction."""
+    down, across = zip(*map(pair, found), strict=True)
+    return joined(max(down), max(across))
+
+
+def sees(network: Network) -> Sides | None:
     """How many pixels a side a value sees before the global average or a linear layer; None without convolutions.
 
     What a squeeze-excite gate sees, all of the image, does not count.
     """
     if not any(isinstance(row.layer, Conv | Depthwise) for row in network.rows):
         return None
-    gates = [row.rf_out - row.rf_in if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
-    return max(
-        row.rf_out - through_gates
-        for row, through_gates in zip(network.rows, accumulate(gates), strict=True)
+    gates = [_less(row.rf_out, row.rf_in) if isinstance(row.layer, SqueezeExcite) else 0 for row in network.rows]
+    return largest(
+        _less(row.rf_out, through_gates)
+        for row, through_gates in zip(network.rows, accumulate(gates, _more), strict=True)
         if not isinstance(row.layer, GlobalAvgPool | Linear)
     )
+
+
+def _more(one: Sides, other: Sides) -> Sides:
+    return each(add, one, other)
+
+
+def _less(one: Sides, other: Sides) -> Sides:
+    return each(sub, one, other)

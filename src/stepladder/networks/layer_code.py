@@ -10,6 +10,8 @@ from typing import Any
 
 from stepladder._base.foreign import remedy
 from stepladder._base.wording import plainly
+from stepladder.networks import sides
+from stepladder.networks.sides import Sides
 
 LONGEST = 300  # characters; nobody writes a layer that long
 
@@ -104,21 +106,22 @@ def _value(node: ast.expr) -> Any:
 
 
 def _of_call(name: str, places: list[Any], named: dict[str, Any]) -> Meant | None:
-    """What ``name(*places, **named)`` is here."""
+    """What ``name(*places, **named)`` is here; a layer of one dimension is for images of one row."""
     plain = plainly(name).removeprefix("lazy")
+    line, plain = plain.endswith("1d"), re.sub("1d$", "2d", plain)
     operation = plain if plain in _OWN else "separable" if plain in _SEPARABLE else remedy("layer", plain)
-    if plain in ("adaptiveavgpool2d", "adaptiveavgpool") and all(_side(each) == 1 for each in places):
+    if plain in ("adaptiveavgpool2d", "adaptiveavgpool") and all(_sides(each) == 1 for each in places):
         operation = "gap"
     found: Meant | None = None
     match operation:
         case "conv":
-            found = _conv(dict(zip(_order_of_conv(name, places, named), places, strict=False)) | named)
+            found = _conv(_given(_order_of_conv(name, places, named), places, named, line=line))
         case "separable":
-            found = _separable(dict(zip(_KERAS["conv"], places, strict=False)) | named)
+            found = _separable(_given(_KERAS["conv"], places, named, line=line))
         case "depthwise":
-            found = _depthwise(dict(zip(_KERAS["depthwise"], places, strict=False)) | named)
+            found = _depthwise(_given(_KERAS["depthwise"], places, named, line=line))
         case "maxpool" | "avgpool":
-            found = _pool(operation, dict(zip(_POOL, places, strict=False)) | named)
+            found = _pool(operation, _given(_POOL, places, named, line=line))
         case "linear":
             found = _linear(places, named)
         case "gap":
@@ -128,9 +131,25 @@ def _of_call(name: str, places: list[Any], named: dict[str, Any]) -> Meant | Non
     return found
 
 
+def _given(order: tuple[str, ...], places: list[Any], named: dict[str, Any], *, line: bool) -> dict[str, Any]:
+    """Arguments by name; in a ``line``, numbers of windows are across, and down a window is one pixel."""
+    given = dict(zip(order, places, strict=False)) | named
+    if not line:
+        return given
+    across = {"kernel": given.get("kernel", 3), **given}
+    down = {"kernel": 1, "stride": 1, "padding": 0}
+    return given | {
+        name: (down[name], value) for name, value in across.items() if name in down and _is_one_number(value)
+    }
+
+
+def _is_one_number(value: Any) -> bool:
+    return type(value) is int
+
+
 def _order_of_conv(name: str, places: list[Any], named: dict[str, Any]) -> tuple[str, ...]:
     """PyTorch gives the channels that come in first, Keras does not."""
-    if name.endswith("2D") or name.startswith("Lazy") or "activation" in named or "filters" in named:
+    if name.endswith(("1D", "2D")) or name.startswith("Lazy") or "activation" in named or "filters" in named:
         return _KERAS["conv"]
     if len(places) > 1 and isinstance(places[1], tuple | list):
         return _KERAS["conv"]
@@ -150,9 +169,7 @@ def _conv(given: dict[str, Any]) -> Meant | None:
         if groups == given.get("in") == out:
             return _depthwise(given)
         return Meant((), "there are no groups here but the 'depthwise' layer, of one channel each")
-    window, kernel = _window(given, kernel=3), given.get("kernel")
-    if isinstance(kernel, tuple | list) and _side(kernel) is None:
-        return Meant((), "kernels are square here, as in 'conv 8 3x3'")
+    window = _window(given, kernel=3)
     if type(out) is not int or window is None:
         return None
     bias = "bias" if given.get("bias") is True else ""
@@ -172,13 +189,14 @@ def _separable(given: dict[str, Any]) -> Meant | None:
 
 
 def _pool(operation: str, given: dict[str, Any]) -> Meant | None:
-    kernel = _side(given.get("kernel", 2))
-    stride = kernel if given.get("stride") is None else _side(given["stride"])
+    kernel = _sides(given.get("kernel", 2))
+    stride = kernel if given.get("stride") is None else _sides(given["stride"])
     padding = _padding(given.get("padding", 0), kernel)
     if kernel is None or stride is None or padding is None:
         return None
-    stride_text = f"stride {stride}" if stride != kernel else ""
-    return Meant((_joined(f"{operation} {kernel}", stride_text, f"pad {padding}" if padding else ""),))
+    stride_text = f"stride {sides.text(stride)}" if stride != kernel else ""
+    pad_text = f"pad {sides.text(padding)}" if padding else ""
+    return Meant((_joined(f"{operation} {sides.text(kernel)}", stride_text, pad_text),))
 
 
 def _linear(places: list[Any], named: dict[str, Any]) -> Meant | None:
@@ -195,25 +213,27 @@ def _linear(places: list[Any], named: dict[str, Any]) -> Meant | None:
 
 def _window(given: dict[str, Any], *, kernel: int) -> str | None:
     """``3x3 stride 2 pad 1``; None where no such window exists here."""
-    side, stride = _side(given.get("kernel", kernel)), _side(given.get("stride", 1))
-    padding = _padding(given.get("padding", 0), side)
-    if side is None or stride is None or padding is None:
+    size, stride = _sides(given.get("kernel", kernel)), _sides(given.get("stride", 1))
+    padding = _padding(given.get("padding", 0), size)
+    if size is None or stride is None or padding is None:
         return None
-    return _joined(f"{side}x{side}", f"stride {stride}" if stride != 1 else "", f"pad {padding}" if padding else "")
+    stride_text = f"stride {sides.text(stride)}" if stride != 1 else ""
+    return _joined(sides.full_text(size), stride_text, f"pad {sides.text(padding)}" if padding else "")
 
 
-def _side(value: Any) -> int | None:
-    """3 of ``3``, ``(3, 3)`` and ``[3, 3]``."""
-    if isinstance(value, tuple | list) and value and all(each == value[0] for each in value):
-        value = value[0]
-    return value if type(value) is int else None
+def _sides(value: Any) -> Sides | None:
+    """3 of ``3``, ``(3, 3)`` and ``[3, 3]``; ``(3, 1)`` of two different ones."""
+    if isinstance(value, tuple | list) and value and all(type(each) is int for each in value):
+        value = sides.joined(*value) if len(value) == 2 else value[0] if len(set(value)) == 1 else None
+    return value if type(value) is int or isinstance(value, tuple) else None
 
 
-def _padding(value: Any, kernel: int | None) -> int | None:
+def _padding(value: Any, kernel: Sides | None) -> Sides | None:
     """``"same"`` keeps the size of a map where the kernel has a middle."""
     if isinstance(value, str):
-        return {"same": ((kernel or 1) - 1) // 2, "valid": 0}.get(value.lower())
-    return _side(value)
+        same = sides.each(lambda side: (side - 1) // 2, kernel or 1)
+        return {"same": same, "valid": 0}.get(value.lower())
+    return _sides(value)
 
 
 def _none_here(given: dict[str, Any]) -> Meant | None:

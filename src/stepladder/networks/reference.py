@@ -3,7 +3,7 @@
 Dropout does nothing here and batch norm uses its running statistics: this is the network that is evaluated.
 How an operation or a step computes stands in its file in ``ops``; here is how they make a network.
 
-Letters in shapes: N images, C channels, H = W = size pixels.
+Letters in shapes: N images, C channels, H x W pixels.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stepladder.networks.geometry import LayerGeometry, Network
 from stepladder.networks.ops.op import Window
+from stepladder.networks.sides import joined
 
 Values = NDArray[np.floating[Any]]
 Weights = Mapping[str, NDArray[Any]]
@@ -103,21 +104,31 @@ def _backward(row: LayerGeometry, gradient: Values, x: Values, arrays: dict[str,
 
     A pixel in the middle of the last convolution is moved by few of the first one's: most of a way back is zeros.
     """
-    window, n = row.window, row.out_size
-    looked_at = [np.unique(each) for each in np.nonzero(np.any(gradient, (0, 1)))]  # rows and columns
+    window = row.window
+    looked_at = [np.flatnonzero(found) for found in _moved(gradient)]  # rows and columns
     if not looked_at[0].size:
         return row.layer.backward(gradient, x, arrays, window)
-    side = max(int(each[-1] - each[0]) + 1 for each in looked_at)
-    given = [slice(start, start + side) for start in (min(int(each[0]), n - side) for each in looked_at)]
-    reach = (side - 1) * window.stride + window.kernel
-    starts = [each.start * window.stride - window.padding for each in given]
-    if side == n or min(starts) < 0 or max(starts) + reach > window.in_size:
-        return row.layer.backward(gradient, x, arrays, window)
-    taken = [slice(start, start + reach) for start in starts]
+    lengths = [int(each[-1] - each[0]) + 1 for each in looked_at]
+    if isinstance(window.in_size, int):  # of square images a square, so that sums are added up in one order
+        lengths = [max(lengths)] * 2
+    given, taken = [], []
+    for span, first, length in zip(window.directions, (int(each[0]) for each in looked_at), lengths, strict=True):
+        start = min(first, span.out_size - length)
+        begin, reach = start * span.stride - span.padding, (length - 1) * span.stride + span.kernel
+        if length == span.out_size or begin < 0 or begin + reach > span.in_size:
+            return row.layer.backward(gradient, x, arrays, window)
+        given.append(slice(start, start + length))
+        taken.append(slice(begin, begin + reach))
     below = np.zeros_like(x)
-    part = gradient[:, :, *given], x[:, :, *taken]
-    below[:, :, *taken] = row.layer.backward(*part, arrays, Window(window.kernel, 0, window.stride, reach))
+    part, size = (gradient[:, :, *given], x[:, :, *taken]), joined(*(each.stop - each.start for each in taken))
+    below[:, :, *taken] = row.layer.backward(*part, arrays, Window(window.kernel, 0, window.stride, size))
     return below
+
+
+def _moved(gradient: Values) -> tuple[Values, Values]:
+    """Whether anything in a row, and in a column, is not 0."""
+    moved = np.any(gradient, (0, 1))
+    return moved.any(1), moved.any(0)
 
 
 def arrays_of(index: int, weights: Weights) -> dict[str, Any]:

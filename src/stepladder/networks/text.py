@@ -2,14 +2,17 @@
 
 The vocabulary (brackets mark what may be left out)::
 
-    conv OUT [KxK] [stride S] [pad P] [bias] [bare | block conv STEP ...]     kernel 3x3 unless given
-    depthwise [KxK] [stride S] [pad P] [bias] [bare | block depthwise STEP ...]
-    maxpool K [stride S] [pad P]                                              K or KxK; stride K unless given
+    conv OUT [HxW] [stride S] [pad P] [bias] [bare | block conv STEP ...]     kernel 3x3 unless given
+    depthwise [HxW] [stride S] [pad P] [bias] [bare | block depthwise STEP ...]
+    maxpool K [stride S] [pad P]                                              K or HxW; stride K unless given
     avgpool K [stride S] [pad P]
     gap                                                                       global average pool
     residual N                                                                plus what went into the N-th layer back
     squeeze-excite R                                                          channels times what their means decide
     linear OUT [nobias] [block linear STEP ...]                               bare and biased unless given
+
+A stride or a pad is one number for both directions, or HxW: ``conv 16 10x4 stride 2x1 pad 5x1`` for spectrograms,
+``conv 8 1x9 pad 0x4`` for signals, which are images of one row.
 
 A STEP is ``relu``, ``leaky SLOPE`` (a ReLU that lets negative values through, times the slope: ``leaky 0.1``), ``norm``
 or ``dropout``. A convolution takes its steps from the recipe's block order, such as ``conv relu norm dropout``;

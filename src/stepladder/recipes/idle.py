@@ -8,11 +8,12 @@ that it hardly does anything, but might, is left in: see slight. No numpy.
 from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_float
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, prod
 from typing import Any
 
 from stepladder.networks.geometry import ImageShape
 from stepladder.networks.ops import BatchNorm, Dropout, Step, has_step
+from stepladder.networks.sides import is_line
 from stepladder.recipes.recipe import Adam, Augment, Average, CrossEntropy, Recipe
 
 NOTHING = 1e-29  # beside what a training computes no last digit feels this, were that as small as 1e-21
@@ -160,17 +161,20 @@ def _no_distortion(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:  # no
 
 
 def _small_warps(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
-    one_pixel = sizes is not None and sizes.image.size == 1
-    turning, augment = ("rotation_deg", "scale", "shear_deg", "mirror"), recipe.augment
+    augment, size = recipe.augment, sizes.image.size if sizes else None
+    turning, what = ["rotation_deg", "scale", "shear_deg", "mirror"] if size == 1 else [], "images of one pixel"
+    if size is not None and is_line(size):
+        turning, what = ["rotation_deg", "shear_deg"], "images of one row, or one column, of pixels"
+        turning += ["mirror"] * (size[1] == 1)
     for name in Augment.model_fields:
         value = getattr(augment, name)
-        alone = one_pixel and name in turning
+        alone = name in turning
         if value and (alone or value < NOTHING):
             augment = augment.model_copy(update={name: Augment.model_fields[name].default})
             yield Idle(
                 ("augment",),
                 f"{name} = {str(value).lower()} does nothing",
-                "images of one pixel cannot be turned" if alone else f"{value:g} moves no pixel",
+                f"{what} cannot be turned" if alone else f"{value:g} moves no pixel",
                 "leave it out" if alone else "give more",
                 {"augment": augment},
             )
@@ -179,7 +183,8 @@ def _small_warps(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
 def _part_of_a_pixel(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     shift = recipe.augment.shift_px
     if NOTHING <= shift < LEAST_SHIFT_PX:
-        example = f", as in shift_px = {shift * sizes.image.size:g} for {100 * shift:g}%" if sizes else ""
+        side = max(sizes.image.height, sizes.image.width) if sizes else 0
+        example = f", as in shift_px = {shift * side:g} for {100 * shift:g}%" if sizes else ""
         what = f"shift_px = {shift:g} moves images by at most {shift:g} of a pixel"
         yield Idle(("augment",), what, "it counts pixels, not fractions of the image's side", f"give pixels{example}")
 
@@ -188,19 +193,22 @@ def _black(recipe: Recipe, sizes: Sizes | None) -> Iterator[Idle]:
     """A square whose half reaches the far side from the first pixel blackens any image whole; nothing else is seen."""
     if sizes is None:
         return
-    size, augment = sizes.image.size, recipe.augment
-    if augment.cutout_px >= 2 * size - 1:
+    augment, height, width = recipe.augment, sizes.image.height, sizes.image.width
+    most = 2 * max(height, width) - 1
+    if augment.cutout_px >= most:
         yield Idle(
             ("augment",),
             f"cutout_px = {augment.cutout_px} blackens each distorted image whole",
-            f"a square of {2 * size - 1} pixels and more covers {size} x {size} wherever its centre is",
+            f"a square of {most} pixels and more covers {height} x {width} wherever its centre is",
             "give less",
-            {"augment": Augment(cutout_px=2 * size - 1)},
+            {"augment": Augment(cutout_px=most)},
         )
-    elif augment.shift_px > size:
-        hidden = 1 - (size / augment.shift_px) ** 2
+        return
+    sides = [side for side in (height, width) if side > 1 or height == width]  # along which images are moved
+    if augment.shift_px > min(sides):
+        hidden = 1 - prod(min(1.0, side / augment.shift_px) for side in sides)
         what = f"shift_px = {augment.shift_px:g} moves {100 * hidden:.0f}% of the images out of sight"
-        yield Idle(("augment",), what, f"they have {size} x {size} pixels", "give less")
+        yield Idle(("augment",), what, f"they have {height} x {width} pixels", "give less")
 
 
 # The rest

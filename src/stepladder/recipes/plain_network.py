@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from itertools import pairwise
-from operator import or_
+from operator import mul, or_
 
 from stepladder.errors import GeometryError
 from stepladder.networks.geometry import ImageShape, LayerGeometry
@@ -30,49 +30,64 @@ from stepladder.networks.ops import (
     Step,
     has_step,
 )
-from stepladder.recipes.idle import Idle, Sizes
+from stepladder.networks.sides import Sides, Span, each, pair, text
+from stepladder.recipes.idle import Idle
+from stepladder.recipes.idle import Sizes as ImageSizes
 from stepladder.recipes.recipe import Muon, Recipe, Sgd
+
+Covered = tuple[int, ...]  # of each output in one direction, a bit for each pixel
 
 NOTHING_ELSE = Recipe(network=(GlobalAvgPool(),), epochs=1)
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """A pool in its place: bit n of ``covered[i]`` says whether output i, across as down, covers pixel n of the map.
+    """A pool in its place: down and across, bit n of ``covered[i]`` says whether output i covers pixel n of the map.
 
-    ``side`` is that of the square whose area a mean's sum is divided by, padding counted; 0 for a maximum. A maximum
+    ``side`` is that of the window whose area a mean's sum is divided by, padding counted; 0 for a maximum. A maximum
     over one pixel is the mean over it.
     """
 
-    side: int
-    covered: tuple[int, ...]
+    side: Sides
+    covered: tuple[Covered, Covered]
 
     def __str__(self) -> str:
-        kind = f"mean of {self.side}" if self.side else "maximum"
-        return f"{kind} over {' '.join(f'{each:x}' for each in self.covered)}"
+        kind = f"mean of {text(self.side)}" if self.side else "maximum"
+        parts = dict.fromkeys(" ".join(f"{each:x}" for each in covered) for covered in self.covered)
+        return f"{kind} over {' by '.join(parts)}"
 
     def of(self, inner: "_Windows") -> "_Windows | None":
         """This over the outputs of another pool, as one; None if it is none: a mean that counts a pixel twice."""
         if bool(self.side) != bool(inner.side):
             return None
-        parts = [[each for bit, each in enumerate(inner.covered) if mask >> bit & 1] for mask in self.covered]
-        if self.side and any(a & b for part in parts for a, b in pairwise(part)):
+        parts = [_parts(*both) for both in zip(self.covered, inner.covered, strict=True)]
+        if self.side and any(a & b for direction in parts for part in direction for a, b in pairwise(part)):
             return None
-        return _windows(self.side * inner.side, tuple(reduce(or_, part) for part in parts))
+        down, across = (tuple(reduce(or_, part) for part in direction) for direction in parts)
+        return _windows(each(mul, self.side, inner.side), (down, across))
 
 
-def _windows(side: int, covered: tuple[int, ...]) -> _Windows:
-    return _Windows(side or int(all(each.bit_count() == 1 for each in covered)), covered)
+def _parts(outer: Covered, inner: Covered) -> list[list[int]]:
+    """In one direction: what each output of the outer pool covers, by the outputs of the inner one that it takes."""
+    return [[each for bit, each in enumerate(inner) if mask >> bit & 1] for mask in outer]
+
+
+def _windows(side: Sides, covered: tuple[Covered, Covered]) -> _Windows:
+    return _Windows(side or int(all(each.bit_count() == 1 for direction in covered for each in direction)), covered)
 
 
 def _windows_of(layer: Layer, row: LayerGeometry | None) -> _Windows | None:
     """What a pool covers, if it is one and the size of its map is known."""
     if row is None or not isinstance(layer, MaxPool | AvgPool | GlobalAvgPool):
         return None
-    starts = (number * row.stride - row.padding for number in range(row.out_size))
-    ends = [(max(0, start), min(row.in_size, start + row.kernel)) for start in starts]
-    covered = tuple((1 << end) - (1 << start) for start, end in ends)
-    return _windows(0 if isinstance(layer, MaxPool) else row.kernel, covered)
+    down, across = map(_covered, row.window.directions)
+    return _windows(0 if isinstance(layer, MaxPool) else row.kernel, (down, across))
+
+
+def _covered(span: Span) -> Covered:
+    starts = (number * span.stride - span.padding for number in range(span.out_size))
+    ends = [(max(0, start), min(span.in_size, start + span.kernel)) for start in starts]
+    return tuple((1 << end) - (1 << start) for start, end in ends)
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,7 @@ class _Place:
     numbers: tuple[int, ...]
 
 
-def plain_network(recipe: Recipe, sizes: Sizes | None) -> tuple[str, ...]:
+def plain_network(recipe: Recipe, sizes: ImageSizes | None) -> tuple[str, ...]:
     """The layers as texts, each with its own block order; a residual names the layer whose output it adds, from 0."""
     return _plain(_all_that_matters(recipe), sizes and sizes.image)
 
@@ -116,7 +131,7 @@ def _plain(recipe: Recipe, image: ImageShape | None) -> tuple[str, ...]:
     return tuple(_texts(places))
 
 
-def idle_layers(recipe: Recipe, sizes: Sizes | None) -> tuple[Idle, ...]:
+def idle_layers(recipe: Recipe, sizes: ImageSizes | None) -> tuple[Idle, ...]:
     """Layers, and biases, that do nothing; and a relu that cuts off what the network says of its classes."""
     return _idle(_all_that_matters(recipe), sizes and sizes.image)
 
@@ -154,9 +169,14 @@ def passes_on(layer: Layer, row: LayerGeometry | None) -> str | None:
     """Why a layer gives what it gets, if it does."""
     if isinstance(layer, MaxPool | AvgPool) and layer.kernel == layer.stride == 1:
         return "its windows are one pixel each"
-    if row and _windows_of(layer, row) == _Windows(1, tuple(1 << n for n in range(row.in_size))):
+    if row and _windows_of(layer, row) == _Windows(1, _single_pixels(row.in_size)):
         return "its input is one pixel" if row.in_size == 1 else "but for padding, its windows are one pixel each"
     return None
+
+
+def _single_pixels(size: Sides) -> tuple[Covered, Covered]:
+    down, across = (tuple(1 << n for n in range(side)) for side in pair(size))
+    return down, across
 
 
 def _rows(recipe: Recipe, image: ImageShape | None) -> Sequence[LayerGeometry | None]:
@@ -199,8 +219,8 @@ def _renamed(recipe: Recipe, layer: Layer, row: LayerGeometry | None) -> Layer |
             layer = AvgPool(1, layer.stride)
         case Conv() | Depthwise() | Linear():
             layer = replace(layer, block=block)
-    if row and row.out_size == 1 and isinstance(layer, Conv | Depthwise):
-        return replace(layer, stride=1)
+    if row and isinstance(layer, Conv | Depthwise):
+        return replace(layer, stride=each(lambda n, stride: stride if n > 1 else 1, row.out_size, layer.stride))
     return layer
 
 
@@ -215,11 +235,12 @@ def _merged(first: _Place, second: _Place, added: set[int]) -> _Place | None:
     if not isinstance(one, MaxPool | AvgPool) or type(one) is not type(other):
         return None
     assert isinstance(other, MaxPool | AvgPool)
-    whole = one.stride <= one.kernel if isinstance(one, MaxPool) else one.stride == one.kernel
+    gapless = all(stride <= kernel for stride, kernel in zip(pair(one.stride), pair(one.kernel), strict=True))
+    whole = gapless if isinstance(one, MaxPool) else one.stride == one.kernel
     if one.padding or other.padding or not whole:
         return None
-    kernel = one.kernel + (other.kernel - 1) * one.stride
-    return _Place(type(one)(kernel, one.stride * other.stride), numbers)
+    kernel = each(lambda inner, outer, stride: inner + (outer - 1) * stride, one.kernel, other.kernel, one.stride)
+    return _Place(type(one)(kernel, each(mul, one.stride, other.stride)), numbers)
 
 
 def _texts(places: Sequence[_Place]) -> Iterator[str]:

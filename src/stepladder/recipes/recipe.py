@@ -72,7 +72,9 @@ TextBlock = Annotated[Block, PlainValidator(_read_block), PlainSerializer(str), 
 class Augment(Frozen):
     """Random distortion of each training image, anew at each epoch: one bilinear warp about the centre, zeros outside.
 
-    Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default.
+    Rotation, shift, scale and shear are drawn uniformly from their ranges. Nothing is distorted by default. Pixels are
+    as many down as across, whatever the images' sides; those of one row or one column, as signals are, are moved along
+    it and not turned.
     """
 
     rotation_deg: float = Field(default=0.0, ge=0, le=180, description="rotation by up to this many degrees either way")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from stepladder.errors import GeometryError
 from stepladder.networks.ops import Dropout, has_step
+from stepladder.networks.sides import area
 from stepladder.recipes.idle import HALF_DIGIT, Idle, Rule, Sizes, decay_of, steps_of, steps_per_epoch
 from stepladder.recipes.idle_steps import largest_step
 from stepladder.recipes.recipe import Adam, Augment, Muon, Recipe, changed_fields
@@ -36,7 +37,7 @@ def n_dropping(recipe: Recipe, sizes: Sizes) -> int:
     except GeometryError:
         return 2**63
     sides = [((row.in_channels, row.in_size), (row.out_channels, row.out_size)) for row in rows if row.has(Dropout)]
-    each = sum(max(channels * size**2 for channels, size in both) for both in sides)
+    each = sum(max(channels * area(size) for channels, size in both) for both in sides)
     return each * sizes.n_train * recipe.epochs * (2 if recipe.sharpness_aware else 1)
 
 

@@ -13,23 +13,25 @@ from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
 
 from stepladder._base.files import read_regular, reason, write_atomically
 from stepladder._base.frozen import Frozen
 from stepladder._base.given import A_PATH, require
 from stepladder._base.wording import clipped, n_of, shown
 from stepladder.datasets import data as data_sets
-from stepladder.datasets.odd_files import what_is
+from stepladder.datasets.image_set import numbered
+from stepladder.datasets.reading.odd_files import what_is
 from stepladder.datasets.sources import MNIST, MNIST_SHA256
 from stepladder.errors import DataError, LadderError, ModelError
 from stepladder.ladders.evaluated import DataIdentity, splits_for
 from stepladder.networks.geometry import ImageShape, Network
 from stepladder.networks.reference import normalised, trace
+from stepladder.networks.sides import Sides, area, plain
 from stepladder.recipes.recipe import NetworkLayers, TextBlock, describe_network
 from stepladder.runs.arrays import misfit
 from stepladder.runs.run import Arrays, EngineIdentity, Run, RunIdentity
@@ -96,6 +98,20 @@ class ModelOrigin(Frozen):
         return f"seed {self.seed}{of}"
 
 
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+
+
+def _one_or_two(value: Any, side: ValidatorFunctionWrapHandler) -> Any:
+    """Whether a size is a number or two of them, each is held to what a side may be."""
+    return plain(tuple(map(side, value)) if isinstance(value, list | tuple) and len(value) == 2 else side(value))
+
+
+if TYPE_CHECKING:
+    Size = Sides
+else:
+    Size = Annotated[Side, WrapValidator(_one_or_two), PlainSerializer(lambda size: size)]
+
+
 class _About(Frozen):
     """What a file of weights says besides them: ``key`` is that of the run that trained it, if one did."""
 
@@ -104,8 +120,8 @@ class _About(Frozen):
     network: NetworkLayers
     block: TextBlock
     norm_scale: bool
-    channels: int = Field(ge=1, le=MOST_SIDE)
-    size: int = Field(ge=1, le=MOST_SIDE)
+    channels: Side
+    size: Size
     class_names: tuple[str, ...]
     pixel_mean: tuple[float, ...]
     pixel_std: tuple[float, ...]
@@ -155,7 +171,7 @@ class Model:
         shape or type, ModelError where numbers grow out of all bounds.
         """
         x = self._in_form(images)
-        largest = max(row.in_channels * row.kernel**2 * row.out_size**2 for row in self.network.rows)
+        largest = max(row.in_channels * area(row.kernel) * area(row.out_size) for row in self.network.rows)
         n_at_once = max(1, AT_ONCE // largest)
         parts = [self._forward(x[start : start + n_at_once]) for start in range(0, len(x), n_at_once)]
         found = np.concatenate([np.empty((0, self.image.n_classes)), *parts])
@@ -189,8 +205,8 @@ class Model:
 
     def _in_form(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Images as (N, C, H, W)."""
-        array, channels, size = np.asarray(images), self.image.channels, self.image.size
-        forms = {(size, size, channels): (0, 3, 1, 2), (channels, size, size): (0, 1, 2, 3)}  # the last where both fit
+        array, channels, height, width = np.asarray(images), self.image.channels, self.image.height, self.image.width
+        forms = {(height, width, channels): (0, 3, 1, 2), (channels, height, width): (0, 1, 2, 3)}  # if both, the last
         if array.dtype.kind in "OUS":
             raise DataError(
                 f"{shown(images)} is no array of images: a model takes one of bytes, such as"
@@ -204,10 +220,10 @@ class Model:
         if array.ndim == 3 and channels == 1:
             array = array[:, None]
         if array.ndim != 4 or array.shape[1:] not in forms:
-            grey = f", or (N, {size}, {size})" if channels == 1 else ""
+            grey = f", or (N, {height}, {width})" if channels == 1 else ""
             raise DataError(
-                f"images of shape {np.shape(images)}: this model takes (N, {channels}, {size}, {size}), or (N, {size},"
-                f" {size}, {channels}){grey}; a single image is x[None]"
+                f"images of shape {np.shape(images)}: this model takes (N, {channels}, {height}, {width}), or (N,"
+                f" {height}, {width}, {channels}){grey}; a single image is x[None]"
             )
         return array.transpose(forms[array.shape[1:]])
 
@@ -233,8 +249,7 @@ class Model:
 
     def _words(self) -> str:
         image = self.image
-        shape = f"{image.channels} x {image.size} x {image.size} pixels"
-        return f"{n_of(self.network.params, 'parameter')}, {shape} to {image.n_classes} classes"
+        return f"{n_of(self.network.params, 'parameter')}, {image.in_words} pixels to {image.n_classes} classes"
 
 
 def about_run(identity: RunIdentity, splits: data_sets.Splits) -> About:
@@ -242,7 +257,7 @@ def about_run(identity: RunIdentity, splits: data_sets.Splits) -> About:
     recipe, image = identity.recipe, splits.image
     return _stored(
         network=recipe.network_for(image),
-        class_names=_class_names(image),
+        class_names=identity.data.class_names or numbered(image.n_classes),
         pixel_mean=splits.pixel_mean,
         pixel_std=splits.pixel_std,
         origin=ModelOrigin(identity=identity),
@@ -372,11 +387,6 @@ def _splits_of(identity: RunIdentity, data: str | None) -> data_sets.Splits:
     return splits_for(images, wanted)
 
 
-def _class_names(image: ImageShape) -> tuple[str, ...]:
-    """Data sets know their classes by number alone."""
-    return tuple(map(str, range(image.n_classes)))
-
-
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     own = np.array(array)
     own.setflags(write=False)
@@ -396,7 +406,7 @@ def _problems(model: Model) -> Iterator[str]:
         yield "its images have another number of channels than the mean and deviation of their pixels"
     if not (0 <= mean.min() <= mean.max() <= 1 and LEAST_STD <= std.min() <= std.max() <= 1):  # what is no number isn't
         yield "mean or deviation of its pixels is none: pixels are from 0 to 1"
-    if image.channels * image.size**2 > MOST_PIXELS:
+    if image.channels * image.n_pixels > MOST_PIXELS:
         yield f"its images have more than {MOST_PIXELS:,} pixels"
     if len(set(model.class_names)) != len(model.class_names) or len(model.class_names) != image.n_classes:
         yield f"it has {n_of(image.n_classes, 'class', 'classes')}, and not as many different names of them"

@@ -6,6 +6,7 @@ from math import ceil
 from statistics import mean
 
 from stepladder.networks.ops import BatchNorm, Conv, Depthwise, Layer, Linear, MaxPool
+from stepladder.networks.sides import pair
 from stepladder.recipes.recipe import Adam, Recipe
 from stepladder.recipes.schedules import Step
 from stepladder.searching.space import (
@@ -82,7 +83,9 @@ def _design_like(base: Recipe) -> Design | None:
     if any(stage.n_units > most[at] for at, (stage, most) in enumerate(zip(stages, most_units, strict=True))):
         return None
     scale = base.norm_scale and base.block.has(BatchNorm)
-    design = Design(Conv(first.out_channels, padding=min(1, first.padding)), stages, linear=linear, norm_scale=scale)
+    design = Design(
+        Conv(first.out_channels, padding=min(1, max(pair(first.padding)))), stages, linear=linear, norm_scale=scale
+    )
     return design if _shape(layers_of(design, n_classes=1)) == _shape(layers) else None
 
 
@@ -91,7 +94,7 @@ def _stage_like(layers: Sequence[Layer]) -> Stage:
     plain = bool(layers) and not isinstance(layers[0], Depthwise)
     units = [layer for layer in layers if isinstance(layer, Conv if plain else Depthwise)]
     widths = [layer.out_channels for layer in layers if isinstance(layer, Conv) and layer.block is None]
-    return Stage(len(units), sum(unit.padding > 0 for unit in units), plain, round(mean(widths or [NARROWEST])))
+    return Stage(len(units), sum(unit.padding != 0 for unit in units), plain, round(mean(widths or [NARROWEST])))
 
 
 def _shape(layers: Iterable[Layer]) -> list[Layer]:
@@ -114,7 +117,7 @@ def _drawn(space: SearchSpace, design: Design) -> dict[str, float]:
     first, stages = design.first, design.stages
     if not fits(space, widened(design, [1.0] * (len(stages) + 1), NARROWEST)):
         return {}
-    drawn = {"pools": len(stages) - 1, "linear": int(design.linear), "padded_0": first.padding, "fill": 1.0}
+    drawn = {"pools": len(stages) - 1, "linear": int(design.linear), "padded_0": int(first.padding != 0), "fill": 1.0}
     widths = {0: SEPARABLE_WIDTH * first.out_channels}
     for number, stage in enumerate(stages, 1):
         drawn |= {f"plain_{number}": int(stage.plain), f"units_{number}": stage.n_units}

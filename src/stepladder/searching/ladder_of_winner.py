@@ -10,6 +10,7 @@ from typing import Any
 from stepladder._base.files import name_for
 from stepladder._base.ours import require_ours, signed
 from stepladder.datasets import data as data_sets
+from stepladder.datasets.spec import spec_of
 from stepladder.errors import LadderError, StoreError
 from stepladder.ladders.checking import check_rungs
 from stepladder.ladders.ladder import Rung
@@ -61,7 +62,7 @@ def ladder_text(quest: Quest, winner: Trial, *, folder: Path) -> str:
         "format_version": 1,
         "name": f"{objective.name}-search",
         "about": begins,
-        "data": data_path(objective.data, folder),
+        "data": spec_of(data_path(objective.data, folder)).said,
         "data_sha256": objective.data_sha256,
         "evaluate_on": "dev",
         "dev_images": objective.dev_images,

@@ -77,6 +77,13 @@ class SearchSpace:
     params: int
 
     def __post_init__(self) -> None:
+        try:
+            self.network(SMALLEST)
+        except GeometryError:
+            raise GeometryError(
+                "a search proposes convolutions of 3x3 pixels and pools of 2x2, which images of"
+                f" {self.image.height} x {self.image.width} have no room for: climb networks of your own"
+            ) from None
         if self.least_params > self.params:
             raise BudgetError(
                 f"the smallest network that a search proposes for these images has {self.least_params:,} parameters,"

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepladder.datasets import data, kinds, sources
+from stepladder.datasets import data, kinds
+from stepladder.datasets.reading.found import PARTS
 from stepladder.errors import DataError
 from stepladder.ladders.ladder_toml import data_path
 
@@ -37,15 +38,17 @@ class DatasetConformance:
         assert kind.name.isprintable()
 
     def test_arrays_are_as_they_should_be(self, source: str) -> None:
-        """As the source itself gives them: (N, C, size, size) uint8, as many labels, counted from 0."""
-        arrays = kinds.kind_of(source).read()
-        assert set(arrays) - set(sources.OWN_VALIDATION) == set(sources.PARTS)
-        kinds.formed(source, arrays)
-        for part in {part.partition("-")[0] for part in arrays}:
-            images, labels = arrays[f"{part}-images"], arrays[f"{part}-labels"]
-            assert len(images) == labels.size > 0
-            assert labels.dtype.kind in "iu"
-            assert labels.min() >= 0
+        """As the source itself gives them: images (N, C, height, width) uint8 or pictures, and as many labels."""
+        found = kinds.kind_of(source).read()
+        assert "train" in found.parts
+        assert set(found.parts) <= set(PARTS)
+        for _, part in found:
+            assert len(part.images) == part.labels.size > 0
+            assert part.labels.dtype.kind in "iuU"
+            assert part.names == () or len(part.names) == len(part)
+            if isinstance(part.images, np.ndarray):
+                assert part.images.dtype == np.uint8
+                assert part.images.ndim == 4
 
     def test_every_class_has_training_images(self, source: str) -> None:
         images = data.load(source)

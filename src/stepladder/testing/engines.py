@@ -14,6 +14,7 @@ from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
 from stepladder.networks.ops.batch_norm import NORM_MOMENTUM
 from stepladder.networks.reference import normalised, trace
+from stepladder.networks.sides import area
 from stepladder.recipes import augment
 from stepladder.recipes.draws import generator
 from stepladder.recipes.recipe import Augment, Recipe
@@ -139,7 +140,7 @@ class EngineConformance:
         assert model.statistics().keys() == network.statistic_shapes.keys()
         for name, found in model.statistics().items():
             row = network.rows[int(name.partition(".")[0])]
-            n = PART_OF_A_BATCH * row.out_size**2
+            n = PART_OF_A_BATCH * area(row.out_size)
             batch = seen[name] * n / (n - 1) if name.endswith("var") else seen[name]
             close(found, (1 - NORM_MOMENTUM) * weights[name] + NORM_MOMENTUM * batch)
 

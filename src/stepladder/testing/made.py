@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.training import initial_arrays
 from stepladder.engines.training import weights as by_name
 from stepladder.networks.geometry import ImageShape, Network
@@ -29,7 +30,7 @@ def splits(seed: int = 1) -> Splits:
     """Noise, brighter in a place of its own for each class; training images are every other one of what is stored."""
     rng, n = np.random.default_rng(seed), 2 * N_TRAIN + N_EVALUATED
     labels = np.arange(n) % IMAGE.n_classes
-    images = rng.integers(0, 160, (n, IMAGE.channels, IMAGE.size, IMAGE.size))
+    images = rng.integers(0, 160, (n, IMAGE.channels, IMAGE.height, IMAGE.width))
     for label in range(IMAGE.n_classes):
         images[labels == label, label % 2, label // 2 : label // 2 + 4, 1:6] += 90
     rows = np.arange(0, 2 * N_TRAIN, 2)
@@ -53,6 +54,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
         for text in step.examples
     },
     "strides and padding": ("conv 6 stride 2 pad 1 bare", "conv 5 2x2 bias bare", "linear 12", "linear 10 nobias"),
+    "windows of two numbers": ("conv 6 3x2 stride 2x1 pad 1x0 bare", "maxpool 1x2", "avgpool 3x2 pad 1x0", "linear 10"),
 }
 """By what they are about: each layer and each step in each of its forms."""
 

@@ -100,7 +100,7 @@ def _model(name: str, *, rung: str | None, seed: int | None, engine: str | None,
 
 def _require_no_picture(name: str) -> None:
     """Raise LadderError for a picture where the model belongs."""
-    from stepladder.datasets.odd_files import what_is
+    from stepladder.datasets.reading.odd_files import what_is
 
     if not _is_other_file(name):
         return
@@ -119,7 +119,7 @@ def _pictures(
     images: Sequence[str], model: Any, *, resize: bool, invert: bool
 ) -> tuple[list[tuple[str, Any]], list[str]]:
     """Each picture that can be used, with its file's name, and what is wrong with the others."""
-    from stepladder.datasets.pictures import read_picture
+    from stepladder.datasets.reading.pictures import read_picture
 
     found, problems = [], []
     how = {"channels": model.image.channels, "size": model.image.size, "resize": resize, "invert": invert}

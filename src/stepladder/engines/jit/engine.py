@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from stepladder._base.machine import memory_bytes
 from stepladder._base.wording import option
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.code import object_cache
 from stepladder.engines.jit.code.emit import Kernel
 from stepladder.engines.jit.code.layout import LANES, blocks_for
@@ -235,9 +236,9 @@ def plan(network: Network, recipe: Recipe, *, n_train: int, target: Target) -> P
 def kernels_for(planned: PlannedNetwork, recipe: Recipe, target: Target) -> list[Kernel]:
     """The kernels of a plan, and of the gathering of its batches."""
     image = planned.image
-    sizes = {"channels": image.channels, "size": image.size, "width": target.width}
-    kernels = [gathered("gathered", **sizes)]
+    channels, size, width = image.channels, image.size, target.width
+    kernels = [gathered("gathered", channels=channels, size=size, width=width)]
     if recipe.augment != Augment():
         bent, cut = recipe.augment.elastic_px > 0, recipe.augment.cutout_px > 0
-        kernels.append(warped("warped", **sizes, bent=bent, cut=cut))
+        kernels.append(warped("warped", channels=channels, size=size, width=width, bent=bent, cut=cut))
     return [*kernels, *planned.plan.kernels.values(), *planned.plan.sequences()]

@@ -126,7 +126,7 @@ def plan_network(
         dropout_keys=plan.take(len(network.rows) * plan.n_blocks),
     )
     image = network.image
-    images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.size**2), None)
+    images = Tensor(image.channels, image.size, plan.take_blocks(image.channels * image.n_pixels), None)
     tensor = images
     steps: list[LayerStep | Normalised] = []
     added = {row.added for row in network.rows}

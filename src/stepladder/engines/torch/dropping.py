@@ -7,6 +7,7 @@ from torch import Tensor
 
 from stepladder.networks.geometry import Network
 from stepladder.networks.ops import Dropout
+from stepladder.networks.sides import area
 
 
 class Bits:
@@ -18,7 +19,7 @@ class Bits:
 
     def __init__(self, network: Network, *, n_seeds: int, device: torch.device) -> None:
         rows = [row for row in network.rows for step in row.steps if isinstance(step, Dropout)]
-        self._n_values = [row.out_channels * row.out_size**2 for row in rows]
+        self._n_values = [row.out_channels * area(row.out_size) for row in rows]
         self._generators = [torch.Generator(device) for _ in range(n_seeds)]
         self._device = device
         self._drawn: Iterator[Tensor] = iter(())

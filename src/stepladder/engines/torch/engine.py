@@ -1,6 +1,6 @@
 """The PyTorch engine: the reference, CPU or CUDA. The whole image set lives on the device as bytes.
 
-Letters in shapes: N images, C channels, H = W = size pixels.
+Letters in shapes: N images, C channels, H x W pixels.
 """
 
 import os
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from stepladder._base.machine import cpu_target
 from stepladder._base.wording import option, shown
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.lacks import in_none_of, lacking
 from stepladder.engines.torch import memory, stacked_ops
 from stepladder.engines.torch.dropping import Bits

@@ -44,20 +44,32 @@ def _shared(images: NDArray[np.uint8]) -> Tensor:
 
 def warp(pixels: Tensor, warps: Warps) -> Tensor:
     """augment.warp on the device of the images (N, C, H, W), of arrays or tensors."""
-    n, _, size, _ = pixels.shape
-    at = torch.arange(size, device=pixels.device, dtype=pixels.dtype)
-    y, x = torch.meshgrid(at, at, indexing="ij")
+    n, _, height, width = pixels.shape
+    down, across = (torch.arange(side, device=pixels.device, dtype=pixels.dtype) for side in (height, width))
+    y, x = torch.meshgrid(down, across, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)]).reshape(3, -1)
-    source = (_like(pixels, warps.maps) @ points).reshape(n, 2, size, size)  # x before y
+    source = (_like(pixels, warps.maps) @ points).reshape(n, 2, height, width)  # x before y
     if warps.curves is not None:
         curves = _like(pixels, warps.curves)
-        source = source + curves[:, ::2, None, :] + curves[:, 1::2, :, None]
-    grid = source.permute(0, 2, 3, 1) * (2 / (size - 1)) - 1
-    warped = F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=True)
+        source = source + curves[:, ::2, None, :width] + curves[:, 1::2, :height, None]
+    warped = _sampled(pixels, source)
     if warps.holes is None:
         return warped
     left, top, right, bottom = (each[:, None, None, None] for each in _like(pixels, warps.holes).unbind(1))
     return warped.masked_fill((x >= left) & (x < right) & (y >= top) & (y < bottom), 0.0)
+
+
+def _sampled(pixels: Tensor, source: Tensor) -> Tensor:
+    """Images (N, C, H, W) at places (N, 2, H, W) of theirs, x before y, between pixels and zero outside."""
+    height, width = pixels.shape[2:]
+    aligned = min(height, width) > 1  # from the first pixel's centre to the last one's: a single one's has no length
+    if height == width and aligned:
+        grid = source.permute(0, 2, 3, 1) * (2 / (width - 1)) - 1
+    else:
+        sides = torch.tensor([width, height], device=pixels.device, dtype=pixels.dtype)
+        places = source.permute(0, 2, 3, 1)
+        grid = places * (2 / (sides - 1)) - 1 if aligned else (2 * places + 1) / sides - 1
+    return F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=aligned)
 
 
 def _like(pixels: Tensor, array: Any) -> Tensor:

@@ -1,6 +1,6 @@
 """Several seeds of a network trained at once: their parameters in one array, their images side by side as channels.
 
-Letters in shapes: S seeds, n images of each, P parameters, C channels, H = W = size pixels.
+Letters in shapes: S seeds, n images of each, P parameters, C channels, H x W pixels.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stepladder.datasets.data import Labelled, Splits
+from stepladder.datasets.data import Splits
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.torch.dropping import Bits
 from stepladder.engines.torch.images import Images
 from stepladder.engines.torch.ops import Place

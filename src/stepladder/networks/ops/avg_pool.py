@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from stepladder.networks.ops import pool
 from stepladder.networks.ops.op import Operation, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, area
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AvgPool(Operation):
-    """A mean over kernel x kernel pixels; padding counts as zeros."""
+    """A mean over a kernel's pixels; padding counts as zeros."""
 
-    kernel: int
-    stride: int
-    padding: int = 0
+    kernel: Sides
+    stride: Sides
+    padding: Sides = 0
 
     word = "avgpool"
     title = "AvgPool"
@@ -38,7 +39,7 @@ class AvgPool(Operation):
     def problem(self) -> str | None:
         return pool.problem(self)
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(self.kernel, self.padding, self.stride, in_size)
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":
@@ -61,5 +62,6 @@ def spread(gradient: "Values", window: Window) -> "Values":
     """From the gradient by the means of windows to that by what they are of."""
     from stepladder.networks.ops.windows import scattered
 
-    share = (gradient / window.kernel**2).reshape(*gradient.shape[:2], 1, -1)
-    return scattered(share.repeat(window.kernel**2, axis=2), window)
+    n_taps = area(window.kernel)
+    share = (gradient / n_taps).reshape(*gradient.shape[:2], 1, -1)
+    return scattered(share.repeat(n_taps, axis=2), window)

@@ -8,6 +8,7 @@ from stepladder.networks.ops import convolution
 from stepladder.networks.ops.block import Block, Step
 from stepladder.networks.ops.op import Operation, Shape, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, area, pair
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -18,9 +19,9 @@ class Conv(Operation):
     """A 2-d convolution. ``block`` None means the recipe's block order; an empty Block means bare."""
 
     out_channels: int
-    kernel: int = 3
-    stride: int = 1
-    padding: int = 0
+    kernel: Sides = 3
+    stride: Sides = 1
+    padding: Sides = 0
     bias: bool = False
     block: Block | None = None
 
@@ -51,7 +52,7 @@ class Conv(Operation):
     def steps(self, usual: Block) -> tuple[Step, ...]:
         return (usual if self.block is None else self.block).steps
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(self.kernel, self.padding, self.stride, in_size)
 
     def channels(self, in_channels: int) -> int:
@@ -62,9 +63,9 @@ class Conv(Operation):
     def width(self) -> int:
         return self.out_channels
 
-    def parameters(self, in_channels: int, in_size: int) -> dict[str, Shape]:
+    def parameters(self, in_channels: int, in_size: Sides) -> dict[str, Shape]:
         del in_size
-        weight = {"weight": (self.out_channels, in_channels, self.kernel, self.kernel)}
+        weight = {"weight": (self.out_channels, in_channels, *pair(self.kernel))}
         return weight | ({"bias": (self.out_channels,)} if self.bias else {})
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":
@@ -79,4 +80,4 @@ class Conv(Operation):
 
         matrix = arrays["weight"].reshape(self.out_channels, -1)
         taps = matrix.T @ gradient.reshape(len(x), self.out_channels, -1)
-        return scattered(taps.reshape(*x.shape[:2], self.kernel**2, -1), window)
+        return scattered(taps.reshape(*x.shape[:2], area(self.kernel), -1), window)

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from stepladder.networks import sides
 from stepladder.networks.ops.block import Block
 from stepladder.networks.ops.op import joined
 from stepladder.networks.ops.words import WINDOW_OPTIONS, Option
+from stepladder.networks.sides import Sides, pair
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -15,11 +17,11 @@ class Convolution(Protocol):
     """The numbers of a convolution of either kind."""
 
     @property
-    def kernel(self) -> int: ...
+    def kernel(self) -> Sides: ...
     @property
-    def stride(self) -> int: ...
+    def stride(self) -> Sides: ...
     @property
-    def padding(self) -> int: ...
+    def padding(self) -> Sides: ...
     @property
     def bias(self) -> bool: ...
     @property
@@ -44,9 +46,9 @@ def text(layer: Convolution, operation: str) -> str:
     if layer.block is not None:
         block = f"block {layer.block.text(operation)}" if layer.block.steps else "bare"
     return joined(
-        f"{layer.kernel}x{layer.kernel}",
-        f"stride {layer.stride}" if layer.stride != 1 else "",
-        f"pad {layer.padding}" if layer.padding else "",
+        sides.full_text(layer.kernel),
+        f"stride {sides.text(layer.stride)}" if layer.stride != 1 else "",
+        f"pad {sides.text(layer.padding)}" if layer.padding else "",
         "bias" if layer.bias else "",
         block,
     )
@@ -54,19 +56,21 @@ def text(layer: Convolution, operation: str) -> str:
 
 def short(layer: Convolution) -> str:
     """The same in the shorthand of tables."""
-    size = "" if layer.kernel == 3 else f"k{layer.kernel}"
-    stride = f"s{layer.stride}" if layer.stride > 1 else ""
+    size = "" if layer.kernel == 3 else f"k{sides.text(layer.kernel)}"
+    stride = f"s{sides.text(layer.stride)}" if layer.stride != 1 else ""
     block = "" if layer.block is None else layer.block.short
     return size + stride + short_padding(layer.padding) + "+" * layer.bias + block
 
 
-def short_padding(padding: int) -> str:
-    return "" if padding == 0 else "p" if padding == 1 else f"p{padding}"
+def short_padding(padding: Sides) -> str:
+    return "" if padding == 0 else "p" if padding == 1 else f"p{sides.text(padding)}"
 
 
 def problem(layer: Convolution) -> str | None:
-    if layer.padding >= layer.kernel:
-        return f"pad {layer.padding} must be smaller than the kernel, or outputs at the rim see no image"
+    if layer.padding and any(
+        padding >= kernel for padding, kernel in zip(pair(layer.padding), pair(layer.kernel), strict=True)
+    ):
+        return f"pad {sides.text(layer.padding)} must be smaller than the kernel, or outputs at the rim see no image"
     return None
 
 

@@ -9,6 +9,7 @@ from stepladder.networks.ops import convolution
 from stepladder.networks.ops.block import Block, Step
 from stepladder.networks.ops.op import Operation, Shape, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, pair
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 class Depthwise(Operation):
     """A convolution of each channel by its own kernel."""
 
-    kernel: int = 3
-    stride: int = 1
-    padding: int = 0
+    kernel: Sides = 3
+    stride: Sides = 1
+    padding: Sides = 0
     bias: bool = False
     block: Block | None = None
 
@@ -55,12 +56,12 @@ class Depthwise(Operation):
     def steps(self, usual: Block) -> tuple[Step, ...]:
         return (usual if self.block is None else self.block).steps
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(self.kernel, self.padding, self.stride, in_size)
 
-    def parameters(self, in_channels: int, in_size: int) -> dict[str, Shape]:
+    def parameters(self, in_channels: int, in_size: Sides) -> dict[str, Shape]:
         del in_size
-        weight = {"weight": (in_channels, 1, self.kernel, self.kernel)}
+        weight = {"weight": (in_channels, 1, *pair(self.kernel))}
         return weight | ({"bias": (in_channels,)} if self.bias else {})
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from stepladder.networks.ops.avg_pool import averaged, spread
 from stepladder.networks.ops.op import Operation, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -32,7 +33,7 @@ class GlobalAvgPool(Operation):
     def short(self) -> str:
         return "gap"
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(in_size, 0, 1, in_size)
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":

@@ -8,6 +8,7 @@ from stepladder.networks.ops import convolution
 from stepladder.networks.ops.block import NO_STEPS, Block, Step
 from stepladder.networks.ops.op import Operation, Shape, Window, joined
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, area
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -47,7 +48,7 @@ class Linear(Operation):
         del usual
         return self.block.steps
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(in_size, 0, 1, in_size)
 
     def channels(self, in_channels: int) -> int:
@@ -58,8 +59,8 @@ class Linear(Operation):
     def width(self) -> int:
         return self.out_features
 
-    def parameters(self, in_channels: int, in_size: int) -> dict[str, Shape]:
-        weight = {"weight": (self.out_features, in_channels * in_size**2)}
+    def parameters(self, in_channels: int, in_size: Sides) -> dict[str, Shape]:
+        weight = {"weight": (self.out_features, in_channels * area(in_size))}
         return weight | ({"bias": (self.out_features,)} if self.bias else {})
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":

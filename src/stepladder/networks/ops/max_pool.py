@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from stepladder.networks.ops import pool
 from stepladder.networks.ops.op import Operation, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaxPool(Operation):
-    """A maximum over kernel x kernel pixels; padding counts as minus infinity.
+    """A maximum over a kernel's pixels; padding counts as minus infinity.
 
     Of equal values in a window the first gets the gradient, as in PyTorch.
     """
 
-    kernel: int
-    stride: int
-    padding: int = 0
+    kernel: Sides
+    stride: Sides
+    padding: Sides = 0
 
     word = "maxpool"
     title = "MaxPool"
@@ -42,7 +43,7 @@ class MaxPool(Operation):
     def problem(self) -> str | None:
         return pool.problem(self)
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(self.kernel, self.padding, self.stride, in_size)
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":

@@ -1,7 +1,7 @@
 """What every operation of a network tells of itself. No numpy until something is computed, no torch ever.
 
 A layer is an ``Operation`` and then some ``Step``, one after another. Both are frozen values with a text form. Letters
-in shapes: N images, C channels, H = W = size pixels.
+in shapes: N images, C channels, H x W pixels. What is said of both directions are Sides: a number, or two.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stepladder._base.wording import shown
 from stepladder.errors import LadderError
+from stepladder.networks import sides
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, Span, area, pair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,20 +27,26 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 LEASTS = {"out_channels": 1, "out_features": 1, "kernel": 1, "stride": 1, "padding": 0, "back": 1, "reduced": 1}
+WINDOWED = ("kernel", "stride", "padding")  # may be two numbers
 
 
 @dataclass(frozen=True)
 class Window:
-    """What one output pixel of an operation looks at: ``kernel`` x ``kernel`` pixels, windows ``stride`` apart."""
+    """What one output pixel of an operation looks at: ``kernel`` pixels down and across, windows ``stride`` apart."""
 
-    kernel: int
-    padding: int
-    stride: int
-    in_size: int
+    kernel: Sides
+    padding: Sides
+    stride: Sides
+    in_size: Sides
 
     @property
-    def out_size(self) -> int:
-        return (self.in_size + 2 * self.padding - self.kernel) // self.stride + 1
+    def directions(self) -> tuple[Span, Span]:
+        """Down and across."""
+        return sides.spans(kernel=self.kernel, padding=self.padding, stride=self.stride, in_size=self.in_size)
+
+    @property
+    def out_size(self) -> Sides:
+        return sides.each(sides.out_size, self.kernel, self.padding, self.stride, self.in_size)
 
 
 class Operation(ABC):
@@ -59,8 +67,12 @@ class Operation(ABC):
 
     def __post_init__(self) -> None:
         for name, least in LEASTS.items():
-            value = getattr(self, name, least)
-            if value < least:
+            value = smallest = getattr(self, name, least)
+            if name in WINDOWED and isinstance(value, tuple | list):
+                value = sides.plain(value)
+                object.__setattr__(self, name, value)
+                smallest = min(pair(value))
+            if smallest < least:
                 raise LadderError(f"layer '{self}': {name} must be at least {least}, not {shown(value)}")
         if problem := self.problem():
             raise LadderError(f"layer '{self}': {problem}")
@@ -99,7 +111,7 @@ class Operation(ABC):
         return None
 
     @abstractmethod
-    def window(self, in_size: int) -> Window: ...
+    def window(self, in_size: Sides) -> Window: ...
 
     def channels(self, in_channels: int) -> int:
         """How many channels it gives."""
@@ -110,16 +122,16 @@ class Operation(ABC):
         """How many channels it gives whatever comes in; None where that depends."""
         return None
 
-    def parameters(self, in_channels: int, in_size: int) -> dict[str, Shape]:
+    def parameters(self, in_channels: int, in_size: Sides) -> dict[str, Shape]:
         """Names, within the layer, and shapes of its trainable arrays. What ends in ``weight`` decays."""
         del in_channels, in_size
         return {}
 
-    def macs(self, in_channels: int, in_size: int) -> int:
+    def macs(self, in_channels: int, in_size: Sides) -> int:
         """Multiply-adds for one image: each weight once for each output pixel."""
         shapes = self.parameters(in_channels, in_size).items()
         n_weights = sum(prod(shape) for name, shape in shapes if name.endswith("weight"))
-        return n_weights * self.window(in_size).out_size ** 2
+        return n_weights * area(self.window(in_size).out_size)
 
     def initial(self, shapes: Mapping[str, Shape], rng: "np.random.Generator") -> Iterator["NDArray[np.float64]"]:
         """Its arrays before the first step, in order: uniform within 1/sqrt(fan_in), PyTorch's default."""

@@ -2,20 +2,22 @@
 
 from typing import Any, Protocol
 
+from stepladder.networks import sides
 from stepladder.networks.ops.convolution import short_padding
 from stepladder.networks.ops.op import joined
 from stepladder.networks.ops.words import WINDOW_OPTIONS, Words
+from stepladder.networks.sides import Sides, pair
 
 
 class Pool(Protocol):
     """The numbers of a pool."""
 
     @property
-    def kernel(self) -> int: ...
+    def kernel(self) -> Sides: ...
     @property
-    def stride(self) -> int: ...
+    def stride(self) -> Sides: ...
     @property
-    def padding(self) -> int: ...
+    def padding(self) -> Sides: ...
 
 
 def numbers(words: Words) -> dict[str, Any]:
@@ -26,20 +28,21 @@ def numbers(words: Words) -> dict[str, Any]:
 
 def text(pool: Pool) -> str:
     return joined(
-        str(pool.kernel),
-        f"stride {pool.stride}" if pool.stride != pool.kernel else "",
-        f"pad {pool.padding}" if pool.padding else "",
+        sides.text(pool.kernel),
+        f"stride {sides.text(pool.stride)}" if pool.stride != pool.kernel else "",
+        f"pad {sides.text(pool.padding)}" if pool.padding else "",
     )
 
 
 def short(pool: Pool) -> str:
     """The same in the shorthand of tables."""
-    size = "" if pool.kernel == 2 else str(pool.kernel)
-    stride = f"s{pool.stride}" if pool.stride != pool.kernel else ""
+    size = "" if pool.kernel == 2 else sides.text(pool.kernel)
+    stride = f"s{sides.text(pool.stride)}" if pool.stride != pool.kernel else ""
     return size + stride + short_padding(pool.padding)
 
 
 def problem(pool: Pool) -> str | None:
-    if 2 * pool.padding > pool.kernel:
-        return f"the pad of a pool is at most half its kernel: {pool.padding} is over {pool.kernel}/2"
+    for padding, kernel in zip(pair(pool.padding), pair(pool.kernel), strict=True):
+        if 2 * padding > kernel:
+            return f"the pad of a pool is at most half its kernel: {padding} is over {kernel}/2"
     return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from stepladder.networks.ops.op import Operation, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -41,7 +42,7 @@ class Residual(Operation):
     def added(self, index: int) -> int:
         return index - 1 - self.back
 
-    def window(self, in_size: int) -> Window:
+    def window(self, in_size: Sides) -> Window:
         return Window(1, 0, 1, in_size)
 
     def forward(self, x: "Values", arrays: Mapping[str, "Values"], window: Window) -> "Values":

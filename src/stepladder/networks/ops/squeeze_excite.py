@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from stepladder.networks.ops.op import Operation, Shape, Window
 from stepladder.networks.ops.words import Words
+from stepladder.networks.sides import Sides, area, each
 
 if TYPE_CHECKING:
     from stepladder.networks.ops.op import Values
@@ -17,8 +18,8 @@ class SqueezeExcite(Operation):
     """Each channel times a number between 0 and 1 that the means of all channels decide (Hu, Shen & Sun 2018).
 
     The means go through a linear layer to ``reduced`` numbers, a ReLU, a linear layer back to one number for each
-    channel, and a sigmoid. As every pixel is multiplied by what all pixels decide, each sees all of its map of n x n
-    pixels: a window of 2 n - 1.
+    channel, and a sigmoid. As every pixel is multiplied by what all pixels decide, each sees all of its map: in
+    a direction of n pixels, a window of 2 n - 1.
     """
 
     reduced: int
@@ -40,10 +41,10 @@ class SqueezeExcite(Operation):
     def short(self) -> str:
         return f"se{self.reduced}"
 
-    def window(self, in_size: int) -> Window:
-        return Window(2 * in_size - 1, in_size - 1, 1, in_size)
+    def window(self, in_size: Sides) -> Window:
+        return Window(each(lambda size: 2 * size - 1, in_size), each(lambda size: size - 1, in_size), 1, in_size)
 
-    def parameters(self, in_channels: int, in_size: int) -> dict[str, Shape]:
+    def parameters(self, in_channels: int, in_size: Sides) -> dict[str, Shape]:
         del in_size
         n = self.reduced
         shapes: dict[str, Shape] = {}
@@ -51,7 +52,7 @@ class SqueezeExcite(Operation):
             shapes |= {f"{part}.weight": shape, f"{part}.bias": shape[:1]}
         return shapes
 
-    def macs(self, in_channels: int, in_size: int) -> int:
+    def macs(self, in_channels: int, in_size: Sides) -> int:
         """Those of the two linear layers: once, not for each pixel."""
         shapes = self.parameters(in_channels, in_size).items()
         return sum(prod(shape) for name, shape in shapes if name.endswith("weight"))
@@ -66,7 +67,7 @@ class SqueezeExcite(Operation):
         by_logits = (gradient * x).sum((2, 3)) * gate * (1 - gate)
         by_reduced = by_logits @ arrays["expand.weight"] * (reduced > 0)
         by_means: Values = by_reduced @ arrays["reduce.weight"]
-        return gradient * gate[:, :, None, None] + by_means[:, :, None, None] / window.in_size**2
+        return gradient * gate[:, :, None, None] + by_means[:, :, None, None] / area(window.in_size)
 
 
 def _gate(x: "Values", arrays: Mapping[str, "Values"]) -> tuple["Values", "Values"]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from stepladder._base.wording import LONGEST_WORD, cut, did_you_mean, shown, translation
 from stepladder.errors import LadderError
+from stepladder.networks.sides import Sides, joined
+
+_TWO = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
 class Words:
@@ -36,15 +39,25 @@ class Words:
         example = self.example if len(words) == 1 else {"stride": "stride 2", "pad": "pad 1"}.get(words[-1])
         return f": write it, as in '{example}'" if example else ""
 
-    def kernel(self, default: int) -> int:
-        """Take ``3x3`` if it is next; only square kernels exist."""
-        if not self.left or not (match := re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", self.left[0])):
+    def kernel(self, default: int) -> Sides:
+        """Take ``3x3`` or ``10x4``, height before width, if it is next."""
+        if not self.left or not (match := _TWO.fullmatch(self.left[0])):
             return default
         self.left.pop(0)
         height, width = int(match[1]), int(match[2])
-        if height != width or height < 1:
-            raise self.refuse(f"a kernel is square and at least 1x1, not {match[0]}")
-        return height
+        if min(height, width) < 1:
+            raise self.refuse(f"a kernel is at least 1x1, not {match[0]}")
+        return joined(height, width)
+
+    def sides(self, what: str, *, at_least: int = 1) -> Sides:
+        """Take ``2``, or ``2x1`` for down and across."""
+        if not self.left or not (match := _TWO.fullmatch(self.left[0])):
+            return self.number(what, at_least=at_least)
+        height, width = int(match[1]), int(match[2])
+        if min(height, width) < at_least:
+            raise self.refuse(f"{what} must be whole numbers of at least {at_least}, not {match[0]}")
+        self.left.pop(0)
+        return joined(height, width)
 
     def options(self, operation: str, known: Mapping[str, "Option"]) -> dict[str, Any]:
         """Take all the rest: ``stride 2 pad 1 bias bare`` ... as constructor arguments."""
@@ -68,8 +81,8 @@ Option = Callable[[Words], tuple[str, Any]]
 """Takes what stands after its word, and gives the name and the value of an argument."""
 
 WINDOW_OPTIONS: dict[str, Option] = {
-    "stride": lambda words: ("stride", words.number("stride")),
-    "pad": lambda words: ("padding", words.number("pad", at_least=0)),
+    "stride": lambda words: ("stride", words.sides("stride")),
+    "pad": lambda words: ("padding", words.sides("pad", at_least=0)),
 }
 
 

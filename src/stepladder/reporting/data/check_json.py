@@ -1,5 +1,5 @@
 """Checks and ladders for machines. SCHEMA_VERSION history: 1, the first; a rung's "notes" came later, then its
-"concepts" and "undeclared", and the ladder's "variants"."""
+"concepts" and "undeclared", the ladder's "variants", and the "class_names" of its data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +23,7 @@ def check_dict(check: Check) -> dict[str, Any]:
             "channels": check.info.image.channels,
             "size": check.info.image.size,
             "n_classes": check.info.image.n_classes,
+            "class_names": list(check.info.class_names) or None,
             "n_train": check.info.n_train,
             "n_test": check.info.n_test,
             "sha256": check.sha256,

@@ -3,6 +3,8 @@
 from fractions import Fraction
 from typing import Any
 
+from stepladder.analysis.classes import recalls
+from stepladder.datasets.data import describe
 from stepladder.reporting.data.check_json import SCHEMA_VERSION, rung_dict
 from stepladder.reporting.tables import Step, chain
 from stepladder.runs.results import Results, RungResult
@@ -17,12 +19,11 @@ def results_dict(results: Results) -> dict[str, Any]:
         "n_test_looks": results.n_test_looks,
         "reached": results.reached,
         "rungs": [
-            _rung_result(step, result, params, results.ladder.evaluate_on)
+            _rung_result(step, result, params, results)
             for step, result, params in zip(chain(rungs), results.rungs, results.params, strict=True)
         ],
         "variants": [
-            {"on": below.rung.name}
-            | _rung_result((below.rung, result.rung), result, params, results.ladder.evaluate_on)
+            {"on": below.rung.name} | _rung_result((below.rung, result.rung), result, params, results)
             for (below, result), params in zip(results.hung, results.variant_params, strict=True)
         ],
     }
@@ -38,8 +39,8 @@ def results_head(results: Results) -> dict[str, Any]:
     }
 
 
-def _rung_result(step: Step, result: RungResult, params: int, split: str) -> dict[str, Any]:
-    summary = result.summary
+def _rung_result(step: Step, result: RungResult, params: int, results: Results) -> dict[str, Any]:
+    summary, split, info = result.summary, results.ladder.evaluate_on, describe(results.ladder.data)
     return rung_dict(step) | {
         "params": params,
         "seeds": list(summary.seeds),
@@ -51,6 +52,10 @@ def _rung_result(step: Step, result: RungResult, params: int, split: str) -> dic
         "consistent_from": list(summary.consistent_from),
         "held": [summary.n_held, len(summary.seeds)],
         "diverged": list(summary.diverged),
+        "classes": [
+            {"label": each.label, "name": info.class_name(each.label), "n": each.n, "recall": float(each.mean)}
+            for each in recalls(result.runs)
+        ],
     }
 
 

@@ -20,18 +20,20 @@ from stepladder._base.plain import neutral
 from stepladder.analysis.attempts import Tried, tried
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
 from stepladder.datasets import data
-from stepladder.datasets.data import Splits
+from stepladder.datasets.data import Splits, describe
+from stepladder.datasets.spec import spec_of
 from stepladder.ladders.ablation import Ablation
 from stepladder.ladders.checking import CheckedRung, check_rungs
 from stepladder.ladders.evaluated import data_identity, splits_for
 from stepladder.networks.effective_field import EffectiveField, effective_fields
 from stepladder.networks.geometry import Network
+from stepladder.networks.sides import is_line
 from stepladder.recipes.recipe import SHORTHAND
 from stepladder.reporting.html.charts import Spec, ladder_chart, ladder_epochs_table
 from stepladder.reporting.html.ladder_picture import ladder_picture
-from stepladder.reporting.html.network_picture import TALLEST
+from stepladder.reporting.html.network_picture import face
 from stepladder.reporting.html.page_networks import can_run, network_record
-from stepladder.reporting.html.pictures import image_uri
+from stepladder.reporting.html.pictures import aspect_style, image_uri, is_long, shares
 from stepladder.reporting.html.rung_page import RungContent, Shown, rung_content
 from stepladder.reporting.html.vega import vega_script
 from stepladder.reporting.pages.ablation_page import ablation_table
@@ -51,6 +53,8 @@ MOST_GALLERY_BYTES = 1_080_000  # of a page that is to stay below 3 MB; Vega tak
 MOST_NETWORK_BYTES = 450_000
 MOST_CELLS = 24_000  # of confusion matrices, some 9 bytes each
 MOST_EXAMPLES = 10
+PAPER = 280  # pixels of the longer side of what is drawn on
+DROPPED = (1, 3)  # channels of images that a browser can make of a picture
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def html_page(
     charts = [chart] if (chart := ladder_chart(results)) else []
     rungs = [_rung(material, index, charts) for index in range(len(results.rungs))]
     drawing, networks = _drawing(material)
+    image = material.splits.image
     page = {
         "policy": policy(live=live is not None),
         "version": __version__,
@@ -120,8 +125,10 @@ def html_page(
         "rungs": rungs,
         "shorthand": SHORTHAND if any("network" in each.rung.changes for each in results.trained) else "",
         "marks": MARKS,
-        "image": material.splits.image,
-        "tallest": TALLEST,
+        "image": image,
+        "face": face(image.size, image.size),
+        "aspect": aspect_style(image),
+        "paper": [round(PAPER * part) for part in shares(image)],
         "n_field_images": min(N_FIELD_IMAGES, len(material.splits.evaluated)),
         "drawing": drawing,
         "budget": _budget(material),
@@ -181,6 +188,7 @@ def _rung(material: Material, index: int, charts: list[Spec]) -> RungContent:
         images=material.splits.evaluated.images,
         most_picture_bytes=MOST_GALLERY_BYTES // len(material.results.rungs),
         most_cells=MOST_CELLS // len(material.results.rungs),
+        class_names=describe(material.results.ladder.data).class_names,
         seed=run.identity.seed if run else None,
         fields=_fields(material, index),
         charts=charts,
@@ -250,14 +258,17 @@ def _budget(material: Material) -> list[dict[str, Any]]:
 def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The section to draw in, and its networks from the top down, as many as there is room for.
 
-    None without a trained network that the page can run, and for colour images, which nobody draws with a pen.
+    None without a trained network that the page can run. Colour images and lines of pixels nobody draws with a pen: a
+    picture is dropped.
     """
+    image = material.splits.image
     records, names, n_bytes = [], [], 0
     for index, run in reversed(list(enumerate(material.typical))):
         network = material.networks[index]
-        if run is None or material.splits.image.channels != 1 or not can_run(network):
+        if run is None or image.channels not in DROPPED or not can_run(network):
             continue
         record = network_record(network, material.store.weights(run), splits=material.splits)
+        record["classes"] = describe(material.results.ladder.data).class_names
         n_bytes += len(record["arrays"])
         if n_bytes > MOST_NETWORK_BYTES:
             break
@@ -265,24 +276,26 @@ def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, 
         names.append(f"{material.results.rungs[index].rung.name}, seed {run.identity.seed}")
     if not records:
         return None, []
-    is_mnist = material.results.ladder.data == "mnist"
-    title = "Draw a digit" if is_mnist else "Draw an image"
-    return {"title": title, "names": names, "examples": _examples(material.splits)}, records
+    data, may_draw = material.results.ladder.data, image.channels == 1 and not (is_line(image.size) or is_long(image))
+    title = "Draw a digit" if data == "mnist" else "Draw or drop an image" if may_draw else "Drop an image"
+    drawing = {"title": title, "names": names, "examples": _examples(material), "may_draw": may_draw}
+    return drawing | {"resize": spec_of(data).resize or "pad"}, records
 
 
-def _examples(splits: Splits) -> list[dict[str, Any]]:
+def _examples(material: Material) -> list[dict[str, Any]]:
     """The first evaluated image of each class, of the first few classes."""
-    part = splits.evaluated
+    part = material.splits.evaluated
     labels, first = np.unique(part.labels, return_index=True)
     chosen = list(zip(labels.tolist(), first.tolist(), strict=True))[:MOST_EXAMPLES]
-    return [{"label": label, "uri": image_uri(part.images[index])} for label, index in chosen]
+    names = describe(material.results.ladder.data)
+    return [{"label": names.class_name(label), "uri": image_uri(part.images[index])} for label, index in chosen]
 
 
 def _data(rungs: list[RungContent], charts: list[Spec], networks: list[dict[str, Any]], live: Live | None) -> Markup:
     """What the scripts read, as JSON that no text can end."""
     body = {
         "charts": charts,
-        "confusion": [{"seeds": rung.matrices} for rung in rungs],
+        "confusion": [{"seeds": rung.matrices, "classes": rung.class_names} for rung in rungs],
         "networks": networks,
         "live": live.version if live else None,
     }

@@ -18,6 +18,7 @@ from stepladder.networks.ops import (
     Residual,
     SqueezeExcite,
 )
+from stepladder.networks.sides import Sides, full_text, pair, text
 
 TALLEST = 72.0  # of a block, for a map as large as the image
 SMALLEST = 5.0
@@ -50,17 +51,27 @@ def blocks(network: Network, *, dropout: float) -> list[BlockPicture]:
     return [_block(row, network.image.size, dropout) for row in network.rows]
 
 
-def _block(row: LayerGeometry, image_size: int, dropout: float) -> BlockPicture:
-    side = max(SMALLEST, TALLEST * row.out_size / max(image_size, row.out_size))
+def face(size: Sides, image_size: Sides) -> tuple[float, float]:
+    """Height and width of the front of a map of this size: a pixel is a square, and the longest side as of the image.
+
+    But a side has at least SMALLEST, so that it is seen.
+    """
+    longest = max(*pair(image_size), *pair(size))
+    height, width = (max(SMALLEST, TALLEST * side / longest) for side in pair(size))
+    return height, width
+
+
+def _block(row: LayerGeometry, image_size: Sides, dropout: float) -> BlockPicture:
+    height, width = face(row.out_size, image_size)
     depth = DEPTH_OF_DOUBLING * (1 + log2(row.out_channels))
     right, up = depth, depth * SLANT
-    x0, x1, y0, y1 = 1.0, 1.0 + side, 1.0 + up, 1.0 + up + side
+    x0, x1, y0, y1 = 1.0, 1.0 + width, 1.0 + up, 1.0 + up + height
     return BlockPicture(
         kind=LAYERS.get(type(row.layer), PLAIN).kind,
         operation=layer_words(row),
-        shape=f"{row.out_channels} × {row.out_size} × {row.out_size}",
+        shape=f"{row.out_channels} × {full_text(row.out_size, ' × ')}",
         params=n_of(row.params, "parameter") if row.params else "no parameters",
-        field=f"sees {row.rf_out} px",
+        field=f"sees {text(row.rf_out, '×')} px",
         steps=" · ".join(str(step) for step in row.steps if dropout or not isinstance(step, Dropout)),
         width=x1 + right + 1.0,
         height=y1 + 1.0,
@@ -92,8 +103,9 @@ def _with_window(name: str, *, usual_stride: int | None) -> Callable[[LayerGeome
 
     def words(row: LayerGeometry) -> str:
         usual = row.kernel if usual_stride is None else usual_stride
-        stride = f" stride {row.stride}" if row.stride != usual else ""
-        return f"{name} {row.kernel}×{row.kernel}{stride}" + (f" pad {row.padding}" if row.padding else "")
+        stride = f" stride {text(row.stride, '×')}" if row.stride != usual else ""
+        pad = f" pad {text(row.padding, '×')}" if row.padding else ""
+        return f"{name} {full_text(row.kernel, '×')}{stride}{pad}"
 
     return words
 

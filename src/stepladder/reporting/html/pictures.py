@@ -7,8 +7,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stepladder.networks.geometry import ImageShape
+
 MOST_SIDE = 112  # pixels: as large as the page shows pictures
 HEAT = np.array([255, 138, 31])  # orange on a grey digit: told apart by lightness too
+
+
+MOST_ASPECT = 8  # of a side to the other: a line of pixels is shown wider than it is, to be seen
+
+
+def shares(image: ImageShape) -> tuple[float, float]:
+    """Height and width of an image as it is shown, as parts of the longer one."""
+    longest = max(image.height, image.width)
+    return max(image.height / longest, 1 / MOST_ASPECT), max(image.width / longest, 1 / MOST_ASPECT)
+
+
+def is_long(image: ImageShape) -> bool:
+    """Whether it is shown wider than it is."""
+    return max(image.height, image.width) > MOST_ASPECT * min(image.height, image.width)
+
+
+def aspect_style(image: ImageShape) -> str | None:
+    """What the style sheet has to know of images that are not square."""
+    if isinstance(image.size, int):
+        return None
+    tall, wide = shares(image)
+    return f"--tall:{tall:.4g};--wide:{wide:.4g};--aspect:{wide / tall:.4g}"
 
 
 def data_uri(pixels: NDArray[np.uint8], *, most_side: int | None = None) -> str:

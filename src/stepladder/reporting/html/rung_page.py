@@ -11,19 +11,24 @@ from numpy.typing import NDArray
 
 from stepladder._base.wording import n_of
 from stepladder.analysis.attempts import Tried
+from stepladder.analysis.classes import recalls
 from stepladder.analysis.comparing import Comparison
+from stepladder.datasets.sources import called
 from stepladder.ladders.ladder import Rung
 from stepladder.networks.effective_field import EffectiveField
 from stepladder.networks.geometry import LayerGeometry, Network
+from stepladder.networks.sides import pair, text
 from stepladder.recipes.recipe import Recipe, describe
 from stepladder.reporting.evidence import Mistake, confusion, first_mistakes
 from stepladder.reporting.html.charts import Spec, accuracy_chart, epochs_table, loss_chart
 from stepladder.reporting.html.network_picture import BlockPicture, blocks, layer_words
 from stepladder.reporting.html.pictures import MOST_SIDE, field_uri, image_uri
+from stepladder.reporting.numbers import percent
 from stepladder.reporting.pages.check_page import layer_table
 from stepladder.reporting.tables import Table
 from stepladder.reporting.words.diagnosis_text import RungNotes, notes
 from stepladder.runs.results import Results, RungResult
+from stepladder.runs.run import Run
 
 MOST_FIELDS = 24  # pictures of a layer's field, for networks of very many layers
 SHARES = (0.5, 0.95)  # of the energy, for the sides of an effective field
@@ -45,8 +50,8 @@ class MistakePicture:
 
     uri: str
     alt: str
-    label: int
-    predicted: int
+    label: str
+    predicted: str
     pairs: str
     n_wrong: int
     n_seeds: int
@@ -55,21 +60,22 @@ class MistakePicture:
 
 @dataclass(frozen=True)
 class Pair:
-    """A label taken for another class, and how many of the images shown are of it."""
+    """A class taken for another, and how many of the images shown are of it; ``key`` as the filter names it."""
 
-    label: int
-    predicted: int
+    key: str
+    label: str
+    predicted: str
     n: int
 
 
 @dataclass(frozen=True)
 class FieldPicture:
-    """A layer's effective field; ``frame`` is the theoretical one's (start, side) in percent of the image."""
+    """A layer's effective field; ``frame`` is the theoretical one in percent of the image: left, top, width, height."""
 
     name: str
     words: str
     uri: str
-    frame: tuple[float, float]
+    frame: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ class RungContent:
     seeds: tuple[int, ...]
     matrix_seeds: tuple[int, ...]
     matrices: tuple[dict[str, Any], ...]
+    class_names: tuple[str, ...]
+    recalls: Table
     mistakes: tuple[MistakePicture, ...]
     pairs: tuple[Pair, ...]
     left_out: str
@@ -109,6 +117,7 @@ class Shown:
     images: NDArray[np.uint8]
     most_picture_bytes: int
     most_cells: int
+    class_names: tuple[str, ...] = ()
     seed: int | None = None
     fields: tuple[EffectiveField, ...] = ()
     charts: list[Spec] = field(default_factory=list)
@@ -145,7 +154,9 @@ def rung_content(
         matrix_seeds=tuple(sorted(each["seed"] for each in matrices if each["seed"] is not None)),
         matrices=matrices,
         mistakes=pictures,
-        pairs=_pairs(pictures),
+        class_names=shown.class_names,
+        recalls=recall_table(result.runs, shown.class_names),
+        pairs=_pairs(pictures, shown.class_names),
         left_out=left_out,
         same_network_as=None if first == index else (first + 1, results.rungs[first].rung.name),
         blocks=tuple(blocks(network, dropout=result.rung.recipe.dropout)),
@@ -207,13 +218,23 @@ def recipe_table(recipe: Recipe) -> Table:
     return Table(title="", header=("concept", "value"), rows=rows, numeric=frozenset())
 
 
+def recall_table(runs: Sequence[Run], class_names: Sequence[str]) -> Table:
+    """What part of each class is right."""
+    rows = tuple(
+        (called(each.label, class_names), f"{each.n:,}", percent(100 * each.mean), percent(100 * each.lowest))
+        for each in recalls(runs)
+    )
+    header = ("class", "images", "recall %", "lowest seed %")
+    return Table(title="", header=header, rows=rows, numeric=frozenset({1, 2, 3}))
+
+
 def _pictures(first: Sequence[Mistake], n_all: int, shown: Shown) -> tuple[tuple[MistakePicture, ...], str]:
     """The first of all mistakes, as many as there is room for, and a sentence on the others."""
     made: list[MistakePicture] = []
     pairs: set[str] = set()
     n_bytes = 0
     for each in first:
-        picture = _picture(each, image_uri(shown.images[each.index], most_side=MOST_SIDE))
+        picture = _picture(each, image_uri(shown.images[each.index], most_side=MOST_SIDE), shown.class_names)
         pairs |= set(picture.pairs.split())
         n_bytes += FIGURE_BYTES + len(picture.uri) + 2 * len(picture.alt) + len(picture.pairs)
         if n_bytes + OPTION_BYTES * len(pairs) > shown.most_picture_bytes:
@@ -224,15 +245,16 @@ def _pictures(first: Sequence[Mistake], n_all: int, shown: Shown) -> tuple[tuple
     return tuple(made), left_out
 
 
-def _picture(each: Mistake, uri: str) -> MistakePicture:
+def _picture(each: Mistake, uri: str, class_names: Sequence[str]) -> MistakePicture:
     probability = f"{each.probability:.0%}" if each.probability < 0.995 else "> 99%"
-    others = f", and for {', '.join(map(str, each.others))}" if each.others else ""
-    taken = f"{each.label}, taken for {each.predicted}{others}"
+    label, predicted, *more = (called(each_of, class_names) for each_of in (each.label, each.predicted, *each.others))
+    others = f", and for {', '.join(more)}" if more else ""
+    taken = f"{label}, taken for {predicted}{others}"
     return MistakePicture(
         uri=uri,
         alt=f"Image {each.index}: {taken} in {each.n_wrong} of {each.n_seeds} seeds, probability {probability}",
-        label=each.label,
-        predicted=each.predicted,
+        label=label,
+        predicted=predicted,
         pairs=" ".join(f"{each.label}-{predicted}" for predicted in (each.predicted, *each.others)),
         n_wrong=each.n_wrong,
         n_seeds=each.n_seeds,
@@ -240,29 +262,36 @@ def _picture(each: Mistake, uri: str) -> MistakePicture:
     )
 
 
-def _pairs(pictures: Sequence[MistakePicture]) -> tuple[Pair, ...]:
+def _pairs(pictures: Sequence[MistakePicture], class_names: Sequence[str]) -> tuple[Pair, ...]:
     counts = Counter(pair for each in pictures for pair in each.pairs.split())
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    return tuple(_pair(pair, n) for pair, n in ranked)
+    return tuple(_pair(pair, n, class_names) for pair, n in ranked)
 
 
-def _pair(text: str, n: int) -> Pair:
-    label, _, predicted = text.partition("-")
-    return Pair(int(label), int(predicted), n)
+def _pair(key: str, n: int, class_names: Sequence[str]) -> Pair:
+    label, predicted = (called(int(each), class_names) for each in key.split("-"))
+    return Pair(key, label, predicted, n)
 
 
 def _field(network: Network, found: EffectiveField, image: NDArray[np.uint8]) -> FieldPicture:
-    row, size = network.rows[found.layer_index], network.image.size
+    row, image_size = network.rows[found.layer_index], network.image.size
     half, most = (found.side(share) for share in SHARES)
-    words = f"sees {row.rf_out} px; half within {half}, 95% within {most}" if most else "nothing moves it"
-    start, side = 100 * found.window_start / size, 100 * found.window_size / size
-    first, end = max(0.0, start), min(100.0, start + side)
+    words = f"sees {text(row.rf_out, '×')} px; half within {half}, 95% within {most}" if most else "nothing moves it"
+    down, across = zip(*map(pair, (found.window_start, found.window_size, image_size)), strict=True)
+    (top, height), (left, width) = _framed(*down), _framed(*across)
     return FieldPicture(
         name=_layer_name(row),
         words=words,
         uri=field_uri(image, found.energy),
-        frame=(round(first, 2), round(end - first, 2)),
+        frame=(left, top, width, height),
     )
+
+
+def _framed(start: int, side: int, image_side: int) -> tuple[float, float]:
+    """Where a window begins, and how long it is in the image, in percent."""
+    begin, long = 100 * start / image_side, 100 * side / image_side
+    first, end = max(0.0, begin), min(100.0, begin + long)
+    return round(first, 2), round(end - first, 2)
 
 
 def _layer_name(row: LayerGeometry) -> str:

@@ -6,6 +6,7 @@ from stepladder._base.wording import n_of
 from stepladder.ladders.checking import Check, CheckedRung, Estimate, notes_of
 from stepladder.ladders.ladder import Plan, Rung
 from stepladder.networks.geometry import LayerGeometry, Network
+from stepladder.networks.sides import text
 from stepladder.recipes.recipe import SHORTHAND
 from stepladder.reporting.tables import (
     VARIANTS,
@@ -28,8 +29,7 @@ def check_page(check: Check) -> Page:
     shape = info.image
     return [
         Entry(ladder.name, ladder.about),
-        f"Data: {info.name}, images of {shape.channels} x {shape.size} x {shape.size}, {shape.n_classes} classes:"
-        f" {parts_text(check)}.",
+        f"Data: {info.name}, images of {shape.in_words}, {shape.n_classes} classes: {parts_text(check)}.",
         *(f"Note: {note}." for note in check.notes),
         f"SHA-256 of the images: {check.sha256}.",
         f"Target: {target_text(ladder.rungs[-1].target)}.",
@@ -113,7 +113,7 @@ def _check_row(checked: CheckedRung, word: str) -> tuple[str, ...]:
         f"{network.params:,}",
         f"{rung.budget.params:,}",
         f"{network.macs:,}",
-        str(network.receptive_field),
+        text(network.receptive_field),
         f"{rung.recipe.epochs} of {rung.budget.epochs}",
         "OVER" if checked.excess else "yes",
     )
@@ -134,7 +134,7 @@ def layer_table(network: Network, title: str) -> Table:
         *("jump in", "jump out", "rf in", "rf out", "parameters", "multiply-adds"),
     )
     return Table(
-        title=f"{title}: {network.params:,} parameters, receptive field {network.receptive_field}",
+        title=f"{title}: {network.params:,} parameters, receptive field {text(network.receptive_field)}",
         header=header,
         rows=tuple(_layer_row(row) for row in network.rows),
         numeric=frozenset(range(len(header))) - {1},
@@ -149,8 +149,7 @@ def _layer_row(row: LayerGeometry) -> tuple[str, ...]:
         str(row.index + 1),
         row.operation,
         str(row.out_channels),
-        *map(str, sizes),
-        *map(str, field),
+        *map(text, (*sizes, *field)),
         f"{row.params:,}",
         f"{row.macs:,}",
     )

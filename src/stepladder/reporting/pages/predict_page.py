@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stepladder._base.wording import n_of
-from stepladder.datasets.pictures import Picture
+from stepladder.datasets.reading.pictures import Picture
 from stepladder.reporting.numbers import percent
 from stepladder.reporting.tables import Page, Table
 from stepladder.runs.model import Model, ModelOrigin

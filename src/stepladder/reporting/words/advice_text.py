@@ -14,6 +14,7 @@ from stepladder.analysis.advice import (
 )
 from stepladder.analysis.findings import NextStep
 from stepladder.networks.ops import GlobalAvgPool, Linear
+from stepladder.networks.sides import full_text
 from stepladder.reporting.numbers import points, share_text
 from stepladder.reporting.words.outlier_text import seeds_named
 from stepladder.reporting.words.subject import Subject, listed
@@ -103,9 +104,11 @@ def _receptive_field(subject: Subject) -> str:
     if not where and any(isinstance(layer, Linear) for layer in rung.recipe.network):
         where = "the first linear layer"
     who = f"before {where}, a value" if where else "a value of the last layer"
-    text = (
-        f"A larger receptive field could help: {who} sees {found.sees} of the image's {found.image_size} pixels a side"
-    )
+    seen, image = found.sees or 0, found.image_size
+    of = f"{full_text(seen)} of the image's {full_text(image)} pixels"
+    if isinstance(seen, int) and isinstance(image, int):
+        of = f"{seen} of the image's {image} pixels a side"
+    text = f"A larger receptive field could help: {who} sees {of}"
     if found.params_left >= ROOM * rung.budget.params:
         return f"{text}."
     left = max(0, found.params_left)
@@ -174,8 +177,8 @@ def _margin(subject: Subject) -> str:
 def _one_class(subject: Subject) -> str:
     found = subject.found.classes
     first = max((*found.never, *found.weak), key=lambda each: each.mistakes)
-    part = share_text(float(first.mistakes))
-    return f"Class {first.label} comes first: {part} of the mistakes are its images; look at them and their labels."
+    name, part = subject.called(first.label), share_text(float(first.mistakes))
+    return f"Class {name} comes first: {part} of the mistakes are its images; look at them and their labels."
 
 
 _STEP_WORDS: dict[NextStep, Callable[[Subject], str]] = {

@@ -54,9 +54,11 @@ def notes(
     is told in another place, and here in a few words.
     """
     result = results.rungs[index]
-    network = result.rung.network(describe(results.ladder.data).image)
+    info = describe(results.ladder.data)
+    network = result.rung.network(info.image)
     known = known or tried(results)
-    subject = Subject(result, diagnose(result, network, known), results.ladder.evaluate_on, network.params, known)
+    found, split = diagnose(result, network, known), results.ladder.evaluate_on
+    subject = Subject(result, found, split, network.params, known, info.class_names)
     below = results.rungs[index - 1].rung if index else None
     more = results.params[index] - results.params[index - 1] if index else 0
     return RungNotes(

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from stepladder.analysis.attempts import Tried
 from stepladder.analysis.findings import Diagnosis
+from stepladder.datasets.sources import called
 from stepladder.ladders.ladder import Rung
 from stepladder.reporting.numbers import percent
 from stepladder.runs.results import RungResult
@@ -20,6 +21,11 @@ class Subject:
     split: str
     params: int
     known: Tried
+    class_names: tuple[str, ...] = ()
+
+    def called(self, label: int) -> str:
+        """The name of a class."""
+        return called(label, self.class_names)
 
     @property
     def rung(self) -> Rung:

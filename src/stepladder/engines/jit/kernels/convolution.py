@@ -1,17 +1,20 @@
 """Convolutions: forward, and with the flipped kernel the gradient of their input.
 
-Letters as in layout; K kernel, S stride, P padding. The rim of an image is just a tile with fewer taps: no padding is
-stored. A tile of output channels x columns stays in registers while the loops run over input channels and kernel rows;
-a weight is broadcast from memory and an input vector is loaded once per tap for all output channels of the tile.
+Letters as in layout; K kernel, S stride, P padding, each down, and across with a dash. The rim of an image is just a
+tile with fewer taps: no padding is stored. A tile of output channels x columns stays in registers while the loops run
+over input channels and kernel rows; a weight is broadcast from memory and an input vector is loaded once per tap for
+all output channels of the tile.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from stepladder.engines.jit.code.emit import Index, Kernel, Variable
 from stepladder.engines.jit.code.layout import LANES
 from stepladder.engines.jit.kernels.pointwise import Line, Operation, opened, pointers_of
+from stepladder.networks.sides import Sides, Span, area, each, joined, pair, spans
 
 
 @dataclass(frozen=True)
@@ -20,15 +23,28 @@ class ConvolutionShape:
 
     in_channels: int
     out_channels: int
-    in_size: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
+    in_size: Sides
+    kernel: Sides
+    stride: Sides = 1
+    padding: Sides = 0
     depthwise: bool = False
 
+    @cached_property
+    def directions(self) -> tuple[Span, Span]:
+        """Down and across."""
+        return spans(kernel=self.kernel, padding=self.padding, stride=self.stride, in_size=self.in_size)
+
     @property
-    def out_size(self) -> int:
-        return (self.in_size + 2 * self.padding - self.kernel) // self.stride + 1
+    def down(self) -> Span:
+        return self.directions[0]
+
+    @property
+    def across(self) -> Span:
+        return self.directions[1]
+
+    @property
+    def n_taps(self) -> int:
+        return area(self.kernel)
 
     @property
     def weight_channels(self) -> tuple[int, int]:
@@ -37,17 +53,17 @@ class ConvolutionShape:
 
     @property
     def n_weights(self) -> int:
-        return self.weight_channels[0] * self.weight_channels[1] * self.kernel**2
+        return self.weight_channels[0] * self.weight_channels[1] * self.n_taps
 
     @property
-    def dilated_size(self) -> int:
+    def dilated_size(self) -> Sides:
         """The output's size if the stride were 1: that of the output with stride - 1 zeros between its pixels."""
-        return self.in_size + 2 * self.padding - self.kernel + 1
+        return joined(*(replace(span, stride=1).out_size for span in self.directions))
 
     @property
     def transposed(self) -> "ConvolutionShape":
         """The convolution that takes the output's gradient, dilated, to the input's."""
-        padding = self.kernel - 1 - self.padding
+        padding = each(lambda kernel, padding: kernel - 1 - padding, self.kernel, self.padding)
         return ConvolutionShape(
             self.out_channels, self.in_channels, self.dilated_size, self.kernel, 1, padding, self.depthwise
         )
@@ -87,11 +103,12 @@ def choose_tile(out_channels: int, out_size: int, registers: int) -> tuple[int, 
 
 def tiles(shape: ConvolutionShape, columns: list[int]) -> list[Tile]:
     """Columns as tiles."""
+    across = shape.across
 
     def touches_rim(start: int, n: int) -> bool:
-        first_tap = start * shape.stride - shape.padding
-        last_tap = (start + n - 1) * shape.stride - shape.padding + shape.kernel - 1
-        return first_tap < 0 or last_tap >= shape.in_size
+        first_tap = start * across.stride - across.padding
+        last_tap = (start + n - 1) * across.stride - across.padding + across.kernel - 1
+        return first_tap < 0 or last_tap >= across.in_size
 
     return repeated(columns, touches_rim)
 
@@ -121,7 +138,7 @@ def convolution(
 ) -> Kernel:
     """y = operations(conv(x, w) [+ bias]).
 
-    Pointers: x (B, C, H, W, L), w (C, K, K, O) or depthwise (C, K, K, 1), bias (O), y (B, O, H', W', L), and those of
+    Pointers: x (B, C, H, W, L), w (C, K, K', O) or depthwise (C, K, K', 1), bias (O), y (B, O, H', W', L), and those of
     the operations.
     """
     pointers = ["x", "w", *(["bias"] if bias else []), "y", *pointers_of(operations)]
@@ -165,26 +182,27 @@ class _Convolution:
         self.bias = bias
         self.operations = operations
         most_channels = 1 if shape.depthwise else shape.out_channels
-        self.channels, columns = choose_tile(most_channels, shape.out_size, registers)
+        self.channels, columns = choose_tile(most_channels, shape.across.out_size, registers)
         self.tiles = tiles(shape, columns)
 
     def write_block(self, block: Index) -> None:
         """All tiles of a block of images: those that read the same input rows follow each other."""
         kernel, shape = self.kernel, self.shape
+        n_rows = shape.down.out_size
         if shape.depthwise:
-            with kernel.loop(0, shape.out_channels) as channel, kernel.loop(0, shape.out_size) as row:
+            with kernel.loop(0, shape.out_channels) as channel, kernel.loop(0, n_rows) as row:
                 self.write_row(block, channel, row)
         else:
-            with kernel.loop(0, shape.out_size) as row, kernel.loop(0, shape.out_channels, self.channels) as channel:
+            with kernel.loop(0, n_rows) as row, kernel.loop(0, shape.out_channels, self.channels) as channel:
                 self.write_row(block, channel, row)
 
     def write_row(self, block: Index, channel: Index, row: Index) -> None:
         """All tiles of one output row of a tile's channels."""
-        kernel, shape = self.kernel, self.shape
-        tap_rows: tuple[Index | int, Index | int] = (0, shape.kernel)
-        top = row * shape.stride - shape.padding
-        if shape.padding:
-            tap_rows = ((kernel.index(0) - top).at_least(0), (kernel.index(shape.in_size) - top).at_most(shape.kernel))
+        kernel, down = self.kernel, self.shape.down
+        tap_rows: tuple[Index | int, Index | int] = (0, down.kernel)
+        top = row * down.stride - down.padding
+        if down.padding:
+            tap_rows = ((kernel.index(0) - top).at_least(0), (kernel.index(down.in_size) - top).at_most(down.kernel))
         for tile in self.tiles:
             with (
                 kernel.loop(0, tile.repeats) as repeat,
@@ -195,18 +213,19 @@ class _Convolution:
 
     def write_tile(self, tile: Tile, place: _Place) -> None:
         kernel, shape = self.kernel, self.shape
+        down, across = shape.directions
         sums = self.start(tile, place.channel)
         with (
             nullcontext(place.channel) if shape.depthwise else kernel.loop(0, shape.in_channels) as c,
             kernel.loop(*place.tap_rows) as tap_row,
         ):
-            x_row = ((place.block * shape.in_channels + c) * shape.in_size + place.top + tap_row) * shape.in_size
-            x_at = (x_row + place.column * shape.stride) * LANES + place.lane
+            x_row = ((place.block * shape.in_channels + c) * down.in_size + place.top + tap_row) * across.in_size
+            x_at = (x_row + place.column * across.stride) * LANES + place.lane
             n_outputs = shape.weight_channels[1]
-            w_at = (c * shape.kernel + tap_row) * (shape.kernel * n_outputs)
+            w_at = (c * down.kernel + tap_row) * (across.kernel * n_outputs)
             if not shape.depthwise:
                 w_at += place.channel
-            for tap in range(shape.kernel):
+            for tap in range(across.kernel):
                 self.write_tap(tile, sums, x_at=x_at, w_at=w_at + tap * n_outputs, tap=tap)
         self.finish(tile, sums, place)
 
@@ -220,11 +239,11 @@ class _Convolution:
         return sums
 
     def write_tap(self, tile: Tile, sums: Accumulators, *, x_at: Index, w_at: Index, tap: int) -> None:
-        kernel, shape = self.kernel, self.shape
-        offsets = {n: n * shape.stride + tap - shape.padding for n in range(tile.n)}
+        kernel, across = self.kernel, self.shape.across
+        offsets = {n: n * across.stride + tap - across.padding for n in range(tile.n)}
         if tile.rim:
-            first = tile.start * shape.stride
-            offsets = {n: offset for n, offset in offsets.items() if 0 <= first + offset < shape.in_size}
+            first = tile.start * across.stride
+            offsets = {n: offset for n, offset in offsets.items() if 0 <= first + offset < across.in_size}
         if not offsets:
             return
         inputs = {n: kernel.load("x", x_at + offset * LANES) for n, offset in offsets.items()}
@@ -236,10 +255,11 @@ class _Convolution:
     def finish(self, tile: Tile, sums: Accumulators, place: _Place) -> None:
         """Store a tile's values, after the operations on them."""
         kernel, shape = self.kernel, self.shape
+        down, across = shape.directions
         image = place.block * LANES + place.lane
         for o in range(self.channels):
             channel = place.channel + o
-            y_row = ((place.block * shape.out_channels + channel) * shape.out_size + place.row) * shape.out_size
+            y_row = ((place.block * shape.out_channels + channel) * down.out_size + place.row) * across.out_size
             with opened(kernel, self.operations, Line(channel, place.row, shape.out_channels)) as apply:
                 for n in range(tile.n):
                     at = (y_row + place.column + n) * LANES + place.lane
@@ -247,18 +267,20 @@ class _Convolution:
 
 
 def dilation(name: str, shape: ConvolutionShape, *, width: int) -> Kernel:
-    """The output's gradient with stride - 1 zeros between its pixels: dy (B, O, H', W', L) to y (B, O, D, D, L).
+    """The output's gradient with stride - 1 zeros between its pixels: dy (B, O, H', W', L) to y (B, O, D, D', L).
 
     y is zero where nothing is written, and stays so.
     """
     kernel = Kernel(name, ["dy", "y"], ["n_blocks"], width=width)
+    down, across = shape.directions
+    height, row_size = pair(shape.dilated_size)
     with (
         kernel.loop(0, kernel.argument("n_blocks") * shape.out_channels) as plane,
-        kernel.loop(0, shape.out_size) as row,
-        kernel.loop(0, shape.out_size) as column,
+        kernel.loop(0, down.out_size) as row,
+        kernel.loop(0, across.out_size) as column,
         kernel.loop(0, LANES, width) as lane,
     ):
-        from_pixel = (plane * shape.out_size + row) * shape.out_size + column
-        to_pixel = (plane * shape.dilated_size + row * shape.stride) * shape.dilated_size + column * shape.stride
+        from_pixel = (plane * down.out_size + row) * across.out_size + column
+        to_pixel = (plane * height + row * down.stride) * row_size + column * across.stride
         kernel.store("y", to_pixel * LANES + lane, kernel.load("dy", from_pixel * LANES + lane))
     return kernel

@@ -16,6 +16,7 @@ from stepladder.engines.jit.code.emit import Index, Kernel, Variable, Vector
 from stepladder.engines.jit.code.layout import LANES
 from stepladder.engines.jit.kernels.loss import exponential
 from stepladder.engines.jit.kernels.pointwise import Line, Operation, opened, pointers_of
+from stepladder.networks.sides import Sides, area, pair
 
 MOST_SUMS = 8  # that grow side by side: one alone waits four cycles for each addition
 
@@ -42,7 +43,11 @@ class GateShape:
 
     channels: int
     reduced: int
-    size: int
+    size: Sides
+
+    @property
+    def n_pixels(self) -> int:
+        return area(self.size)
 
     @property
     def parts(self) -> tuple[Part, Part]:
@@ -72,7 +77,7 @@ def gate(name: str, shape: GateShape, *, width: int) -> Kernel:
             plane = block * shape.channels + channel
             sums = _plane_sums(kernel, shape, plane, lambda total, at: total.add(kernel.load("x", at)))
             for at, total in sums:
-                kernel.store("mean", at, total * (1 / shape.size**2))
+                kernel.store("mean", at, total * (1 / shape.n_pixels))
         with kernel.loop(0, LANES, width) as lane:
             _forward(kernel, reduce, block, lane, lambda at, value: kernel.store("reduced", at, value.relu()))
             _forward(kernel, expand, block, lane, lambda at, value: _store_sigmoid(kernel, at, value))
@@ -110,7 +115,7 @@ def gate_gradient(
             _backward(kernel, expand, block, lane, lambda at, value: _store_relu_gradient(kernel, at, value))
             _add_gradients(kernel, reduce, block, lane)
             if to_input:
-                share = 1 / shape.size**2
+                share = 1 / shape.n_pixels
                 _backward(kernel, reduce, block, lane, lambda at, value: kernel.store("d_mean", at, value * share))
         if to_input:
             _each_pixel(kernel, shape, block, "dx", of_input, operations)
@@ -141,7 +146,7 @@ def _plane_sums(
     kernel: Kernel, shape: GateShape, plane: Index, add: Callable[[Variable, Index], None]
 ) -> list[tuple[Index, Vector]]:
     """The sums over a plane's pixels of what ``add`` adds for each, with their places; neighbours are added apart."""
-    lanes, n_pixels = range(0, LANES, kernel.width), shape.size**2
+    lanes, n_pixels = range(0, LANES, kernel.width), shape.n_pixels
     n_ways = min(max(1, MOST_SUMS // len(lanes)), n_pixels)
     sums = {(way, lane): kernel.variable() for way in range(n_ways) for lane in lanes}
     n_whole = n_pixels - n_pixels % n_ways
@@ -203,15 +208,16 @@ def _each_pixel(
     operations: Sequence[Operation] = (),
 ) -> None:
     """Store ``value`` of a pixel's place and of that of what its plane has in common, after the operations."""
+    n_rows, row_size = pair(shape.size)
     with (
         kernel.loop(0, shape.channels) as channel,
-        kernel.loop(0, shape.size) as row,
+        kernel.loop(0, n_rows) as row,
         opened(kernel, operations, Line(channel, row, shape.channels)) as apply,
-        kernel.loop(0, shape.size) as column,
+        kernel.loop(0, row_size) as column,
         kernel.loop(0, LANES, kernel.width) as lane,
     ):
         plane = block * shape.channels + channel
-        at = ((plane * shape.size + row) * shape.size + column) * LANES + lane
+        at = ((plane * n_rows + row) * row_size + column) * LANES + lane
         kernel.store(target, at, apply(value(at, plane * LANES + lane), at, block * LANES + lane))
 
 

@@ -1,16 +1,17 @@
 """A batch from the image set: chosen images as vectors over images, normalised, plain or warped (see augment.warp).
 
 The set is kept as bytes with a rim of RIM zeros around each image, so that a warp reads zeros outside instead of
-asking where it is: (N, C, S + 2 RIM, S + 2 RIM) uint8, and SLACK bytes more, because two pixels are read at once.
+asking where it is: (N, C, H + 2 RIM, W + 2 RIM) uint8, and SLACK bytes more, because two pixels are read at once.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.datasets.data import Labelled
+from stepladder.datasets.image_set import Labelled
 from stepladder.engines.jit.code.emit import Index, Kernel, Vector
 from stepladder.engines.jit.code.layout import LANES, blocks_for
 from stepladder.engines.jit.code.memory import aligned
+from stepladder.networks.sides import Sides, pair
 from stepladder.recipes.augment import Warps
 
 RIM = 2
@@ -28,10 +29,9 @@ class Pixels:
 
     def __init__(self, part: Labelled, *, at_once: int, most_kept: int = MOST_KEPT) -> None:
         self.part, self.at_once = part, at_once
-        _, channels, size, _ = part.shape
-        n_bytes = len(part) * channels * (size + 2 * RIM) ** 2
+        n_bytes = len(part) * n_with_rim(part.shape[1:])
         self.kept = with_rim(part.images) if n_bytes <= most_kept else None
-        self._batch = with_rim(np.zeros((0 if self.kept is not None else at_once, channels, size, size), np.uint8))
+        self._batch = with_rim(np.zeros((0 if self.kept is not None else at_once, *part.shape[1:]), np.uint8))
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Bytes as ``with_rim`` gives them, with the images ``indices`` (n,) of the set, and where they are in them."""
@@ -41,25 +41,31 @@ class Pixels:
         return self._batch, np.arange(len(indices))
 
 
+def n_with_rim(shape: tuple[int, ...]) -> int:
+    """Bytes of an image (C, H, W) with its rim."""
+    channels, height, width = shape
+    return channels * (height + 2 * RIM) * (width + 2 * RIM)
+
+
 def with_rim(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (N, C, S, S) as the kernels want them: flat bytes."""
-    n, channels, size, _ = images.shape
-    flat = np.zeros(n * channels * (size + 2 * RIM) ** 2 + SLACK, np.uint8)
+    """Images (N, C, H, W) as the kernels want them: flat bytes."""
+    flat = np.zeros(len(images) * n_with_rim(images.shape[1:]) + SLACK, np.uint8)
     _put(flat, images)
     return flat
 
 
 def _put(flat: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
-    """Images (n, C, S, S) into the first places of such bytes; the rims stay as they are."""
-    n, channels, size, _ = images.shape
-    row = size + 2 * RIM
-    places = flat[: n * channels * row**2].reshape(n, channels, row, row)
+    """Images (n, C, H, W) into the first places of such bytes; the rims stay as they are."""
+    n, channels, height, width = images.shape
+    used = flat[: n * n_with_rim(images.shape[1:])]
+    places = used.reshape(n, channels, height + 2 * RIM, width + 2 * RIM)
     places[:, :, RIM:-RIM, RIM:-RIM] = images
 
 
 def lanes_of(warps: Warps) -> NDArray[np.float32]:
-    """Warps as ``warped`` wants them: (B, K, L), aligned, zero beyond the last. K is 6 for the map, then 4 S for curves
-    and 4 for a hole, where there are such.
+    """Warps as ``warped`` wants them: (B, K, L), aligned, zero beyond the last.
+
+    K is 6 for the map, then 4 times the longer side for curves and 4 for a hole, where there are such.
     """
     n = len(warps.maps)
     rows = [each.reshape(n, -1) for each in (warps.maps, warps.curves, warps.holes) if each is not None]
@@ -71,37 +77,39 @@ def lanes_of(warps: Warps) -> NDArray[np.float32]:
     return lanes
 
 
-def gathered(name: str, *, channels: int, size: int, width: int) -> Kernel:
+def gathered(name: str, *, channels: int, size: Sides, width: int) -> Kernel:
     """x = pixel * scale + offset.
 
-    Pointers: images (see with_rim); indices (B, L) int64; scale, offset (C); x (B, C, S, S, L).
+    Pointers: images (see with_rim); indices (B, L) int64; scale, offset (C); x (B, C, H, W, L).
     """
     kernel = Kernel(name, ["images", "indices", "scale", "offset", "x"], ["n_blocks"], width=width)
-    row = size + 2 * RIM
+    n_rows, row_size = pair(size)
+    row, column = row_size + 2 * RIM, n_rows + 2 * RIM
     with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, LANES, width) as lane:
-        starts = _starts(kernel, block * LANES + lane, channels * row * row)
+        starts = _starts(kernel, block * LANES + lane, channels * column * row)
         with kernel.loop(0, channels) as c:
             scale, offset = kernel.broadcast("scale", c), kernel.broadcast("offset", c)
-            with kernel.loop(0, size) as y, kernel.loop(0, size) as x:
-                at = (c * row + y + RIM) * row + x + RIM
+            with kernel.loop(0, n_rows) as y, kernel.loop(0, row_size) as x:
+                at = (c * column + y + RIM) * row + x + RIM
                 pixels = _pixels(kernel, [start + at for start in starts], "i8")
-                out = (((block * channels + c) * size + y) * size + x) * LANES + lane
+                out = (((block * channels + c) * n_rows + y) * row_size + x) * LANES + lane
                 kernel.store("x", out, kernel.multiply_add(_as_floats(kernel, pixels), scale, offset))
     return kernel
 
 
-def warped(name: str, *, channels: int, size: int, bent: bool, cut: bool, width: int) -> Kernel:
+def warped(name: str, *, channels: int, size: Sides, bent: bool, cut: bool, width: int) -> Kernel:
     """x = warp(image) * scale + offset: bilinear, zeros outside and in holes (before normalising).
 
     ``bent`` by curves, ``cut`` by holes. Pointers: images (see with_rim); indices (B, L) int64; warps (see lanes_of);
-    scale, offset (C); x (B, C, S, S, L).
+    scale, offset (C); x (B, C, H, W, L).
     """
     kernel = Kernel(name, ["images", "indices", "warps", "scale", "offset", "x"], ["n_blocks"], width=width)
-    row = size + 2 * RIM
-    first_hole = 6 + 4 * size * bent
+    n_rows, row_size = pair(size)
+    row, column, longest = row_size + 2 * RIM, n_rows + 2 * RIM, max(n_rows, row_size)
+    first_hole = 6 + 4 * longest * bent
     n_values = first_hole + 4 * cut
     with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, LANES, width) as lane:
-        starts = _starts(kernel, block * LANES + lane, channels * row * row)
+        starts = _starts(kernel, block * LANES + lane, channels * column * row)
 
         def value(n: Index | int) -> Vector:
             return kernel.load("warps", (block * n_values + n) * LANES + lane)
@@ -110,24 +118,24 @@ def warped(name: str, *, channels: int, size: int, bent: bool, cut: bool, width:
         hole = [value(first_hole + n) for n in range(4)] if cut else []
         with kernel.loop(0, channels) as c:
             scale, offset = kernel.broadcast("scale", c), kernel.broadcast("offset", c)
-            plane = c * (row * row)
-            with kernel.loop(0, size) as y:
+            plane = c * (column * row)
+            with kernel.loop(0, n_rows) as y:
                 down = kernel.spread(y.as_float())
-                with kernel.loop(0, size) as x:
+                with kernel.loop(0, row_size) as x:
                     across = kernel.spread(x.as_float())
                     source_x, source_y = a * across + (b * down + shift_x), c_ * across + (d * down + shift_y)
                     if bent:
-                        source_x += value(x + 6) + value(y + (6 + size))
-                        source_y += value(x + (6 + 2 * size)) + value(y + (6 + 3 * size))
-                    left, part_x = _split(kernel, source_x, size)
-                    top, part_y = _split(kernel, source_y, size)
+                        source_x += value(x + 6) + value(y + (6 + longest))
+                        source_y += value(x + (6 + 2 * longest)) + value(y + (6 + 3 * longest))
+                    left, part_x = _split(kernel, source_x, row_size)
+                    top, part_y = _split(kernel, source_y, n_rows)
                     places = [start + plane for start in _offsets(kernel, starts, top, left, row)]
                     upper = _between(kernel, places, part_x)
                     lower = _between(kernel, [place + row for place in places], part_x)
                     pixel = upper + (lower - upper) * part_y
                     if cut:
                         pixel = _outside(kernel, hole, across, down, pixel)
-                    out = (((block * channels + c) * size + y) * size + x) * LANES + lane
+                    out = (((block * channels + c) * n_rows + y) * row_size + x) * LANES + lane
                     kernel.store("x", out, kernel.multiply_add(pixel, scale, offset))
     return kernel
 

@@ -10,19 +10,20 @@ Letters as in layout; arrays are (C) unless said otherwise; m = n_images * pixel
 
 from stepladder.engines.jit.code.emit import Index, Kernel, Vector
 from stepladder.networks.ops.batch_norm import NORM_EPSILON, NORM_MOMENTUM
+from stepladder.networks.sides import Sides, area, pair
 
 
-def norm_statistics(name: str, *, channels: int, size: int, width: int) -> Kernel:
+def norm_statistics(name: str, *, channels: int, size: Sides, width: int) -> Kernel:
     """a and b from a batch's row sums (H, C, V), which are cleared; the running statistics move (Bessel-corrected).
 
     The sums are of values minus the running mean (pointwise.Sums).
     """
     pointers = ["sum", "sum_squared", "scale", "shift", "running_mean", "running_var", "mean", "rstd", "a", "b"]
     kernel = Kernel(name, pointers, ["n_images"], width=width)
-    count = (kernel.argument("n_images") * size**2).as_float()
+    count = (kernel.argument("n_images") * area(size)).as_float()
     with kernel.loop(0, channels) as c:
-        moved = take_row_sums(kernel, "sum", c, channels=channels, size=size) / count
-        mean_square = take_row_sums(kernel, "sum_squared", c, channels=channels, size=size) / count
+        moved = take_row_sums(kernel, "sum", c, channels=channels, n_rows=pair(size)[0]) / count
+        mean_square = take_row_sums(kernel, "sum_squared", c, channels=channels, n_rows=pair(size)[0]) / count
         mean = kernel.load("running_mean", c, width=1) + moved
         variance = (mean_square - moved * moved).relu()
         _move(kernel, "running_mean", c, mean)
@@ -31,32 +32,32 @@ def norm_statistics(name: str, *, channels: int, size: int, width: int) -> Kerne
     return kernel
 
 
-def norm_from_running(name: str, *, channels: int, size: int, width: int) -> Kernel:
+def norm_from_running(name: str, *, channels: int, size: Sides, width: int) -> Kernel:
     """a and b from the running statistics, for evaluation; what row sums it gathered is cleared."""
     pointers = ["sum", "sum_squared", "scale", "shift", "running_mean", "running_var", "mean", "rstd", "a", "b"]
     kernel = Kernel(name, pointers, width=width)
     for pointer in ("sum", "sum_squared"):
-        with kernel.loop(0, size * channels * width, width) as at:
+        with kernel.loop(0, pair(size)[0] * channels * width, width) as at:
             kernel.store(pointer, at, kernel.zero())
     with kernel.loop(0, channels) as c:
         _set_affine(kernel, c, kernel.load("running_mean", c, width=1), kernel.load("running_var", c, width=1))
     return kernel
 
 
-def norm_sums(name: str, *, channels: int, size: int, width: int) -> Kernel:
+def norm_sums(name: str, *, channels: int, size: Sides, width: int) -> Kernel:
     """The sums of g and of g u from their row sums (H, C, V), which are cleared."""
     kernel = Kernel(name, ["sum_gradient", "sum_product", "total_gradient", "total_product"], width=width)
     with kernel.loop(0, channels) as c:
         for of, to in (("sum_gradient", "total_gradient"), ("sum_product", "total_product")):
-            kernel.store(to, c, take_row_sums(kernel, of, c, channels=channels, size=size))
+            kernel.store(to, c, take_row_sums(kernel, of, c, channels=channels, n_rows=pair(size)[0]))
     return kernel
 
 
-def norm_gradient(name: str, *, channels: int, size: int, width: int) -> Kernel:
+def norm_gradient(name: str, *, channels: int, size: Sides, width: int) -> Kernel:
     """Gradients of scale and shift, and slope and offset of the input's gradient, from the sums of g and g u."""
     pointers = ["total_gradient", "total_product", "mean", "rstd", "a", "d_scale", "d_shift", "slope", "offset"]
     kernel = Kernel(name, pointers, ["n_images"], width=width)
-    count = (kernel.argument("n_images") * size**2).as_float()
+    count = (kernel.argument("n_images") * area(size)).as_float()
     with kernel.loop(0, channels) as c:
         total, product, mean, rstd, a = (kernel.load(pointer, c, width=1) for pointer in pointers[:5])
         d_scale = (product - mean * total) * rstd
@@ -68,10 +69,10 @@ def norm_gradient(name: str, *, channels: int, size: int, width: int) -> Kernel:
     return kernel
 
 
-def take_row_sums(kernel: Kernel, pointer: str, channel: Index, *, channels: int, size: int) -> Vector:
+def take_row_sums(kernel: Kernel, pointer: str, channel: Index, *, channels: int, n_rows: int) -> Vector:
     """The sum of a channel's row sums (H, C, V), all lanes together; they are cleared for the next batch."""
     total = kernel.variable()
-    with kernel.loop(0, size) as row:
+    with kernel.loop(0, n_rows) as row:
         at = (row * channels + channel) * kernel.width
         total.add(kernel.load(pointer, at))
         kernel.store(pointer, at, kernel.zero())

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 from stepladder.engines.jit.code.emit import Index, Kernel, Variable, Vector
 from stepladder.engines.jit.code.layout import LANES
+from stepladder.networks.sides import Sides, pair
 
 # What a value becomes, by the value, its place in its tensor, and the number of its first image in the batch.
 Apply = Callable[[Vector, Index, Index], Vector]
@@ -281,20 +282,21 @@ def opened(kernel: Kernel, operations: Sequence[Operation], line: Line) -> Itera
 
 
 def pointwise(
-    name: str, operations: Sequence[Operation], *, channels: int, size: int, width: int, in_place: bool = False
+    name: str, operations: Sequence[Operation], *, channels: int, size: Sides, width: int, in_place: bool = False
 ) -> Kernel:
     """y = operations(x), or x = operations(x) ``in_place``; both (B, C, H, W, L)."""
     target = "x" if in_place else "y"
+    n_rows, row_size = pair(size)
     kernel = Kernel(name, [*dict.fromkeys(["x", target]), *pointers_of(operations)], ["n_blocks"], width=width)
     with (
         kernel.loop(0, kernel.argument("n_blocks")) as block,
         kernel.loop(0, channels) as channel,
-        kernel.loop(0, size) as row,
+        kernel.loop(0, n_rows) as row,
         opened(kernel, operations, Line(channel, row, channels)) as apply,
-        kernel.loop(0, size) as column,
+        kernel.loop(0, row_size) as column,
         kernel.loop(0, LANES, width) as lane,
     ):
-        at = (((block * channels + channel) * size + row) * size + column) * LANES + lane
+        at = (((block * channels + channel) * n_rows + row) * row_size + column) * LANES + lane
         kernel.store(target, at, apply(kernel.load("x", at), at, block * LANES + lane))
     return kernel
 

@@ -1,4 +1,4 @@
-"""Pools over kernel x kernel windows: maximum or mean, forward and backward, of any stride and padding.
+"""Pools over windows: maximum or mean, forward and backward, of any stride and padding.
 
 Letters as in layout. Padding counts as minus infinity for a maximum and as zeros for a mean, as in PyTorch. Where
 several inputs share the maximum, the first in reading order takes the gradient.
@@ -12,13 +12,15 @@ from stepladder.engines.jit.code.emit import Index, Kernel, Variable, Vector
 from stepladder.engines.jit.code.layout import LANES
 from stepladder.engines.jit.kernels.convolution import ConvolutionShape
 from stepladder.engines.jit.kernels.pointwise import Apply, Line, Operation, opened, pointers_of
+from stepladder.networks.sides import Span
 
 MOST_UNROLLED = 16  # pixels of a window
 
 
 def tiles_exactly(shape: ConvolutionShape) -> bool:
     """Whether every input pixel is in exactly one window: then its gradient can be stored when it is known."""
-    return shape.stride == shape.kernel and not shape.padding and shape.in_size % shape.kernel == 0
+    whole = all(span.in_size % span.kernel == 0 for span in shape.directions)
+    return whole and shape.stride == shape.kernel and not shape.padding
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class _Window:
     image: Index
 
     def output(self, shape: ConvolutionShape) -> Index:
-        return ((self.plane * shape.out_size + self.row) * shape.out_size + self.column) * LANES + self.lane
+        down, across = shape.directions
+        return ((self.plane * down.out_size + self.row) * across.out_size + self.column) * LANES + self.lane
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def _lines(kernel: Kernel, shape: ConvolutionShape) -> Iterator[tuple[Index, Lin
     with (
         kernel.loop(0, kernel.argument("n_blocks")) as block,
         kernel.loop(0, shape.in_channels) as channel,
-        kernel.loop(0, shape.out_size) as row,
+        kernel.loop(0, shape.down.out_size) as row,
     ):
         yield block, Line(channel, row, shape.in_channels)
 
@@ -50,33 +53,34 @@ def _lines(kernel: Kernel, shape: ConvolutionShape) -> Iterator[tuple[Index, Lin
 def _windows(kernel: Kernel, shape: ConvolutionShape, block: Index, line: Line) -> Iterator[_Window]:
     """Every output pixel of a line."""
     plane = block * shape.in_channels + line.channel
-    with kernel.loop(0, shape.out_size) as column, kernel.loop(0, LANES, kernel.width) as lane:
+    with kernel.loop(0, shape.across.out_size) as column, kernel.loop(0, LANES, kernel.width) as lane:
         yield _Window(plane, line.row, column, lane, block * LANES + lane)
 
 
 def _each_input(kernel: Kernel, shape: ConvolutionShape, window: _Window, body: Callable[[Index], None]) -> None:
     """Write ``body`` for every input pixel of a window that lies inside the image, given as its place."""
-    top, left = window.row * shape.stride - shape.padding, window.column * shape.stride - shape.padding
+    down, across = shape.directions
+    top, left = window.row * down.stride - down.padding, window.column * across.stride - across.padding
 
     def place(tap_row: Index | int, tap_column: Index | int) -> Index:
-        pixel = (window.plane * shape.in_size + top + tap_row) * shape.in_size + left + tap_column
+        pixel = (window.plane * down.in_size + top + tap_row) * across.in_size + left + tap_column
         return pixel * LANES + window.lane
 
-    if not shape.padding and shape.kernel**2 <= MOST_UNROLLED:
-        for tap in range(shape.kernel**2):
-            body(place(tap // shape.kernel, tap % shape.kernel))
+    if not shape.padding and shape.n_taps <= MOST_UNROLLED:
+        for tap in range(shape.n_taps):
+            body(place(tap // across.kernel, tap % across.kernel))
         return
     with (
-        kernel.loop(*_range(kernel, shape, top)) as tap_row,
-        kernel.loop(*_range(kernel, shape, left)) as tap_column,
+        kernel.loop(*_range(kernel, down, top)) as tap_row,
+        kernel.loop(*_range(kernel, across, left)) as tap_column,
     ):
         body(place(tap_row, tap_column))
 
 
-def _range(kernel: Kernel, shape: ConvolutionShape, first: Index) -> tuple[Index | int, Index | int]:
-    if not shape.padding:
-        return 0, shape.kernel
-    return (kernel.index(0) - first).at_least(0), (kernel.index(shape.in_size) - first).at_most(shape.kernel)
+def _range(kernel: Kernel, span: Span, first: Index) -> tuple[Index | int, Index | int]:
+    if not span.padding:
+        return 0, span.kernel
+    return (kernel.index(0) - first).at_least(0), (kernel.index(span.in_size) - first).at_most(span.kernel)
 
 
 def max_pool(name: str, shape: ConvolutionShape, *, width: int, scaled: bool = False) -> Kernel:
@@ -108,7 +112,7 @@ def mean_pool(name: str, shape: ConvolutionShape, *, width: int) -> Kernel:
     with _lines(kernel, shape) as (block, line), _windows(kernel, shape, block, line) as window:
         total = kernel.variable()
         _each_input(kernel, shape, window, lambda at: total.add(kernel.load("x", at)))
-        kernel.store("y", window.output(shape), total.get() * (1 / shape.kernel**2))
+        kernel.store("y", window.output(shape), total.get() * (1 / shape.n_taps))
     return kernel
 
 
@@ -141,11 +145,11 @@ def max_pool_gradient(
 def mean_pool_gradient(
     name: str, shape: ConvolutionShape, *, width: int, operations: Sequence[Operation] = ()
 ) -> Kernel:
-    """dy / kernel**2 goes to every input of the window; pointers dy, dx; otherwise as max_pool_gradient."""
+    """dy / the kernel's size goes to every input of the window; pointers dy, dx; otherwise as max_pool_gradient."""
     kernel = Kernel(name, ["dy", "dx", *pointers_of(operations)], ["n_blocks"], width=width)
 
     def write(window: _Window, put: "_Put") -> None:
-        gradient = kernel.load("dy", window.output(shape)) * (1 / shape.kernel**2)
+        gradient = kernel.load("dy", window.output(shape)) * (1 / shape.n_taps)
         _each_input(kernel, shape, window, lambda at: put(at, gradient))
 
     _write_gradient(kernel, shape, operations, write)

@@ -21,14 +21,14 @@ class Fold:
 
 
 def pack_weights(name: str, shape: ConvolutionShape, *, bias: bool, fold: Fold | None, flipped: bool) -> Kernel:
-    """w (C, K, K, O) from ``weight`` (O, C, K, K); the ``flipped`` kernel (O, K, K, C) of the input's gradient too.
+    """w (C, K, K', O) from ``weight`` (O, C, K, K'); the ``flipped`` kernel (O, K, K', C) of the input's gradient too.
 
     With a fold: of a and b, and ``w_bias`` (O) from ``bias`` if there is one.
     """
     pointers = ["weight", *["bias"] * bias, *(["a", "b", "w_bias"] if fold else []), "w", *["w_flipped"] * flipped]
     kernel = Kernel(name, pointers, width=1)
     n_inputs, n_outputs = shape.weight_channels
-    taps = shape.kernel**2
+    taps = shape.n_taps
     with kernel.loop(0, n_outputs) as o:
         offset = kernel.variable(kernel.load("bias", o) if fold and bias else None)
         with kernel.loop(0, n_inputs) as c:
@@ -49,7 +49,7 @@ def pack_weights(name: str, shape: ConvolutionShape, *, bias: bool, fold: Fold |
 
 
 def finish_weights(name: str, shape: ConvolutionShape, *, bias: bool, fold: Fold | None, width: int) -> Kernel:
-    """``d_weight`` (O, C, K, K) from the lanes of ``g`` (C, K, K, O, V), which are cleared.
+    """``d_weight`` (O, C, K, K') from the lanes of ``g`` (C, K, K', O, V), which are cleared.
 
     ``d_bias`` (O) from ``row_sum`` (H', O, V), cleared too, if there is a bias or a fold. With a fold, also the sums
     ``total_gradient`` and ``total_product`` of its normalisation.
@@ -60,11 +60,11 @@ def finish_weights(name: str, shape: ConvolutionShape, *, bias: bool, fold: Fold
     n_inputs, n_outputs = shape.weight_channels
     if bias or fold:
         with kernel.loop(0, shape.out_channels) as channel:
-            total = take_row_sums(kernel, "row_sum", channel, channels=shape.out_channels, size=shape.out_size)
+            total = take_row_sums(kernel, "row_sum", channel, channels=shape.out_channels, n_rows=shape.down.out_size)
             kernel.store("d_bias", channel, total)
     if fold:
         return _finish_folded(kernel, shape, fold)
-    with kernel.loop(0, n_inputs) as c, kernel.loop(0, shape.kernel**2) as tap, kernel.loop(0, n_outputs) as o:
+    with kernel.loop(0, n_inputs) as c, kernel.loop(0, shape.n_taps) as tap, kernel.loop(0, n_outputs) as o:
         kernel.store("d_weight", _flat(shape, o, c, tap), _take_lanes(kernel, shape, o, c, tap))
     return kernel
 
@@ -77,7 +77,7 @@ def _finish_folded(kernel: Kernel, shape: ConvolutionShape, fold: Fold) -> Kerne
         gradient, product = (kernel.variable(kernel.constant(0.0, 1)) for _ in range(2))
         with (
             kernel.loop(channel * fold.pixels, (channel + 1) * fold.pixels) as c,
-            kernel.loop(0, shape.kernel**2) as tap,
+            kernel.loop(0, shape.n_taps) as tap,
         ):
             row_gradient, row_product = (kernel.variable(kernel.constant(0.0, 1)) for _ in range(2))
             with kernel.loop(0, n_outputs) as o:
@@ -96,15 +96,15 @@ def _finish_folded(kernel: Kernel, shape: ConvolutionShape, fold: Fold) -> Kerne
 
 def _take_lanes(kernel: Kernel, shape: ConvolutionShape, o: Index, c: Index, tap: Index) -> Vector:
     """One weight's gradient, summed over its lanes, which are cleared."""
-    at = ((c * shape.kernel**2 + tap) * shape.weight_channels[1] + o) * kernel.width
+    at = ((c * shape.n_taps + tap) * shape.weight_channels[1] + o) * kernel.width
     lanes = kernel.load("g", at)
     kernel.store("g", at, kernel.zero())
     return lanes.total()
 
 
 def _flat(shape: ConvolutionShape, o: Index, c: Index, tap: Index) -> Index:
-    """Where a weight is in PyTorch's order: (O, C, K, K), depthwise (C, 1, K, K)."""
-    return (o * shape.in_channels + c) * shape.kernel**2 + tap
+    """Where a weight is in PyTorch's order: (O, C, K, K'), depthwise (C, 1, K, K')."""
+    return (o * shape.in_channels + c) * shape.n_taps + tap
 
 
 def _folded_channel(kernel: Kernel, c: Index, fold: Fold) -> Index:

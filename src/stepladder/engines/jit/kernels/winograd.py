@@ -16,6 +16,7 @@ from stepladder.engines.jit.code.emit import Index, Kernel, Vector
 from stepladder.engines.jit.code.layout import LANES
 from stepladder.engines.jit.kernels.convolution import ConvolutionShape, Tile, repeated, split_evenly
 from stepladder.engines.jit.kernels.pointwise import Line, Operation, opened, pointers_of
+from stepladder.networks.sides import Span
 
 PLACES = 16
 LEAST_GAIN = 1.8  # of 2.25 at best: below, the transforms and the multiplied rim cost more than is saved (docs/LOG.md)
@@ -28,17 +29,19 @@ def pays(shape: ConvolutionShape) -> bool:
         return False
     if min(shape.in_channels, shape.out_channels) < LEAST_CHANNELS:
         return False
-    inside = sum(
-        0 <= start + tap < shape.in_size
-        for start in range(-shape.padding, shape.out_size - shape.padding)
-        for tap in range(3)
-    )
-    return inside**2 >= LEAST_GAIN * PLACES * n_tiles(shape) ** 2
+    down, across = shape.directions
+    return n_inside(down) * n_inside(across) >= LEAST_GAIN * PLACES * n_tiles(down) * n_tiles(across)
 
 
-def n_tiles(shape: ConvolutionShape) -> int:
-    """Tiles of 2 x 2 outputs in a row; with an odd size the last is cut off."""
-    return -(-shape.out_size // 2)
+def n_inside(span: Span) -> int:
+    """How many taps of all outputs in one direction are in the image."""
+    starts = range(-span.padding, span.out_size - span.padding)
+    return sum(0 <= start + tap < span.in_size for start in starts for tap in range(3))
+
+
+def n_tiles(span: Span) -> int:
+    """Tiles of 2 x 2 outputs in one direction; with an odd size the last is cut off."""
+    return -(-span.out_size // 2)
 
 
 def tiles_at_once(width: int) -> int:
@@ -55,7 +58,7 @@ def scratch_sizes(shape: ConvolutionShape, width: int) -> dict[str, int]:
     """Floats of the arrays that a kernel works in: a row of zeros, and a group's v and m."""
     group = PLACES * tiles_at_once(width) * width
     return {
-        "zero": (shape.out_size + 4) * LANES,
+        "zero": (shape.across.out_size + 4) * LANES,
         "v": group * shape.in_channels,
         "m": group * outputs_at_once(shape),
     }
@@ -90,7 +93,7 @@ def winograd(
     pointers = ["x", "u", *(["bias"] if bias else []), "zero", "v", "m", "y", *pointers_of(operations)]
     kernel = Kernel(name, pointers, ["n_blocks"], width=width)
     writer = _Winograd(kernel, shape, bias=bias, operations=operations)
-    with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, n_tiles(shape)) as tile_row:
+    with kernel.loop(0, kernel.argument("n_blocks")) as block, kernel.loop(0, n_tiles(shape.down)) as tile_row:
         for tile in tile_groups(shape, tiles_at_once(width)):
             with kernel.loop(0, tile.repeats) as repeat, kernel.loop(0, LANES, width) as lane:
                 column = (repeat * tile.n + tile.start) * 2
@@ -100,12 +103,13 @@ def winograd(
 
 def tile_groups(shape: ConvolutionShape, most: int) -> list[Tile]:
     """A row's tiles in groups."""
+    across = shape.across
 
     def touches_rim(start: int, n: int) -> bool:
-        first, last = 2 * start - shape.padding, 2 * (start + n) + 1 - shape.padding
-        return first < 0 or last >= shape.in_size or 2 * (start + n) > shape.out_size
+        first, last = 2 * start - across.padding, 2 * (start + n) + 1 - across.padding
+        return first < 0 or last >= across.in_size or 2 * (start + n) > across.out_size
 
-    return repeated(split_evenly(n_tiles(shape), most), touches_rim)
+    return repeated(split_evenly(n_tiles(across), most), touches_rim)
 
 
 @dataclass(frozen=True)
@@ -160,18 +164,20 @@ class _Winograd:
     def input_row(self, place: _Place, c: Index, number: int) -> str:
         """The pointer to a group's first pixel in an input row; to zeros where that row is outside the image."""
         kernel, shape = self.kernel, self.shape
-        row = place.row + (number - shape.padding)
-        plane_row = (place.block * shape.in_channels + c) * shape.in_size + row
-        pixel = plane_row * shape.in_size + place.column - shape.padding
+        down, across = shape.directions
+        row = place.row + (number - down.padding)
+        plane_row = (place.block * shape.in_channels + c) * down.in_size + row
+        pixel = plane_row * across.in_size + place.column - across.padding
         real = kernel.address("x", pixel * LANES + place.lane)
-        if not shape.padding and shape.out_size % 2 == 0:
+        if not down.padding and down.out_size % 2 == 0:
             return real.removeprefix("%")
-        inside = kernel.name_of(f"icmp ult i64 {row.text}, {shape.in_size}")
+        inside = kernel.name_of(f"icmp ult i64 {row.text}, {down.in_size}")
         zeros = kernel.address("zero", place.column * LANES + place.lane)
         return kernel.name_of(f"select i1 {inside}, ptr {real}, ptr {zeros}").removeprefix("%")
 
     def input(self, tile: Tile, row: str, column: int) -> Vector:
-        if tile.rim and not 0 <= 2 * tile.start + column - self.shape.padding < self.shape.in_size:
+        across = self.shape.across
+        if tile.rim and not 0 <= 2 * tile.start + column - across.padding < across.in_size:
             return self.kernel.zero()
         return self.kernel.load(row, column * LANES)
 
@@ -192,15 +198,16 @@ class _Winograd:
     def transform_outputs(self, tile: Tile, place: _Place, channel: Index, o: Index) -> None:
         """The outputs A' m A of one channel, after the operations on them."""
         kernel, shape = self.kernel, self.shape
+        n_rows, row_size = (span.out_size for span in shape.directions)
         offset = kernel.broadcast("bias", channel) if self.bias else None
         tiles = [self.outputs_of_tile(tile, n, o) for n in range(tile.n)]
         for down in range(2):
             row = place.row + down
             line = Line(channel, row, shape.out_channels)
-            y_row = ((place.block * shape.out_channels + channel) * shape.out_size + row) * shape.out_size
+            y_row = ((place.block * shape.out_channels + channel) * n_rows + row) * row_size
             with self.row_inside(row, down), opened(kernel, self.operations, line) as apply:
                 for n, across in ((n, across) for n in range(tile.n) for across in range(2)):
-                    if tile.rim and 2 * (tile.start + n) + across >= shape.out_size:
+                    if tile.rim and 2 * (tile.start + n) + across >= row_size:
                         continue
                     at = (y_row + place.column + (2 * n + across)) * LANES + place.lane
                     value = tiles[n][down][across] if offset is None else tiles[n][down][across] + offset
@@ -208,9 +215,10 @@ class _Winograd:
 
     def row_inside(self, row: Index, down: int) -> AbstractContextManager[Index]:
         """Leave out the second row of the last tiles of an image of odd size."""
-        if down == 0 or self.shape.out_size % 2 == 0:
+        n_rows = self.shape.down.out_size
+        if down == 0 or n_rows % 2 == 0:
             return nullcontext(row)
-        return self.kernel.loop(row, self.kernel.smaller(row + 1, self.kernel.index(self.shape.out_size)))
+        return self.kernel.loop(row, self.kernel.smaller(row + 1, self.kernel.index(n_rows)))
 
     def outputs_of_tile(self, tile: Tile, n: int, o: Index) -> list[list[Vector]]:
         columns = []

@@ -21,6 +21,7 @@ from stepladder.engines.jit.steps.shapes import shape_of
 from stepladder.engines.jit.steps.tensors import Chain, Context, Norm, Tensor, plan_norm_gradient, plan_pass
 from stepladder.networks.geometry import LayerGeometry
 from stepladder.networks.ops import BatchNorm, Dropout, Linear, has_step
+from stepladder.networks.sides import area, pair
 
 
 class Convolution:
@@ -55,14 +56,14 @@ class Convolution:
         if self.bias or self.fold:
             self.buffers["row_sum"] = plan.take(self.row_sums_size)
         self.norm = self._plan_norm() if self.has_norm else None
-        n_values = row.out_channels * row.out_size**2
+        n_values = row.out_channels * area(row.out_size)
         values, gradient = plan.take_blocks(n_values), plan.take_blocks(n_values)
         self.output = Tensor(row.out_channels, row.out_size, values, gradient, self.norm, self)
         self._plan_forward()
 
     @property
     def row_sums_size(self) -> int:
-        return self.row.out_size * self.row.out_channels * self.context.plan.width
+        return pair(self.row.out_size)[0] * self.row.out_channels * self.context.plan.width
 
     @property
     def drops(self) -> bool:
@@ -99,9 +100,9 @@ class Convolution:
             plan.call(calls, pack, self.buffers)
             code.plan(plan, calls, buffers)
         if self.norm:
-            sizes = {"channels": row.out_channels, "size": row.out_size, "width": plan.width}
-            statistics = norm_statistics(f"norm_statistics_{index}", **sizes)
-            running = norm_from_running(f"norm_from_running_{index}", **sizes)
+            channels, size, width = row.out_channels, row.out_size, plan.width
+            statistics = norm_statistics(f"norm_statistics_{index}", channels=channels, size=size, width=width)
+            running = norm_from_running(f"norm_from_running_{index}", channels=channels, size=size, width=width)
             for calls, kernel in ((plan.forward, statistics), (plan.evaluation, running)):
                 plan.call(calls, kernel, {**self.norm.per_channel, **self.norm.row_sums})
 
@@ -158,12 +159,12 @@ class Convolution:
         plan, index, calls = self.context.plan, self.row.index, self.context.plan.backward
         assert self.output.gradient is not None
         x = self.output.gradient
-        if self.shape.stride > 1:
-            x = plan.take_blocks(self.row.out_channels * self.shape.dilated_size**2)
+        if self.shape.stride != 1:
+            x = plan.take_blocks(self.row.out_channels * area(self.shape.dilated_size))
             dilate = dilation(f"dilation_{index}", self.shape, width=plan.width)
             plan.call(calls, dilate, {"dy": self.output.gradient, "y": x})
         chain = self.input.backward_chain()
-        spread = isinstance(self.row.layer, Linear) and self.row.in_size > 1
+        spread = isinstance(self.row.layer, Linear) and self.row.in_size != 1
         done = Chain() if spread else chain
         code = convolution_code(plan, f"input_gradient_{index}", self.shape.transposed, bias=False, chain=done)
         code.plan(plan, calls, {"x": x, "w": self.buffers["w_flipped"], "y": to})

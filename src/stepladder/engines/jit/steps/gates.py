@@ -4,6 +4,7 @@ from stepladder.engines.jit.kernels.gate import GateShape, finish_gate, gate, ga
 from stepladder.engines.jit.steps.tensors import Chain, Context, Tensor
 from stepladder.networks.geometry import LayerGeometry
 from stepladder.networks.ops import SqueezeExcite
+from stepladder.networks.sides import area
 
 
 class Gate:
@@ -14,7 +15,7 @@ class Gate:
         assert isinstance(row.layer, SqueezeExcite)
         self.context, self.row, self.input = context, row, input
         self.shape = GateShape(row.in_channels, row.layer.reduced, row.in_size)
-        plan, n_values = context.plan, row.out_channels * row.out_size**2
+        plan, n_values = context.plan, row.out_channels * area(row.out_size)
         values, gradient = plan.take_blocks(n_values), plan.take_blocks(n_values)
         self.output = Tensor(row.out_channels, row.out_size, values, gradient)
         self.buffers = {"x": input.values, "y": values}

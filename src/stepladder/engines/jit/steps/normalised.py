@@ -10,6 +10,7 @@ from stepladder.engines.jit.kernels.pointwise import (
 )
 from stepladder.engines.jit.steps.tensors import Chain, Context, Tensor, plan_norm_gradient, plan_pass
 from stepladder.networks.ops import Dropout, Step, has_step
+from stepladder.networks.sides import area, pair
 
 
 class Normalised:
@@ -22,9 +23,9 @@ class Normalised:
         self.after = after
         self.drops = has_step(after, Dropout) and context.dropout > 0
         plan = context.plan
-        values = plan.take_blocks(input.channels * input.size**2)
+        values = plan.take_blocks(input.channels * area(input.size))
         self.output = Tensor(input.channels, input.size, values, input.gradient, None, self)
-        n_sums = input.size * input.channels * plan.width
+        n_sums = pair(input.size)[0] * input.channels * plan.width
         self.row_sums = {name: plan.take(n_sums) for name in ("sum_gradient", "sum_product")}
         for training, calls in ((True, plan.forward), (False, plan.evaluation)):
             chain = self._way_forward(training=training)

@@ -13,6 +13,7 @@ from stepladder.engines.jit.steps.shapes import shape_of
 from stepladder.engines.jit.steps.tensors import Context, Tensor, plan_pass
 from stepladder.networks.geometry import LayerGeometry
 from stepladder.networks.ops import MaxPool
+from stepladder.networks.sides import area
 
 
 class Pool:
@@ -22,7 +23,7 @@ class Pool:
         self.context, self.row, self.input = context, row, input
         self.is_max = isinstance(row.layer, MaxPool)
         self.shape = shape_of(row)
-        plan, n_values = context.plan, row.out_channels * row.out_size**2
+        plan, n_values = context.plan, row.out_channels * area(row.out_size)
         gradient = plan.take_blocks(n_values) if input.gradient is not None else None
         self.output = Tensor(row.out_channels, row.out_size, plan.take_blocks(n_values), gradient, input.norm)
         buffers = {"x": input.values, "y": self.output.values}
@@ -60,6 +61,6 @@ class Pool:
 def cleared(name: str, tensor: Tensor, *, width: int) -> Kernel:
     """x = 0."""
     kernel = Kernel(name, ["x"], ["n_blocks"], width=width)
-    with kernel.loop(0, kernel.argument("n_blocks") * (tensor.channels * tensor.size**2 * LANES), width) as at:
+    with kernel.loop(0, kernel.argument("n_blocks") * (tensor.channels * area(tensor.size) * LANES), width) as at:
         kernel.store("x", at, kernel.zero())
     return kernel

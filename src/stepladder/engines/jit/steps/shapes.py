@@ -3,6 +3,7 @@
 from stepladder.engines.jit.kernels.convolution import ConvolutionShape
 from stepladder.networks.geometry import LayerGeometry
 from stepladder.networks.ops import Depthwise, GlobalAvgPool, Linear
+from stepladder.networks.sides import area
 
 
 def shape_of(row: LayerGeometry) -> ConvolutionShape:
@@ -11,7 +12,7 @@ def shape_of(row: LayerGeometry) -> ConvolutionShape:
     A global pool is one window: with its size as stride, windows tile the input.
     """
     if isinstance(row.layer, Linear):
-        return ConvolutionShape(row.in_channels * row.in_size**2, row.out_channels, 1, 1)
+        return ConvolutionShape(row.in_channels * area(row.in_size), row.out_channels, 1, 1)
     depthwise = isinstance(row.layer, Depthwise)
     stride = row.kernel if isinstance(row.layer, GlobalAvgPool) else row.stride
     return ConvolutionShape(row.in_channels, row.out_channels, row.in_size, row.kernel, stride, row.padding, depthwise)

@@ -7,6 +7,7 @@ from stepladder.engines.jit.kernels.pointwise import (
 )
 from stepladder.engines.jit.steps.tensors import Chain, Context, Tensor
 from stepladder.networks.geometry import LayerGeometry
+from stepladder.networks.sides import area
 
 
 class Sum:
@@ -16,7 +17,7 @@ class Sum:
         assert input.norm is None
         assert other.norm is None
         self.context, self.row, self.input, self.other = context, row, input, other
-        plan, n_values = context.plan, row.out_channels * row.out_size**2
+        plan, n_values = context.plan, row.out_channels * area(row.out_size)
         gradient = plan.take_blocks(n_values) if input.gradient is not None else None
         self.output = Tensor(row.out_channels, row.out_size, plan.take_blocks(n_values), gradient)
         kernel = self._pass("sum", Chain([Plus()]))

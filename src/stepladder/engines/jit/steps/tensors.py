@@ -15,6 +15,7 @@ from stepladder.engines.jit.plan import Buffer, Plan
 from stepladder.engines.jit.steps.activations import ACTIVATIONS
 from stepladder.networks import ops
 from stepladder.networks.ops import Step
+from stepladder.networks.sides import Sides
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Norm:
     """One layer's batch normalisation: a u + b of each channel; ``folded`` once the next weights carry it."""
 
     channels: int
-    size: int
+    size: Sides
     per_channel: Mapping[str, Buffer]  # scale, shift, d_scale, ..., see norm
     row_sums: Mapping[str, Buffer]
     folded: bool = False
@@ -64,7 +65,7 @@ class Tensor:
     """
 
     channels: int
-    size: int
+    size: Sides
     values: Buffer
     gradient: Buffer | None
     norm: Norm | None = None
@@ -130,6 +131,6 @@ def plan_norm_gradient(plan: Plan, name: str, norm: Norm) -> None:
 def plan_pass(plan: Plan, name: str, chain: Chain, tensor: Tensor, gradient: Buffer) -> None:
     """Operations on a tensor's gradient where it lies; without any, nothing."""
     if chain.operations:
-        sizes = {"channels": tensor.channels, "size": tensor.size, "width": plan.width}
-        kernel = pointwise(name, chain.operations, in_place=True, **sizes)
+        channels, size, width = tensor.channels, tensor.size, plan.width
+        kernel = pointwise(name, chain.operations, channels=channels, size=size, width=width, in_place=True)
         plan.call(plan.backward, kernel, {"x": gradient} | chain.buffers)

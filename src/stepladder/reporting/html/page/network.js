@@ -2,6 +2,16 @@
 
 "use strict";
 
+/** A number for down and across, or two, as [down, across]. */
+function both(sides) {
+  return Array.isArray(sides) ? sides : [sides, sides];
+}
+
+function areaOf(sides) {
+  const [down, across] = both(sides);
+  return down * across;
+}
+
 /** Read a network from the page's data: its arrays are one base64 text of little-endian float32. */
 function readNetwork(record) {
   const bytes = Uint8Array.from(atob(record.arrays), (letter) => letter.charCodeAt(0));
@@ -14,7 +24,7 @@ function readNetwork(record) {
 
 /** Pixels (C, H, W), 0 to 255, as the network was trained on them. */
 function normalised(network, pixels) {
-  const area = network.size * network.size;
+  const area = areaOf(network.size);
   return Float32Array.from(pixels, (value, k) => {
     const channel = Math.floor(k / area);
     return (value / 255 - network.pixelMean[channel]) / network.pixelStd[channel];
@@ -48,7 +58,7 @@ const OPERATIONS = {
   Conv2d: (layer, x, arrays) => convolve(layer, x, arrays, (_, channel) => channel, layer.inChannels),
   DepthwiseConv2d: (layer, x, arrays) => convolve(layer, x, arrays, (out) => out, 1),
   MaxPool: (layer, x) => pool(layer, x, (values) => Math.max(...values)),
-  AvgPool: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / layer.kernel ** 2),
+  AvgPool: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / areaOf(layer.kernel)),
   GAP: (layer, x) => pool(layer, x, (values) => values.reduce((a, b) => a + b, 0) / values.length),
   Residual: (layer, x, _, maps) => x.map((value, k) => value + maps[layer.added][k]),
   SqueezeExcite: squeezeExcite,
@@ -56,33 +66,42 @@ const OPERATIONS = {
 };
 
 /** The part of a kernel that falls into the image: taps t with 0 <= start + t < size. */
-function taps(start, layer) {
-  return [Math.max(0, -start), Math.min(layer.kernel, layer.inSize - start)];
+function taps(start, span) {
+  return [Math.max(0, -start), Math.min(span.kernel, span.inSize - start)];
+}
+
+/** A layer's window down and across. */
+function spans(layer) {
+  const [kernel, stride, padding, inSize, outSize] =
+    ["kernel", "stride", "padding", "inSize", "outSize"].map((name) => both(layer[name]));
+  return [0, 1].map((k) => (
+    { kernel: kernel[k], stride: stride[k], padding: padding[k], inSize: inSize[k], outSize: outSize[k] }));
 }
 
 /** A convolution in which input map `from(out, k)`, k < nInputs, goes into output map `out`. */
 function convolve(layer, x, arrays, from, nInputs) {
-  const { kernel, stride, padding, inSize, outSize, outChannels } = layer;
+  const { outChannels } = layer;
+  const [down, across] = spans(layer);
   const weight = arrays[`${layer.index}.weight`];
   const bias = arrays[`${layer.index}.bias`];
-  const y = new Float32Array(outChannels * outSize * outSize);
+  const y = new Float32Array(outChannels * down.outSize * across.outSize);
   for (let out = 0; out < outChannels; out++) {
-    for (let row = 0; row < outSize; row++) {
-      const top = row * stride - padding;
-      const [firstY, lastY] = taps(top, layer);
-      for (let column = 0; column < outSize; column++) {
-        const left = column * stride - padding;
-        const [firstX, lastX] = taps(left, layer);
+    for (let row = 0; row < down.outSize; row++) {
+      const top = row * down.stride - down.padding;
+      const [firstY, lastY] = taps(top, down);
+      for (let column = 0; column < across.outSize; column++) {
+        const left = column * across.stride - across.padding;
+        const [firstX, lastX] = taps(left, across);
         let sum = bias ? bias[out] : 0;
         for (let k = 0; k < nInputs; k++) {
-          const map = from(out, k) * inSize * inSize;
-          const taken = (out * nInputs + k) * kernel * kernel;
+          const map = from(out, k) * down.inSize * across.inSize;
+          const taken = (out * nInputs + k) * down.kernel * across.kernel;
           for (let ky = firstY; ky < lastY; ky++) {
-            const line = map + (top + ky) * inSize + left;
-            for (let kx = firstX; kx < lastX; kx++) sum += weight[taken + ky * kernel + kx] * x[line + kx];
+            const line = map + (top + ky) * across.inSize + left;
+            for (let kx = firstX; kx < lastX; kx++) sum += weight[taken + ky * across.kernel + kx] * x[line + kx];
           }
         }
-        y[(out * outSize + row) * outSize + column] = sum;
+        y[(out * down.outSize + row) * across.outSize + column] = sum;
       }
     }
   }
@@ -91,17 +110,18 @@ function convolve(layer, x, arrays, from, nInputs) {
 
 /** Each output value from the pixels of its window that lie in the image. */
 function pool(layer, x, summary) {
-  const { stride, padding, inSize, outSize, outChannels } = layer;
-  const y = new Float32Array(outChannels * outSize * outSize);
+  const [down, across] = spans(layer);
+  const area = down.outSize * across.outSize;
+  const y = new Float32Array(layer.outChannels * area);
   for (let k = 0; k < y.length; k++) {
-    const column = k % outSize;
-    const row = Math.floor(k / outSize) % outSize;
-    const map = Math.floor(k / outSize ** 2) * inSize ** 2;
-    const [top, left] = [row * stride - padding, column * stride - padding];
-    const [[firstY, lastY], [firstX, lastX]] = [taps(top, layer), taps(left, layer)];
+    const column = k % across.outSize;
+    const row = Math.floor(k / across.outSize) % down.outSize;
+    const map = Math.floor(k / area) * down.inSize * across.inSize;
+    const [top, left] = [row * down.stride - down.padding, column * across.stride - across.padding];
+    const [[firstY, lastY], [firstX, lastX]] = [taps(top, down), taps(left, across)];
     const values = [];
     for (let ky = firstY; ky < lastY; ky++) {
-      const line = map + (top + ky) * inSize + left;
+      const line = map + (top + ky) * across.inSize + left;
       for (let kx = firstX; kx < lastX; kx++) values.push(x[line + kx]);
     }
     y[k] = summary(values);
@@ -111,7 +131,7 @@ function pool(layer, x, summary) {
 
 /** Each map times a number between 0 and 1 that the means of all maps decide. */
 function squeezeExcite(layer, x, arrays) {
-  const area = layer.inSize ** 2;
+  const area = areaOf(layer.inSize);
   const means = Float32Array.from({ length: layer.inChannels }, (_, map) => {
     return x.subarray(map * area, (map + 1) * area).reduce((a, b) => a + b, 0) / area;
   });
@@ -144,7 +164,7 @@ const STEPS = {
 function normalise(step, layer, x, network) {
   const named = (name) => network.arrays[`${layer.index}.norm.${name}`];
   const [mean, variance, weight, bias] = ["running_mean", "running_var", "weight", "bias"].map(named);
-  const area = layer.outSize ** 2;
+  const area = areaOf(layer.outSize);
   return x.map((value, k) => {
     const channel = Math.floor(k / area);
     const scale = (weight?.[channel] ?? 1) / Math.sqrt(variance[channel] + network.normEpsilon);

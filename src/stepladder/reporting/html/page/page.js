@@ -42,32 +42,34 @@ function confusionTable(section, record, onPair) {
     const shown = chosen === "all" ? record.seeds : record.seeds.filter((each) => String(each.seed) === chosen);
     const counts = Array.from({ length: record.seeds[0].n }, () => new Array(record.seeds[0].n).fill(0));
     for (const { cells } of shown) for (const [label, predicted, n] of cells) counts[label][predicted] += n;
-    holder.replaceChildren(matrix(counts, onPair));
+    holder.replaceChildren(matrix(counts, onPair, record.classes));
   };
   select?.addEventListener("change", draw);
   draw();
 }
 
-function matrix(counts, onPair) {
+function matrix(counts, onPair, classes) {
+  const called = (label) => classes[label] ?? String(label);
   const wrong = Math.max(1, ...counts.flatMap((row, label) => row.filter((_, predicted) => predicted !== label)));
   const head = element("tr", {}, element("td", { class: "corner" }, "label ↓ predicted →"));
-  counts.forEach((_, k) => head.append(element("th", { scope: "col" }, String(k))));
+  counts.forEach((_, k) => head.append(element("th", { scope: "col" }, element("span", {}, called(k)))));
   const body = counts.map((row, label) => {
-    const line = element("tr", {}, element("th", { scope: "row" }, String(label)));
-    row.forEach((n, predicted) => line.append(cell(n, label, predicted, wrong, onPair)));
+    const line = element("tr", {}, element("th", { scope: "row" }, called(label)));
+    row.forEach((n, predicted) => line.append(cell(n, [label, predicted], wrong, onPair, called)));
     return line;
   });
   const table = element("table", { class: "confusion" }, element("thead", {}, head), element("tbody", {}, ...body));
   table.classList.toggle("many", counts.length > 20);
+  table.classList.toggle("named", classes.length > 0);
   return table;
 }
 
 /** Mistakes are shaded by the logarithm of their number: 1 is visible beside 100. */
-function cell(n, label, predicted, most, onPair) {
+function cell(n, [label, predicted], most, onPair, called) {
   if (n === 0) return element("td");
   if (label === predicted) return element("td", { class: "right" }, n.toLocaleString("en"));
-  const button = element("button", { type: "button", title: `${label} taken for ${predicted}: ${n}` }, String(n));
-  button.setAttribute("aria-label", `${label} taken for ${predicted}: ${n}; show the images`);
+  const button = element("button", { type: "button", title: `${called(label)} taken for ${called(predicted)}: ${n}` }, String(n));
+  button.setAttribute("aria-label", `${button.title}; show the images`);
   button.addEventListener("click", () => onPair(`${label}-${predicted}`));
   const made = element("td", { class: "wrong" }, button);
   made.style.setProperty("--shade", Math.log1p(n) / Math.log1p(most));

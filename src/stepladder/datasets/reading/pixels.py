@@ -1,4 +1,4 @@
-"""Pixels from a stream into memory, once: (N, C, size, size) uint8, however they are stored.
+"""Pixels from a stream into memory, once: (N, C, H, W) uint8, however they are stored.
 
 Sizes come from headers, which may lie: what would not fit, or what no images compress to, is refused before it is read.
 """
@@ -40,24 +40,25 @@ class TooFewError(Exception):
         self.n_read = n_read
 
 
-def read(stream: IO[bytes], shape: tuple[int, ...], *, form: tuple[int, int, int] | None) -> NDArray[np.uint8]:
-    """Bytes of a stored shape: images as (N, C, size, size), for ``form`` = (N, C, size); others as they are.
+def read(stream: IO[bytes], shape: tuple[int, ...], *, form: tuple[int, int, int, int] | None) -> NDArray[np.uint8]:
+    """Bytes of a stored shape: images as ``form`` = (N, C, H, W) says; others, without one, as they are.
 
     Channels that come last are put first a few images at a time: no second copy of all. Raises TooFewError.
     """
-    if form is None or len(shape) == 3 or shape[1:3] == form[1:]:
-        images = np.empty(shape if form is None else (*form, form[2]), np.uint8)
+    if form is None or len(shape) == 3 or shape == form:
+        images = np.empty(form or shape, np.uint8)
         fill(stream, images)
         return images
-    n, channels, size = form
-    images = np.empty((n, channels, size, size), np.uint8)
-    n_at_once = max(1, CHUNK // (channels * size**2))
+    n, channels, height, width = form
+    images = np.empty(form, np.uint8)
+    n_bytes = channels * height * width
+    n_at_once = max(1, CHUNK // n_bytes)
     for start in range(0, n, n_at_once):
-        part = np.empty((min(n_at_once, n - start), size, size, channels), np.uint8)
+        part = np.empty((min(n_at_once, n - start), height, width, channels), np.uint8)
         try:
             fill(stream, part)
         except TooFewError as short:
-            raise TooFewError(start * channels * size**2 + short.n_read) from None
+            raise TooFewError(start * n_bytes + short.n_read) from None
         images[start : start + n_at_once] = part.transpose(0, 3, 1, 2)
     return images
 
@@ -104,6 +105,24 @@ def as_bytes(dtype: np.dtype[Any], low: float, high: float) -> str:
 
 
 _ALIKE = " for training and test images alike"
+_SURELY_WHITE = (1, 16, 255, 65535)  # where the brightest pixel is no more: other ends of a scale would be guesses
+
+
+def to_bytes(numbers: NDArray[Any], low: float, high: float) -> NDArray[np.uint8] | None:
+    """Numbers of a set whose least and largest are these, as ``as_bytes`` advises; None where that would be a guess."""
+    if numbers.dtype == np.uint8:
+        return numbers
+    if numbers.dtype.kind == "b":
+        return numbers.astype(np.uint8) * np.uint8(255)
+    if numbers.dtype.kind not in "iuf" or not np.isfinite([low, high]).all():
+        return None
+    if numbers.dtype.kind != "f" or numbers.dtype.itemsize < 4:  # half floats have steps of 1/8 at 255
+        numbers = numbers.astype(np.float64)
+    if low >= 0:
+        whole = full_scale(high)
+        scaled = numbers if whole == 255 else numbers / whole * 255.0
+        return scaled.round().astype(np.uint8) if whole in _SURELY_WHITE else None
+    return ((numbers + 1) / 2 * 255.0).round().astype(np.uint8) if low >= -1 and high <= 1 else None
 
 
 def full_scale(high: float) -> float:

@@ -12,8 +12,8 @@ from stepladder._base.wording import flat
 from stepladder.errors import DataError
 
 FORMS = (
-    "a folder of IDX files (train-images, train-labels, test-images, test-labels, as train-images-idx3-ubyte.gz), or"
-    " an .npz file of arrays x_train, y_train, x_test, y_test"
+    "a folder of pictures with a folder for each class, a CSV of pixels, a folder of IDX files, an .npz file of arrays"
+    " x_train, y_train, x_test, y_test, or another of the forms in docs/data.md"
 )
 SAVE = (
     'np.savez_compressed("set.npz", x_train=x, y_train=y, x_test=..., y_test=...), images (N, H, W) or (N, H, W, C)'
@@ -121,9 +121,11 @@ def no_image_set(file: Path) -> str:
             " unpacked"
         )
     kind = _known_kind(file.name) or _known_kind(what or "")
-    no_set = f"{flat(file)}: {what or 'something unknown'}, not a folder of IDX files and not an .npz file"
+    no_set = f"{flat(file)}: {what or 'something unknown'}, of no form that is read"
     if kind == "pictures":
         return f"{no_set}. {_of_pictures(file)}"
+    if kind == "CIFAR":
+        return f"{flat(file)}: one file of CIFAR: give the folder that holds it and the others"
     remedy = f"make an .npz of it: {_HOW_TO[kind]}; {SAVE}" if kind else f"give {FORMS}"
     if what and ("archive" in what or what in (GZIP, XZ, "a bzip2 file", "a zstd file")):
         remedy = f"unpack it, and give {FORMS}"
@@ -150,14 +152,6 @@ _HOW_TO = {
     ),
     "Parquet": 'pandas.read_parquet("train.parquet"), and each picture with PIL.Image.open(io.BytesIO(...))',
     "HDF5": 'h5py.File("train.h5")["x"][:]',
-    "CIFAR": (
-        'd = pickle.load(open("data_batch_1", "rb"), encoding="bytes"); x, y = d[b"data"].reshape(-1, 3, 32, 32),'
-        ' d[b"labels"], all batches put together with np.concatenate'
-    ),
-    "CIFAR binary": (
-        'a = np.fromfile("data_batch_1.bin", np.uint8).reshape(-1, 3073); x, y = a[:, 1:].reshape(-1, 3, 32, 32),'
-        " a[:, 0], all batches put together with np.concatenate"
-    ),
     "npy": 'x, y = np.load("x_train.npy"), np.load("y_train.npy")',
 }
 
@@ -190,7 +184,7 @@ def _known_kind(name: str) -> str | None:
     """The key of _HOW_TO for a file by its name, or by what its first bytes are."""
     low = name.lower()
     if low.startswith(("data_batch", "test_batch")):
-        return "CIFAR binary" if low.endswith(".bin") else "CIFAR"
+        return "CIFAR"
     endings = {
         "CSV": (".csv", ".tsv"),
         "MATLAB": (".mat", "matlab file"),
@@ -214,46 +208,16 @@ def folder_reason(folder: Path, parts: tuple[str, ...]) -> str | None:
         raise DataError(f"{flat(folder)}: cannot be read ({flat(error)})") from None
     if not entries:
         return "the folder is empty"
-    reason = (
-        _misnamed(files, parts)
-        or _nested(folders, parts)
-        or _archives(files)
-        or _of_a_known_kind(files)
-        or _class_folders(folders)
-    )
+    reason = _archives(files) or _of_a_known_kind(files) or _class_folders(folders)
     if reason:
         return reason
-    special = [e for e in entries if e not in files and e not in folders and e.name.startswith(parts)]
-    return f"{special[0].name} is not an ordinary file, or a link to nothing" if special else None
-
-
-def _misnamed(files: list[Path], parts: tuple[str, ...]) -> str | None:
-    """EMNIST's and QMNIST's files have the set's name before the usual one."""
-    for file in files:
-        part = next((part for part in parts if part in file.name.lower().replace("_", "-")), None)
-        if part and "idx" in file.name.lower() and not file.name.startswith(part):
-            usual = file.name[file.name.lower().replace("_", "-").index(part) :]
-            return (
-                f"{flat(file.name, 80)} has more before its usual name: put the four files of one set into a folder of"
-                f" their own and rename them, this one to {flat(usual, 80)}"
-            )
-    return None
-
-
-def _nested(folders: list[Path], parts: tuple[str, ...]) -> str | None:
-    """Each file in a folder of its own name, or all of them one folder deeper."""
-    own = [each for each in folders if each.name.replace("_", "-").startswith(parts)]
-    if own:
-        return (
-            f"{flat(own[0].name, 80)} is a folder, with the file of that name in it: move the four files out of their"
-            " folders"
-        )
-    for each in folders:
-        for depth in ("*idx*", "*/*idx*"):
-            for file in islice(each.glob(depth), MOST_FILES):
-                if file.name.replace("_", "-").startswith(parts):
-                    return f"its IDX files are further down: give {flat(file.parent)}"
-    return None
+    special = [e for e in entries if e not in files and e.name.startswith(parts)]
+    if not special:
+        return None
+    what = (
+        "a folder, without such a file in it" if special[0] in folders else "not an ordinary file, or a link to nothing"
+    )
+    return f"{flat(special[0].name, 80)} is {what}"
 
 
 def _archives(files: list[Path]) -> str | None:
@@ -272,6 +236,8 @@ def _of_a_known_kind(files: list[Path]) -> str | None:
     file, kind = known[0]
     if kind == "pictures":
         return f"it holds pictures, which are not read as they are. {_of_pictures(file)}"
+    if kind == "CIFAR":
+        return f"it holds {flat(file.name, 80)}, and no file data_batch_1 to train on: get all of the set's files"
     return f"it holds {flat(file.name, 80)}, which is not read as it is: make an .npz of it: {_HOW_TO[kind]}; {SAVE}"
 
 
@@ -301,6 +267,14 @@ _ELSEWHERE = {
 }
 
 
+_IN_FOLDERS = {
+    "CIFAR-10": "cifar-10-batches-py or cifar-10-batches-bin",
+    "CIFAR-100": "cifar-100-python or cifar-100-binary",
+    "STL-10": "stl10_binary",
+    "Tiny ImageNet": "tiny-imagenet-200",
+}
+
+
 def not_there(path: Path) -> str:
     """What to give where nothing is: a set that is known by name has to be got first; only MNIST is embedded."""
     plain = "".join(c for c in path.name.lower() if c.isalnum())
@@ -308,6 +282,8 @@ def not_there(path: Path) -> str:
     if plain in ("mnist", "minst", "mnits", "mnistdata"):
         return f"{message}, which is embedded"
     if name := _ELSEWHERE.get(plain):
-        how = f" ({_HOW_TO['CIFAR']}; {SAVE})" if "CIFAR" in name else ""
-        return f"{message}; {name} is not embedded: get it, and give its IDX files or make an .npz of it{how}"
+        how = "give its IDX files or make an .npz of it"
+        if name in _IN_FOLDERS:
+            how = f"give its folder ({_IN_FOLDERS[name]})"
+        return f"{message}; {name} is not embedded: get it, and {how}"
     return message

@@ -1,4 +1,4 @@
-"""Image sets in numpy's ``.npz`` files, named as Keras or MedMNIST name them. Never a pickle.
+"""Image sets in numpy's ``.npz`` files, named as Keras or MedMNIST name them, or of a single part. Never a pickle.
 
 Members are read by their own headers, into one array each: numpy's reader would believe a header before it is looked
 at, and hold images twice that have their channels last.
@@ -10,7 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -21,11 +21,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from stepladder._base.wording import flat
-from stepladder.datasets import pixels, sources
-from stepladder.datasets.odd_files import first_bytes, listed, what_is
+from stepladder.datasets import sources
+from stepladder.datasets.forms import arrays, naming
+from stepladder.datasets.reading import pixels
+from stepladder.datasets.reading.found import Found, of_arrays
+from stepladder.datasets.reading.odd_files import first_bytes, listed, what_is
 from stepladder.errors import DataError
-
-LARGEST_LABEL = 65_535
 
 _NAMES = {
     "train-images": ("x_train", "train_images"),
@@ -46,11 +47,16 @@ _ALIKE = {
     "validation-images": ("val_x", "valid_x", "xval", "x_dev", "dev_x", "dev_images", "val_data", "valimages"),
     "validation-labels": ("val_y", "valid_y", "yval", "y_dev", "dev_y", "dev_labels", "val_targets", "vallabels"),
 }
+_KINDS = ("images", "labels")
+_MOST_OF_NAMES = 2**20  # bytes of all names of classes
 _LONGEST_HEADER = 10_000  # bytes, as in numpy
 
 
 class NpzFile:
-    """See kinds.Source."""
+    """See kinds.Form."""
+
+    def fits(self, path: Path) -> bool:
+        return path.suffix == ".npz" and path.is_file()
 
     def name(self, at: str) -> str:
         return sources.set_name(Path(at))
@@ -58,17 +64,18 @@ class NpzFile:
     def stamp(self, at: str) -> Hashable:
         return sources.stamp([Path(at)])
 
-    def read(self, at: str) -> dict[str, NDArray[Any]]:
+    def read(self, at: str) -> Found:
         return read(Path(at))
 
 
-def read(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays by part, a validation part included where there is one: images (N, C, size, size) uint8, labels as
-    they are. Raises DataError.
-    """
-    with _problems_named(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+def read(path: Path) -> Found:
+    """The set: images (N, C, H, W) uint8, labels as they are. Raises DataError."""
+    with problems_named(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
         members = _members(path, archive)
-        names = {part: _name(path, list(members), part) for part in _NAMES} | _validation(path, members)
+        if (single := _single_part(archive, members)) is not None:
+            return _of_single_part(path, archive, members, single)
+        wanted = [part for part in _NAMES if not part.startswith("test") or _has_test(members)]
+        names = {part: _name(path, list(members), part) for part in wanted} | _validation(path, members)
         chosen = {part: members[name] for part, name in names.items()}
         n_bytes = sum(member.file_size for member in chosen.values())
         pixels.require_room(flat(path, 1000), n_bytes, n_stored=sum(each.compress_size for each in chosen.values()))
@@ -76,21 +83,88 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         for part in [part for part in chosen if part.endswith("images")]:
             n_labels = len(np.atleast_1d(found[part.replace("images", "labels")]))
             found[part] = _array(path, archive, chosen[part], part, n_labels=n_labels)
-        return found
+        class_names, notes = _class_names(archive, members)
+        return replace(of_arrays(found, form="an .npz file"), class_names=class_names, notes=notes)
 
 
-def checked_labels(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels (N,) or (N, 1) of any integer type as (N,) int64. Raises DataError."""
-    if labels.ndim not in (1, 2) or labels.shape[1:] not in ((), (1,)):
-        one_hot = " (one-hot ones by y.argmax(1))" if labels.ndim == 2 else ""
-        raise DataError(
-            f"{name}: labels of shape {labels.shape}: save them as (N,), one class number per image{one_hot}"
-        )
-    if labels.dtype.kind not in "iu":
-        raise DataError(f"{name}: labels are {flat(labels.dtype, 60)}: save them as integers, counted from 0")
-    if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
-        raise DataError(f"{name}: labels run from {labels.min()} to {labels.max()}: count classes from 0")
-    return labels.reshape(-1).astype(np.int64)
+def _has_test(names: Iterable[str]) -> bool:
+    """Whether there is anything that is called a test part; where there is none, one is cut (see assembling)."""
+    return any("test" in name.lower() or _alike([name], f"test-{each}") for name in names for each in _KINDS)
+
+
+def _single_part(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> naming.Pair | None:
+    """The images and labels of a set that is not in parts: ``images`` and ``labels``, ``X`` and ``y``; of arrays
+    without names, two of which only one can be the labels of the other. None for any other set.
+    """
+    if set(members) == {"arr_0", "arr_1"}:
+        shapes = {name: _look(archive, member).shape for name, member in members.items()}
+        images, labels = sorted(shapes, key=lambda name: -len(shapes[name]))
+        alone = len(shapes[images]) in (3, 4) and shapes[labels] == shapes[images][:1]
+        return naming.Pair(images, labels) if alone else None
+    said = {name: naming.said(name) for name in members}
+    if any(part is not None for part, _ in said.values()) or _has_test(members):
+        return None
+    roles = [role for _, role in said.values()]
+    if (roles.count("images"), roles.count("labels")) != (1, 1):
+        return None
+    by_role = {role: name for name, (_, role) in said.items()}
+    return naming.Pair(by_role["images"], by_role["labels"])
+
+
+def _look(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> "_Header":
+    with archive.open(member) as stream:
+        return _header(stream)
+
+
+def _of_single_part(
+    path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], names: naming.Pair
+) -> Found:
+    """A set of training images alone; flat ones become squares."""
+    where = flat(path, 1000)
+    found: dict[str, NDArray[Any]] = {}
+    for name in (names.labels, names.images):
+        header, member = _look(archive, members[name]), members[name]
+        pixels.require_room(where, member.file_size, n_stored=member.compress_size)
+        is_flat = name == names.images and len(header.shape) == 2 and header.dtype == np.uint8
+        part = "train-labels" if name == names.labels or is_flat else "train-images"
+        n_labels = len(np.atleast_1d(found.get(names.labels, [])))
+        found[name] = _array(path, archive, member, part, n_labels=n_labels)
+    labels = arrays.as_text(found[names.labels], f"{where}, {names.labels}")
+    stored = {"train": arrays.Stored(found[names.images], labels, f"{where}, {names.images}")}
+    parts, _ = arrays.parts_of(stored, n_stored=path.stat().st_size, order=arrays.order_of(path), convert=False)
+    class_names, notes = _class_names(archive, members)
+    left = [name for name in members if name not in names and naming.said(name)[1] != "names"]
+    notes = (*notes, *([f"left out: {listed(left)}"] if left else []))
+    return Found(parts, class_names, "an .npz file of one part", notes)
+
+
+def _class_names(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of classes, where an array says them, and what is to be said of it."""
+    name = naming.class_names(members)
+    if name is None or members[name].file_size > _MOST_OF_NAMES:
+        return (), ()
+    try:
+        with archive.open(members[name]) as stream:
+            header = _header(stream)
+            if len(header.shape) != 1 or header.dtype.kind not in "SU":
+                return (), ()
+            texts = arrays.as_text(_whole(stream, header), name)
+    except _ObjectsError:
+        return (), (f"left out: {flat(name, 60)}, a pickle of Python, which is never loaded",)
+    return tuple(texts.tolist()), ()
+
+
+def only_array(path: Path) -> NDArray[Any]:
+    """The array of a file with one, whatever it is called. Raises DataError."""
+    with problems_named(path), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        members = _members(path, archive)
+        if len(members) != 1:
+            raise DataError(f"{flat(path, 1000)}: holds {listed(list(members)) or 'nothing'}: one array is wanted")
+        (member,) = members.values()
+        pixels.require_room(flat(path, 1000), member.file_size, n_stored=member.compress_size)
+        return _array(path, archive, member, "labels")
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -145,15 +219,8 @@ def _name(path: Path, names: list[str], part: str) -> str:
         _require_alone(path, names, name, part)
         return name
     wanted = _NAMES[part]
-    if alike := _alike(names, part):
-        alike_text = f"; {_to_be_called(alike, wanted[0])}"
-    elif part.startswith("test") and not any("test" in name.lower() for name in names):
-        alike_text = (
-            ": a test set is needed: shuffle, keep a sixth of the images for it, as in np.savez(path, x_train=x[n:],"
-            " y_train=y[n:], x_test=x[:n], y_test=y[:n])"
-        )
-    else:
-        alike_text = ""
+    alike = _alike(names, part)
+    alike_text = f"; {_to_be_called(alike, wanted[0])}" if alike else ""
     nameless = "; give arrays their names: np.savez(path, x_train=x, ...)" if "arr_0" in names else ""
     raise DataError(
         f"{flat(path, 1000)}: has no array {' or '.join(wanted)}; it has {listed(names) or 'none'}"
@@ -231,11 +298,11 @@ def _whole(stream: IO[bytes], header: _Header) -> NDArray[Any]:
     return numbers.reshape(header.shape[::-1]).T if header.fortran else numbers.reshape(header.shape)
 
 
-def _channels_first(images: NDArray[Any], form: tuple[int, int, int]) -> NDArray[Any]:
-    """Images of any layout as (N, C, size, size) in C order: a second copy, which only Fortran's order needs."""
-    if images.ndim == 4 and images.shape[1:3] != form[1:]:
+def _channels_first(images: NDArray[Any], form: tuple[int, int, int, int]) -> NDArray[Any]:
+    """Images of any layout as (N, C, H, W) in C order: a second copy, which only Fortran's order needs."""
+    if images.ndim == 4 and images.shape != form:
         images = images.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(images).reshape(*form, form[2])
+    return np.ascontiguousarray(images).reshape(form)
 
 
 def _no_bytes(path: Path, part: str, header: _Header, stream: IO[bytes]) -> DataError:
@@ -277,7 +344,7 @@ class _ObjectsError(ValueError):
 
 
 @contextmanager
-def _problems_named(path: Path) -> Iterator[None]:
+def problems_named(path: Path) -> Iterator[None]:
     try:
         yield
     except DataError:
