@@ -4,7 +4,6 @@ Letters in shapes: N images, C channels, H x W pixels.
 """
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from stepladder.datasets.image_set import Labelled
 from stepladder.engines.lacks import in_none_of, lacking
 from stepladder.engines.torch import memory, stacked_ops
 from stepladder.engines.torch.dropping import Bits
+from stepladder.engines.torch.held import Held
 from stepladder.engines.torch.images import Images
-from stepladder.engines.torch.ops import LAYERS, STEPS, Place
+from stepladder.engines.torch.ops import LAYERS, STEPS
 from stepladder.engines.torch.stacked import StackedModel
 from stepladder.errors import EngineError
 from stepladder.networks.geometry import Network
@@ -119,7 +119,7 @@ def _most_asked_for() -> int | None:
     return int(asked) if asked else None
 
 
-class TorchModel:
+class TorchModel(Held):
     """See engines.Model. Each parameter is a leaf of autograd that views its part of the flat array."""
 
     def __init__(
@@ -198,32 +198,7 @@ class TorchModel:
 
     def forward(self, x: Tensor, *, training: bool) -> Tensor:
         """Logits (N, n_classes) of normalised images (N, C, H, W)."""
-        outputs: list[Tensor] = []
-        for row in self.network.rows:
-            x = LAYERS[type(row.layer)](row, self.leaves, x)
-            if row.added is not None:
-                x = x + outputs[row.added]
-            for step in row.steps:
-                x = STEPS[type(step)](step, Place(self, row.index, training), x)
-            outputs.append(x)
-        return x.flatten(1)
-
-    def draw(self, x: Tensor) -> Tensor:
-        """See ops.Model."""
-        return self._bits.next_for(x)
-
-    def statistics(self) -> dict[str, NDArray[np.float32]]:
-        return {name: self.to_numpy(array) for name, array in self.running.items()}
-
-    def set_statistics(self, statistics: Mapping[str, NDArray[np.float32]]) -> None:
-        for name, array in self.running.items():
-            array.copy_(torch.from_numpy(statistics[name]))
-
-    def to_array(self, numbers: NDArray[np.float32]) -> Tensor:
-        return torch.tensor(numbers, device=self.device, dtype=self.dtype)
-
-    def to_numpy(self, array: Any) -> NDArray[np.float32]:
-        return np.array(array.detach().cpu().numpy(), dtype=np.float32)
+        return self.through(x, LAYERS, STEPS, training=training).flatten(1)
 
 
 def _views(flat: Tensor, network: Network) -> dict[str, Tensor]:

@@ -52,6 +52,8 @@ class Place:
     training: bool
 
 
+StepOf = Callable[[Any, Place, Tensor], Tensor]
+
 # (N, C, H, W) -> (N, C', H', W'), without the layer's steps
 
 
@@ -143,7 +145,7 @@ def drop(step: Dropout, place: Place, x: Tensor) -> Tensor:
     return dropout(x, probability, drawn=place.model.draw(x)) if place.training and probability else x
 
 
-STEPS: dict[type[Step], Callable[[Any, Place, Tensor], Tensor]] = {
+STEPS: dict[type[Step], StepOf] = {
     Relu: relu,
     LeakyRelu: leaky_relu,
     BatchNorm: batch_norm,

@@ -3,7 +3,6 @@
 Letters in shapes: S seeds, n images of each, P parameters, C channels, H x W pixels.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from torch import Tensor
 from stepladder.datasets.data import Splits
 from stepladder.datasets.image_set import Labelled
 from stepladder.engines.torch.dropping import Bits
+from stepladder.engines.torch.held import Held
 from stepladder.engines.torch.images import Images
-from stepladder.engines.torch.ops import Place
 from stepladder.engines.torch.stacked_ops import LAYERS, STEPS
 from stepladder.networks.geometry import Network
 from stepladder.recipes.augment import Warps
@@ -25,7 +24,7 @@ from stepladder.recipes.recipe import Recipe
 EVALUATION_BATCH = 500  # images of all seeds together, but as many of each as a step has
 
 
-class StackedModel:
+class StackedModel(Held):
     """See engines.Together.together. What is a number of one model is an array (S,) here."""
 
     def __init__(
@@ -95,23 +94,6 @@ class StackedModel:
         logits: NDArray[np.float32] = torch.cat(answers, 1).numpy()
         return logits
 
-    def statistics(self) -> dict[str, NDArray[np.float32]]:
-        return {name: self.to_numpy(array) for name, array in self.running.items()}
-
-    def set_statistics(self, statistics: Mapping[str, NDArray[np.float32]]) -> None:
-        for name, array in self.running.items():
-            array.copy_(torch.from_numpy(statistics[name]))
-
-    def to_array(self, numbers: NDArray[np.float32]) -> Tensor:
-        return torch.tensor(numbers, device=self.device, dtype=self.dtype)
-
-    def to_numpy(self, array: Any) -> NDArray[np.float32]:
-        return np.array(array.detach().cpu().numpy(), dtype=np.float32)
-
-    def draw(self, x: Tensor) -> Tensor:
-        """See ops.Model."""
-        return self._bits.next_for(x)
-
     def _parameters(self) -> dict[str, Tensor]:
         """By name, (S, ...): copies, for a seed's are apart from the next one's by all its others."""
         shapes, slices = self.network.parameter_shapes, self.network.parameter_slices
@@ -127,15 +109,7 @@ class StackedModel:
 
     def _logits(self, x: Tensor, *, training: bool) -> Tensor:
         """(S, n, n_classes) of images side by side."""
-        outputs: list[Tensor] = []
-        for row in self.network.rows:
-            x = LAYERS[type(row.layer)](row, self.leaves, x)
-            if row.added is not None:
-                x = x + outputs[row.added]
-            for step in row.steps:
-                x = STEPS[type(step)](step, Place(self, row.index, training), x)
-            outputs.append(x)
-        return x.reshape(len(x), self.n_seeds, -1).transpose(0, 1)
+        return self.through(x, LAYERS, STEPS, training=training).reshape(len(x), self.n_seeds, -1).transpose(0, 1)
 
     @staticmethod
     def _losses(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
