@@ -5,6 +5,7 @@ from typing import Any
 
 from stepladder.analysis.classes import recalls
 from stepladder.datasets.data import describe
+from stepladder.datasets.sources import DataInfo
 from stepladder.reporting.data.check_json import SCHEMA_VERSION, rung_dict
 from stepladder.reporting.tables import Step, chain
 from stepladder.runs.results import Results, RungResult
@@ -12,18 +13,19 @@ from stepladder.runs.results import Results, RungResult
 
 def results_dict(results: Results) -> dict[str, Any]:
     """What ``stepladder show --json`` prints; accuracies are named after the split they were measured on."""
-    rungs = [result.rung for result in results.rungs]
+    rungs, info = [result.rung for result in results.rungs], describe(results.ladder.data)
     return {
         **results_head(results),
         "other_engines": results.others,
         "n_test_looks": results.n_test_looks,
         "reached": results.reached,
         "rungs": [
-            _rung_result(step, result, params, results)
+            _rung_result(step, result, params, results.ladder.evaluate_on, info)
             for step, result, params in zip(chain(rungs), results.rungs, results.params, strict=True)
         ],
         "variants": [
-            {"on": below.rung.name} | _rung_result((below.rung, result.rung), result, params, results)
+            {"on": below.rung.name}
+            | _rung_result((below.rung, result.rung), result, params, results.ladder.evaluate_on, info)
             for (below, result), params in zip(results.hung, results.variant_params, strict=True)
         ],
     }
@@ -39,8 +41,8 @@ def results_head(results: Results) -> dict[str, Any]:
     }
 
 
-def _rung_result(step: Step, result: RungResult, params: int, results: Results) -> dict[str, Any]:
-    summary, split, info = result.summary, results.ladder.evaluate_on, describe(results.ladder.data)
+def _rung_result(step: Step, result: RungResult, params: int, split: str, info: DataInfo) -> dict[str, Any]:
+    summary = result.summary
     return rung_dict(step) | {
         "params": params,
         "seeds": list(summary.seeds),

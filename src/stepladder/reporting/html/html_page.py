@@ -20,7 +20,8 @@ from stepladder._base.plain import neutral
 from stepladder.analysis.attempts import Tried, tried
 from stepladder.analysis.comparing import Comparison, compare, compare_with_top
 from stepladder.datasets import data
-from stepladder.datasets.data import Splits, describe
+from stepladder.datasets.data import Splits
+from stepladder.datasets.sources import DataInfo
 from stepladder.datasets.spec import spec_of
 from stepladder.ladders.ablation import Ablation
 from stepladder.ladders.checking import CheckedRung, check_rungs
@@ -80,6 +81,7 @@ class Material:
 
     results: Results
     store: Store
+    info: DataInfo
     splits: Splits
     checked: tuple[CheckedRung, ...]
     comparisons: tuple[Comparison, ...]
@@ -174,6 +176,7 @@ def _material(results: Results, store: Store) -> Material:
     return Material(
         results=results,
         store=store,
+        info=images.info,
         splits=splits_for(images, data_identity(ladder)),
         checked=check_rungs(ladder, images.info),
         comparisons=comparisons,
@@ -188,7 +191,7 @@ def _rung(material: Material, index: int, charts: list[Spec]) -> RungContent:
         images=material.splits.evaluated.images,
         most_picture_bytes=MOST_GALLERY_BYTES // len(material.results.rungs),
         most_cells=MOST_CELLS // len(material.results.rungs),
-        class_names=describe(material.results.ladder.data).class_names,
+        class_names=material.info.class_names,
         seed=run.identity.seed if run else None,
         fields=_fields(material, index),
         charts=charts,
@@ -268,7 +271,7 @@ def _drawing(material: Material) -> tuple[dict[str, Any] | None, list[dict[str, 
         if run is None or image.channels not in DROPPED or not can_run(network):
             continue
         record = network_record(network, material.store.weights(run), splits=material.splits)
-        record["classes"] = describe(material.results.ladder.data).class_names
+        record["classes"] = material.info.class_names
         n_bytes += len(record["arrays"])
         if n_bytes > MOST_NETWORK_BYTES:
             break
@@ -287,8 +290,7 @@ def _examples(material: Material) -> list[dict[str, Any]]:
     part = material.splits.evaluated
     labels, first = np.unique(part.labels, return_index=True)
     chosen = list(zip(labels.tolist(), first.tolist(), strict=True))[:MOST_EXAMPLES]
-    names = describe(material.results.ladder.data)
-    return [{"label": names.class_name(label), "uri": image_uri(part.images[index])} for label, index in chosen]
+    return [{"label": material.info.class_name(label), "uri": image_uri(part.images[index])} for label, index in chosen]
 
 
 def _data(rungs: list[RungContent], charts: list[Spec], networks: list[dict[str, Any]], live: Live | None) -> Markup:
